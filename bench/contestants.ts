@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Daemon, Daemons } from '../test/support/daemons.ts';
+import { createAuthority, issueServerCertificate } from '../test/support/openssl.ts';
+import { type Answer, open, post, type Target } from './connection.ts';
+import { checkOf } from './load.ts';
+import { type Pin, SERVERS } from './pin.ts';
+import { CONFIG_FILE } from './reviews.ts';
+
+const exec = promisify(execFile);
+const root = join(import.meta.dirname, '..');
+const FLOOR_PARSE = join(import.meta.dirname, 'servers', 'floor-parse.ts');
+const GO_FLOOR = join(import.meta.dirname, 'servers', 'go-floor');
+
+/** A server that takes part. All have the same certificate, and listen on loopback at a port of their own choice. */
+export interface Contestant {
+  readonly name: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Whether a right answer at this path holds a patch. */
+  patches(path: string): boolean;
+}
+
+export interface Field {
+  /** Node that parses, and answers always the same: what everything is measured by. */
+  readonly floor: Contestant;
+  readonly cloister: Contestant;
+  /** Go that decodes only the envelope; undefined where there is no Go. */
+  readonly goFloor: Contestant | undefined;
+  /** Of the authority that all certificates are from. */
+  readonly ca: string;
+}
+
+/** Makes certificates and builds servers, as they are shipped: plain JavaScript, and a program. */
+export async function prepare({ folder }: Daemons): Promise<Field> {
+  const authority = await createAuthority(folder);
+  const { certFile, keyFile } = await issueServerCertificate(folder, 'serving', authority, ['IP:127.0.0.1']);
+  await Promise.all([copyFile(certFile, join(folder, 'tls.crt')), copyFile(keyFile, join(folder, 'tls.key'))]);
+
+  await compile('-p', 'tsconfig.build.json');
+  await compile('--ignoreConfig', '--target', 'es2024', '--module', 'esnext', '--outDir', folder, FLOOR_PARSE);
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  const goFloor = await buildGoFloor();
+
+  const local = '127.0.0.1:0';
+  const serve = ['serve', '--config', CONFIG_FILE, '--tls-dir', folder, '--listen', local, '--operations-listen', local];
+  return {
+    floor: { name: 'floor-parse', program: process.execPath, args: [join(folder, 'floor-parse.js'), folder], patches: () => true },
+    cloister: {
+      name: 'cloister',
+      program: process.execPath,
+      args: [join(root, 'dist', 'main.js'), ...serve],
+      patches: (path) => path.startsWith('/mutate/'),
+    },
+    goFloor: goFloor === undefined ? undefined : { name: 'go-floor', program: goFloor, args: [folder], patches: () => true },
+    ca: await readFile(authority.certFile, 'utf8'),
+  };
+}
+
+/** Emits only: whether the types are right is told elsewhere. */
+async function compile(...args: readonly string[]): Promise<void> {
+  await exec(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--noCheck', ...args], { cwd: root });
+}
+
+async function buildGoFloor(): Promise<string | undefined> {
+  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cloister', 'bench');
+  const part = join(folder, `go-floor-${process.pid}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await exec('go', ['build', '-o', part, '.'], { cwd: GO_FLOOR });
+    await rename(part, join(folder, 'go-floor'));
+    return join(folder, 'go-floor');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    await rm(part, { force: true });
+    throw error;
+  }
+}
+
+/** One that takes part now. */
+export interface Running {
+  readonly contestant: Contestant;
+  readonly pid: number;
+  readonly target: Target;
+  /** From the moment it was started to its first right answer. */
+  readonly startMs: number;
+  /** At once: for one whose part is over. */
+  kill(): void;
+}
+
+export interface Stage {
+  readonly daemons: Daemons;
+  readonly ca: string;
+  readonly pin: Pin;
+}
+
+/** Starts a server and waits for its first right answer. */
+export async function start(contestant: Contestant, { path, body }: { path: string; body: Buffer }, stage: Stage): Promise<Running> {
+  const request = post(path, body);
+  const check = checkOf(body, contestant.patches(path));
+  const since = performance.now();
+  const daemon = stage.daemons.start(`${contestant.name}-${since}`, ...stage.pin(SERVERS, contestant.program, contestant.args));
+  const target = await listening(daemon, stage.ca);
+  check(await firstAnswer(target, request));
+  const startMs = performance.now() - since;
+  return { contestant, pid: daemon.child.pid as number, target, startMs, kill: () => daemon.child.kill('SIGKILL') };
+}
+
+const PATIENCE_MS = 30_000;
+
+/** The first address that a server writes is the one it serves reviews at. */
+async function listening({ name, child, logFile }: Daemon, ca: string): Promise<Target> {
+  for (const deadline = performance.now() + PATIENCE_MS; performance.now() < deadline; await sleep(1)) {
+    const log = await readFile(logFile, 'utf8');
+    const port = /127\.0\.0\.1:(\d+)/.exec(log)?.[1];
+    if (port !== undefined) return { port: Number(port), ca };
+    if (child.exitCode !== null || child.pid === undefined) throw new Error(`${name} ended before it listened: ${log}`);
+  }
+  throw new Error(`${name} did not say within ${PATIENCE_MS} ms where it listens`);
+}
+
+/** A server may listen a moment before it has its certificate. */
+async function firstAnswer(target: Target, request: Uint8Array): Promise<Answer> {
+  for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(1)) {
+    try {
+      const connection = await open(target);
+      const answer = await connection.send(request);
+      connection.close();
+      return answer;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+  }
+}

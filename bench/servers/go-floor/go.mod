@@ -1,0 +1,3 @@
+module cloister.dev/bench/go-floor
+
+go 1.24

@@ -1,0 +1,114 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { createAuthority, type Issued, issueCertificate } from '../tls/certificate.ts';
+import { CERTIFICATE_FILE, KEY_FILE } from '../tls/files.ts';
+import { renewal } from '../tls/renewal.ts';
+
+export const command: Command = new Command('certs').description('certificate files').addCommand(
+  new Command('dev')
+    .description('make an authority and a serving certificate for this machine, for development')
+    .option('--dir <dir>', 'folder for ca.crt, ca.key, tls.crt and tls.key', 'certs')
+    .option('--host <name...>', 'further DNS names and IP addresses, beside localhost, 127.0.0.1 and ::1', [])
+    .option('--force', 'make all of it anew, also what is still good', false)
+    .action(async ({ dir, host, force }: DevSettings, self: Command) => {
+      try {
+        const told = await makeDevCertificates(dir, { hosts: host, force, now: new Date() });
+        process.stdout.write(told.map((line) => `${line}\n`).join(''));
+      } catch (error) {
+        self.error(unwritable(error));
+      }
+    }),
+);
+
+/** For the error that `makeDevCertificates` throws. */
+export function unwritable(error: unknown): string {
+  const { code, path, message } = error as NodeJS.ErrnoException;
+  return path === undefined ? message : `${path} cannot be read or written (${code}): choose a folder of yours with --dir`;
+}
+
+interface DevSettings {
+  readonly dir: string;
+  readonly host: readonly string[];
+  readonly force: boolean;
+}
+
+export interface DevOptions {
+  readonly hosts: readonly string[];
+  readonly force: boolean;
+  readonly now: Date;
+}
+
+const LOCAL = ['localhost', '127.0.0.1', '::1'];
+const AUTHORITY_DAYS = 365;
+const SERVING_DAYS = 90;
+
+/**
+ * Writes the files that are missing or no longer good, and leaves the others.
+ * @returns what it did, a line for each pair
+ * @throws what the file system says
+ */
+export async function makeDevCertificates(dir: string, { hosts, force, now }: DevOptions): Promise<readonly string[]> {
+  await mkdir(dir, { recursive: true });
+  const ca = { certificate: join(dir, 'ca.crt'), key: join(dir, 'ca.key') };
+  const serving = { certificate: join(dir, CERTIFICATE_FILE), key: join(dir, KEY_FILE) };
+  const names = [...new Set([...LOCAL, ...hosts])];
+
+  const foundAuthority = force ? undefined : await find(ca);
+  const authorityDue = renewal(foundAuthority?.x509, [], now);
+  const authority =
+    foundAuthority === undefined || authorityDue.needed
+      ? await createAuthority('cloister development', { now, days: AUTHORITY_DAYS })
+      : foundAuthority;
+  if (authority !== foundAuthority) await write(ca, authority);
+
+  const found = await find(serving);
+  const current = found?.x509.verify(new X509Certificate(authority.certificate).publicKey) ? found : undefined;
+  const due = renewal(current?.x509, names, now);
+  const issued = current === undefined || due.needed ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : current;
+  if (issued !== current) await write(serving, issued);
+
+  return [
+    line(ca, authority, { isKept: authority === foundAuthority, names: [] }),
+    line(serving, issued, { isKept: issued === current, names }),
+  ];
+}
+
+interface Files {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+interface Found extends Issued {
+  readonly x509: X509Certificate;
+}
+
+/** What is no pair counts as nothing: it is to be written anew anyway. */
+async function find({ certificate, key }: Files): Promise<Found | undefined> {
+  try {
+    const found = { certificate: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') };
+    const x509 = new X509Certificate(found.certificate);
+    return x509.checkPrivateKey(createPrivateKey(found.key)) ? { ...found, x509 } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Each file is whole at any moment; a server that looks in between finds a key of another certificate, and waits. */
+async function write(files: Files, { certificate, key }: Issued): Promise<void> {
+  await replace(files.key, key, 0o600);
+  await replace(files.certificate, certificate, 0o644);
+}
+
+async function replace(file: string, text: string, mode: number): Promise<void> {
+  const part = `${file}.${process.pid}`;
+  await writeFile(part, text, { mode });
+  await rename(part, file);
+}
+
+function line({ certificate, key }: Files, issued: Issued, { isKept, names }: { isKept: boolean; names: readonly string[] }): string {
+  const until = new X509Certificate(issued.certificate).validToDate.toISOString().slice(0, 10);
+  const covers = names.length === 0 ? '' : `, for ${names.join(', ')}`;
+  return `${isKept ? 'kept' : 'wrote'} ${certificate} and ${key}${covers}, valid until ${until}`;
+}

@@ -1,0 +1,236 @@
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { apply } from '../apply.ts';
+import { loadConfig } from '../config.ts';
+import type { Result } from '../core/json.ts';
+import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
+import { makeMetrics } from '../telemetry/metrics.ts';
+import { makeRecorder } from '../telemetry/recorder.ts';
+import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
+import { buildOperations } from '../webhook/operations.ts';
+import { makeRespond } from '../webhook/respond.ts';
+import { buildServer } from '../webhook/server.ts';
+
+export interface Settings {
+  /** Absent: userns alone, with its defaults. */
+  readonly config?: string;
+  readonly tlsDir: string;
+  readonly listen: Address;
+  readonly operationsListen: Address;
+  readonly logLevel: LogLevel;
+  /** Milliseconds. */
+  readonly drainDelay: number;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Serving extends Taken {
+  readonly profiles: readonly string[];
+}
+
+/** The addresses that were taken, as `host:port`. */
+interface Taken {
+  readonly listen: string;
+  readonly operationsListen: string;
+}
+
+const option = (flags: string, description: string, variable: string) => new Option(flags, description).env(`CLOISTER_${variable}`);
+
+export const command: Command = new Command('serve')
+  .description('answer the reviews of an API server over HTTPS, and probes and metrics over HTTP')
+  .addOption(option('--config <file>', 'configuration; without it the profile userns is offered, with its defaults', 'CONFIG'))
+  .addOption(
+    option('--tls-dir <dir>', 'folder with tls.crt and tls.key; looked at once a second, and taken up when they change', 'TLS_DIR').default(
+      'certs',
+    ),
+  )
+  .addOption(
+    option(
+      '--listen <host:port>',
+      'where reviews come in; 0.0.0.0 is every interface, as a pod needs, [::]:8443 where there is only IPv6',
+      'LISTEN',
+    )
+      .argParser(parseAddress)
+      .default(parseAddress('0.0.0.0:8443'), '0.0.0.0:8443'),
+  )
+  .addOption(
+    option('--operations-listen <host:port>', '/livez, /readyz and /metrics; port 0, here too, picks a free one', 'OPERATIONS_LISTEN')
+      .argParser(parseAddress)
+      .default(parseAddress('0.0.0.0:9443'), '0.0.0.0:9443'),
+  )
+  .addOption(
+    option('--log-level <level>', 'info tells what was changed, denied or not understood; debug also the rest', 'LOG_LEVEL')
+      .choices(LOG_LEVELS)
+      .default('info'),
+  )
+  .addOption(
+    option('--drain-delay <duration>', 'how long to go on serving after SIGTERM, until every API server has heard of it', 'DRAIN_DELAY')
+      .argParser(parseDuration)
+      .default(5_000, '5s'),
+  )
+  .action(async (settings: Settings) => {
+    const serving = await serve(settings);
+    if (serving.ok) return;
+    process.stderr.write(`${serving.error.join('\n')}\n`);
+    process.exitCode = 1;
+  });
+
+/**
+ * Serves until SIGTERM or SIGINT.
+ * @returns where, once it listens, or everything that keeps it from starting
+ */
+export async function serve(settings: Settings): Promise<Result<Serving, readonly string[]>> {
+  const config = await loadConfig(settings.config);
+  if (!config.ok) return config;
+  if (!(await isFolder(settings.tlsDir))) {
+    return {
+      ok: false,
+      error: [
+        `${settings.tlsDir} is no folder: name the one with tls.crt and tls.key with --tls-dir, or make one with \`cloister certs dev\``,
+      ],
+    };
+  }
+
+  const log = openLog(settings.logLevel);
+  const { logger } = log;
+  const profiles = [...config.value.profiles.keys()];
+  const metrics = makeMetrics({ profiles, version: version() });
+  log.onLost(metrics.logLineLost);
+  dieOfBugs(log);
+
+  const respond = makeRespond(config.value, { apply, now });
+  const loaded = await loadPair(settings.tlsDir, now());
+  const secure = secureContextOf(loaded.ok ? loaded.value : undefined);
+  const webhook = buildServer(respond, { recorder: makeRecorder(logger, metrics), secure });
+  const certificate = watchPair(settings.tlsDir, loaded, {
+    now,
+    onPair(pair) {
+      webhook.replaceCertificate(secureContextOf(pair));
+      metrics.certificateExpires(pair.expires);
+      metrics.certificateReloaded('replaced');
+      logger.info({ expires: pair.expires }, 'new certificate taken up');
+    },
+    onProblem(reason) {
+      metrics.certificateReloaded('kept');
+      logger.error({ reason }, 'new certificate files are no good; the certificate before them stays');
+    },
+  });
+  let isDraining = false;
+  const operations = buildOperations({ metrics, notReady });
+
+  const addresses = await listenOn(settings, webhook.listen, async (host, port) => {
+    await operations.listen({ host, port });
+    return operations.server.address() as AddressInfo;
+  });
+  if (!addresses.ok) {
+    certificate.stop();
+    await Promise.all([webhook.close(), operations.close()]);
+    return addresses;
+  }
+  const serving: Serving = { ...addresses.value, profiles };
+  logger.info(serving, 'serving');
+  for (const warning of config.value.warnings) logger.warn(warning);
+  if (loaded.ok) metrics.certificateExpires(loaded.value.expires);
+  else logger.error({ reason: loaded.error }, 'not ready: no certificate to serve with');
+
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  return { ok: true, value: serving };
+
+  function notReady(): string | undefined {
+    if (isDraining) return 'draining: this process was told to stop';
+    const pair = certificate.current();
+    if (pair === undefined) return `no certificate: ${certificate.problem()}`;
+    if (now() >= pair.expires) return `the certificate expired at ${pair.expires.toISOString()}`;
+    return undefined;
+  }
+
+  /** Endpoints are slow to forget a pod: whoever still comes is served, and told to connect anew, elsewhere. */
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    if (isDraining) return;
+    isDraining = true;
+    webhook.drain();
+    logger.info({ signal, ms: settings.drainDelay }, 'draining');
+    await pause(settings.drainDelay);
+    await webhook.close();
+    await operations.close();
+    certificate.stop();
+    logger.info('stopped');
+    await log.close();
+    process.exit(0);
+  }
+}
+
+/** What nobody caught leaves the process in a state that nobody thought of. Unhandled rejections arrive here too. */
+function dieOfBugs({ logger, close }: Log): void {
+  process.once('uncaughtException', async (error) => {
+    logger.fatal({ err: traceOf(error) }, 'a bug: stopping');
+    await close();
+    process.exit(1);
+  });
+}
+
+const now = () => new Date();
+
+type Listen = (host: string, port: number) => Promise<AddressInfo>;
+
+async function listenOn(
+  { listen, operationsListen }: Settings,
+  webhook: Listen,
+  operations: Listen,
+): Promise<Result<Taken, readonly string[]>> {
+  const taken = await Promise.all([
+    take(listen, { listen: webhook, flag: '--listen' }),
+    take(operationsListen, { listen: operations, flag: '--operations-listen' }),
+  ]);
+  const problems = taken.filter((each) => !each.ok).map(({ error }) => error);
+  const [first, second] = taken;
+  if (!first?.ok || !second?.ok) return { ok: false, error: problems };
+  return { ok: true, value: { listen: first.value, operationsListen: second.value } };
+}
+
+async function take({ host, port }: Address, { listen, flag }: { listen: Listen; flag: string }): Promise<Result<string, string>> {
+  try {
+    return { ok: true, value: print(await listen(host, port)) };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'EADDRINUSE' ? 'something else listens there' : (code ?? message);
+    return { ok: false, error: `cannot listen on ${print({ address: host, port })}: ${why}; choose another address with ${flag}` };
+  }
+}
+
+function print({ address, port }: { readonly address: string; readonly port: number }): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function parseAddress(text: string): Address {
+  const found = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text);
+  const host = found?.[1] ?? found?.[2];
+  const port = Number(found?.[3]);
+  if (host === undefined || port > 65_535) throw new InvalidArgumentError('It must be HOST:PORT, like 127.0.0.1:8443 or [::1]:8443.');
+  return { host, port };
+}
+
+function parseDuration(text: string): number {
+  const found = /^(\d{1,6})(ms|s)$/.exec(text);
+  if (found === null) throw new InvalidArgumentError('It must be a number of seconds or milliseconds, like 5s or 500ms.');
+  return Number(found[1]) * (found[2] === 's' ? 1_000 : 1);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,51 @@
+import type { Path } from './json.ts';
+import { type Container, type Pod, specOf } from './pod.ts';
+import { printable } from './printable.ts';
+import { rules } from './rules/index.ts';
+import { MOST_FINDINGS, podSize, TOO_MANY_FINDINGS } from './rules/pod-size.ts';
+import type { Context, Finding, Report } from './rules/rule.ts';
+import type { Terms } from './terms.ts';
+import { containersOf } from './workspace.ts';
+
+const podRules = rules.filter((rule) => rule.checkPod !== undefined);
+const containerRules = rules.filter((rule) => rule.checkContainer !== undefined);
+
+/**
+ * One walk over the pod, all rules along.
+ * @param at where the pod stands in its document; findings' paths start there
+ * @returns findings in reading order: the pod's own, then container by container
+ */
+export function inspect(pod: Pod, at: Path, terms: Terms, asks: Omit<Context, 'terms' | 'containers'>): Finding[] {
+  const containers = containersOf(specOf(pod), terms);
+  const context: Context = { ...asks, terms, containers };
+  const findings: Finding[] = [];
+
+  // One reporter for all: a closure for each rule and container would cost more than the rules.
+  let rule = '';
+  let container: Container | undefined;
+  let isFull = false;
+  const report = (found: Report): void => {
+    if (findings.length === MOST_FINDINGS) isFull = true;
+    if (isFull) return;
+    const base = container === undefined ? at : [...at, 'spec', container.list, container.index];
+    const path = base.length === 0 ? found.path : [...base, ...found.path];
+    // Messages quote what the pod's author wrote.
+    const finding = { ...found, rule, path, message: printable(found.message), kind: found.kind ?? 'escape' };
+    findings.push(container === undefined ? finding : { ...finding, container: container.name });
+  };
+
+  for (const each of podRules) {
+    rule = each.id;
+    each.checkPod?.(pod, report, context);
+  }
+  for (container of containers) {
+    if (isFull) break;
+    for (const each of containerRules) {
+      rule = each.id;
+      each.checkContainer?.(container, report, context, pod);
+    }
+  }
+  // Without a fix: a pod of which not all is known is refused, and not repaired.
+  if (isFull) findings.push({ ...TOO_MANY_FINDINGS, rule: podSize.id, kind: 'escape', path: [...at, 'spec', 'containers'] });
+  return findings;
+}

@@ -1,0 +1,63 @@
+import { type Exemption, type ExemptionUse, leaveFor } from './exemptions.ts';
+import { newFindings } from './identity.ts';
+import { inspect } from './inspect.ts';
+import { annotationOf, type Pod, specOf } from './pod.ts';
+import type { Policy } from './policy.ts';
+import type { Finding } from './rules/rule.ts';
+import { hasClass } from './rules/runtime-class.ts';
+import type { Subject } from './subject.ts';
+import type { Terms } from './terms.ts';
+
+export interface Question {
+  readonly subject: Subject;
+  /** On an update: the object as it was. Its own faults are not held against the new one, and its wall decides what grants count. */
+  readonly old?: Subject | undefined;
+  readonly policy: Policy;
+  readonly namespace: string;
+  readonly exemptions: readonly Exemption[];
+  readonly now: Date;
+}
+
+export interface Verdict {
+  /** All of them, in reading order; on an update only the new ones. */
+  readonly findings: readonly Finding[];
+  /** What exemptions let through. */
+  readonly exempted: readonly ExemptionUse[];
+}
+
+/** Judges a pod. Reads only; the same question has the same answer. */
+export function judge({ subject, old, policy, namespace, exemptions, now }: Question): Verdict {
+  const leave = leaveFor(exemptions, namespace, serviceAccountOf(subject.pod), now);
+  const terms = termsFor(policy, old?.pod);
+  const asks = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts: leave.exempts };
+  const findings = inspect(subject.pod, subject.at, terms, asks);
+  if (old === undefined || findings.length === 0) return { findings, exempted: leave.used };
+
+  const before = inspect(old.pod, old.at, terms, asks);
+  return { findings: newFindings(findings, subject.document, before, old.document), exempted: leave.used };
+}
+
+/** As the API server reads it: the older of the two fields counts where the newer says nothing. */
+function serviceAccountOf(pod: Pod): string {
+  const { serviceAccountName, serviceAccount } = specOf(pod);
+  return serviceAccountName || serviceAccount || 'default';
+}
+
+/** The findings for which a pod may not run. */
+export const escapesOf = (findings: readonly Finding[]): Finding[] => findings.filter(({ kind }) => kind === 'escape');
+
+/** Grants count only where the wall stands. A new pod is refused without it anyway; an old one may be older than its namespace's label. */
+function termsFor({ profile, grant }: Policy, old: Pod | undefined): Terms {
+  const terms = profile.termsFor(grant);
+  return old === undefined || hasWall(old, terms) ? terms : profile.unwalled;
+}
+
+export function hasWall(pod: Pod, terms: Terms): boolean {
+  const { hostUsers, runtimeClassName } = specOf(pod);
+  const { wall } = terms;
+  return (
+    (wall.hostUsers === false ? hostUsers === false : hostUsers !== false) &&
+    hasClass(runtimeClassName, terms) &&
+    wall.annotations.every(([key, value]) => annotationOf(pod, key) === value)
+  );
+}

@@ -1,0 +1,29 @@
+/** Whether a whole name fits a pattern. */
+export type NamePattern = (name: string) => boolean;
+
+/**
+ * A pattern of names: `*` stands for any run of characters, everything else for itself, and the whole name must match.
+ *
+ * Parts are looked for from left to right, each where it first occurs, so the time grows with the name alone. A regular expression would
+ * try every way of sharing the name out among several stars, and tenants choose names.
+ */
+export function namePattern(glob: string): NamePattern {
+  const [first = '', ...rest] = glob.split('*');
+  const last = rest.pop();
+  if (last === undefined) return (name) => name === glob;
+  return (name) => {
+    const end = name.length - last.length;
+    if (end < first.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+    let from = first.length;
+    for (const part of rest) {
+      const found = name.indexOf(part, from);
+      if (found === -1 || found + part.length > end) return false;
+      from = found + part.length;
+    }
+    return true;
+  };
+}
+
+export function matches(patterns: readonly NamePattern[], name: string): boolean {
+  return patterns.some((pattern) => pattern(name));
+}

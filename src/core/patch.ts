@@ -1,0 +1,112 @@
+import type { Json, Path } from './json.ts';
+import type { Fix } from './rules/rule.ts';
+
+/** RFC 6902, as far as fixes need it. */
+export type PatchOp =
+  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: Json }
+  | { readonly op: 'remove'; readonly path: string };
+
+export interface Change {
+  readonly path: Path;
+  readonly fix: Fix;
+}
+
+/**
+ * Turns intended changes into operations on the document. The document is only read.
+ *
+ * - A missing parent is created once, with everything that belongs into it.
+ * - The first change of a path wins; the other stays undone, so judging the result again brings it to light.
+ * - Elements leave a list last and from its end, so that no index shifts under another operation.
+ */
+export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[] {
+  const operations: PatchOp[] = [];
+  const removals = new Map<string, number[]>();
+  const made = new Map<string, Made>();
+  const taken = new Set<string>();
+
+  for (const { path, fix } of changes) {
+    const pointer = pointerOf(path);
+    if ('append' in fix) {
+      append(path, pointer, fix.append);
+      continue;
+    }
+    if (taken.has(pointer)) continue;
+    taken.add(pointer);
+    if ('set' in fix) set(path, path.length, pointer, fix.set);
+    else remove(path, pointer);
+  }
+
+  for (const [list, indices] of removals) {
+    for (const index of indices.sort((a, b) => b - a)) operations.push({ op: 'remove', path: `${list}/${index}` });
+  }
+  return operations;
+
+  function remove(path: Path, pointer: string): void {
+    if (valueAt(document, path) === undefined) return;
+    const last = path.at(-1);
+    if (typeof last === 'number') {
+      const list = parentOf(pointer);
+      const indices = removals.get(list);
+      if (indices === undefined) removals.set(list, [last]);
+      else indices.push(last);
+    } else operations.push({ op: 'remove', path: pointer });
+  }
+
+  function append(path: Path, pointer: string, values: readonly Json[]): void {
+    const list = made.get(pointer);
+    if (Array.isArray(list)) list.push(...values);
+    else if (Array.isArray(valueAt(document, path)))
+      for (const value of values) operations.push({ op: 'add', path: `${pointer}/-`, value });
+    else set(path, path.length, pointer, [...values]);
+  }
+
+  /** Sets what the first `depth` steps of the path lead to. */
+  function set(path: Path, depth: number, pointer: string, given: Json): void {
+    // A list may still grow by an append, and what a fix gives is often a profile's own data: never grow that.
+    const value = Array.isArray(given) ? [...given] : given;
+    if (Array.isArray(value)) made.set(pointer, value);
+    const key = String(path[depth - 1]);
+    const parentPointer = parentOf(pointer);
+    const parent = made.get(parentPointer);
+    if (parent !== undefined) {
+      (parent as Record<string, Json>)[key] = value;
+      return;
+    }
+    if (valueAt(document, path, depth - 1) == null) {
+      const created: Record<string, Json> = { [key]: value };
+      set(path, depth - 1, parentPointer, created);
+      made.set(parentPointer, created);
+      return;
+    }
+    operations.push({ op: valueAt(document, path, depth) === undefined ? 'add' : 'replace', path: pointer, value });
+  }
+}
+
+type Made = Record<string, Json> | Json[];
+
+/** RFC 6901: `~` and `/` inside a key are escaped. */
+export function pointerOf(path: Path): string {
+  let pointer = '';
+  for (const step of path) pointer += `/${typeof step === 'string' && /[~/]/.test(step) ? escaped(step) : step}`;
+  return pointer;
+}
+
+function escaped(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** No slash of a pointer is part of a key. */
+function parentOf(pointer: string): string {
+  return pointer.slice(0, pointer.lastIndexOf('/'));
+}
+
+/** What the first `depth` steps of the path lead to. */
+export function valueAt(document: unknown, path: Path, depth = path.length): unknown {
+  let value = document;
+  for (let at = 0; at < depth; at += 1) {
+    const step = path[at] as string | number;
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}

@@ -1,0 +1,166 @@
+import { anything, boolean, list, map, number, object, type Shape, string, type Typed } from './shape.ts';
+
+/**
+ * What a pod is to us: exactly the fields that rules read. A document that has this shape meets no rule unprepared.
+ * Field names and meanings: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
+ */
+const seccompProfile = object({ type: string, localhostProfile: string });
+const appArmorProfile = object({ type: string, localhostProfile: string });
+const seLinuxOptions = object({ user: string, role: string, type: string, level: string });
+const windowsOptions = object({ hostProcess: boolean });
+
+const securityContext = object({
+  allowPrivilegeEscalation: boolean,
+  appArmorProfile,
+  capabilities: object({ add: list(string), drop: list(string) }),
+  privileged: boolean,
+  procMount: string,
+  runAsGroup: number,
+  runAsUser: number,
+  seLinuxOptions,
+  seccompProfile,
+  windowsOptions,
+});
+
+const podSecurityContext = object({
+  appArmorProfile,
+  fsGroup: number,
+  runAsGroup: number,
+  runAsUser: number,
+  seLinuxOptions,
+  seccompProfile,
+  supplementalGroups: list(number),
+  sysctls: list(object({ name: string, value: string })),
+  windowsOptions,
+});
+
+const handler = object({ httpGet: object({ host: string }), tcpSocket: object({ host: string }) });
+const resources = object({ limits: map(anything), requests: map(anything) });
+
+const container = object({
+  name: string,
+  env: list(object({ name: string, value: string, valueFrom: anything })),
+  envFrom: list(object({ prefix: string })),
+  lifecycle: object({ postStart: handler, preStop: handler }),
+  livenessProbe: handler,
+  ports: list(object({ hostIP: string, hostPort: number, containerPort: number, protocol: string, name: string })),
+  readinessProbe: handler,
+  resources,
+  restartPolicy: string,
+  securityContext,
+  startupProbe: handler,
+  volumeDevices: list(object({ name: string, devicePath: string })),
+  volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string })),
+});
+
+/** A volume's source is the one key beside its name: rules judge the key itself, so that a kind nobody knew yet is not let through. */
+const volume = object({
+  name: string,
+  emptyDir: object({ medium: string }),
+  hostPath: object({ path: string }),
+  projected: object({ sources: list(object({ serviceAccountToken: anything })) }),
+});
+
+const nodeSelectorTerm = object({
+  matchExpressions: list(object({ key: string, operator: string, values: list(string) })),
+});
+
+const nodeAffinity = object({
+  requiredDuringSchedulingIgnoredDuringExecution: object({ nodeSelectorTerms: list(nodeSelectorTerm) }),
+  preferredDuringSchedulingIgnoredDuringExecution: list(object({ preference: nodeSelectorTerm })),
+});
+
+const podSpec = object({
+  affinity: object({ nodeAffinity }),
+  automountServiceAccountToken: boolean,
+  containers: list(container),
+  dnsPolicy: string,
+  ephemeralContainers: list(container),
+  hostIPC: boolean,
+  hostNetwork: boolean,
+  hostPID: boolean,
+  hostUsers: boolean,
+  initContainers: list(container),
+  nodeName: string,
+  nodeSelector: map(string),
+  os: object({ name: string }),
+  overhead: map(anything),
+  priority: number,
+  priorityClassName: string,
+  resourceClaims: list(object({ name: string, resourceClaimName: string, resourceClaimTemplateName: string })),
+  resources,
+  runtimeClassName: string,
+  securityContext: podSecurityContext,
+  serviceAccount: string,
+  serviceAccountName: string,
+  tolerations: list(object({ key: string, operator: string, value: string, effect: string, tolerationSeconds: number })),
+  volumes: list(volume),
+});
+
+const metadata = object({
+  name: string,
+  generateName: string,
+  namespace: string,
+  labels: map(string),
+  annotations: map(string),
+  ownerReferences: list(object({ apiVersion: string, kind: string, name: string })),
+});
+
+const podShape = object({ metadata, spec: podSpec });
+
+export type SeccompProfile = Typed<typeof seccompProfile>;
+export type AppArmorProfile = Typed<typeof appArmorProfile>;
+export type SeLinuxOptions = Typed<typeof seLinuxOptions>;
+export type SecurityContext = Typed<typeof securityContext>;
+export type PodSecurityContext = Typed<typeof podSecurityContext>;
+export type Handler = Typed<typeof handler>;
+export type Resources = Typed<typeof resources>;
+export type ContainerSpec = Typed<typeof container>;
+export type Volume = Typed<typeof volume>;
+export type PodSpec = Typed<typeof podSpec>;
+export type Metadata = Typed<typeof metadata>;
+export type NodeSelectorTerm = Typed<typeof nodeSelectorTerm>;
+
+/** A pod, or the template of one. All fields may be missing: what the API server demands is the API server's to demand. */
+export interface Pod {
+  readonly metadata?: Metadata | null;
+  readonly spec?: PodSpec | null;
+}
+
+/** Proves that a document is a pod or a pod template; gives where it is not. */
+export const podIs: Shape<Pod> = podShape;
+
+export const CONTAINER_LISTS = ['initContainers', 'containers', 'ephemeralContainers'] as const;
+export type ContainerList = (typeof CONTAINER_LISTS)[number];
+
+/** One container in its place. */
+export interface Container {
+  readonly list: ContainerList;
+  readonly index: number;
+  readonly name: string;
+  readonly spec: ContainerSpec;
+  /** Whether the grant is this container's; see `terms.ts`. */
+  readonly granted: boolean;
+}
+
+const NONE: readonly never[] = [];
+const EMPTY_SPEC: PodSpec = {};
+
+export const specOf = (pod: Pod): PodSpec => pod.spec ?? EMPTY_SPEC;
+
+export function labelOf(pod: Pod, key: string): string | undefined {
+  return entryOf(pod.metadata?.labels, key);
+}
+
+export function annotationOf(pod: Pod, key: string): string | undefined {
+  return entryOf(pod.metadata?.annotations, key);
+}
+
+/** A missing list is an empty one. */
+export function each<T>(items: readonly T[] | null | undefined): readonly T[] {
+  return items ?? NONE;
+}
+
+function entryOf(entries: { readonly [key: string]: string } | null | undefined, key: string): string | undefined {
+  return entries != null && Object.hasOwn(entries, key) ? entries[key] : undefined;
+}

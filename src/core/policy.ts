@@ -1,0 +1,52 @@
+import type { Exemption } from './exemptions.ts';
+import { GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
+import { labelOf, type Pod } from './pod.ts';
+import type { Profile } from './profiles/profile.ts';
+import type { Report } from './rules/rule.ts';
+import { exceeds, GRANTS, type Grant, isGrant } from './terms.ts';
+
+/** What the operator offers: read once, at start. */
+export interface Offer {
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly exemptions: readonly Exemption[];
+}
+
+/** What holds for one pod. There always is one: a label that cannot be read becomes a problem, and never loosens. */
+export interface Policy {
+  readonly profile: Profile;
+  readonly grant: Grant;
+  readonly labelProblems: readonly Report[];
+}
+
+/**
+ * @param profile what the API server's selector chose: the namespace's profile, or the one that the pod opted into
+ * @param chooses whether the pod's own `profile` label counts; it does where a pod is enforced, and not where it is only watched
+ */
+export function policyFor(profile: Profile, pod: Pod, offer: Offer, chooses: boolean): Policy {
+  const problems: Report[] = [];
+  const chosen = chooses ? chosenProfile(profile, labelOf(pod, PROFILE_LABEL), offer, problems) : profile;
+  const grant = chosenGrant(chosen, labelOf(pod, GRANT_LABEL), problems);
+  return { profile: chosen, grant, labelProblems: problems };
+}
+
+function chosenProfile(offered: Profile, asked: string | undefined, { profiles }: Offer, problems: Report[]): Profile {
+  if (asked === undefined || asked === offered.id) return offered;
+  const path = ['metadata', 'labels', PROFILE_LABEL];
+  const choices = [offered.id, ...offered.mayChoose];
+  const remedy = `remove the label, or set it to ${choices.join(' or ')}`;
+  const chosen = profiles.get(asked);
+  if (chosen === undefined) problems.push({ path, message: `profile "${asked}" is not configured`, remedy });
+  else if (offered.mayChoose.includes(asked)) return chosen;
+  else problems.push({ path, message: `profile "${asked}" may not be chosen here`, remedy });
+  return offered;
+}
+
+function chosenGrant({ id, grant }: Profile, asked: string | undefined, problems: Report[]): Grant {
+  if (asked === undefined) return grant;
+  const path = ['metadata', 'labels', GRANT_LABEL];
+  if (isGrant(asked) && !exceeds(asked, grant)) return asked;
+  const remedy = `remove the label, or set it to ${GRANTS.filter((each) => !exceeds(each, grant)).join(' or ')}`;
+  const message = isGrant(asked) ? `grant "${asked}" is more than ${id} gives` : `grant "${asked}" is unknown`;
+  problems.push({ path, message, remedy });
+  return grant;
+}

@@ -1,0 +1,19 @@
+import { BASELINE_CAPABILITIES } from '../terms.ts';
+import { type Backend, wallOf } from './profile.ts';
+
+/**
+ * gVisor: a kernel in user space answers the pod's system calls.
+ * Source: https://gvisor.dev/docs/
+ */
+export const gvisor: Backend = {
+  id: 'gvisor',
+  summary: 'The pod talks to a kernel of its own, written in Go, and hardly at all to the node’s.',
+  requires: ['runsc with a RuntimeClass for its handler; `allow-suid` in its configuration for sudo'],
+  options: [],
+  wall: (options) => wallOf(options, { runtimeClassName: 'gvisor' }),
+  pod: () => ({}),
+  workspace(grant, { storage = ['/var/lib/containers'] }) {
+    if (grant !== 'containers') return {};
+    return { capabilities: BASELINE_CAPABILITIES, mayHold: new Set([...BASELINE_CAPABILITIES, 'SYS_PTRACE']), storage };
+  },
+};

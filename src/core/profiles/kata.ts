@@ -1,0 +1,38 @@
+import { BASELINE_CAPABILITIES } from '../terms.ts';
+import { type Backend, wallOf } from './profile.ts';
+
+/** Engines through sudo need these of the guest's kernel. */
+const ENGINE_CAPABILITIES = [...BASELINE_CAPABILITIES, 'SYS_ADMIN', 'NET_ADMIN'];
+
+/**
+ * Kata Containers: each pod is a virtual machine. What the pod may do, it does to its guest.
+ * Source: https://github.com/kata-containers/kata-containers/tree/main/docs
+ */
+function kata(id: string, hypervisor: string, requires: readonly string[] = []): Backend {
+  return {
+    id,
+    summary: `Each pod runs in a virtual machine of its own, made by ${hypervisor}: kernel and root are the guest's.`,
+    requires: [`Kata Containers with ${hypervisor} and a RuntimeClass for its handler, /dev/kvm on the nodes`, ...requires],
+    options: ['guestPrivileged'],
+    wall: (options) => wallOf(options, { runtimeClassName: id }),
+    pod: () => ({ blockDevices: true }),
+    workspace(grant, { guestPrivileged = false, storage = ['/var/lib/containers', '/var/tmp', '/tmp'] }) {
+      // Processes of `kubectl exec` do not inherit no_new_privs in the guest, so only an empty capability set keeps them from sudo.
+      if (grant === 'none') return { mustDropAll: true, mayHold: new Set() };
+      if (grant !== 'containers') return {};
+      return {
+        capabilities: ENGINE_CAPABILITIES,
+        mayHold: new Set([...ENGINE_CAPABILITIES, 'SYS_PTRACE', 'NET_RAW']),
+        privileged: guestPrivileged,
+        // virtio-fs, which carries the guest's root, cannot hold an overlay.
+        storage,
+        storageMedium: 'Memory',
+      };
+    },
+  };
+}
+
+export const kataQemu = kata('kata-qemu', 'QEMU');
+export const kataClh = kata('kata-clh', 'Cloud Hypervisor');
+export const kataFc = kata('kata-fc', 'Firecracker', ['a block-device snapshotter, such as devmapper']);
+export const kataAcrn = kata('kata-acrn', 'ACRN', ['Kata Containers 3.9 or earlier: later releases have no ACRN']);

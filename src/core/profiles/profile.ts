@@ -1,0 +1,145 @@
+import type { NamePattern } from '../name-pattern.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type Grant, type Terms, type Wall, type WorkspaceTerms } from '../terms.ts';
+
+/** What an operator may set for a profile. Which options a backend has, it says itself. */
+export interface ProfileOptions {
+  readonly grant?: Grant | undefined;
+  /** How `containers` is made possible under user namespaces. */
+  readonly nesting?: 'seccomp' | 'sysadmin' | undefined;
+  /** The Localhost profile that `nesting: seccomp` needs on the nodes, relative to the kubelet's seccomp folder. */
+  readonly seccompProfile?: string | undefined;
+  /** `Unconfined`, or the name of a profile loaded on the nodes. */
+  readonly appArmorProfile?: string | undefined;
+  readonly seLinuxType?: string | undefined;
+  readonly grantTo?: readonly NamePattern[] | undefined;
+  /** Mount paths for nested image storage. */
+  readonly storage?: readonly string[] | undefined;
+  /** Profiles that a pod's label may choose instead. */
+  readonly mayChoose?: readonly string[] | undefined;
+  readonly devices?: readonly string[] | undefined;
+  readonly runtimeClassName?: string | undefined;
+  /** Further classes that a pod may name. */
+  readonly runtimeClasses?: readonly string[] | undefined;
+  /** Ids in a pod's user namespace, as the kubelets' `userNamespaces.idsPerPod` says. */
+  readonly idsPerPod?: number | undefined;
+  /** How a Sysbox pod gets its user namespace: `hostUsers`, or the annotation of CRI-O nodes that predate it. */
+  readonly identity?: 'host-users' | 'crio-annotation' | undefined;
+  /** The operator's word that the Kata handler keeps the node's devices out of privileged containers. */
+  readonly guestPrivileged?: boolean | undefined;
+  readonly serviceAccountToken?: 'keep' | 'remove' | undefined;
+}
+
+/** Options that every backend has. */
+export const COMMON_OPTIONS = [
+  'grant',
+  'appArmorProfile',
+  'seLinuxType',
+  'grantTo',
+  'storage',
+  'mayChoose',
+  'devices',
+  'runtimeClassName',
+  'runtimeClasses',
+  'serviceAccountToken',
+] as const satisfies readonly (keyof ProfileOptions)[];
+
+/** A kind of wall. */
+export interface Backend {
+  readonly id: string;
+  /** What stands between the workspace and the node, in one sentence. */
+  readonly summary: string;
+  /** What nodes and API server must have for it. */
+  readonly requires: readonly string[];
+  /** Its options beyond the common ones. */
+  readonly options: readonly (keyof ProfileOptions)[];
+  wall(options: ProfileOptions): Wall;
+  workspace(grant: Grant, options: ProfileOptions): Partial<WorkspaceTerms>;
+  /** Whatever else holds for the whole pod. */
+  pod(options: ProfileOptions): Partial<Pick<Terms, 'idsPerPod' | 'blockDevices' | 'hugePages' | 'sysbox'>>;
+}
+
+/** A configured backend. Its terms are made once, at start, one for each grant. */
+export interface Profile {
+  readonly id: string;
+  readonly backend: Backend;
+  /** The most that a pod of this profile gets. */
+  readonly grant: Grant;
+  readonly mayChoose: readonly string[];
+  termsFor(grant: Grant): Terms;
+  /** For a pod without the wall: nothing beyond Pod Security baseline. */
+  readonly unwalled: Terms;
+}
+
+/** `sudo` needs nothing on the nodes. */
+export const DEFAULT_GRANT: Grant = 'sudo';
+
+export function makeProfile(id: string, backend: Backend, options: ProfileOptions): Profile {
+  const terms = new Map(GRANTS.map((grant) => [grant, makeTerms(id, backend, options, grant)]));
+  const none = termsFor('none');
+  return {
+    id,
+    backend,
+    grant: options.grant ?? DEFAULT_GRANT,
+    mayChoose: options.mayChoose ?? [],
+    termsFor,
+    unwalled: { ...none, workspace: { ...none.workspace, ...workspaceOf('none') } },
+  };
+
+  function termsFor(grant: Grant): Terms {
+    return terms.get(grant) as Terms;
+  }
+}
+
+function makeTerms(profile: string, backend: Backend, options: ProfileOptions, grant: Grant): Terms {
+  return {
+    profile,
+    grant,
+    wall: backend.wall(options),
+    ...(options.grantTo === undefined ? {} : { grantTo: options.grantTo }),
+    workspace: { ...workspaceOf(grant), ...operators(grant, options), ...backend.workspace(grant, options) },
+    blockDevices: false,
+    hugePages: true,
+    sysbox: false,
+    ...backend.pod(options),
+    devices: new Set(options.devices),
+    withoutToken: options.serviceAccountToken === 'remove',
+  };
+}
+
+/** What a grant means before a backend adds to it. */
+function workspaceOf(grant: Grant): WorkspaceTerms {
+  return {
+    allowPrivilegeEscalation: grant !== 'none',
+    privileged: false,
+    mayHold: new Set(BASELINE_CAPABILITIES),
+    capabilities: undefined,
+    mustDropAll: false,
+    procMountUnmasked: false,
+    seccompProfile: undefined,
+    appArmorProfile: undefined,
+    seLinuxType: undefined,
+    storage: [],
+    storageMedium: undefined,
+    sysboxMode: 'FALSE',
+  };
+}
+
+/** What the operator knows about the nodes, and nested containers need. */
+function operators(grant: Grant, { appArmorProfile, seLinuxType }: ProfileOptions): Partial<WorkspaceTerms> {
+  if (grant !== 'containers') return {};
+  const isLocal = appArmorProfile !== undefined && appArmorProfile !== 'Unconfined';
+  return {
+    seLinuxType,
+    appArmorProfile: isLocal ? { type: 'Localhost', localhostProfile: appArmorProfile } : appArmorProfile && { type: appArmorProfile },
+  } as Partial<WorkspaceTerms>;
+}
+
+export function wallOf({ runtimeClassName, runtimeClasses }: ProfileOptions, wall: Partial<Wall>): Wall {
+  return {
+    hostUsers: undefined,
+    annotations: [],
+    ...wall,
+    runtimeClassName: runtimeClassName ?? wall.runtimeClassName,
+    runtimeClasses: new Set(runtimeClasses),
+  };
+}

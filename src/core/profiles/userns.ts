@@ -1,0 +1,44 @@
+import { BASELINE_CAPABILITIES } from '../terms.ts';
+import { type Backend, wallOf } from './profile.ts';
+
+/** What rootless and rootful engines need inside, found by leaving out one at a time; all of them within Pod Security baseline. */
+const ENGINE_CAPABILITIES = [
+  'SETUID',
+  'SETGID',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'SETFCAP',
+  'SETPCAP',
+  'KILL',
+  'NET_BIND_SERVICE',
+  'SYS_CHROOT',
+];
+
+/**
+ * Kubernetes user namespaces: root in the pod is an id of its own range on the node, with no power there. The kernel is shared.
+ * Source: KEP-127, https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
+ */
+export const userns: Backend = {
+  id: 'userns',
+  summary: "Root in the pod is an unprivileged user of the node: the pod has a user namespace of its own. The node's kernel is shared.",
+  requires: [
+    'Kubernetes 1.33 or later, Linux 6.3 or later, containerd 2.0 or CRI-O 1.25 or later, runc 1.2 or crun 1.9 or later',
+    'for `grant: containers` with `nesting: seccomp`: the profile of `seccompProfile` on every node',
+  ],
+  options: ['nesting', 'seccompProfile', 'idsPerPod'],
+  wall: (options) => wallOf(options, { hostUsers: false }),
+  pod: ({ idsPerPod = 65536 }) => ({ idsPerPod, hugePages: false }),
+  workspace(grant, { nesting = 'seccomp', seccompProfile = 'cloister/workspace.json', storage = ['/var/lib/containers'] }) {
+    if (grant !== 'containers') return {};
+    const isSysadmin = nesting === 'sysadmin';
+    return {
+      capabilities: isSysadmin ? [...ENGINE_CAPABILITIES, 'SYS_ADMIN'] : ENGINE_CAPABILITIES,
+      mayHold: new Set([...BASELINE_CAPABILITIES, ...(isSysadmin ? ['SYS_ADMIN'] : [])]),
+      procMountUnmasked: true,
+      seccompProfile: isSysadmin ? undefined : { type: 'Localhost', localhostProfile: seccompProfile },
+      storage,
+    };
+  },
+};

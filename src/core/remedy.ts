@@ -1,0 +1,25 @@
+import type { Json } from './json.ts';
+import type { Fix } from './rules/rule.ts';
+
+/** What to do about a finding, for people: its own words where it has some, else what its fix would do. The one place for this wording. */
+export function remedyOf({ fix, remedy }: { readonly fix?: Fix; readonly remedy?: string }): string {
+  if (remedy !== undefined) return remedy;
+  if (fix === undefined) return 'change it by hand';
+  if ('set' in fix) return `set it to ${printValue(fix.set)}`;
+  if ('append' in fix) return `add ${fix.append.map(printValue).join(', ')}`;
+  return 'remove it';
+}
+
+/** As one would write it into a manifest, on one line. */
+function printValue(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(printValue).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+      .map(([key, each]) => `${key}: ${printValue(each)}`)
+      .join(', ')}}`;
+  }
+  return typeof value === 'string' && isPlain(value) ? value : JSON.stringify(value);
+}
+
+/** Whether YAML would read the bare text as this string: no sign of its own, no number, no word for something else. */
+const isPlain = (text: string): boolean => /^[A-Za-z/][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text);

@@ -1,0 +1,102 @@
+import { type AppArmorProfile, annotationOf, type Container, type Pod, specOf } from '../pod.ts';
+import type { Context, Rule } from './rule.ts';
+import { REMOVE } from './rule.ts';
+
+const ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
+
+/**
+ * On nodes with AppArmor the runtime's profile guards what capabilities alone do not. `Unconfined` and profiles of the author's choice
+ * lift it. Where a node's profile denies mount(2), the operator names the one that workspace containers need.
+ *
+ * Fields: appArmorProfile of the pod's and of each container's securityContext; the annotation that older manifests use for the same
+ * Allowed: absent or RuntimeDefault; in workspace containers also the profile's `appArmorProfile`
+ * Fix: the profile's `appArmorProfile` on workspace containers, elsewhere drop it. An annotation goes wherever its field does, because the
+ * API server refuses two that differ.
+ * Source: https://kubernetes.io/docs/tutorials/security/apparmor/
+ */
+export const apparmor: Rule = {
+  id: 'apparmor',
+  summary: "No container lifts its node's AppArmor profile beyond what its grant says.",
+  fields: [
+    'spec.securityContext.appArmorProfile',
+    'spec.containers[*].securityContext.appArmorProfile',
+    `metadata.annotations["${ANNOTATION}*"]`,
+  ],
+  exempts: 'the name of a Localhost profile, or Unconfined',
+  checkPod(pod, report, context) {
+    const own = specOf(pod).securityContext?.appArmorProfile;
+    if (own != null && !isHarmless(own, context)) {
+      report({ path: ['spec', 'securityContext', 'appArmorProfile'], message: `appArmorProfile is ${print(own)}`, fix: REMOVE });
+    }
+    const annotations = Object.entries(pod.metadata?.annotations ?? {}).filter(([key]) => key.startsWith(ANNOTATION));
+    if (annotations.length === 0) return;
+    const containers = new Map(context.containers.map((container) => [container.name, container]));
+    for (const [key, value] of annotations) {
+      const container = containers.get(key.slice(ANNOTATION.length));
+      const profile = fromAnnotation(value);
+      const given = container === undefined ? undefined : givenTo(container, pod, context);
+      if (given === undefined ? isHarmless(profile, context) : same(profile, given)) continue;
+      const kind = isHarmless(profile, context) ? 'promise' : 'escape';
+      report({ path: ['metadata', 'annotations', key], message: `annotation sets AppArmor to ${value}`, fix: REMOVE, kind });
+    }
+  },
+  checkContainer(container, report, context, pod) {
+    const path = ['securityContext', 'appArmorProfile'];
+    const own = container.spec.securityContext?.appArmorProfile;
+    const given = givenTo(container, pod, context);
+    if (given === undefined) {
+      if (asksForDefault(container, pod) && container.granted && context.terms.workspace.appArmorProfile !== undefined) {
+        const message = 'appArmorProfile is RuntimeDefault, which may deny mounts to nested containers';
+        report({ path, message, remedy: 'drop it if this container is the workspace', kind: 'promise' });
+      }
+      if (own != null && !isHarmless(own, context)) report({ path, message: `appArmorProfile is ${print(own)}`, fix: REMOVE });
+      const inherited = inheritedBy(container, pod);
+      if (inherited != null && !isHarmless(inherited, context)) {
+        report({ path, message: `the pod's appArmorProfile is ${print(inherited)}`, fix: { set: { type: 'RuntimeDefault' } } });
+      }
+      return;
+    }
+    const annotation = annotationOf(pod, ANNOTATION + container.name);
+    const effective = own ?? (annotation === undefined ? undefined : fromAnnotation(annotation));
+    if (effective != null && same(effective, given)) return;
+    const kind = effective == null || isHarmless(effective, context) ? 'promise' : 'escape';
+    report({ path, message: `appArmorProfile is ${print(effective)}`, fix: { set: { ...given } }, kind });
+  },
+};
+
+/** An ephemeral container joins a pod whose own profile cannot be repaired any more, so it needs one of its own. */
+function inheritedBy({ list, spec }: Container, pod: Pod): AppArmorProfile | null | undefined {
+  const isLate = list === 'ephemeralContainers' && spec.securityContext?.appArmorProfile == null;
+  return isLate ? specOf(pod).securityContext?.appArmorProfile : undefined;
+}
+
+/** What the grant gives this container; nothing, if it or its pod asked for RuntimeDefault and no `grantTo` overrides that. */
+function givenTo(container: Container, pod: Pod, { terms }: Context): AppArmorProfile | undefined {
+  if (!container.granted || (asksForDefault(container, pod) && terms.grantTo === undefined)) return undefined;
+  return terms.workspace.appArmorProfile;
+}
+
+function asksForDefault({ spec, name }: Container, pod: Pod): boolean {
+  const annotation = annotationOf(pod, ANNOTATION + name);
+  const byAnnotation = annotation === undefined ? undefined : fromAnnotation(annotation);
+  const asked = spec.securityContext?.appArmorProfile ?? byAnnotation ?? specOf(pod).securityContext?.appArmorProfile;
+  return asked?.type === 'RuntimeDefault';
+}
+
+function isHarmless({ type, localhostProfile }: AppArmorProfile, { exempts }: Context): boolean {
+  return type === 'RuntimeDefault' || exempts('apparmor', (type === 'Localhost' ? localhostProfile : type) ?? '');
+}
+
+function fromAnnotation(value: string): AppArmorProfile {
+  if (value === 'runtime/default') return { type: 'RuntimeDefault' };
+  if (value.startsWith('localhost/')) return { type: 'Localhost', localhostProfile: value.slice('localhost/'.length) };
+  return { type: 'Unconfined' };
+}
+
+const same = (a: AppArmorProfile, b: AppArmorProfile): boolean =>
+  a.type === b.type && (a.localhostProfile ?? '') === (b.localhostProfile ?? '');
+
+function print(profile: AppArmorProfile | null | undefined): string {
+  if (profile == null) return 'not set';
+  return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
+}

@@ -1,0 +1,27 @@
+import { each } from '../pod.ts';
+import type { Rule } from './rule.ts';
+
+/**
+ * A raw block volume is a device file. User namespaces cannot map it (the API server refuses the pod), Sysbox shows it as nobody's, and
+ * gVisor has no such thing; Kata plugs it into the guest, where it is safe.
+ *
+ * Fields: spec.containers[*].volumeDevices
+ * Allowed: absent, except under Kata
+ * Fix: none.
+ * Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#raw-block-volume-support
+ */
+export const blockDevices: Rule = {
+  id: 'block-devices',
+  summary: 'No raw block volume is attached where the wall cannot hold it.',
+  fields: ['spec.containers[*].volumeDevices[*]'],
+  checkContainer({ spec }, report, { terms }) {
+    if (terms.blockDevices) return;
+    for (const [index, { name }] of each(spec.volumeDevices).entries()) {
+      report({
+        path: ['volumeDevices', index],
+        message: `raw block volume "${name ?? ''}" is attached`,
+        remedy: 'mount the claim as a file system (volumeMounts)',
+      });
+    }
+  },
+};

@@ -1,0 +1,34 @@
+import { each } from '../pod.ts';
+import { BASELINE_CAPABILITIES } from '../terms.ts';
+import { canonical } from '../workspace.ts';
+import { REMOVE, type Rule } from './rule.ts';
+
+const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);
+
+/**
+ * Capabilities are root in pieces. Each piece beyond the usual ones opens more of a kernel; only behind the wall, and only to workspace
+ * containers, may a grant open more.
+ *
+ * Fields: spec.containers[*].securityContext.capabilities.add
+ * Allowed: Pod Security baseline's 13 in any container; in workspace containers also what the grant lists
+ * Fix: drop an excess entry; spell an odd one (`CAP_CHOWN`, `chown`) the way Pod Security compares it.
+ * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline, capabilities(7)
+ */
+export const capabilities: Rule = {
+  id: 'capabilities',
+  summary: 'Containers add no capability beyond Pod Security baseline and their grant.',
+  fields: ['spec.containers[*].securityContext.capabilities.add'],
+  exempts: 'a capability, for example NET_ADMIN',
+  checkContainer({ spec, granted }, report, { terms, exempts }) {
+    const mayHold = granted ? terms.workspace.mayHold : BASELINE;
+    for (const [index, written] of each(spec.securityContext?.capabilities?.add).entries()) {
+      const path = ['securityContext', 'capabilities', 'add', index];
+      const capability = canonical(written);
+      if (!mayHold.has(capability) && !exempts('capabilities', capability)) {
+        report({ path, message: `capability ${written} is added`, fix: REMOVE });
+      } else if (written !== capability) {
+        report({ path, message: `capability ${capability} is spelled ${written}`, fix: { set: capability } });
+      }
+    }
+  },
+};

@@ -1,0 +1,61 @@
+import { type ContainerSpec, each } from '../pod.ts';
+import type { Terms } from '../terms.ts';
+import { canonical, dropsAll, lost, SUDO_CAPABILITIES } from '../workspace.ts';
+import { REMOVE, type Reporter, type Rule } from './rule.ts';
+
+const DROP = ['securityContext', 'capabilities', 'drop'];
+const ADD = ['securityContext', 'capabilities', 'add'];
+
+/**
+ * A grant that lists capabilities writes them out behind `drop: [ALL]`, because runtimes differ in what they give unasked. `none` under
+ * Kata and Sysbox drops all of them: there no_new_privs alone does not keep a process from sudo.
+ *
+ * Fields: spec.containers[*].securityContext.capabilities.drop, and add as far as the grant lists it
+ * Allowed: anything that leaves the grant in effect
+ * Fix: complete both lists. A container that drops what the grant needs is left so, unless `grantTo` names it.
+ */
+export const capabilityGrant: Rule = {
+  id: 'capability-grant',
+  summary: 'Workspace containers hold the capabilities that their grant lists.',
+  fields: ['spec.containers[*].securityContext.capabilities.drop', 'spec.containers[*].securityContext.capabilities.add'],
+  checkContainer({ spec, granted, list }, report, { terms }) {
+    if (granted) return complete(spec, terms, report);
+    const { capabilities, allowPrivilegeEscalation } = spec.securityContext ?? {};
+    if (list !== 'containers' || terms.grantTo !== undefined || allowPrivilegeEscalation === false || !dropsAll(each(capabilities?.drop)))
+      return;
+    const message = `the container drops ALL capabilities, so it stays without ${lost(terms)}`;
+    report({ path: DROP, message, remedy: 'drop that line if this container is the workspace', kind: 'promise' });
+  },
+};
+
+function complete({ securityContext }: ContainerSpec, terms: Terms, report: Reporter): void {
+  const { capabilities: listed, mustDropAll } = terms.workspace;
+  const drop = each(securityContext?.capabilities?.drop);
+  const held = each(securityContext?.capabilities?.add).map(canonical);
+
+  if (terms.grant !== 'none') keepNeeded(listed ?? SUDO_CAPABILITIES, drop, held, terms, report);
+  if ((mustDropAll || listed !== undefined) && !drop.includes('ALL')) {
+    const kind = mustDropAll ? 'escape' : 'promise';
+    report({ path: DROP, message: 'capabilities are left to the runtime', remedy: 'drop ALL', fix: { append: ['ALL'] }, kind });
+  }
+  const missing = (listed ?? []).filter((capability) => !held.includes(capability));
+  if (missing.length > 0)
+    report({ path: ADD, message: `capabilities ${missing.join(', ')} are missing`, fix: { append: missing }, kind: 'promise' });
+}
+
+/** A capability dropped by its name is lost even if it is added; `ALL` loses only what is not. */
+function keepNeeded(needed: readonly string[], drop: readonly string[], held: readonly string[], terms: Terms, report: Reporter): void {
+  const losesToAll = terms.workspace.capabilities === undefined && needed.some((capability) => !held.includes(capability));
+  for (const [index, written] of drop.entries()) {
+    const capability = canonical(written);
+    if (!needed.includes(capability) && !(capability === 'ALL' && losesToAll)) continue;
+    const found = {
+      path: [...DROP, index],
+      message: `the container drops ${written}, without which ${lost(terms)} will not work`,
+      kind: 'promise',
+    } as const;
+    report(
+      terms.grantTo === undefined ? { ...found, remedy: 'drop that entry if this container is the workspace' } : { ...found, fix: REMOVE },
+    );
+  }
+}

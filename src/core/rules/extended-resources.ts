@@ -1,0 +1,44 @@
+import { type Resources, specOf } from '../pod.ts';
+import type { Context, Reporter, Rule } from './rule.ts';
+
+/**
+ * An extended resource is a device plugin's: asking for one puts a device of the node into the container.
+ *
+ * Fields: limits and requests of each container's resources and of the pod's
+ * Allowed: Kubernetes' own resources, and those that the profile lists in `devices`
+ * Fix: none.
+ * Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources
+ */
+export const extendedResources: Rule = {
+  id: 'extended-resources',
+  summary: 'Containers ask for no device of the node beyond those that the profile lists.',
+  fields: [
+    'spec.resources.limits.*',
+    'spec.resources.requests.*',
+    'spec.containers[*].resources.limits.*',
+    'spec.containers[*].resources.requests.*',
+  ],
+  exempts: 'the name of a resource, for example nvidia.com/gpu',
+  checkPod(pod, report, context) {
+    check(specOf(pod).resources, ['spec', 'resources'], report, context);
+  },
+  checkContainer({ spec }, report, context) {
+    check(spec.resources, ['resources'], report, context);
+  },
+};
+
+function check(resources: Resources | null | undefined, path: string[], report: Reporter, { terms, exempts }: Context): void {
+  for (const list of ['limits', 'requests'] as const) {
+    for (const name of Object.keys(resources?.[list] ?? {})) {
+      if (isNative(name) || terms.devices.has(name) || exempts('extended-resources', name)) continue;
+      report({
+        path: [...path, list, name],
+        message: `resource ${name} is a device of the node`,
+        remedy: 'remove it, or ask the operator to list it in the devices of the profile',
+      });
+    }
+  }
+}
+
+/** Not even `kubernetes.io` makes a name with a domain harmless: `deviceclass.resource.kubernetes.io/<class>` is a resource claim in disguise (KEP-5004). */
+const isNative = (name: string): boolean => !name.includes('/');

@@ -1,0 +1,24 @@
+import { each } from '../pod.ts';
+import { REMOVE, type Rule } from './rule.ts';
+
+/**
+ * A host port answers on the node's address: it can shadow a service of the node and reach past network policies. With hostNetwork the
+ * API server copies every containerPort into hostPort, so that these stay behind when hostNetwork goes.
+ *
+ * Fields: spec.containers[*].ports[*].hostPort, hostIP
+ * Allowed: absent or 0
+ * Fix: drop both fields; the container port itself stays.
+ * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
+ */
+export const hostPorts: Rule = {
+  id: 'host-ports',
+  summary: 'No container takes a port of the node.',
+  fields: ['spec.containers[*].ports[*].hostPort', 'spec.containers[*].ports[*].hostIP'],
+  checkContainer({ spec }, report) {
+    for (const [index, { hostPort, hostIP }] of each(spec.ports).entries()) {
+      if (!hostPort) continue;
+      report({ path: ['ports', index, 'hostPort'], message: `hostPort ${hostPort} is taken on the node`, fix: REMOVE });
+      if (hostIP != null) report({ path: ['ports', index, 'hostIP'], message: 'hostIP names an address of the node', fix: REMOVE });
+    }
+  },
+};

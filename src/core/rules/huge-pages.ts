@@ -1,0 +1,24 @@
+import { each, specOf } from '../pod.ts';
+import type { Rule } from './rule.ts';
+
+/**
+ * hugetlbfs cannot be id-mapped, so that a pod with such a volume never starts in a user namespace.
+ *
+ * Fields: spec.volumes[*].emptyDir.medium
+ * Allowed: under user namespaces anything but HugePages
+ * Fix: none.
+ * Source: KEP-127
+ */
+export const hugePages: Rule = {
+  id: 'huge-pages',
+  summary: 'No volume of huge pages where user namespaces cannot map one.',
+  fields: ['spec.volumes[*].emptyDir.medium'],
+  checkPod(pod, report, { terms }) {
+    if (terms.hugePages) return;
+    for (const [index, { name, emptyDir }] of each(specOf(pod).volumes).entries()) {
+      if (!emptyDir?.medium?.startsWith('HugePages')) continue;
+      const message = `volume "${name ?? ''}" is made of ${emptyDir.medium}, which cannot be id-mapped`;
+      report({ path: ['spec', 'volumes', index, 'emptyDir', 'medium'], message, remedy: 'use medium Memory or none' });
+    }
+  },
+};

@@ -1,0 +1,21 @@
+import { specOf } from '../pod.ts';
+import type { Rule } from './rule.ts';
+
+/**
+ * `nodeName` skips the scheduler, and with it taints, and the node selector by which a runtime class finds the nodes that have it.
+ *
+ * Fields: spec.nodeName
+ * Allowed: absent when the pod is made
+ * Fix: none, whoever writes it means one node.
+ * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename
+ */
+export const nodeName: Rule = {
+  id: 'node-name',
+  summary: 'The scheduler picks the node.',
+  fields: ['spec.nodeName'],
+  checkPod(pod, report) {
+    const name = specOf(pod).nodeName;
+    if (name)
+      report({ path: ['spec', 'nodeName'], message: `nodeName is ${name}`, remedy: 'remove it; use nodeSelector or affinity to steer' });
+  },
+};

@@ -1,0 +1,50 @@
+import { each, type NodeSelectorTerm, specOf } from '../pod.ts';
+import type { Reporter, Rule } from './rule.ts';
+
+/** Source: https://kubernetes.io/docs/reference/labels-annotations-taints/ */
+export const CONTROL_PLANE_LABELS: ReadonlySet<string> = new Set([
+  'node-role.kubernetes.io/control-plane',
+  'node-role.kubernetes.io/master',
+]);
+
+const REMEDY = 'remove it, or name a label of worker nodes';
+
+/**
+ * A workspace on a control-plane node is one kernel bug away from the whole cluster.
+ *
+ * Fields: spec.nodeSelector, spec.affinity.nodeAffinity
+ * Allowed: anything that does not ask for a control-plane node (to shun them is fine)
+ * Fix: none.
+ */
+export const nodeSelection: Rule = {
+  id: 'node-selection',
+  summary: 'The pod does not ask for a control-plane node.',
+  fields: [
+    'spec.nodeSelector.*',
+    'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[*].matchExpressions[*]',
+    'spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[*].preference.matchExpressions[*]',
+  ],
+  checkPod(pod, report) {
+    const { nodeSelector, affinity } = specOf(pod);
+    for (const key of Object.keys(nodeSelector ?? {})) {
+      if (CONTROL_PLANE_LABELS.has(key))
+        report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${key}`, remedy: REMEDY });
+    }
+    const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
+      affinity?.nodeAffinity ?? {};
+    const path = ['spec', 'affinity', 'nodeAffinity'];
+    for (const [index, term] of each(required?.nodeSelectorTerms).entries()) {
+      checkTerm(term, [...path, 'requiredDuringSchedulingIgnoredDuringExecution', 'nodeSelectorTerms', index], report);
+    }
+    for (const [index, term] of each(preferred).entries()) {
+      checkTerm(term.preference, [...path, 'preferredDuringSchedulingIgnoredDuringExecution', index, 'preference'], report);
+    }
+  },
+};
+
+function checkTerm(term: NodeSelectorTerm | null | undefined, path: (string | number)[], report: Reporter): void {
+  for (const [index, { key, operator }] of each(term?.matchExpressions).entries()) {
+    if (!CONTROL_PLANE_LABELS.has(key ?? '') || operator === 'NotIn' || operator === 'DoesNotExist') continue;
+    report({ path: [...path, 'matchExpressions', index], message: `node affinity asks for ${key}`, remedy: REMEDY });
+  }
+}

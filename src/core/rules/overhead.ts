@@ -1,0 +1,23 @@
+import { specOf } from '../pod.ts';
+import { REMOVE, type Rule } from './rule.ts';
+import { hasClass } from './runtime-class.ts';
+
+/**
+ * The API server writes the overhead of a runtime class and refuses a pod whose overhead is another's. So when the class changes, the
+ * old class's overhead goes with it, and the API server writes the new one.
+ *
+ * Fields: spec.overhead
+ * Allowed: anything together with a class of the profile's
+ * Fix: drop it.
+ * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-overhead/
+ */
+export const overhead: Rule = {
+  id: 'overhead',
+  summary: 'No overhead of a foreign runtime class stays behind.',
+  fields: ['spec.overhead'],
+  checkPod(pod, report, { terms }) {
+    const spec = specOf(pod);
+    if (spec.overhead == null || (spec.runtimeClassName != null && hasClass(spec.runtimeClassName, terms))) return;
+    report({ path: ['spec', 'overhead'], message: "overhead belongs to no runtime class of this profile's", fix: REMOVE });
+  },
+};

@@ -1,0 +1,29 @@
+import type { Rule } from './rule.ts';
+
+/** Pods of the field have tens. Source of the order of magnitude: etcd keeps no object above 1.5 MB. */
+const MOST_CONTAINERS = 1_000;
+/** More faults than a person can mend, and than a patch should hold. `inspect` counts them. */
+export const MOST_FINDINGS = 1_000;
+
+/**
+ * Whoever can send a review of a few megabytes could keep everybody else waiting: for the judgement of a hundred thousand faults, and for
+ * a patch as long.
+ *
+ * Fields: the number of containers in all lists, and of findings
+ * Allowed: 1,000 of each
+ * Fix: none.
+ */
+export const podSize: Rule = {
+  id: 'pod-size',
+  summary: 'The pod is small enough to be judged and repaired while others wait.',
+  fields: ['spec.containers[*]'],
+  checkPod(_pod, report, { containers }) {
+    if (containers.length > MOST_CONTAINERS)
+      report({ path: ['spec', 'containers'], message: `the pod has ${containers.length} containers`, remedy: REMEDY });
+  },
+};
+
+const REMEDY = 'make several pods of it';
+
+/** What is told in place of all further findings. */
+export const TOO_MANY_FINDINGS = { message: `the pod has more than ${MOST_FINDINGS} faults`, remedy: 'mend some, and try again' } as const;

@@ -1,0 +1,34 @@
+import { specOf } from '../pod.ts';
+import type { Rule } from './rule.ts';
+
+/** The highest priority that a class of one's own may have. Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/ */
+const HIGHEST_USER_PRIORITY = 1_000_000_000;
+
+/**
+ * The `system-` classes are for what a cluster cannot live without; a workspace that has one pushes that off the nodes.
+ *
+ * Fields: spec.priorityClassName, spec.priority
+ * Allowed: a class of one's own
+ * Fix: none.
+ */
+export const priorityClass: Rule = {
+  id: 'priority-class',
+  summary: 'The pod does not rank with the system.',
+  fields: ['spec.priorityClassName', 'spec.priority'],
+  checkPod(pod, report) {
+    const { priorityClassName, priority } = specOf(pod);
+    if (priorityClassName?.startsWith('system-')) {
+      report({
+        path: ['spec', 'priorityClassName'],
+        message: `priorityClassName is ${priorityClassName}`,
+        remedy: 'use a priority class of your own, or none',
+      });
+    } else if ((priority ?? 0) > HIGHEST_USER_PRIORITY) {
+      report({
+        path: ['spec', 'priority'],
+        message: `priority ${priority} is the system's`,
+        remedy: 'use a priority class of your own, or none',
+      });
+    }
+  },
+};

@@ -1,0 +1,34 @@
+import { lost } from '../workspace.ts';
+import type { Rule } from './rule.ts';
+
+/**
+ * `allowPrivilegeEscalation: false` sets no_new_privs, under which sudo and newuidmap have no effect; absent, it counts as true. A grant
+ * needs it true; `none` means it false.
+ *
+ * Fields: spec.containers[*].securityContext.allowPrivilegeEscalation
+ * Allowed: under `none`, false in every regular container; under a grant anything, true in workspace containers for the grant to work
+ * Fix: set what the grant says. A container that restricts itself is left so, unless `grantTo` names it.
+ * Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
+ */
+export const privilegeEscalation: Rule = {
+  id: 'privilege-escalation',
+  summary: 'Workspace containers may gain privileges by set-uid programs exactly where the grant says so.',
+  fields: ['spec.containers[*].securityContext.allowPrivilegeEscalation'],
+  checkContainer({ spec, granted, list }, report, { terms }) {
+    const path = ['securityContext', 'allowPrivilegeEscalation'];
+    const allowed = spec.securityContext?.allowPrivilegeEscalation;
+    const wanted = terms.workspace.allowPrivilegeEscalation;
+    if (granted && allowed !== wanted) {
+      const kind = wanted ? 'promise' : 'escape';
+      report({ path, message: `allowPrivilegeEscalation is ${allowed ?? 'not set'}`, fix: { set: wanted }, kind });
+      return;
+    }
+    if (granted || list !== 'containers' || allowed !== false || terms.grantTo !== undefined) return;
+    report({
+      path,
+      message: `the container sets allowPrivilegeEscalation: false, so it stays without ${lost(terms)}`,
+      remedy: 'drop that line if this container is the workspace',
+      kind: 'promise',
+    });
+  },
+};

@@ -1,0 +1,24 @@
+import type { Rule } from './rule.ts';
+
+/**
+ * A privileged container has every capability and every device of its node, and no filter: it is root on the node in all but name. Only
+ * in a guest whose handler keeps the node's devices out does it mean root in the guest, and only the operator can know that.
+ *
+ * Fields: spec.containers[*].securityContext.privileged
+ * Allowed: absent or false; under Kata with `guestPrivileged`, true in workspace containers with the grant `containers`
+ * Fix: set false.
+ * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
+ */
+export const privileged: Rule = {
+  id: 'privileged',
+  summary: 'No container is privileged.',
+  fields: ['spec.containers[*].securityContext.privileged'],
+  checkContainer({ spec, granted }, report, { terms }) {
+    const path = ['securityContext', 'privileged'];
+    const isPrivileged = spec.securityContext?.privileged === true;
+    const given = granted && terms.workspace.privileged;
+    if (isPrivileged && !given) report({ path, message: 'privileged is true', fix: { set: false } });
+    if (!isPrivileged && given)
+      report({ path, message: 'privileged is not true, as containers in the guest need', fix: { set: true }, kind: 'promise' });
+  },
+};

@@ -1,0 +1,31 @@
+import type { Handler } from '../pod.ts';
+import { REMOVE, type Reporter, type Rule } from './rule.ts';
+
+/**
+ * Probes and lifecycle hooks are carried out by the kubelet, from the node's network: a host in them makes the node call whom the pod's
+ * author names.
+ *
+ * Fields: httpGet.host and tcpSocket.host of livenessProbe, readinessProbe, startupProbe, lifecycle.postStart, lifecycle.preStop
+ * Allowed: absent or empty, which means the pod itself
+ * Fix: drop it.
+ * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline (since 1.34)
+ */
+export const probeHosts: Rule = {
+  id: 'probe-hosts',
+  summary: 'Probes and lifecycle hooks call the pod itself.',
+  fields: ['livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle.postStart', 'lifecycle.preStop'].flatMap((handler) => [
+    `spec.containers[*].${handler}.httpGet.host`,
+    `spec.containers[*].${handler}.tcpSocket.host`,
+  ]),
+  checkContainer({ spec }, report) {
+    for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) checkHandler(spec[probe], [probe], report);
+    for (const hook of ['postStart', 'preStop'] as const) checkHandler(spec.lifecycle?.[hook], ['lifecycle', hook], report);
+  },
+};
+
+function checkHandler(handler: Handler | null | undefined, path: string[], report: Reporter): void {
+  for (const action of ['httpGet', 'tcpSocket'] as const) {
+    const host = handler?.[action]?.host;
+    if (host) report({ path: [...path, action, 'host'], message: `${path.at(-1)} calls host ${host}`, fix: REMOVE });
+  }
+}

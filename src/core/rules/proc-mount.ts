@@ -1,0 +1,25 @@
+import { REMOVE, type Rule } from './rule.ts';
+
+/**
+ * `procMount: Unmasked` lifts the masks over /proc. In a user namespace of its own a pod may have that, and a container inside it cannot
+ * mount a fresh /proc without; anywhere else it bares the node's kernel settings.
+ *
+ * Fields: spec.containers[*].securityContext.procMount
+ * Allowed: absent or Default; Unmasked in workspace containers whose grant lists it
+ * Fix: drop it, or set what the grant lists.
+ * Source: KEP-4265
+ */
+export const procMount: Rule = {
+  id: 'proc-mount',
+  summary: '/proc is unmasked only where nested containers need it and a user namespace makes it safe.',
+  fields: ['spec.containers[*].securityContext.procMount'],
+  checkContainer({ spec, granted }, report, { terms }) {
+    const path = ['securityContext', 'procMount'];
+    const found = spec.securityContext?.procMount;
+    const given = granted && terms.workspace.procMountUnmasked;
+    if (given && found !== 'Unmasked') {
+      report({ path, message: `procMount is ${found ?? 'not set'}`, fix: { set: 'Unmasked' }, kind: 'promise' });
+    }
+    if (!given && found != null && found !== 'Default') report({ path, message: `procMount is ${found}`, fix: REMOVE });
+  },
+};

@@ -1,0 +1,28 @@
+import { each, specOf } from '../pod.ts';
+import type { Rule } from './rule.ts';
+
+/**
+ * Dynamic resource allocation hands out devices of the node, and a claim may ask for administrator's access to them; neither can be seen
+ * in a pod, which only names the claim.
+ *
+ * Fields: spec.resourceClaims[*]
+ * Allowed: none
+ * Fix: none.
+ * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/
+ */
+export const resourceClaims: Rule = {
+  id: 'resource-claims',
+  summary: 'The pod claims no device.',
+  fields: ['spec.resourceClaims[*]'],
+  exempts: 'the name of a ResourceClaim or ResourceClaimTemplate',
+  checkPod(pod, report, { exempts }) {
+    for (const [index, claim] of each(specOf(pod).resourceClaims).entries()) {
+      if (exempts('resource-claims', claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '')) continue;
+      report({
+        path: ['spec', 'resourceClaims', index],
+        message: `resource claim "${claim.name ?? ''}" asks for a device`,
+        remedy: 'remove it, or ask the operator for an exemption',
+      });
+    }
+  },
+};

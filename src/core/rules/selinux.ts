@@ -1,0 +1,58 @@
+import { type SeLinuxOptions, specOf } from '../pod.ts';
+import type { Reporter, Rule } from './rule.ts';
+
+/** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline */
+const TYPES: ReadonlySet<string> = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t']);
+
+/** As container runtimes and OpenShift assign them: `s0`, `s0:c1`, `s0:c1,c2`. */
+const PLAIN_LEVEL = /^s\d{1,2}(:c\d{1,4}(,c\d{1,4})?)?$/;
+
+/**
+ * SELinux labels part containers from the node and from each other. A type such as `spc_t` lifts the first, a category range such as
+ * `s0:c0.c1023`, or many categories, the second: they dominate the pairs of other pods.
+ *
+ * Fields: seLinuxOptions of the pod's and of each container's securityContext
+ * Allowed: no user, no role, a container type that Pod Security lists, a level with at most a pair of categories
+ * Fix: none for what is refused, the author meant something by it; the profile's `seLinuxType` where workspace containers need one.
+ * Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#assign-selinux-labels-to-a-container
+ */
+export const selinux: Rule = {
+  id: 'selinux',
+  summary: 'SELinux confines each container as a container, and apart from other pods.',
+  fields: ['spec.securityContext.seLinuxOptions', 'spec.containers[*].securityContext.seLinuxOptions'],
+  checkPod(pod, report) {
+    checkOptions(specOf(pod).securityContext?.seLinuxOptions, ['spec', 'securityContext', 'seLinuxOptions'], undefined, report);
+  },
+  checkContainer({ spec, granted, list }, report, { terms }, pod) {
+    const path = ['securityContext', 'seLinuxOptions'];
+    const pods = specOf(pod).securityContext?.seLinuxOptions;
+    const own = spec.securityContext?.seLinuxOptions;
+    const given = granted ? terms.workspace.seLinuxType : undefined;
+    checkOptions(own, path, given, report);
+    // An ephemeral container joins a pod whose own options are not judged again.
+    if (list === 'ephemeralContainers' && own == null) checkOptions(pods, path, undefined, report);
+    const effective = own ?? pods;
+    if (given === undefined || effective?.type === given || (effective?.type && !TYPES.has(effective.type))) return;
+    const message = `SELinux type is ${effective?.type || 'not set'}`;
+    // A container's options replace the pod's as a whole, its level included.
+    if (own == null && pods != null) report({ path, message, fix: { set: { ...pods, type: given } }, kind: 'promise' });
+    else report({ path: [...path, 'type'], message, fix: { set: given }, kind: 'promise' });
+  },
+};
+
+function checkOptions(options: SeLinuxOptions | null | undefined, path: string[], given: string | undefined, report: Reporter): void {
+  if (options == null) return;
+  for (const field of ['user', 'role'] as const) {
+    if (options[field]) report({ path: [...path, field], message: `SELinux ${field} is ${options[field]}`, remedy: 'remove it' });
+  }
+  if (options.type != null && !TYPES.has(options.type) && options.type !== given) {
+    report({ path: [...path, 'type'], message: `SELinux type is ${options.type}`, remedy: 'remove it, or use container_t' });
+  }
+  if (options.level && !PLAIN_LEVEL.test(options.level)) {
+    report({
+      path: [...path, 'level'],
+      message: `SELinux level ${options.level} is more than a pair of categories`,
+      remedy: 'name a plain pair of categories, or none',
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import { each, specOf, type Volume } from '../pod.ts';
+import { REMOVE, type Rule } from './rule.ts';
+
+/**
+ * What a workspace's token may do is RBAC's business; where the operator wants none in workspaces, it is taken away.
+ *
+ * Fields: spec.automountServiceAccountToken, the injected volume and its mounts
+ * Allowed: anything, unless the profile says `serviceAccountToken: remove`
+ * Fix: set false; drop volume and mounts.
+ * Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+ */
+export const serviceAccountToken: Rule = {
+  id: 'service-account-token',
+  summary: 'The pod has no service account token where the profile takes it away.',
+  fields: ['spec.automountServiceAccountToken', 'spec.volumes[*].projected', 'spec.containers[*].volumeMounts[*].name'],
+  checkPod(pod, report, { terms, containers }) {
+    if (!terms.withoutToken) return;
+    const { automountServiceAccountToken, volumes } = specOf(pod);
+    if (automountServiceAccountToken !== false) {
+      report({ path: ['spec', 'automountServiceAccountToken'], message: 'a service account token is mounted', fix: { set: false } });
+    }
+    for (const [index, volume] of each(volumes).entries()) {
+      if (!holdsToken(volume)) continue;
+      const path = ['spec', 'volumes', index];
+      const message = `volume "${volume.name ?? ''}" holds a service account token`;
+      report(isInjected(volume) ? { path, message, fix: REMOVE } : { path, message, remedy: 'remove its serviceAccountToken source' });
+    }
+    const injected = new Set(each(volumes).flatMap((volume) => (holdsToken(volume) && isInjected(volume) ? [volume.name] : [])));
+    for (const { list, index, spec } of containers) {
+      for (const [mount, { name }] of each(spec.volumeMounts).entries()) {
+        if (!injected.has(name)) continue;
+        report({
+          path: ['spec', list, index, 'volumeMounts', mount],
+          message: `volume "${name ?? ''}" holds a service account token`,
+          fix: REMOVE,
+        });
+      }
+    }
+  },
+};
+
+const holdsToken = ({ projected }: Volume): boolean => each(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
+
+/** The API server injects the token's volume under such a name before any webhook is asked; what an author wrote is the author's to change. */
+const isInjected = ({ name }: Volume): boolean => name?.startsWith('kube-api-access-') === true;

@@ -1,0 +1,51 @@
+import { each } from '../pod.ts';
+import { SYSBOX_MODE } from '../workspace.ts';
+import { REMOVE, type Rule } from './rule.ts';
+
+/**
+ * Sysbox reads its orders from environment variables, the image's own included. `SYSBOX_SYSCONT_MODE` decides whether a container's
+ * capabilities count (FALSE) or its root has all of its user namespace's (TRUE). An `env` entry wins over image and envFrom, so it is
+ * always written.
+ *
+ * Fields: spec.containers[*].env, spec.containers[*].envFrom[*].prefix
+ * Allowed: SYSBOX_SYSCONT_MODE at what the grant says (FALSE outside it), no other SYSBOX_ variable, no prefix that could make one
+ * Fix: write the variable; the others are refused, an unknown one keeps the container from starting.
+ * Source: https://github.com/nestybox/sysbox/blob/master/docs/user-guide/configuration.md
+ */
+export const sysboxMode: Rule = {
+  id: 'sysbox-mode',
+  summary: 'Under Sysbox, only the grant decides what the variables of Sysbox say.',
+  fields: ['spec.containers[*].env[*]', 'spec.containers[*].envFrom[*].prefix'],
+  checkContainer({ spec, granted }, report, { terms }) {
+    if (!terms.sysbox) return;
+    const wanted = granted ? terms.workspace.sysboxMode : 'FALSE';
+    let isWritten = false;
+    for (const [index, { name, value, valueFrom }] of each(spec.env).entries()) {
+      if (!name?.startsWith('SYSBOX_')) continue;
+      const path = ['env', index];
+      if (name !== SYSBOX_MODE) {
+        report({ path, message: `variable ${name} gives orders to Sysbox`, remedy: 'remove it' });
+        continue;
+      }
+      isWritten = true;
+      if (value === wanted && valueFrom == null) continue;
+      report({ path: [...path, 'value'], message: `${name} is not ${wanted}`, fix: { set: wanted } });
+      if (valueFrom != null) report({ path: [...path, 'valueFrom'], message: `${name} is taken from elsewhere`, fix: REMOVE });
+    }
+    if (!isWritten) {
+      const kind = wanted === 'FALSE' ? 'escape' : 'promise';
+      report({ path: ['env'], message: `${SYSBOX_MODE} is not set`, fix: { append: [{ name: SYSBOX_MODE, value: wanted }] }, kind });
+    }
+    for (const [index, { prefix }] of each(spec.envFrom).entries()) {
+      if (!prefix || !couldMake(prefix)) continue;
+      report({
+        path: ['envFrom', index, 'prefix'],
+        message: `prefix ${prefix} can make a variable of Sysbox`,
+        remedy: 'use another prefix',
+      });
+    }
+  },
+};
+
+/** Whether some key behind this prefix begins with `SYSBOX_`. */
+const couldMake = (prefix: string): boolean => prefix.startsWith('SYSBOX_') || 'SYSBOX_'.startsWith(prefix);

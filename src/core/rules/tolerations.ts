@@ -1,0 +1,24 @@
+import { each, specOf } from '../pod.ts';
+import { CONTROL_PLANE_LABELS } from './node-selection.ts';
+import { REMOVE, type Rule } from './rule.ts';
+
+/**
+ * A toleration without a key tolerates every taint, those that guard the control plane and other tenants' nodes included.
+ *
+ * Fields: spec.tolerations[*]
+ * Allowed: a key, and not a control-plane one
+ * Fix: drop the toleration.
+ * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+ */
+export const tolerations: Rule = {
+  id: 'tolerations',
+  summary: 'The pod tolerates no taint of the control plane, and not all taints at once.',
+  fields: ['spec.tolerations[*]'],
+  checkPod(pod, report) {
+    for (const [index, { key }] of each(specOf(pod).tolerations).entries()) {
+      const path = ['spec', 'tolerations', index];
+      if (!key) report({ path, message: 'a toleration without a key tolerates every taint', fix: REMOVE });
+      else if (CONTROL_PLANE_LABELS.has(key)) report({ path, message: `taint ${key} is tolerated`, fix: REMOVE });
+    }
+  },
+};

@@ -1,0 +1,44 @@
+import { each, specOf } from '../pod.ts';
+import type { Reporter, Rule } from './rule.ts';
+
+/**
+ * A user namespace maps so many ids and no more. The API server takes a larger one, and the pod then never starts.
+ *
+ * Fields: runAsUser, runAsGroup, fsGroup, supplementalGroups
+ * Allowed: 0 up to the profile's `idsPerPod`, 65536 unless the cluster's kubelets give more
+ * Fix: none, only the author knows which id the image can live with.
+ * Source: https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
+ */
+export const userIds: Rule = {
+  id: 'user-ids',
+  summary: "User and group ids lie within the pod's user namespace.",
+  fields: [
+    'spec.securityContext.runAsUser',
+    'spec.securityContext.runAsGroup',
+    'spec.securityContext.fsGroup',
+    'spec.securityContext.supplementalGroups[*]',
+    'spec.containers[*].securityContext.runAsUser',
+    'spec.containers[*].securityContext.runAsGroup',
+  ],
+  checkPod(pod, report, { terms }) {
+    const context = specOf(pod).securityContext;
+    const path = ['spec', 'securityContext'];
+    for (const field of ['runAsUser', 'runAsGroup', 'fsGroup'] as const)
+      checkId(context?.[field], [...path, field], terms.idsPerPod, report);
+    for (const [index, group] of each(context?.supplementalGroups).entries()) {
+      checkId(group, [...path, 'supplementalGroups', index], terms.idsPerPod, report);
+    }
+  },
+  checkContainer({ spec, list }, report, { terms }, pod) {
+    // An ephemeral container joins a pod whose own ids are not judged again.
+    const inherited = list === 'ephemeralContainers' ? specOf(pod).securityContext : undefined;
+    for (const field of ['runAsUser', 'runAsGroup'] as const) {
+      checkId(spec.securityContext?.[field] ?? inherited?.[field], ['securityContext', field], terms.idsPerPod, report);
+    }
+  },
+};
+
+function checkId(id: number | null | undefined, path: (string | number)[], ids: number | undefined, report: Reporter): void {
+  if (id == null || ids === undefined || id < ids) return;
+  report({ path, message: `id ${id} is not among the pod's ${ids} ids`, remedy: `use an id below ${ids}` });
+}

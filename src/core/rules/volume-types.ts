@@ -1,0 +1,62 @@
+import { each, specOf, type Volume } from '../pod.ts';
+import type { Context, Rule } from './rule.ts';
+
+/** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
+const SAFE: ReadonlySet<string> = new Set([
+  'configMap',
+  'csi',
+  'downwardAPI',
+  'emptyDir',
+  'ephemeral',
+  'image',
+  'persistentVolumeClaim',
+  'projected',
+  'secret',
+]);
+
+/**
+ * A hostPath is the node's own files: id mapping makes the pod's root their root, virtio-fs carries them into the guest, and no wall of
+ * ours stands in between. The in-tree network volumes have the node's kernel mount what the author chose, from where the author chose.
+ *
+ * Fields: spec.volumes[*], by the key beside its name
+ * Allowed: Pod Security restricted's kinds; a kind nobody knew yet is not among them
+ * Fix: none, a mount without its volume keeps no intent.
+ * Source: https://kubernetes.io/docs/concepts/storage/volumes/, CVE-2024-10220 (gitRepo)
+ */
+export const volumeTypes: Rule = {
+  id: 'volume-types',
+  summary: 'Volumes are of kinds that do not reach the node.',
+  fields: ['spec.volumes[*].*', 'spec.containers[*].volumeMounts[*].name'],
+  exempts: 'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse',
+  checkPod(pod, report, context) {
+    for (const [index, volume] of each(specOf(pod).volumes).entries()) {
+      for (const kind of unsafeKinds(volume, context)) {
+        report({ path: ['spec', 'volumes', index, kind], message: describe(volume, kind), remedy: REMEDY });
+      }
+    }
+  },
+  checkContainer({ spec, list }, report, context, pod) {
+    // An ephemeral container joins a pod whose volumes are not judged again.
+    if (list !== 'ephemeralContainers' || each(spec.volumeMounts).length === 0) return;
+    const unsafe = new Map(
+      each(specOf(pod).volumes).flatMap((volume) => unsafeKinds(volume, context).map((kind) => [volume.name, describe(volume, kind)])),
+    );
+    for (const [index, { name }] of each(spec.volumeMounts).entries()) {
+      const message = unsafe.get(name);
+      if (message !== undefined) report({ path: ['volumeMounts', index, 'name'], message, remedy: 'do not mount it' });
+    }
+  },
+};
+
+const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
+
+function unsafeKinds(volume: Volume, { exempts }: Context): string[] {
+  return Object.entries(volume).flatMap(([kind, source]) => {
+    if (kind === 'name' || SAFE.has(kind) || source == null) return [];
+    return exempts('volume-types', kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind) ? [] : [kind];
+  });
+}
+
+function describe({ name, hostPath }: Volume, kind: string): string {
+  return `volume "${name ?? ''}" is ${kind === 'hostPath' ? `the node's ${hostPath?.path ?? 'file system'}` : `of kind ${kind}`}`;
+}

@@ -1,0 +1,83 @@
+import type { Path } from './json.ts';
+
+/**
+ * A shape says what a piece of JSON must look like. It is written once and gives both the TypeScript type and the proof.
+ *
+ * The proof happens in place: nothing is copied, so a pod of a megabyte costs no second megabyte, and fields that no shape names are left
+ * alone. `null` counts as absent everywhere, as it does for the API server. Reads go through fixed names only, so keys such as
+ * `__proto__` in a document are data like any other.
+ */
+export interface Shape<T> {
+  (value: unknown): Mismatch | undefined;
+  /** Never there at run time: it carries the type. */
+  readonly proves?: T;
+}
+export type Typed<S> = S extends Shape<infer T> ? T : never;
+
+export interface Mismatch {
+  /** From the outside in; grows at its front while it travels up. */
+  readonly path: (string | number)[];
+  readonly expected: string;
+}
+
+type Fields = Readonly<Record<string, Shape<unknown>>>;
+type Typeof<F extends Fields> = { readonly [K in keyof F]?: Typed<F[K]> | null };
+
+export const string: Shape<string> = (value) => (typeof value === 'string' ? undefined : mismatch('a string'));
+export const boolean: Shape<boolean> = (value) => (typeof value === 'boolean' ? undefined : mismatch('true or false'));
+export const number: Shape<number> = (value) => (typeof value === 'number' ? undefined : mismatch('a number'));
+export const anything: Shape<unknown> = () => undefined;
+
+/** An object of which the named fields are proved; it may have others. */
+export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
+  const entries = Object.entries(fields);
+  return (value) => {
+    if (!isObject(value)) return mismatch('an object');
+    for (const [name, shape] of entries) {
+      const field = value[name];
+      if (field == null) continue;
+      const found = shape(field);
+      if (found !== undefined) return within(name, found);
+    }
+    return undefined;
+  };
+}
+
+export function list<T>(item: Shape<T>): Shape<readonly T[]> {
+  return (value) => {
+    if (!Array.isArray(value)) return mismatch('a list');
+    for (let index = 0; index < value.length; index += 1) {
+      const found = item(value[index]);
+      if (found !== undefined) return within(index, found);
+    }
+    return undefined;
+  };
+}
+
+/** An object used as a map: any key, one shape of value. Read it by Object.entries or Object.hasOwn, never by a bare look-up. */
+export function map<T>(item: Shape<T>): Shape<{ readonly [key: string]: T }> {
+  return (value) => {
+    if (!isObject(value)) return mismatch('an object');
+    for (const key of Object.keys(value)) {
+      const found = item(value[key]);
+      if (found !== undefined) return within(key, found);
+    }
+    return undefined;
+  };
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The path as data, for messages. */
+export const pathOf = (found: Mismatch): Path => found.path;
+
+function mismatch(expected: string): Mismatch {
+  return { path: [], expected };
+}
+
+function within(step: string | number, found: Mismatch): Mismatch {
+  found.path.unshift(step);
+  return found;
+}

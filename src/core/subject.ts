@@ -1,0 +1,76 @@
+import type { Path, Result } from './json.ts';
+import { type Pod, podIs } from './pod.ts';
+import { isObject } from './shape.ts';
+
+/** A pod where it stands: alone, or as the template of a workload. */
+export interface Subject {
+  readonly kind: string;
+  readonly name: string;
+  /** undefined: the document does not say. */
+  readonly namespace: string | undefined;
+  readonly pod: Pod;
+  /** Where the pod is in the document: [] in a Pod, ['spec', 'template'] in a Deployment. */
+  readonly at: Path;
+  /** The whole document. */
+  readonly document: object;
+}
+
+export interface Malformed {
+  readonly path: Path;
+  readonly expected: string;
+}
+
+/** The kinds that hold pods, by API group and kind; and where they hold them. */
+const PLACES: ReadonlyMap<string, Path> = new Map<string, Path>([
+  ['/Pod', []],
+  ['/PodTemplate', ['template']],
+  ['/ReplicationController', ['spec', 'template']],
+  ['apps/DaemonSet', ['spec', 'template']],
+  ['apps/Deployment', ['spec', 'template']],
+  ['apps/ReplicaSet', ['spec', 'template']],
+  ['apps/StatefulSet', ['spec', 'template']],
+  ['batch/CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
+  ['batch/Job', ['spec', 'template']],
+]);
+
+/** Where a kind holds its pod; undefined: it holds none that we know of. */
+export function placeOf(group: string, kind: string): Path | undefined {
+  return PLACES.get(`${group}/${kind}`);
+}
+
+/**
+ * Finds and proves the pod inside a document of the given kind.
+ * @param document parsed JSON or YAML, untouched by this
+ */
+export function subjectOf(document: unknown, group: string, kind: string): Result<Subject, Malformed> {
+  const at = placeOf(group, kind);
+  if (at === undefined) return malformed([], `a kind that holds pods, not ${kind}`);
+  let found: unknown = document;
+  for (const [depth, step] of [...at, 'spec'].entries()) {
+    if (!isObject(found)) return malformed(at.slice(0, depth), 'an object');
+    if (step === 'spec' && depth === at.length) break;
+    found = found[step];
+  }
+  if (!isObject(found)) return malformed(at, 'an object');
+  if (!isObject(found.spec)) return malformed([...at, 'spec'], 'an object');
+  const mismatch = podIs(found);
+  if (mismatch !== undefined) return malformed([...at, ...mismatch.path], mismatch.expected);
+
+  const metadata = isObject(document) && isObject(document.metadata) ? document.metadata : {};
+  const textOf = (field: unknown): string | undefined => (typeof field === 'string' && field !== '' ? field : undefined);
+  return {
+    ok: true,
+    value: {
+      kind,
+      name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '',
+      namespace: textOf(metadata.namespace),
+      pod: found as Pod,
+      at,
+      document: document as object,
+    },
+  };
+}
+
+function malformed(path: Path, expected: string): { readonly ok: false; readonly error: Malformed } {
+  return { ok: false, error: { path, expected } };
+}

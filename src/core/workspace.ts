@@ -1,0 +1,55 @@
+import { matches } from './name-pattern.ts';
+import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, type PodSpec } from './pod.ts';
+import type { Terms } from './terms.ts';
+
+/** Lists a pod's containers in their places, and says which of them are the workspace. */
+export function containersOf(spec: PodSpec, terms: Terms): Container[] {
+  const containers: Container[] = [];
+  for (const list of CONTAINER_LISTS) {
+    for (const [index, container] of each(spec[list]).entries()) {
+      containers.push({ list, index, name: container.name ?? '', spec: container, granted: isGranted(list, container, terms) });
+    }
+  }
+  return containers;
+}
+
+/** Capabilities without which `sudo apt-get install` fails, whatever else holds. */
+export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
+
+/**
+ * Whether the grant is this container's: only ever a regular one's. `none` takes from all that run as long as the pod, sidecars among the
+ * init containers too. `grantTo` names its containers; without
+ * it each has the grant that does not restrict itself, so that a sidecar which locked itself down stays so.
+ */
+function isGranted(list: ContainerList, container: ContainerSpec, terms: Terms): boolean {
+  if (terms.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');
+  if (list !== 'containers') return false;
+  if (terms.grantTo !== undefined) return matches(terms.grantTo, container.name ?? '');
+  return !restrictsItself(container, terms);
+}
+
+function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, sysbox }: Terms): boolean {
+  if (securityContext?.allowPrivilegeEscalation === false) return true;
+  if (!dropsAll(each(securityContext?.capabilities?.drop))) return false;
+  // `drop: [ALL]` with the grant written out is how a grant looks, not a restriction.
+  if (sysbox && workspace.sysboxMode === 'TRUE') return !each(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
+  const added = each(securityContext?.capabilities?.add).map(canonical);
+  return !(workspace.capabilities ?? SUDO_CAPABILITIES).every((capability) => added.includes(capability));
+}
+
+/** What a user misses in a container without the grant, for messages. */
+export function lost({ grant }: Terms): string {
+  return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';
+}
+
+/** Decides whether Sysbox heeds a container's capabilities (FALSE) or gives it all of its user namespace's (TRUE). */
+export const SYSBOX_MODE = 'SYSBOX_SYSCONT_MODE';
+
+/** `cap_sys_admin`, `CAP_SYS_ADMIN` and `SYS_ADMIN` are one to a runtime. */
+export function canonical(capability: string): string {
+  return capability.toUpperCase().replace(/^CAP_/, '');
+}
+
+export function dropsAll(drop: readonly string[]): boolean {
+  return drop.some((capability) => canonical(capability) === 'ALL');
+}

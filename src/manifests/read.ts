@@ -1,0 +1,201 @@
+import { isUtf8 } from 'node:buffer';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { isMap, isScalar, isSeq, type LineCounter, type ParsedNode } from 'yaml';
+import { type Json, type Path, printPath, type Result } from '../core/json.ts';
+import { isObject } from '../core/shape.ts';
+import { placeOf, type Subject, subjectOf } from '../core/subject.ts';
+import { keyOf, parseStream, type YamlDocument } from './yaml.ts';
+
+/** A file as it was read. */
+export interface Source {
+  readonly file: string;
+  readonly text: string;
+  readonly documents: readonly SourceDocument[];
+}
+
+/** One document of a file; empty ones count too, so that indices are those of the text. */
+export interface SourceDocument {
+  readonly value: Json;
+  readonly pods: readonly FoundPod[];
+  /** How many objects in it hold no pod. */
+  readonly withoutPod: number;
+}
+
+export interface FoundPod {
+  readonly subject: Subject;
+  /** Where its object is in the document: [] or, in a List, ['items', 0]. */
+  readonly at: Path;
+  /** Line of the object. */
+  readonly line: number;
+  /** Line of a field of the object, or of the nearest thing around it that the text has. */
+  lineOf(path: Path): number;
+}
+
+export interface Unreadable {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+/**
+ * Reads manifests.
+ * @param names files, folders (searched to the bottom for *.yaml, *.yml and *.json, in the order of their names) and `-` for standard input
+ * @returns what was read, or everything that is wrong with it
+ */
+export async function readManifests(names: readonly string[], stdin: Readable): Promise<Result<readonly Source[], readonly Unreadable[]>> {
+  const sources: Source[] = [];
+  const problems: Unreadable[] = [];
+  const seen = new Set<string>();
+  for (const name of names) {
+    const files = await filesOf(name);
+    if (!files.ok) problems.push(files.error);
+    for (const file of files.ok ? files.value : []) {
+      if (seen.has(file)) continue;
+      seen.add(file);
+      const read = await readSource(file, stdin);
+      if (read.ok) sources.push(read.value);
+      else problems.push(...read.error);
+    }
+  }
+  return problems.length > 0 ? { ok: false, error: problems } : { ok: true, value: sources };
+}
+
+/** `file:line:column: what is wrong; what to do`, as compilers write it. */
+export function printUnreadable({ file, line, column, message, remedy }: Unreadable): string {
+  return `${[file, line, column].filter((part) => part !== undefined).join(':')}: ${message}; ${remedy}`;
+}
+
+/** Reads the documents of a text. */
+export function readText(file: string, text: string): Result<Source, readonly Unreadable[]> {
+  const { documents, faults, lines } = parseStream(text);
+  const problems: Unreadable[] = faults.map(({ offset, message, remedy }) => ({ file, ...positionOf(lines, offset), message, remedy }));
+  if (problems.length > 0) return { ok: false, error: problems };
+  const read = documents.map((document) => readDocument(file, document, lines, problems));
+  return problems.length > 0 ? { ok: false, error: problems } : { ok: true, value: { file, text, documents: read } };
+}
+
+const STDIN = '-';
+const MANIFEST = /\.(?:ya?ml|json)$/;
+
+async function filesOf(name: string): Promise<Result<readonly string[], Unreadable>> {
+  if (name === STDIN) return { ok: true, value: [name] };
+  try {
+    if (!(await stat(name)).isDirectory()) return { ok: true, value: [name] };
+    const found = (await readdir(name, { recursive: true })).filter((each) => MANIFEST.test(each) && !/(?:^|[/\\])\./.test(each)).sort();
+    const files: string[] = [];
+    for (const each of found) if ((await stat(join(name, each))).isFile()) files.push(join(name, each));
+    if (files.length > 0) return { ok: true, value: files };
+    return {
+      ok: false,
+      error: { file: name, message: 'no manifest is in this folder', remedy: 'name one that has *.yaml, *.yml or *.json files' },
+    };
+  } catch (error) {
+    return { ok: false, error: unopened(name, error as NodeJS.ErrnoException) };
+  }
+}
+
+async function readSource(file: string, stdin: Readable): Promise<Result<Source, readonly Unreadable[]>> {
+  let bytes: Buffer;
+  try {
+    bytes = file === STDIN ? await buffer(stdin) : await readFile(file);
+  } catch (error) {
+    return { ok: false, error: [unopened(file, error as NodeJS.ErrnoException)] };
+  }
+  if (!isUtf8(bytes)) return { ok: false, error: [{ file, message: 'this is not UTF-8 text', remedy: 'save it as UTF-8' }] };
+  return readText(file, bytes.toString('utf8'));
+}
+
+function unopened(file: string, { code, message }: NodeJS.ErrnoException): Unreadable {
+  if (code === 'ENOENT') return { file, message: 'there is no such file or folder', remedy: 'check the name' };
+  if (code === 'EACCES') return { file, message: 'its permissions keep it from this user', remedy: 'make it readable' };
+  return { file, message, remedy: 'name a file that can be read' };
+}
+
+function readDocument(file: string, document: YamlDocument, lines: LineCounter, problems: Unreadable[]): SourceDocument {
+  const pods: FoundPod[] = [];
+  let withoutPod = 0;
+  if (document.value !== null) readObject(document.value, []);
+  return { value: document.value, pods, withoutPod };
+
+  function readObject(value: Json, at: Path): void {
+    // As kubectl does: whatever has a list of items is a list of objects.
+    if (isObject(value) && Array.isArray(value.items)) {
+      for (const [index, item] of value.items.entries()) readObject(typed(item, value), [...at, 'items', index]);
+      return;
+    }
+    const group = groupOf(value);
+    if (!group.ok) {
+      fail(at, ...group.error);
+      return;
+    }
+    const { kind } = value as { readonly kind: string };
+    if (placeOf(group.value, kind) === undefined) {
+      withoutPod += 1;
+      return;
+    }
+    const subject = subjectOf(value, group.value, kind);
+    if (subject.ok) {
+      pods.push({ subject: subject.value, at, line: lineOf(at), lineOf: (path) => lineOf([...at, ...path]) });
+      return;
+    }
+    const { path, expected } = subject.error;
+    fail([...at, ...path], `${path.length === 0 ? 'this' : printPath(path)} is not ${expected}`, `make it ${expected}`);
+  }
+
+  function fail(at: Path, message: string, remedy: string): void {
+    problems.push({ file, ...positionOf(lines, offsetOf(document.root, at)), message, remedy });
+  }
+
+  function lineOf(at: Path): number {
+    return positionOf(lines, offsetOf(document.root, at)).line;
+  }
+}
+
+/** The items of a PodList need not say that they are Pods. */
+function typed(item: Json, { kind, apiVersion }: { readonly kind?: unknown; readonly apiVersion?: unknown }): Json {
+  if (!isObject(item) || item.kind !== undefined || typeof kind !== 'string' || kind === 'List' || typeof apiVersion !== 'string')
+    return item;
+  return { ...item, apiVersion, kind: kind.replace(/List$/, '') } as Json;
+}
+
+/** @returns the API group of an object, or what it lacks and what to do */
+function groupOf(value: Json): Result<string, readonly [message: string, remedy: string]> {
+  if (!isObject(value)) return { ok: false, error: ['this is no Kubernetes object', 'write an object with apiVersion and kind'] };
+  const { apiVersion, kind } = value;
+  if (typeof kind !== 'string' || kind === '')
+    return { ok: false, error: ['the object has no kind', 'add kind, or leave it out of the input'] };
+  if (typeof apiVersion !== 'string' || apiVersion === '') return { ok: false, error: [`the ${kind} has no apiVersion`, 'add apiVersion'] };
+  return { ok: true, value: apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '' };
+}
+
+function positionOf(lines: LineCounter, offset: number): { readonly line: number; readonly column: number } {
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(1, line), column: Math.max(1, col) };
+}
+
+/** Where a value stands, its key included; for what the text does not have, where the nearest thing around it stands. */
+function offsetOf(root: ParsedNode | null, path: Path): number {
+  let node = root;
+  let offset = root?.range[0] ?? 0;
+  for (const step of path) {
+    if (isMap(node)) {
+      const pair = (node.items as ParsedPair[]).find((each) => keyOf(each) === String(step));
+      if (pair === undefined) break;
+      offset = isScalar(pair.key) ? pair.key.range[0] : offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      const item = node.items[Number(step)] as ParsedNode | undefined;
+      if (item === undefined) break;
+      offset = item.range[0];
+      node = item;
+    } else break;
+  }
+  return offset;
+}
+type ParsedPair = Parameters<typeof keyOf>[0];

@@ -1,0 +1,65 @@
+import pino, { type DestinationStream, type Logger } from 'pino';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface Log {
+  readonly logger: Logger;
+  /** Lines that were dropped because nobody read the ones before. */
+  readonly onLost: (listener: () => void) => void;
+  /** Resolves when all is written, or after a second: a reader that has stopped must not keep the process. Nothing is written after it. */
+  close(): Promise<void>;
+}
+
+// When nobody reads standard output, this much waits; what comes after is lost.
+const BACKLOG_BYTES = 4 * 1024 * 1024;
+
+/** One JSON object a line on standard output, written in the background. */
+export function openLog(level: LogLevel): Log {
+  const destination = pino.destination({ dest: 1, sync: false, maxLength: BACKLOG_BYTES });
+  return {
+    logger: makeLogger(level, destination),
+    onLost: (listener) => destination.on('drop', listener),
+    async close() {
+      const closed = new Promise<void>((resolve) => destination.once('close', () => resolve()));
+      destination.end();
+      await Promise.race([closed, pause(1_000)]);
+      // Else pino waits for the reader once more, when the process exits.
+      destination.destroy();
+    },
+  };
+}
+
+export function makeLogger(level: LogLevel, destination: DestinationStream): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+const MAX_LENGTH = 256;
+
+// Control characters, those that reorder or hide text on a terminal, and halves of characters.
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
+
+/** A text by somebody else, made safe to show: short, one line, nothing that a terminal obeys. */
+export function plain(text: string): string {
+  const short = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
+  return short.replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+/** Where an error comes from. Not its message: that may quote what was judged. */
+export function traceOf(error: unknown): { readonly type: string; readonly trace: readonly string[] } {
+  if (!(error instanceof Error)) return { type: typeof error, trace: [] };
+  const trace = (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line));
+  return { type: error.name, trace: trace.map((line) => plain(line.trim())) };
+}

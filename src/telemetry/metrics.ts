@@ -1,0 +1,101 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { rules } from '../core/rules/index.ts';
+import type { Told } from './told.ts';
+
+export interface Metrics {
+  readonly contentType: string;
+  /** The text that Prometheus reads. */
+  expose(): Promise<string>;
+  began(): void;
+  ended(): void;
+  answered(told: Told, seconds: number): void;
+  refused(status: number): void;
+  /** A bug. */
+  failed(): void;
+  certificateExpires(at: Date): void;
+  certificateReloaded(outcome: 'replaced' | 'kept'): void;
+  logLineLost(): void;
+}
+
+/** A profile that is not configured; whoever calls writes it into the path, so it must not become a label. */
+const UNKNOWN = 'unknown';
+
+/** Which outcomes an entry can have: series that exist from the start can be told from series that never moved. */
+const ENTRIES = [
+  { phase: 'mutate', mode: 'enforce', outcomes: ['allowed', 'patched', 'failed'] },
+  { phase: 'validate', mode: 'enforce', outcomes: ['allowed', 'denied', 'failed'] },
+  { phase: 'validate', mode: 'warn', outcomes: ['allowed', 'failed'] },
+  { phase: 'validate', mode: 'audit', outcomes: ['allowed', 'failed'] },
+] as const;
+
+const PHASES = ['mutate', 'validate', 'advise', 'unknown'] as const;
+
+/** Metrics of their own registry. Every label has few values, all known at start or written in our code. */
+export function makeMetrics({ profiles, version }: { readonly profiles: Iterable<string>; readonly version: string }): Metrics {
+  const known = new Set(profiles);
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Counter({ name: `cloister_${name}`, help, labelNames, registers });
+  const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Gauge({ name: `cloister_${name}`, help, labelNames, registers });
+
+  const requests = counter('requests_total', 'Reviews answered.', ['phase', 'mode', 'profile', 'outcome']);
+  const dryRuns = counter('dry_run_requests_total', 'Reviews answered of requests that were to change nothing.', ['phase']);
+  const verdicts = counter('verdicts_total', 'What enforcing makes of what was judged.', ['mode', 'profile', 'verdict']);
+  const findings = counter('findings_total', 'Findings, by rule.', ['rule', 'kind']);
+  const exemptions = counter('exemptions_total', 'Values let through by an exemption, by rule.', ['rule']);
+  const refusals = counter('refused_requests_total', 'HTTP requests turned away before anything was judged.', ['status']);
+  const bugs = counter('failed_requests_total', 'Reviews that met a bug and were answered with status 500.', []);
+  const duration = new Histogram({
+    name: 'cloister_request_duration_seconds',
+    help: 'From the headers of a review to its answer, the time its body took to arrive included.',
+    labelNames: ['phase'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const inFlight = gauge('requests_in_flight', 'Reviews under way.');
+  const expiry = gauge('certificate_expiry_timestamp_seconds', 'When the serving certificate expires; 0 while there is none.');
+  const reloads = counter(
+    'certificate_reloads_total',
+    'Certificate files that changed: replaced, or kept because the new ones are no good.',
+    ['outcome'],
+  );
+  const lostLines = counter('lost_log_lines_total', 'Log lines dropped because nobody read standard output.', []);
+  gauge('build_info', 'Always 1; the label tells the version.', ['version']).set({ version }, 1);
+  collectDefaultMetrics({ register: registry });
+
+  for (const phase of PHASES) {
+    duration.zero({ phase });
+    dryRuns.inc({ phase }, 0);
+  }
+  for (const profile of known) {
+    for (const { phase, mode, outcomes } of ENTRIES) {
+      for (const outcome of outcomes) requests.inc({ phase, mode, profile, outcome }, 0);
+    }
+  }
+  for (const { id: rule } of rules) findings.inc({ rule, kind: 'escape' }, 0);
+  for (const outcome of ['replaced', 'kept']) reloads.inc({ outcome }, 0);
+
+  return {
+    contentType: registry.contentType,
+    expose: () => registry.metrics(),
+    began: () => inFlight.inc(),
+    ended: () => inFlight.dec(),
+    answered(told, seconds) {
+      const { phase, mode, outcome, verdict } = told;
+      const profile = known.has(told.profile) ? told.profile : UNKNOWN;
+      requests.inc({ phase, mode, profile, outcome });
+      duration.observe({ phase }, seconds);
+      if (told.dryRun === true) dryRuns.inc({ phase });
+      if (verdict !== undefined) verdicts.inc({ mode, profile, verdict });
+      for (const { rule, kind } of told.findings) findings.inc({ rule, kind });
+      for (const { rule } of told.exempted) exemptions.inc({ rule });
+    },
+    refused: (status) => refusals.inc({ status }),
+    failed: () => bugs.inc(),
+    certificateExpires: (at) => expiry.set(at.getTime() / 1_000),
+    certificateReloaded: (outcome) => reloads.inc({ outcome }),
+    logLineLost: () => lostLines.inc(),
+  };
+}

@@ -1,0 +1,30 @@
+import type { ExemptionUse } from '../core/exemptions.ts';
+import type { Kind } from '../core/rules/rule.ts';
+
+export type Phase = 'mutate' | 'validate' | 'advise' | 'unknown';
+export type Mode = 'enforce' | 'warn' | 'audit';
+
+/** What enforcing would make of a pod: leave it, repair it, refuse it. */
+export type Outlook = 'clean' | 'repairable' | 'refused';
+
+/** What is told about one request once it is answered: names and counts, never a body. */
+export interface Record {
+  readonly phase: Phase;
+  readonly mode: Mode;
+  readonly profile: string;
+  /** `failed`: it could not be judged. */
+  readonly outcome: 'allowed' | 'patched' | 'denied' | 'failed';
+  readonly uid?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly subresource?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly grant?: string | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly verdict?: Outlook | undefined;
+  readonly findings: readonly { readonly rule: string; readonly kind: Kind }[];
+  readonly exempted: readonly ExemptionUse[];
+  /** Why it could not be judged. */
+  readonly problem?: string | undefined;
+}

@@ -1,0 +1,158 @@
+import { globSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+/**
+ * The rooms of the house, and where each may look. Siblings meet in a command; the core looks at nothing but itself.
+ * A file of `src` itself is a room of its own.
+ */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  main: ['commands', 'nearest'],
+  commands: ['webhook', 'tls', 'manifests', 'cluster', 'report', 'telemetry', 'config', 'apply', 'nearest', 'core'],
+  webhook: ['core'],
+  tls: ['core'],
+  manifests: ['core'],
+  cluster: ['core'],
+  report: ['core'],
+  telemetry: ['core'],
+  config: ['core', 'nearest'],
+  apply: ['core'],
+  nearest: [],
+  core: [],
+};
+
+/** Packages that have one place each. */
+const HOMES: Readonly<Record<string, readonly string[]>> = {
+  'node-forge': ['tls/certificate.ts'],
+  'fast-json-patch': ['apply.ts'],
+  '@kubernetes/client-node': ['cluster/'],
+};
+
+const src = join(import.meta.dirname, '../src');
+const files = globSync('**/*.ts', { cwd: src }).toSorted();
+const imports = new Map(files.map((file) => [file, importsOf(readFileSync(join(src, file), 'utf8'))]));
+
+const isRelative = (name: string): boolean => name.startsWith('.');
+const targetOf = (file: string, name: string): string => relative(src, join(src, dirname(file), name));
+const roomOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, ''));
+const within = (room: string): string[] => files.filter((file) => roomOf(file) === room);
+
+test('every file lies in a room', () => {
+  expect(files.length).toBeGreaterThan(50);
+  expect(files.filter((file) => !(roomOf(file) in ARROWS))).toEqual([]);
+});
+
+test('every arrow is drawn', () => {
+  const others = [...imports].flatMap(([file, names]) =>
+    names
+      .filter(isRelative)
+      .map((name) => targetOf(file, name))
+      .filter((target) => roomOf(target) !== roomOf(file) && !ARROWS[roomOf(file)]?.includes(roomOf(target)))
+      .map((target) => `${file} -> ${target}`),
+  );
+  expect(others).toEqual([]);
+});
+
+test('every import names a file that is there, by its whole name', () => {
+  const broken = [...imports].flatMap(([file, names]) =>
+    names
+      .filter(isRelative)
+      .filter((name) => !files.includes(targetOf(file, name)) && !name.endsWith('.json'))
+      .map((name) => `${file} -> ${name}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+test('modules of Node are called node:', () => {
+  const bare = [...imports].flatMap(([file, names]) =>
+    names.filter((name) => builtinModules.includes(name)).map((name) => `${file} -> ${name}`),
+  );
+  expect(bare).toEqual([]);
+});
+
+describe('the core', () => {
+  test('imports nothing from outside', () => {
+    expect(
+      within('core').flatMap((file) => (imports.get(file) ?? []).filter((name) => !isRelative(name)).map((name) => `${file} -> ${name}`)),
+    ).toEqual([]);
+  });
+
+  test.each([
+    ['the clock', /\bDate\.now\b|\bnew Date\(\s*\)|\bDate\(\s*\)|\bperformance\b|\bTemporal\.Now\b/],
+    ['the process', /\bprocess\.|\bglobalThis\b|\bimport\.meta\b/],
+    ['the console', /\bconsole\./],
+    ['timers', /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b/],
+    ['chance', /\bMath\.random\b|\bcrypto\b/],
+    ['the network', /\bfetch\s*\(/],
+  ])('does not ask %s', (_, pattern) => {
+    expect(within('core').filter((file) => pattern.test(codeOf(file)))).toEqual([]);
+  });
+
+  test('goes one way: judging knows rules, rules know pods, and none of them knows back', () => {
+    const below = (file: string): string[] => reachable([file], (name) => isRelative(name));
+    for (const file of ['json.ts', 'labels.ts', 'shape.ts', 'pod.ts', 'terms.ts', 'exemptions.ts', 'patch.ts']) {
+      const found = below(`core/${file}`);
+      expect(
+        found.filter((each) => /core\/(judge|inspect|repair|policy|profiles\/|rules\/index)/.test(each)),
+        file,
+      ).toEqual([]);
+    }
+    for (const rule of within('core').filter((file) => file.startsWith('core/rules/') && !file.endsWith('/index.ts'))) {
+      expect(
+        below(rule).filter((each) => /core\/(judge|inspect|repair|policy|patch|profiles\/|rules\/index)/.test(each)),
+        rule,
+      ).toEqual([]);
+    }
+    expect(below('core/judge.ts')).not.toContain('core/repair.ts');
+  });
+});
+
+test.each(Object.entries(HOMES))('%s is imported in one place', (name, homes) => {
+  const users = files.filter((file) => imports.get(file)?.some((each) => each === name || each.startsWith(`${name}/`)));
+  expect(users.filter((file) => !homes.some((home) => file === home || (home.endsWith('/') && file.startsWith(home))))).toEqual([]);
+});
+
+test('what serves has no way to a Kubernetes API', () => {
+  expect(files).toContain('commands/serve.ts');
+  const reached = reachable(['commands/serve.ts'], isRelative);
+  expect(reached.filter((file) => roomOf(file) === 'cluster')).toEqual([]);
+  expect(reached.filter((file) => imports.get(file)?.some((name) => name.startsWith('@kubernetes/')))).toEqual([]);
+});
+
+test('nothing is exported by default, and nothing registers itself', () => {
+  expect(files.filter((file) => /^export default\b/m.test(codeOf(file)))).toEqual([]);
+});
+
+test('files are called in kebab case', () => {
+  expect(files.filter((file) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(file))).toEqual([]);
+});
+
+test('this test reads imports as they are written', () => {
+  const text = `import a from 'a';\nimport type { B } from './b.ts';\nimport './c.ts';\nexport { d } from "./d.ts";\nexport * from './e.ts';
+import {\n  f,\n  type G,\n} from './f.ts';\nconst h = await import('./h.ts');\n// import i from './i.ts';\n/* import './j.ts' */\nconst k = "import x from 'k'";`;
+  expect(importsOf(text)).toEqual(['a', './b.ts', './c.ts', './d.ts', './e.ts', './f.ts', './h.ts']);
+});
+
+/** Everything that the files lead to, themselves included. */
+function reachable(from: readonly string[], follow: (name: string) => boolean): string[] {
+  const found = new Set<string>(from);
+  for (const file of found) {
+    for (const name of imports.get(file) ?? []) if (follow(name)) found.add(targetOf(file, name));
+  }
+  return [...found];
+}
+
+function importsOf(text: string): string[] {
+  const statements =
+    /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm;
+  return [...withoutComments(text).matchAll(statements)].map(([, from, bare, late]) => from ?? bare ?? late ?? '');
+}
+
+function codeOf(file: string): string {
+  return withoutComments(readFileSync(join(src, file), 'utf8'));
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+}

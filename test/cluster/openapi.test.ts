@@ -1,0 +1,34 @@
+import { beforeAll, expect, test } from 'vitest';
+import { publishedPodSchemas } from '../../tools/openapi.ts';
+import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { podPaths, podSchemas } from '../support/openapi.ts';
+
+let apiServer: ApiServer;
+
+beforeAll(async () => {
+  apiServer = await useApiServer();
+});
+
+test('the fixture is what the API server publishes about pods: else run `node tools/openapi.ts`', async () => {
+  expect(podSchemas()).toEqual(await publishedPodSchemas(apiServer.admin));
+});
+
+test('the paths are the fields that kubectl explains', async () => {
+  const { stdout } = await apiServer.kubectl(['explain', 'pods.spec', '--recursive']);
+  const explained = fieldsOf(stdout.slice(stdout.indexOf('\nFIELDS:')));
+  const fields = podPaths()
+    .filter((path) => !/(\[\*\]|\.\*)$/.test(path))
+    .map((path) => path.replaceAll('[*]', ''));
+  expect(explained.length).toBeGreaterThan(1_000);
+  expect(fields.toSorted()).toEqual(explained.toSorted());
+});
+
+/** kubectl prints a tree: two spaces deeper for each level, then the name and its type. */
+function fieldsOf(tree: string): readonly string[] {
+  const parents = ['spec'];
+  return [...tree.matchAll(/^((?: {2})+)(\w+)\t</gm)].map(([, indent = '', name = '']) => {
+    parents.length = indent.length / 2;
+    parents.push(name);
+    return parents.join('.');
+  });
+}

@@ -1,0 +1,135 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cloister } from '../support/run.ts';
+
+const BROKEN = `# a workspace
+apiVersion: v1
+kind: Pod
+metadata: {name: ws}
+spec:
+  hostPID: true # once needed
+  containers:
+  - {name: a, image: b}   # the one
+`;
+const FIXED = `# a workspace
+apiVersion: v1
+kind: Pod
+metadata: {name: ws}
+spec:
+  containers:
+  - {name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}   # the one
+  hostUsers: false
+  securityContext:
+    seccompProfile:
+      type: RuntimeDefault
+`;
+const SERVICE = 'apiVersion: v1\nkind: Service   # untouched\nmetadata: {name:   ws}\n';
+const STUCK = BROKEN.replace('hostPID: true', 'nodeName: node-0');
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cloister-fix-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test('prints the whole stream, what holds no pod untouched', async () => {
+  expect(await cloister(['fix', '-f', '-'], `${SERVICE}---\n${BROKEN}`)).toEqual({
+    code: 0,
+    stdout: `${SERVICE}---\n${FIXED}`,
+    stderr: '',
+  });
+});
+
+test('prints what is clean as it is, and repairs nothing twice', async () => {
+  const clean = FIXED.replace('metadata: {name: ws}', 'metadata: {name: "ws"} #  odd   spaces');
+  expect(await cloister(['fix', '-f', '-'], clean)).toEqual({ code: 0, stdout: clean, stderr: '' });
+});
+
+test('makes one stream of several files', async () => {
+  const [a, b] = [join(folder, 'a.yaml'), join(folder, 'b.yaml')];
+  await Promise.all([writeFile(a, SERVICE.trimEnd()), writeFile(b, BROKEN)]);
+  expect((await cloister(['fix', '-f', a, b])).stdout).toBe(`${SERVICE}---\n${FIXED}`);
+});
+
+describe('a pod that needs a person', () => {
+  test('is left as it is, the others are repaired, and it is told where and what', async () => {
+    const { code, stdout, stderr } = await cloister(['fix', '-f', '-'], `${STUCK}---\n${BROKEN}`);
+    expect(code).toBe(1);
+    expect(stdout).toBe(`${STUCK}---\n${FIXED}`);
+    expect(stderr).toBe(
+      '-: Pod ws is left as it is; change this first:\n  -:6: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to steer\n',
+    );
+  });
+});
+
+test('--diff is a unified diff', async () => {
+  const { code, stdout } = await cloister(['fix', '-f', '-', '--diff'], BROKEN);
+  expect(code).toBe(0);
+  expect(stdout).toBe(`--- -
++++ -
+@@ -3,6 +3,9 @@
+ kind: Pod
+ metadata: {name: ws}
+ spec:
+-  hostPID: true # once needed
+   containers:
+-  - {name: a, image: b}   # the one
++  - {name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}   # the one
++  hostUsers: false
++  securityContext:
++    seccompProfile:
++      type: RuntimeDefault
+`);
+});
+
+test('-o json-patch is a list with the operations of each object', async () => {
+  const list = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'ws' }, spec: { hostIPC: true } }],
+  });
+  const { stdout } = await cloister(['fix', '-f', '-', '-o', 'json-patch'], list);
+  expect(JSON.parse(stdout)).toEqual([
+    {
+      ...{ file: '-', line: 1, kind: 'Pod', name: 'ws', namespace: 'default', profile: 'userns', grant: 'sudo' },
+      patch: [
+        { op: 'add', path: '/spec/hostUsers', value: false },
+        { op: 'remove', path: '/spec/hostIPC' },
+      ],
+    },
+  ]);
+});
+
+test('--write writes into the files that change', async () => {
+  const [broken, other] = [join(folder, 'broken.yaml'), join(folder, 'service.yaml')];
+  await Promise.all([writeFile(broken, BROKEN), writeFile(other, SERVICE)]);
+  expect(await cloister(['fix', '-f', broken, other, '--write'])).toEqual({ code: 0, stdout: '', stderr: '' });
+  expect(await Promise.all([readFile(broken, 'utf8'), readFile(other, 'utf8')])).toEqual([FIXED, SERVICE]);
+});
+
+test('never stamps: that is for pods that are stored', async () => {
+  expect((await cloister(['fix', '-f', '-'], BROKEN)).stdout).not.toContain('profile-applied');
+});
+
+describe('exit status 2', () => {
+  test.each([
+    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', '-:2:1: the key a stands here twice; keep the one that is meant\n'],
+    ['standard input to write to', ['-f', '-', '--write'], BROKEN, '--write: standard input cannot be written to; name files\n'],
+    [
+      '--diff of patches',
+      ['-f', '-', '--diff', '-o', 'json-patch'],
+      BROKEN,
+      "error: option '--diff' cannot be used with option '-o, --output <format>'\n",
+    ],
+    [
+      'keys that cannot be edited',
+      ['-f', '-'],
+      BROKEN.replace('hostPID: true', '? hostPID\n  : true'),
+      expect.stringMatching(/^-: this cannot be repaired in place: /),
+    ],
+  ])('%s', async (_, args, input, message) => {
+    expect(await cloister(['fix', ...args], input)).toEqual({ code: 2, stdout: '', stderr: message });
+  });
+});

@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, expect, test } from 'vitest';
+import { cloister } from '../support/run.ts';
+
+const root = join(import.meta.dirname, '../..');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+
+test('--version prints the one of the package', async () => {
+  expect(await cloister(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test.each([[['--help']], [['help']]])('%j lists every command', async (args) => {
+  const { code, stdout } = await cloister(args);
+  expect(code).toBe(0);
+  for (const name of ['serve', 'fix', 'check', 'explain', 'manifests', 'certs']) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+});
+
+test('nothing asked: the help, as an error', async () => {
+  const { code, stdout, stderr } = await cloister([]);
+  expect([code, stdout]).toEqual([2, '']);
+  expect(stderr).toContain('Usage: cloister');
+});
+
+describe('an unknown', () => {
+  test('command: what it may have meant', async () => {
+    const { code, stderr } = await cloister(['chekc']);
+    expect([code, stderr]).toEqual([2, 'cloister: there is no command "chekc": did you mean check?\n`cloister --help` lists them\n']);
+  });
+  test.each(['constructor', '__proto__', 'toString'])('command is unknown also when it is called %s', async (name) => {
+    expect((await cloister([name])).code).toBe(2);
+  });
+  test('flag: one line and no stack', async () => {
+    expect(await cloister(['explain', '--nope'])).toEqual({ code: 2, stdout: '', stderr: "error: unknown option '--nope'\n" });
+  });
+});
+
+describe('the help of a command', () => {
+  test.each(['fix', 'check', 'explain'])('%s has flags, exit status and examples', async (name) => {
+    const { code, stdout } = await cloister([name, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: cloister ${name} [options]`);
+    expect(stdout).toMatch(/\nExit status: 0 /);
+    expect(stdout).toContain(`\nExamples:\n  cloister ${name}`);
+    const flags = stdout.split('\n').filter((line) => /^ {2}-/.test(line));
+    expect(flags.length).toBeGreaterThan(1);
+    expect(flags.filter((line) => !/^ {2}-\S.* {2,}\S/.test(line))).toEqual([]);
+  });
+});
+
+test('loads what a command needs, and no more', async () => {
+  const trace = `const { registerHooks } = require('node:module');
+    registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
+  const preload = `data:text/javascript,${encodeURIComponent(`import { createRequire } from 'node:module'; const require = createRequire('${root}/x.js'); ${trace}`)}`;
+  const { stderr } = await cloister(['explain', 'selinux'], '', { NODE_OPTIONS: `--import=${preload}` });
+  expect(stderr).toContain('/src/commands/explain.ts');
+  expect(stderr).not.toMatch(/fastify|node-forge|commands\/(?:serve|certs|fix)/);
+});
+
+test('a reader that goes early is no error', async () => {
+  const child = spawn(process.execPath, ['src/main.ts', 'check', '-f', 'examples', '-o', 'json'], { cwd: root });
+  child.stdout.destroy();
+  expect(await text(child.stderr)).toBe('');
+});

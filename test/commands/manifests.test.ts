@@ -1,0 +1,117 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { createAuthority } from '../support/openssl.ts';
+import { printManifests } from '../support/print-manifests.ts';
+
+const SERVICE = ['--service', 'cloister/cloister'];
+
+let folder: string;
+let ca: { readonly certFile: string; readonly keyFile: string };
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cloister-manifests-'));
+  ca = await createAuthority(folder);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function file(name: string, content: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+const kinds = (yaml: string) => parseAllDocuments(yaml).map((each) => each.get('kind'));
+
+describe('prints one YAML stream', () => {
+  test('of webhook configurations, policies with their bindings, and the role', async () => {
+    const { code, stdout, stderr } = await printManifests(SERVICE);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(kinds(stdout)).toEqual([
+      'MutatingWebhookConfiguration',
+      'ValidatingWebhookConfiguration',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+      'ClusterRole',
+    ]);
+    for (const each of parseAllDocuments(stdout)) {
+      expect(each.getIn(['metadata', 'labels'])).toMatchObject({ items: expect.arrayContaining([expect.anything()]) });
+      expect(each.getIn(['metadata', 'labels', 'app.kubernetes.io/name'])).toBe('cloister');
+      expect(each.getIn(['metadata', 'labels', 'app.kubernetes.io/managed-by'])).toBe('cloister');
+    }
+  });
+
+  test('for the profiles of the configuration', async () => {
+    const config = await file('gvisor.yaml', 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {gvisor: {}}\n');
+    const { stdout } = await printManifests(['--config', config, ...SERVICE]);
+    expect(stdout).toContain('path: /mutate/gvisor\n');
+    expect(stdout).not.toContain('userns');
+  });
+
+  test('by variables as by flags', async () => {
+    const flags = await printManifests(['--url', 'https://192.0.2.1:8443', '--ca-file', ca.certFile]);
+    const variables = await printManifests([], { CLOISTER_URL: 'https://192.0.2.1:8443', CLOISTER_CA_FILE: ca.certFile });
+    expect(flags.code).toBe(0);
+    expect(variables).toEqual(flags);
+  });
+
+  test('and warns of exemptions that have expired', async () => {
+    const exemption = "{reason: mesh, expires: 2020-01-01, namespaces: ['*'], serviceAccounts: ['*'], allow: {capabilities: [NET_RAW]}}";
+    const config = await file('expired.yaml', `apiVersion: cloister.dev/v1alpha1\nkind: Config\nexemptions: [${exemption}]\n`);
+    const { code, stderr } = await printManifests(['--config', config, ...SERVICE]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^warning: exemptions\[0\]: expired at 2020-01-02T00:00:00.000Z/);
+  });
+});
+
+describe('refuses, with exit code 2 and nothing on stdout', () => {
+  const refused: Readonly<Record<string, readonly [args: readonly string[], error: string]>> = {
+    'no place': [[], 'say where the API server reaches Cloister: --service or --url'],
+    'two places': [[...SERVICE, '--url', 'https://a'], '--service and --url are two places: leave one out'],
+    'a Service without its namespace': [['--service', 'cloister'], '--service cloister: must be NAMESPACE/NAME or NAMESPACE/NAME:PORT'],
+    'a Service at port 0': [['--service', 'a/b:0'], '--service a/b:0: must be NAMESPACE/NAME'],
+    'a Service at port 65536': [['--service', 'a/b:65536'], '--service a/b:65536: must be NAMESPACE/NAME'],
+    'a URL in clear': [['--url', 'http://a'], '--url http://a: must be https://HOST:PORT and no more'],
+    'a URL with a path': [['--url', 'https://a/b'], '--url https://a/b: must be https://HOST:PORT and no more'],
+    'a URL with a user': [['--url', 'https://u@a'], '--url https://u@a: must be https://HOST:PORT and no more'],
+    'a URL with a query': [['--url', 'https://a?b'], '--url https://a?b: must be https://HOST:PORT and no more'],
+    'something else than a URL': [['--url', 'a:8443'], '--url a:8443: must be https://HOST:PORT and no more'],
+    'a configuration that is not there': [[...SERVICE, '--config', '/nowhere'], '/nowhere cannot be read: there is no such file'],
+    'a CA that is not there': [[...SERVICE, '--ca-file', '/nowhere'], '--ca-file /nowhere cannot be read: there is no such file'],
+  };
+  test.each(Object.entries(refused))('%s', async (_, [args, error]) => {
+    const { code, stdout, stderr } = await printManifests(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(`error: ${error}`);
+  });
+
+  test('a wrong configuration, with all that is wrong', async () => {
+    const config = await file(
+      'wrong.yaml',
+      'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {grant: x, nesting: y}}\n',
+    );
+    const { code, stderr } = await printManifests(['--config', config, ...SERVICE]);
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n')).toEqual([
+      'error: profiles.userns.grant: must be one of none, sudo, containers',
+      'error: profiles.userns.nesting: must be one of seccomp, sysadmin',
+    ]);
+  });
+
+  test('a CA file without a certificate, with a broken one, and with a key', async () => {
+    const empty = await file('empty.pem', '');
+    const broken = await file('broken.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+    for (const path of [empty, broken]) {
+      expect((await printManifests([...SERVICE, '--ca-file', path])).stderr).toContain(`--ca-file ${path}: must hold certificates in PEM`);
+    }
+    const { code, stderr } = await printManifests([...SERVICE, '--ca-file', ca.keyFile]);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `error: --ca-file ${ca.keyFile} holds a private key: name a file with certificates alone\n`,
+    });
+  });
+});

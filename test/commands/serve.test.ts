@@ -1,0 +1,218 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { makeDevCertificates } from '../../src/commands/certs.ts';
+import { connectTo, exampleReview, send, until } from '../support/webhook-server.ts';
+
+const agent = new Agent({ keepAlive: true });
+afterAll(() => agent.destroy());
+
+let folder: string;
+let certs: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cloister-serve-'));
+  certs = join(folder, 'certs');
+  await makeDevCertificates(certs, { hosts: [], force: false, now: new Date() });
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const running: ChildProcess[] = [];
+afterEach(async () => {
+  for (const child of running.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+});
+
+interface Line {
+  readonly msg: string;
+  readonly listen: string;
+  readonly operationsListen: string;
+  readonly [field: string]: unknown;
+}
+
+function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, ['src/main.ts', 'serve', ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.push(child);
+  const lines: Line[] = [];
+  const reader = createInterface(child.stdout).on('line', (line) => lines.push(JSON.parse(line) as Line));
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr }));
+  return { child, lines, ended, reader };
+}
+
+async function start(args: readonly string[] = [], { tlsDir = certs, env = {} as NodeJS.ProcessEnv } = {}) {
+  const { child, lines, ended, reader } = run(
+    ['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', '--drain-delay', '300ms', '--log-level', 'debug', ...args],
+    { CLOISTER_TLS_DIR: tlsDir, ...env },
+  );
+  await Promise.race([until(() => lines.length > 0), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
+  const { listen, operationsListen } = lines[0] as Line;
+  const port = Number(listen.split(':')[1]);
+  const ca = await readFile(join(tlsDir, 'ca.crt')).catch(() => undefined);
+  return {
+    child,
+    lines,
+    ended,
+    reader,
+    port,
+    ca,
+    review: () => send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', agent, ...(ca && { ca }) }),
+    ops: (path: string) => fetch(`http://${operationsListen}${path}`),
+  };
+}
+
+describe('serving', () => {
+  test('the first line tells the addresses that were taken', async () => {
+    const { lines } = await start();
+    expect(lines[0]).toMatchObject({
+      msg: 'serving',
+      listen: expect.stringMatching(/^127\.0\.0\.1:[1-9]\d+$/),
+      operationsListen: expect.stringMatching(/^127\.0\.0\.1:[1-9]\d+$/),
+      profiles: ['userns'],
+    });
+  });
+
+  test('reviews are answered, and counted on the other port', async () => {
+    const { review, ops } = await start();
+    const { status, body } = await review();
+    expect([status, JSON.parse(body).response.patchType]).toEqual([200, 'JSONPatch']);
+    expect((await ops('/readyz')).status).toBe(200);
+    expect((await ops('/livez')).status).toBe(200);
+    const metrics = await (await ops('/metrics')).text();
+    expect(metrics).toContain('cloister_requests_total{phase="mutate",mode="enforce",profile="userns",outcome="patched"} 1');
+    expect(metrics).toMatch(/^cloister_certificate_expiry_timestamp_seconds 1[\d.e+]+$/m);
+  });
+
+  test('without a certificate it is alive and not ready, says why, and serves once there is one', async () => {
+    const empty = await mkdtemp(join(folder, 'empty-'));
+    const { ops, lines, port } = await start([], { tlsDir: empty });
+    expect((await ops('/livez')).status).toBe(200);
+    const notReady = await ops('/readyz');
+    expect([notReady.status, await notReady.json()]).toEqual([503, { ready: false, reason: expect.stringContaining('tls.crt') }]);
+    await until(() => lines.some(({ reason }) => String(reason).includes('tls.crt')));
+    await makeDevCertificates(empty, { hosts: [], force: false, now: new Date() });
+    await until(async () => (await ops('/readyz')).status === 200);
+    const ca = await readFile(join(empty, 'ca.crt'));
+    expect((await send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', ca, agent: false })).status).toBe(200);
+  });
+});
+
+describe('stopping', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('on %s it is not ready at once, serves on for a while, and ends with 0', async (signal) => {
+    const { child, ended, review, ops, lines } = await start();
+    expect((await review()).headers.connection).toBe('keep-alive');
+    child.kill(signal);
+    await until(async () => (await ops('/readyz')).status === 503);
+    const { status, headers } = await review();
+    expect([status, headers.connection]).toEqual([200, 'close']);
+    child.kill(signal);
+    expect(await ended).toEqual({ code: 0, stderr: '' });
+    expect(lines.filter(({ msg }) => msg === 'draining')).toHaveLength(1);
+  });
+
+  test('a review under way is answered first', async () => {
+    const { child, ended, port, ca, lines } = await start(['--drain-delay', '0s']);
+    const { socket, closed } = await connectTo(port, ca === undefined ? {} : { ca });
+    const [head, tail] = [exampleReview.slice(0, 100), exampleReview.slice(100)];
+    socket.write(
+      `POST /mutate/userns HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(exampleReview)}\r\n\r\n${head}`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    child.kill('SIGTERM');
+    await until(() => lines.some(({ msg }) => msg === 'draining'));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.write(tail);
+    expect(await closed).toMatch(/^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n.*JSONPatch/is);
+    expect((await ended).code).toBe(0);
+    expect(lines.slice(-2).map(({ msg }) => msg)).toEqual(['patched', 'stopped']);
+  });
+});
+
+test('a log that nobody reads holds up neither reviews nor the end', async () => {
+  const { child, reader, review } = await start(['--drain-delay', '0s']);
+  reader.pause();
+  for (let sent = 0; sent < 1_000; sent += 1) expect((await review()).status).toBe(200);
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+}, 15_000);
+
+describe('what keeps it from starting is told without a stack, and ends it with 1', () => {
+  async function refused(args: readonly string[], { env = {} as NodeJS.ProcessEnv, status = 1 } = {}): Promise<string> {
+    const { ended, lines } = run(['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', ...args], env);
+    const { code, stderr } = await ended;
+    expect({ code, lines }).toEqual({ code: status, lines: [] });
+    expect(stderr).not.toMatch(/^ +at /m);
+    return stderr;
+  }
+
+  test('every problem of the configuration', async () => {
+    const file = join(folder, 'bad.yaml');
+    await writeFile(
+      file,
+      'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles:\n  userns:\n    grant: everything\n    colour: blue\n',
+    );
+    const stderr = await refused(['--tls-dir', certs], { env: { CLOISTER_CONFIG: file } });
+    expect(stderr).toContain('grant');
+    expect(stderr).toContain('colour');
+  });
+
+  test('a folder of certificates that is not there', async () => {
+    expect(await refused(['--tls-dir', join(folder, 'nowhere')])).toContain('cloister certs dev');
+  });
+
+  test('addresses that are taken, both of them', async () => {
+    const { lines } = await start();
+    const { listen, operationsListen } = lines[0] as Line;
+    const stderr = await refused(['--tls-dir', certs, '--listen', listen, '--operations-listen', operationsListen]);
+    expect(stderr).toContain(`cannot listen on ${listen}: something else listens there; choose another address with --listen`);
+    expect(stderr).toContain('--operations-listen');
+  });
+
+  test.each([
+    ['--listen', '8443'],
+    ['--operations-listen', '::1:9443'],
+    ['--drain-delay', '5'],
+  ])('%s %s, a mistake in the call, with 2', async (flag, value) => {
+    expect(await refused(['--tls-dir', certs, flag, value], { status: 2 })).toContain(flag);
+  });
+});
+
+test('a bug outside of any review is logged, without what it says, and ends the process with 1', async () => {
+  const bug = join(folder, 'bug.mjs');
+  await writeFile(bug, "process.on('SIGUSR2', () => Promise.reject(new Error('canary')));");
+  const { child, lines, ended } = await start([], { env: { NODE_OPTIONS: `--import=${bug}` } });
+  child.kill('SIGUSR2');
+  expect((await ended).code).toBe(1);
+  expect(lines.at(-1)).toMatchObject({ level: 'fatal', msg: 'a bug: stopping', err: { type: 'Error' } });
+  expect(JSON.stringify(lines)).not.toContain('canary');
+});
+
+test('nothing that serves can reach a cluster, or makes certificates', async () => {
+  const reached = new Set<string>();
+  await follow(new URL('../../src/commands/serve.ts', import.meta.url), reached);
+  expect([...reached].some((module) => module.endsWith('/src/webhook/answer.ts'))).toBe(true);
+  expect([...reached].filter((module) => /kubernetes|node-forge|\/src\/cluster\//.test(module))).toEqual([]);
+});
+
+/** All modules that a file imports, and those that they import. */
+async function follow(file: URL, reached: Set<string>): Promise<void> {
+  reached.add(file.href);
+  const text = await readFile(file, 'utf8');
+  for (const [, specifier = ''] of text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)) {
+    if (!specifier.startsWith('.')) reached.add(specifier);
+    else if (!reached.has(new URL(specifier, file).href)) await follow(new URL(specifier, file), reached);
+  }
+}

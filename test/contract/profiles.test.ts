@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Path } from '../../src/core/json.ts';
+import { escapesOf, hasWall, judge } from '../../src/core/judge.ts';
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { CONTAINER_LISTS, each, specOf } from '../../src/core/pod.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
+import type { Finding } from '../../src/core/rules/rule.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type Grant, type WorkspaceTerms } from '../../src/core/terms.ts';
+import { hostilePod, hostilePods, plainPod } from '../support/pods.ts';
+import { type Circumstances, podOf, questionOf, repaired, type Sketch, told } from '../support/test-rule.ts';
+
+/** What an operator may turn on, each of it once. */
+const VARIANTS: Readonly<Record<string, ProfileOptions>> = {
+  '': {},
+  ' to named containers': { grantTo: [namePattern('main')] },
+  ' with all options': {
+    nesting: 'sysadmin',
+    appArmorProfile: 'Unconfined',
+    seLinuxType: 'container_engine_t',
+    storage: ['/var/lib/containers', '/home/dev/.local/share/containers'],
+    guestPrivileged: true,
+    identity: 'crio-annotation',
+    serviceAccountToken: 'remove',
+    runtimeClassName: 'team-a',
+    runtimeClasses: ['team-b'],
+  },
+};
+
+const combinations = backends.flatMap(({ id }) =>
+  GRANTS.flatMap((grant) =>
+    Object.entries(VARIANTS).map(([name, options]): [string, Circumstances] => [`${id}/${grant}${name}`, { profile: id, grant, options }]),
+  ),
+);
+
+describe.each(combinations)('%s', (_, circumstances) => {
+  test.each([
+    ['plain', plainPod],
+    ['hostile', hostilePod],
+  ])('a %s pod is repaired to no escape, behind the wall, and a second time to the same bytes', (_name, pod) => {
+    expectRepaired(pod, circumstances);
+  });
+
+  test('so is any part of a hostile pod, and no two rules lay hands on the same place', () => {
+    fc.assert(
+      fc.property(hostilePods(), (pod) => {
+        const { findings } = judge(questionOf(pod, circumstances));
+        expect(conflicts(findings)).toEqual([]);
+        expectRepaired(pod, circumstances);
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  test('what is no workspace gets nothing: init and ephemeral containers come out as Pod Security baseline has them', () => {
+    fc.assert(
+      fc.property(hostilePods(), (pod) => {
+        const question = questionOf(pod, circumstances);
+        repaired(question);
+        const { initContainers, ephemeralContainers, securityContext: shared } = specOf(question.subject.pod);
+        for (const { securityContext, env } of [...each(initContainers), ...each(ephemeralContainers)]) {
+          expect(securityContext?.privileged).not.toBe(true);
+          expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...each(securityContext?.capabilities?.add)]));
+          expect(securityContext?.procMount).not.toBe('Unmasked');
+          expect((securityContext?.seccompProfile ?? shared?.seccompProfile)?.type).toBe('RuntimeDefault');
+          expect((securityContext?.appArmorProfile ?? shared?.appArmorProfile)?.type ?? 'RuntimeDefault').toBe('RuntimeDefault');
+          if (circumstances.profile === 'sysbox') expect(each(env).at(-1)).toEqual({ name: 'SYSBOX_SYSCONT_MODE', value: 'FALSE' });
+        }
+      }),
+      { numRuns: 5 },
+    );
+  });
+
+  test('the same pod has the same findings, and judging leaves it as it was', () => {
+    const question = questionOf(hostilePod, circumstances);
+    freeze(question.subject.document);
+    expect(judge(question)).toEqual(judge(question));
+    expect(told(judge(questionOf(hostilePod, circumstances)).findings)).toEqual(told(judge(question).findings));
+  });
+});
+
+describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (id, backend) => {
+  test.each(Object.entries(VARIANTS))('a smaller grant gives a smaller share%s', (_, options) => {
+    const profile = makeProfile(id, backend, options);
+    const [none, sudo, containers] = GRANTS.map((grant) => profile.termsFor(grant).workspace) as [
+      WorkspaceTerms,
+      WorkspaceTerms,
+      WorkspaceTerms,
+    ];
+    expectWithin(none, sudo);
+    expectWithin(sudo, containers);
+    expectWithin(profile.unwalled.workspace, makeProfile('baseline', backend, {}).termsFor('sudo').workspace);
+    expect([...profile.unwalled.workspace.mayHold].toSorted()).toEqual([...BASELINE_CAPABILITIES].toSorted());
+  });
+
+  test.each(GRANTS)('what %s writes, it lets stand', (grant) => {
+    const { capabilities, mayHold } = makeProfile(id, backend, {}).termsFor(grant).workspace;
+    expect((capabilities ?? []).filter((capability) => !mayHold.has(capability))).toEqual([]);
+  });
+
+  test('sudo is what is granted where the operator says nothing, and no device, choice or foreign class comes with it', () => {
+    const profile = makeProfile(id, backend, {});
+    expect(profile.grant).toBe<Grant>('sudo');
+    expect(profile.mayChoose).toEqual([]);
+    const { devices, wall, withoutToken } = profile.termsFor('containers');
+    expect([devices.size, wall.runtimeClasses.size, withoutToken]).toEqual([0, 0, false]);
+  });
+
+  test('a DNS label names it, and it says what it is and what it needs', () => {
+    expect(id).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
+    expect(backend.summary).toMatch(/^[A-Z].*\.$/);
+    expect(backend.requires).not.toEqual([]);
+  });
+});
+
+test('no two backends stand behind the same wall', () => {
+  const walls = backends.map((backend) => JSON.stringify({ ...backend.wall({}), runtimeClasses: undefined }));
+  expect(new Set(walls).size).toBe(backends.length);
+  const classes = backends.flatMap((backend) => backend.wall({}).runtimeClassName ?? []);
+  expect(new Set(classes).size).toBe(classes.length);
+});
+
+function expectRepaired(pod: Sketch, circumstances: Circumstances): void {
+  const question = questionOf(pod, circumstances);
+  const { repair } = repaired(question);
+  expect(told(repair.unresolved)).toEqual([]);
+  const again = judge(question);
+  expect(told(escapesOf(again.findings))).toEqual([]);
+  expect(hasWall(question.subject.pod, question.policy.profile.termsFor(question.policy.grant))).toBe(true);
+  expect(told(again.findings.filter(({ fix }) => fix !== undefined))).toEqual([]);
+
+  const bytes = JSON.stringify(question.subject.document);
+  expect(repaired(question).repair.patch).toEqual([]);
+  expect(JSON.stringify(question.subject.document)).toBe(bytes);
+}
+
+function expectWithin(less: WorkspaceTerms, more: WorkspaceTerms): void {
+  expect([...less.mayHold].filter((capability) => !more.mayHold.has(capability))).toEqual([]);
+  for (const power of ['allowPrivilegeEscalation', 'privileged', 'procMountUnmasked'] as const) {
+    expect(less[power] && !more[power], power).toBe(false);
+  }
+  for (const extra of ['seccompProfile', 'appArmorProfile', 'seLinuxType', 'storageMedium'] as const) {
+    expect([undefined, more[extra]], extra).toContainEqual(less[extra]);
+  }
+  expect(less.storage.filter((path) => !more.storage.includes(path))).toEqual([]);
+  expect(less.sysboxMode === 'TRUE' && more.sysboxMode === 'FALSE').toBe(false);
+}
+
+/**
+ * Fixes of two rules where one would undo the other: the same place, or one inside what the other replaces. To take an element off a
+ * list, or to put one on, disturbs nothing: patches do the first last, and the second at the end.
+ */
+function conflicts(findings: readonly Finding[]): string[] {
+  const fixes = findings.flatMap((finding) => (finding.fix === undefined ? [] : [{ ...finding, fix: finding.fix }]));
+  const replacing = fixes.filter(({ fix, path }) => !('append' in fix) && typeof path.at(-1) !== 'number');
+  const inside = (path: Path, whole: Path): boolean => whole.every((step, index) => step === path[index]);
+  return replacing.flatMap((a) => fixes.filter((b) => b.rule !== a.rule && inside(b.path, a.path)).map((b) => told([a, b]).join(' | ')));
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) freeze(inner);
+}
+
+test('every list of containers is known to this suite', () => {
+  expect(CONTAINER_LISTS).toEqual(['initContainers', 'containers', 'ephemeralContainers']);
+  expect(podOf(hostilePod).pod.spec?.ephemeralContainers).toHaveLength(1);
+});

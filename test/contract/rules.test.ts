@@ -1,0 +1,139 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { judge } from '../../src/core/judge.ts';
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { ruleById, rules } from '../../src/core/rules/index.ts';
+import type { Finding } from '../../src/core/rules/rule.ts';
+import { hostilePod, refusedPod, talkativePod } from '../support/pods.ts';
+import { checkFinding, questionOf, type Sketch, told } from '../support/test-rule.ts';
+
+const root = join(import.meta.dirname, '../..');
+const OFFERED = { profile: 'sysbox', grant: 'none', options: { serviceAccountToken: 'remove' } } as const;
+
+describe.each(rules.map((rule) => [rule.id, rule] as const))('%s', (id, rule) => {
+  test('is a file, a table and a page by its name', () => {
+    for (const path of [`src/core/rules/${id}.ts`, `test/rules/${id}.test.ts`, `docs/rules/${id}.md`]) {
+      expect(existsSync(join(root, path)), path).toBe(true);
+    }
+  });
+
+  test('says in a sentence what holds when it is kept, and which fields it judges', () => {
+    expect(rule.summary).toMatch(/^[A-Z/].*[^.]\.$/);
+    expect(rule.fields).not.toEqual([]);
+    expect(new Set(rule.fields).size).toBe(rule.fields.length);
+    for (const field of rule.fields) expect(field).toMatch(/^(metadata\.(annotations|labels)|spec\.)/);
+    expect(rule.fields.filter((field) => /initContainers|ephemeralContainers/.test(field))).toEqual([]);
+  });
+
+  test('checks something', () => {
+    expect(rule.checkPod ?? rule.checkContainer).toBeTypeOf('function');
+  });
+});
+
+test('no rule is forgotten, none is there twice, and no table is left behind', () => {
+  const listed = rules.map(({ id }) => id).toSorted();
+  expect(namesIn('src/core/rules', '.ts').filter((name) => name !== 'index' && name !== 'rule')).toEqual(listed);
+  expect(namesIn('test/rules', '.test.ts')).toEqual(listed);
+  expect([...ruleById.keys()].toSorted()).toEqual(listed);
+});
+
+test('every rule finds something in some pod of this suite, so that what is claimed here is claimed of all', () => {
+  const found = new Set(
+    Object.values(samples('x'))
+      .flatMap(findingsIn)
+      .map(({ rule }) => rule),
+  );
+  // A pod of a thousand faults has a suite of its own.
+  expect(rules.map(({ id }) => id).filter((id) => !found.has(id))).toEqual(['pod-size']);
+});
+
+test.each(Object.entries(samples('x')))('findings about the %s pod say what, where and what to do', (_, pod) => {
+  const findings = findingsIn(pod);
+  expect(findings).not.toEqual([]);
+  for (const finding of findings) checkFinding(finding, ruleOf(finding));
+});
+
+test.each(Object.entries(samples('x'.repeat(5_000))))('a %s pod that says far too much is told of in brief', (_, pod) => {
+  for (const finding of findingsIn(pod)) checkFinding(finding, ruleOf(finding));
+});
+
+test.each(Object.entries(samples('a\u001b[31m\r\nb\u0000')))('a %s pod puts no control character into a message', (_, pod) => {
+  expect(told(findingsIn(pod).filter(({ message }) => /\p{Cc}/u.test(message)))).toEqual([]);
+});
+
+test('a pod of elements that say nothing is judged without a word of what is not there', () => {
+  const empty = {
+    volumes: [
+      {},
+      { hostPath: {} },
+      { nfs: {} },
+      { emptyDir: { medium: 'HugePages' } },
+      { projected: { sources: [{ serviceAccountToken: {} }] } },
+    ],
+    tolerations: [{}],
+    resourceClaims: [{}],
+    securityContext: { sysctls: [{}], seccompProfile: { type: 'Localhost' }, appArmorProfile: { type: 'Localhost' }, seLinuxOptions: {} },
+    containers: [
+      {
+        env: [{}],
+        envFrom: [{}],
+        ports: [{}],
+        volumeMounts: [{}],
+        volumeDevices: [{}],
+        securityContext: { seccompProfile: {}, appArmorProfile: {}, capabilities: {}, windowsOptions: {} },
+      },
+    ],
+  };
+  for (const finding of findingsIn(empty)) checkFinding(finding, ruleOf(finding));
+});
+
+test('an exemption of everything lets through only what a rule says may be exempt', () => {
+  const everything = { has: () => true } as unknown as ReadonlySet<string>;
+  const exemption = { ...exemptionOfAll(), allow: new Map(rules.map(({ id }) => [id, everything])) };
+  for (const pod of Object.values(samples('x'))) {
+    const question = questionOf(pod, OFFERED);
+    const stays = (findings: readonly Finding[]): string[] => told(findings.filter((finding) => ruleOf(finding).exempts === undefined));
+    expect(stays(judge({ ...question, exemptions: [exemption] }).findings)).toEqual(stays(judge(question).findings));
+  }
+});
+
+test('privileged and the host namespaces may not be exempt', () => {
+  for (const id of ['privileged', 'host-namespaces', 'user-namespace', 'runtime-class']) expect(ruleById.get(id)?.exempts).toBeUndefined();
+});
+
+function samples(text: string): Record<string, Sketch> {
+  return {
+    hostile: hostilePod,
+    refused: refusedPod(text),
+    talkative: talkativePod(text),
+    restricted: { containers: [{ name: text, securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } }] },
+  };
+}
+
+/** Under several profiles, because no profile asks everything. */
+function findingsIn(pod: Sketch): Finding[] {
+  const profiles = [
+    OFFERED,
+    { profile: 'userns', grant: 'containers', options: { appArmorProfile: 'nest', seLinuxType: 'container_engine_t' } },
+    { profile: 'kata-qemu', grant: 'containers' },
+  ] as const;
+  return profiles.flatMap((each) => [...judge(questionOf(pod, each)).findings]);
+}
+
+function ruleOf({ rule }: Finding) {
+  const found = ruleById.get(rule);
+  if (found === undefined) throw new Error(`no rule is called ${rule}`);
+  return found;
+}
+
+function exemptionOfAll() {
+  return { reason: 'all', expires: new Date(8.64e15), namespaces: [namePattern('*')], serviceAccounts: [namePattern('*')] };
+}
+
+function namesIn(folder: string, ending: string): string[] {
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith(ending))
+    .map((name) => name.slice(0, -ending.length))
+    .toSorted();
+}

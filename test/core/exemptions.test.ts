@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest';
+import { type Exemption, leaveFor } from '../../src/core/exemptions.ts';
+import { matches, namePattern } from '../../src/core/name-pattern.ts';
+
+const EXPIRES = new Date('2027-06-30T00:00:00Z');
+const exemption: Exemption = {
+  reason: 'the mesh sets up iptables',
+  expires: EXPIRES,
+  namespaces: [namePattern('team-*')],
+  serviceAccounts: [namePattern('mesh'), namePattern('istio-*')],
+  allow: new Map([['capabilities', new Set(['NET_ADMIN', 'NET_RAW'])]]),
+};
+const before = new Date(EXPIRES.getTime() - 1);
+
+const isExempt = (exemptions: readonly Exemption[], namespace: string, account: string, now: Date): boolean =>
+  leaveFor(exemptions, namespace, account, now).exempts('capabilities', 'NET_ADMIN');
+
+describe('leave', () => {
+  test('ends at the instant that the exemption names', () => {
+    expect(isExempt([exemption], 'team-a', 'mesh', before)).toBe(true);
+    expect(isExempt([exemption], 'team-a', 'mesh', EXPIRES)).toBe(false);
+    expect(isExempt([exemption], 'team-a', 'mesh', new Date(EXPIRES.getTime() + 1))).toBe(false);
+  });
+
+  test('needs both the namespace and the service account', () => {
+    expect(isExempt([exemption], 'team-a', 'istio-init', before)).toBe(true);
+    expect(isExempt([exemption], 'team-a', 'default', before)).toBe(false);
+    expect(isExempt([exemption], 'other', 'mesh', before)).toBe(false);
+    expect(isExempt([{ ...exemption, namespaces: [] }], 'team-a', 'mesh', before)).toBe(false);
+  });
+
+  test('is for the values of the rule, byte for byte', () => {
+    const { exempts } = leaveFor([exemption], 'team-a', 'mesh', before);
+    expect(exempts('capabilities', 'NET_RAW')).toBe(true);
+    for (const value of ['SYS_ADMIN', 'net_raw', 'NET_RAW ', '', '*']) expect(exempts('capabilities', value), value).toBe(false);
+    expect(exempts('seccomp', 'NET_RAW')).toBe(false);
+    expect(exempts('constructor', 'NET_RAW')).toBe(false);
+  });
+
+  test('may come from any of several, none of which helps another', () => {
+    const other = {
+      ...exemption,
+      reason: 'another',
+      namespaces: [namePattern('lab')],
+      allow: new Map([['seccomp', new Set(['Unconfined'])]]),
+    };
+    const leave = leaveFor([other, exemption], 'team-a', 'mesh', before);
+    expect(leave.exempts('seccomp', 'Unconfined')).toBe(false);
+    expect(leave.exempts('capabilities', 'NET_ADMIN')).toBe(true);
+  });
+
+  test('says what it was used for and why, and nothing that it was not', () => {
+    const leave = leaveFor([exemption], 'team-a', 'mesh', before);
+    leave.exempts('capabilities', 'SYS_ADMIN');
+    expect(leave.used).toEqual([]);
+    leave.exempts('capabilities', 'NET_ADMIN');
+    expect(leave.used).toEqual([{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the mesh sets up iptables' }]);
+  });
+
+  test('of one pod is not told of the next', () => {
+    leaveFor([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
+    expect(leaveFor([exemption], 'team-a', 'mesh', before).used).toEqual([]);
+    expect(leaveFor([], 'team-a', 'mesh', before).used).toEqual([]);
+  });
+});
+
+describe('a pattern of names', () => {
+  test.each([
+    ['mesh', ['mesh'], ['mesh-2', 'my-mesh', 'Mesh', '', 'mes']],
+    ['team-*', ['team-', 'team-a', 'team-a-b', 'team-\n'], ['team', 'my-team-a', 'Team-a']],
+    ['*', ['', 'anything', 'two\nlines'], []],
+    ['*-dev', ['-dev', 'a-dev'], ['a-dev-1', 'a-dev\n']],
+    ['a*b*c', ['abc', 'a-b-c', 'abbc'], ['ab', 'abcd', 'xabc']],
+    ['a.c', ['a.c'], ['abc', 'a-c']],
+    ['(a|b)+[c]{2}^$?\\', ['(a|b)+[c]{2}^$?\\'], ['acc', 'a']],
+    ['', [''], ['a']],
+  ])('%j matches the whole name', (glob, names, others) => {
+    expect(names.filter((name) => !matches([namePattern(glob)], name))).toEqual([]);
+    expect(others.filter((name) => matches([namePattern(glob)], name))).toEqual([]);
+  });
+
+  test('is not fooled by a line break', () => {
+    for (const name of ['mesh\n', '\nmesh', 'x\nmesh', 'mesh\nx', 'mesh\r', 'mesh\u2028'])
+      expect(matches([namePattern('mesh')], name), JSON.stringify(name)).toBe(false);
+  });
+
+  test('gives the same answer every time', () => {
+    const pattern = namePattern('team-*');
+    expect([1, 2, 3].map(() => matches([pattern], 'team-a'))).toEqual([true, true, true]);
+  });
+});
+
+describe('a pattern of many stars', () => {
+  test('takes no longer over a name that almost fits', () => {
+    const pattern = namePattern(`${'*a'.repeat(60)}*b`);
+    expect(pattern('a'.repeat(253))).toBe(false);
+    expect(pattern(`${'a'.repeat(60)}xb`)).toBe(true);
+  });
+  test('lets no two parts share a character', () => {
+    expect(namePattern('ab*ba')('aba')).toBe(false);
+    expect(namePattern('a*b*b')('ab')).toBe(false);
+    expect(namePattern('a*b*b')('abb')).toBe(true);
+    expect(namePattern('**')('')).toBe(true);
+  });
+});

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { identityOf } from '../../src/core/identity.ts';
+import type { Json } from '../../src/core/json.ts';
+
+/** What a finding at the only element of a list is known by. */
+function identityIn(element: Json): string {
+  return identityOf({ rule: 'some-rule', kind: 'escape', path: ['spec', 'list', 0], message: 'told' }, { spec: { list: [element] } });
+}
+
+test.each<[string, Json, Json]>([
+  ['a name', { name: 'a', value: '1' }, { name: 'a', value: '2' }],
+  ['a key, if it has no name', { key: 'a', effect: 'NoSchedule' }, { key: 'a', effect: 'NoExecute' }],
+  ['its words, in whatever order', { operator: 'Exists', effect: 'NoExecute' }, { effect: 'NoExecute', operator: 'Exists' }],
+  ['its words alone, numbers may change', { operator: 'Exists', tolerationSeconds: 1 }, { operator: 'Exists', tolerationSeconds: 2 }],
+  ['itself, if it is a word', 'SYS_ADMIN', 'SYS_ADMIN'],
+  ['itself, if it is a number', 70000, 70000],
+])('an element is known by %s', (_by, before, now) => expect(identityIn(now)).toBe(identityIn(before)));
+
+test.each<[string, Json, Json]>([
+  ['names', { name: 'a' }, { name: 'b' }],
+  ['keys', { key: 'a' }, { key: 'b' }],
+  ['words', { operator: 'Exists', effect: 'NoExecute' }, { operator: 'Exists', effect: 'NoSchedule' }],
+  ['kinds of words', { operator: 'a' }, { effect: 'a' }],
+  ['values', 'SYS_ADMIN', 'NET_ADMIN'],
+  ['numbers', 70000, 70001],
+])('elements of other %s are others', (_of, one, other) => expect(identityIn(one)).not.toBe(identityIn(other)));
+
+test('rule, container and path tell findings apart', () => {
+  const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'told', container: 'c' } as const;
+  const others = [
+    { ...finding, rule: 'x' },
+    { ...finding, container: 'x' },
+    { ...finding, path: ['spec', 'x'] },
+  ];
+  const known = [finding, ...others].map((each) => identityOf(each, {}));
+  expect(new Set(known).size).toBe(4);
+});

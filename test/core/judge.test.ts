@@ -1,0 +1,228 @@
+import { describe, expect, test } from 'vitest';
+import { escapesOf, judge } from '../../src/core/judge.ts';
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { hostilePod } from '../support/pods.ts';
+import { type Circumstances, questionOf, type Sketch, told } from '../support/test-rule.ts';
+
+const container = (name: string, more: Sketch = {}): Sketch => ({ name, ...more });
+const privileged = { securityContext: { privileged: true, seccompProfile: { type: 'RuntimeDefault' } } };
+const WALL = { hostUsers: false };
+const SAFE = { securityContext: { seccompProfile: { type: 'RuntimeDefault' } } };
+
+/** Rules and paths of the escapes of an update. */
+function escapes(old: Sketch, pod: Sketch, circumstances: Circumstances = {}): string[] {
+  return told(escapesOf(judge(questionOf(pod, { ...circumstances, old })).findings)).map((each) => each.replace(/^escape |: .*$/gs, ''));
+}
+
+describe('a new pod', () => {
+  test('is told everything, pod first and then container by container', () => {
+    const findings = judge(questionOf(hostilePod)).findings;
+    const places = findings.map(({ container: name }) => name ?? 'the pod').filter((name, index, all) => name !== all[index - 1]);
+    expect(places).toEqual(['the pod', 'set-up', 'main', 'side', 'debug']);
+  });
+
+  test('without its wall is found so, whatever else it is', () => {
+    expect(told(judge(questionOf({ hostUsers: true })).findings)).toContain('escape user-namespace at spec.hostUsers: hostUsers is true');
+  });
+});
+
+describe('an update', () => {
+  test.each(['userns', 'sysbox', 'kata-qemu', 'gvisor'])('is not held to the faults of the pod that was there, under %s', (profile) => {
+    const edited = { ...hostilePod, metadata: { ...(hostilePod.metadata as object), labels: { note: 'x' }, finalizers: [] } };
+    expect(judge(questionOf(edited, { profile, grant: 'containers', old: hostilePod })).findings).toEqual([]);
+  });
+
+  test('may not add a fault', () => {
+    const key = 'devices.nri.io/pod';
+    expect(escapes({ metadata: { annotations: {} } }, { metadata: { annotations: { [key]: 'x' } } })).toEqual([
+      `runtime-annotations at metadata.annotations["${key}"]`,
+    ]);
+  });
+
+  test('may mend some faults and keep others', () => {
+    expect(escapes({ hostPID: true, hostIPC: true }, { hostPID: true })).toEqual([]);
+  });
+
+  test('knows a container by its name, so that its fault at another index is the same', () => {
+    const bad = container('bad', privileged);
+    expect(escapes({ ...WALL, containers: [bad] }, { ...WALL, containers: [container('new', SAFE), bad] })).toEqual([]);
+    expect(escapes({ ...WALL, containers: [bad] }, { ...WALL, containers: [container('new', privileged), bad] })).toEqual([
+      'privileged at spec.containers[0].securityContext.privileged',
+    ]);
+  });
+
+  test('knows an element of a list by what it says, so that the same one at another index is the same', () => {
+    const adding = (...add: string[]): Sketch => ({ containers: [container('main', { securityContext: { capabilities: { add } } })] });
+    expect(escapes(adding('SYS_ADMIN'), adding('CHOWN', 'SYS_ADMIN'))).toEqual([]);
+    expect(escapes(adding('SYS_ADMIN'), adding('SYS_PTRACE'))).toEqual([
+      'capabilities at spec.containers[0].securityContext.capabilities.add[0]',
+    ]);
+  });
+
+  test('counts: a second fault of the same name is a new one', () => {
+    const all = { operator: 'Exists' };
+    expect(escapes({ tolerations: [all] }, { tolerations: [all, all] })).toEqual(['tolerations at spec.tolerations[1]']);
+    expect(escapes({ tolerations: [all, all] }, { tolerations: [all] })).toEqual([]);
+  });
+
+  test('tells tolerations apart by what they tolerate', () => {
+    const all = { operator: 'Exists', effect: 'NoExecute' };
+    expect(escapes({ tolerations: [all] }, { tolerations: [{ ...all, effect: 'NoSchedule' }] })).toEqual([
+      'tolerations at spec.tolerations[0]',
+    ]);
+  });
+
+  test('does not take a fault of one container list for that of another', () => {
+    expect(
+      escapes({ ...WALL, initContainers: [container('x', privileged)] }, { ...WALL, containers: [container('x', privileged)] }),
+    ).toEqual(['privileged at spec.containers[0].securityContext.privileged']);
+  });
+
+  test('is still told of promises that are new, and not of old ones', () => {
+    const old = { hostUsers: false, ...SAFE, containers: [container('main')] };
+    expect(judge(questionOf({ ...old, metadata: { labels: { a: 'b' } } }, { old })).findings).toEqual([]);
+  });
+});
+
+describe('an added ephemeral container', () => {
+  const debug = container('debug', {
+    securityContext: { privileged: true, allowPrivilegeEscalation: true, capabilities: { add: ['SYS_PTRACE'] } },
+  });
+
+  test.each([
+    ['userns', { hostUsers: false }],
+    ['kata-qemu', { runtimeClassName: 'kata-qemu' }],
+    ['gvisor', { runtimeClassName: 'gvisor' }],
+  ])('is judged in full, and never has a grant: %s', (profile, wall) => {
+    const old = { ...wall, ...SAFE, containers: [container('main', SAFE)] };
+    expect(escapes(old, { ...old, ephemeralContainers: [debug] }, { profile, grant: 'containers' })).toEqual([
+      'privileged at spec.ephemeralContainers[0].securityContext.privileged',
+      'capabilities at spec.ephemeralContainers[0].securityContext.capabilities.add[0]',
+    ]);
+  });
+
+  test('is judged in full beside one that was bad before', () => {
+    const old = { ...SAFE, ephemeralContainers: [debug] };
+    const more = { ...old, ephemeralContainers: [debug, { ...debug, name: 'again' }] };
+    expect(escapes(old, more)).toEqual([
+      'privileged at spec.ephemeralContainers[1].securityContext.privileged',
+      'capabilities at spec.ephemeralContainers[1].securityContext.capabilities.add[0]',
+    ]);
+  });
+
+  test('does not hide behind a bad regular container of its name', () => {
+    const old = { ...SAFE, containers: [{ ...debug, name: 'x' }] };
+    expect(escapes(old, { ...old, ephemeralContainers: [{ ...debug, name: 'x' }] })).toHaveLength(2);
+  });
+
+  test.each([
+    ['seccomp', { seccompProfile: { type: 'Unconfined' } }],
+    ['apparmor', { appArmorProfile: { type: 'Unconfined' } }],
+    ['selinux', { seLinuxOptions: { type: 'spc_t' } }],
+    ['selinux', { seLinuxOptions: { level: 's0:c0.c1023' } }],
+    ['windows', { windowsOptions: { hostProcess: true } }],
+  ])('inherits nothing bad unseen from a pod that was there: %s', (rule, securityContext) => {
+    const old = { hostUsers: false, securityContext: { ...SAFE.securityContext, ...securityContext } };
+    const found = escapes(old, { ...old, ephemeralContainers: [container('debug')] });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(new RegExp(`^${rule} at spec\\.ephemeralContainers\\[0\\]`));
+  });
+
+  test('under sysbox must have its capabilities heeded', () => {
+    const old = { hostUsers: false, runtimeClassName: 'sysbox-runc', ...SAFE };
+    expect(escapes(old, { ...old, ephemeralContainers: [container('debug')] }, { profile: 'sysbox', grant: 'containers' })).toEqual([
+      'sysbox-mode at spec.ephemeralContainers[0].env',
+    ]);
+  });
+});
+
+describe('grants count only where the wall stands', () => {
+  const asked = container('added', {
+    securityContext: { allowPrivilegeEscalation: true, capabilities: { add: ['SYS_ADMIN', 'CHOWN'] }, procMount: 'Unmasked' },
+  });
+  const update = (wall: Sketch, circumstances: Circumstances): string[] => {
+    const old = { ...wall, ...SAFE };
+    return escapes(
+      old,
+      {
+        ...old,
+        containers: [
+          { ...asked, ...(circumstances.profile === 'sysbox' ? { env: [{ name: 'SYSBOX_SYSCONT_MODE', value: 'TRUE' }] } : {}) },
+        ],
+      },
+      circumstances,
+    );
+  };
+  const FULL = [
+    'privilege-escalation at spec.containers[0].securityContext.allowPrivilegeEscalation',
+    'capabilities at spec.containers[0].securityContext.capabilities.add[0]',
+    'proc-mount at spec.containers[0].securityContext.procMount',
+  ];
+  const sysadmin = { profile: 'userns', grant: 'containers', options: { nesting: 'sysadmin' } } as const;
+  const kata = { profile: 'kata-qemu', grant: 'containers' } as const;
+
+  test('a pod that came before its label has none', () => {
+    expect(update({}, sysadmin)).toEqual(FULL);
+    expect(update({ hostUsers: true }, sysadmin)).toEqual(FULL);
+    expect(update({ hostUsers: false, runtimeClassName: 'foreign' }, sysadmin)).toEqual(FULL);
+    expect(update({ runtimeClassName: 'runc' }, kata)).toEqual(FULL);
+    expect(update({ runtimeClassName: 'kata-qemu', hostUsers: false }, kata)).toEqual(FULL);
+  });
+
+  test('a pod behind the wall has its own', () => {
+    expect(update({ hostUsers: false }, sysadmin)).toEqual([]);
+    expect(update({ runtimeClassName: 'kata-qemu' }, kata)).toEqual(['proc-mount at spec.containers[0].securityContext.procMount']);
+  });
+
+  test('the new pod cannot put up the wall that the old one lacked', () => {
+    const found = escapes(SAFE, { ...SAFE, hostUsers: false, containers: [asked] }, sysadmin);
+    expect(found).toEqual(FULL);
+  });
+
+  test('both parts of a wall count, and under old CRI-O nodes the annotation is one', () => {
+    const crio = { profile: 'sysbox', grant: 'containers', options: { identity: 'crio-annotation' } } as const;
+    const key = 'io.kubernetes.cri-o.userns-mode';
+    const mode = 'sysbox-mode at spec.containers[0].env[0].value';
+    expect(update({ runtimeClassName: 'sysbox-runc' }, crio)).toContain(mode);
+    expect(update({ runtimeClassName: 'sysbox-runc', metadata: { annotations: { [key]: 'keep-id' } } }, crio)).toContain(mode);
+    expect(update({ runtimeClassName: 'sysbox-runc', metadata: { annotations: { [key]: 'auto:size=65536' } } }, crio)).not.toContain(mode);
+    expect(update({ hostUsers: false }, { profile: 'sysbox', grant: 'containers' })).toContain(mode);
+    expect(update({ hostUsers: false, runtimeClassName: 'sysbox-runc' }, { profile: 'sysbox', grant: 'containers' })).not.toContain(mode);
+  });
+});
+
+describe('exemptions', () => {
+  const mesh = {
+    ...SAFE,
+    hostUsers: false,
+    initContainers: [container('mesh', { securityContext: { capabilities: { add: ['NET_ADMIN'] } } })],
+  };
+
+  test('are told with what they let through', () => {
+    const verdict = judge(questionOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } }));
+    expect(verdict).toEqual({ findings: [], exempted: [{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the operator knows it' }] });
+  });
+
+  test('that nobody needs are not told', () => {
+    expect(judge(questionOf({ ...SAFE, hostUsers: false }, { exempt: { capabilities: ['NET_ADMIN'] } })).exempted).toEqual([]);
+  });
+
+  test('are told once, however many rules and containers ask', () => {
+    const pod = { ...mesh, securityContext: { seccompProfile: { type: 'Unconfined' } }, containers: [container('a'), container('b')] };
+    const { exempted } = judge(questionOf(pod, { exempt: { seccomp: ['Unconfined'] } }));
+    expect(exempted).toEqual([{ rule: 'seccomp', value: 'Unconfined', reason: 'the operator knows it' }]);
+  });
+
+  test('go by the pod’s service account, `default` where it names none', () => {
+    const question = questionOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } });
+    const [exemption] = question.exemptions;
+    if (exemption === undefined) throw new Error('the question has no exemption');
+    const found = (pod: Sketch, name: string): number =>
+      judge({ ...questionOf(pod), exemptions: [{ ...exemption, serviceAccounts: [namePattern(name)] }] }).findings.length;
+    expect(found(mesh, 'default')).toBe(0);
+    expect(found({ ...mesh, serviceAccountName: null }, 'default')).toBe(0);
+    expect(found({ ...mesh, serviceAccountName: '' }, 'default')).toBe(0);
+    expect(found({ ...mesh, serviceAccountName: 'mesh' }, 'mesh')).toBe(0);
+    expect(found({ ...mesh, serviceAccountName: 'mesh' }, 'default')).toBe(1);
+  });
+});

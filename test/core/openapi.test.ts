@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { HARMLESS } from '../../src/core/harmless.ts';
+import { judge } from '../../src/core/judge.ts';
+import { rules } from '../../src/core/rules/index.ts';
+import { CONTAINER_FIELDS, POD_FIELDS } from '../../src/core/rules/unknown-fields.ts';
+import { podPaths, podSchemas } from '../support/openapi.ts';
+import { questionOf } from '../support/test-rule.ts';
+
+/** A rule names the fields of all three container lists as those of `spec.containers[*]`. */
+const published = new Set(podPaths().map((path) => path.replace(/^spec\.(init|ephemeral)Containers\b/, 'spec.containers')));
+const leaves = [...published].filter((path) => !childrenOf(path).length);
+
+/** Rules that judge nothing that is published: one writes promises, one looks for what nobody knows. */
+const NOT_JUDGING = ['image-storage', 'pod-size', 'unknown-fields'];
+const named = rules.flatMap(({ id, fields }) => fields.filter((field) => field.startsWith('spec.')).map((field) => ({ id, field })));
+const judged = named
+  .filter(({ id }) => !NOT_JUDGING.includes(id))
+  .flatMap(({ field }) => (field === 'spec.volumes[*].*' ? refusedVolumes() : [field]));
+const harmless = HARMLESS.map(({ path }) => path);
+
+test('every field of a pod is judged by a rule, or listed as harmless with a reason', () => {
+  const answered = [...judged, ...harmless];
+  expect(leaves.filter((path) => !answered.some((field) => isWithin(path, field)))).toEqual([]);
+});
+
+test('the list of harmless fields names fields that are there, each once', () => {
+  expect(harmless.filter((path) => !published.has(path))).toEqual([]);
+  expect(harmless.filter((path, index) => harmless.some((other, place) => place !== index && isWithin(path, other)))).toEqual([]);
+});
+
+test('no field is both judged and harmless', () => {
+  expect(judged.filter((field) => harmless.some((path) => isWithin(field, path)))).toEqual([]);
+});
+
+test('each harmless field has its reason, in a sentence', () => {
+  for (const { path, reason } of HARMLESS) expect(reason, path).toMatch(/^[A-Z`].{20,}\.$/);
+});
+
+test('every field that a rule names is there', () => {
+  const known = named.filter(({ field }) => published.has(field) || (field.endsWith('.*') && published.has(field.slice(0, -2))));
+  expect(named.filter((each) => !known.includes(each))).toEqual([]);
+});
+
+test('the rule about unknown fields knows exactly those of the API server', () => {
+  const schemas = podSchemas();
+  expect([...CONTAINER_FIELDS].toSorted()).toEqual(Object.keys(schemas['io.k8s.api.core.v1.SecurityContext'] ?? {}).toSorted());
+  expect([...POD_FIELDS].toSorted()).toEqual(Object.keys(schemas['io.k8s.api.core.v1.PodSecurityContext'] ?? {}).toSorted());
+});
+
+test('the document is a whole one', () => {
+  expect(leaves.length).toBeGreaterThan(300);
+  for (const path of ['spec.hostUsers', 'spec.containers[*].securityContext.procMount', 'spec.containers[*].targetContainerName'])
+    expect(published).toContain(path);
+});
+
+/** The kinds of volumes that are really refused: the others have to be answered for, field by field. */
+function refusedVolumes(): string[] {
+  const kinds = childrenOf('spec.volumes[*]').map((path) => path.slice('spec.volumes[*].'.length));
+  const volumes = kinds.map((kind) => (kind === 'name' ? { name: 'x' } : { name: kind, [kind]: {} }));
+  const found = judge(questionOf({ volumes })).findings.filter(({ rule }) => rule === 'volume-types');
+  return ['spec.volumes[*].name', ...found.map(({ path }) => `spec.volumes[*].${path.at(-1)}`)];
+}
+
+function childrenOf(path: string): string[] {
+  return [...published].filter(
+    (other) => other !== path && isWithin(other, path) && !/[.[]/.test(other.slice(path.length + 1).replace('*]', '')),
+  );
+}
+
+/** Whether the path is the field, or lies below it. */
+function isWithin(path: string, field: string): boolean {
+  return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
+}

@@ -1,0 +1,126 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { apply } from '../../src/apply.ts';
+import { type Change, patchOf, pointerOf, valueAt } from '../../src/core/patch.ts';
+
+const set = (path: Change['path'], value: unknown): Change => ({ path, fix: { set: value as never } });
+const remove = (...path: (string | number)[]): Change => ({ path, fix: { remove: true } });
+const append = (path: Change['path'], ...values: unknown[]): Change => ({ path, fix: { append: values as never[] } });
+
+/** Document, changes, and the document that they mean. The operations are applied by another's code, which refuses what does not fit. */
+const TABLE: readonly (readonly [claim: string, before: object, changes: readonly Change[], after: object])[] = [
+  ['nothing asked, nothing done', { a: 1 }, [], { a: 1 }],
+  ['a value is added', {}, [set(['a'], 1)], { a: 1 }],
+  ['a value is replaced', { a: 1 }, [set(['a'], 2)], { a: 2 }],
+  ['null is replaced', { a: null }, [set(['a'], 2)], { a: 2 }],
+  ['a value may be false, empty or an object', { a: 1 }, [set(['a'], false), set(['b'], ''), set(['c'], {})], { a: false, b: '', c: {} }],
+  ['a missing parent is made once for all', {}, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
+  [
+    'so are parents of parents',
+    {},
+    [set(['a', 'b', 'c'], 1), set(['a', 'd', 'e'], 2), set(['a', 'b', 'f'], 3)],
+    { a: { b: { c: 1, f: 3 }, d: { e: 2 } } },
+  ],
+  ['a null parent is as good as missing', { a: null }, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
+  ['a parent that is there keeps what it has', { a: { z: 1 } }, [set(['a', 'b'], 1)], { a: { z: 1, b: 1 } }],
+  ['a parent may be an element of a list', { a: [{}, {}] }, [set(['a', 1, 'b', 'c'], 1)], { a: [{}, { b: { c: 1 } }] }],
+  ['a slash in a key is escaped', { a: {} }, [set(['a', 'x.io/y'], 1)], { a: { 'x.io/y': 1 } }],
+  [
+    'so is a tilde, and both, in either order',
+    { a: { '~/': 1, '/~': 1, '~1': 1, '~0': 1 } },
+    [remove('a', '~/'), remove('a', '/~'), set(['a', '~1'], 2)],
+    { a: { '~1': 2, '~0': 1 } },
+  ],
+  ['an empty key is a key', { '': 1 }, [remove('')], {}],
+  ['a key is removed', { a: 1, b: 2 }, [remove('a')], { b: 2 }],
+  ['null is removed', { a: null }, [remove('a')], {}],
+  ['what is not there needs no removing', { a: 1 }, [remove('b'), remove('b', 'c'), remove('a', 'c'), remove('l', 0)], { a: 1 }],
+  ['elements are removed by the indices that they had', { a: ['p', 'q', 'r', 's'] }, [remove('a', 0), remove('a', 2)], { a: ['q', 's'] }],
+  ['whatever order they are named in', { a: ['p', 'q', 'r'] }, [remove('a', 2), remove('a', 0), remove('a', 1)], { a: [] }],
+  [
+    'beyond ten as well',
+    { a: [...Array(12).keys()] },
+    [remove('a', 2), remove('a', 10), remove('a', 9)],
+    { a: [0, 1, 3, 4, 5, 6, 7, 8, 11] },
+  ],
+  [
+    'elements of several lists',
+    { a: ['p', 'q'], b: { c: ['r', 's'] } },
+    [remove('b', 'c', 0), remove('a', 0)],
+    { a: ['q'], b: { c: ['s'] } },
+  ],
+  ['an element is removed and another changed', { a: [{ v: 1 }, { v: 2 }] }, [remove('a', 0), set(['a', 1, 'v'], 3)], { a: [{ v: 3 }] }],
+  ['an element is removed and something inside it', { a: [{ v: 1, w: 2 }] }, [remove('a', 0, 'v'), remove('a', 0)], { a: [] }],
+  ['an element is replaced', { a: ['p', 'q'] }, [set(['a', 1], 'Q')], { a: ['p', 'Q'] }],
+  ['an element is put on', { a: ['p'] }, [append(['a'], 'q')], { a: ['p', 'q'] }],
+  ['several are put on, by several', { a: ['p'] }, [append(['a'], 'q', 'r'), append(['a'], 's')], { a: ['p', 'q', 'r', 's'] }],
+  ['a list is made where there is none', {}, [append(['a'], 'q'), append(['a'], 'r')], { a: ['q', 'r'] }],
+  ['and where there is null', { a: null }, [append(['a'], 'q')], { a: ['q'] }],
+  ['and below what is missing', {}, [append(['a', 'b'], 'q'), set(['a', 'c'], 1), append(['a', 'b'], 'r')], { a: { b: ['q', 'r'], c: 1 } }],
+  ['one is put on while another is taken off', { a: ['p', 'q'] }, [remove('a', 1), append(['a'], 'r'), remove('a', 0)], { a: ['r'] }],
+  ['one is put on while another is changed', { a: ['p'] }, [append(['a'], 'r'), set(['a', 0], 'P')], { a: ['P', 'r'] }],
+  ['the first change of a place wins', { a: 1 }, [set(['a'], 2), set(['a'], 3), remove('a')], { a: 2 }],
+  ['a removal that is asked twice is done once', { a: ['p', 'q'] }, [remove('a', 0), remove('a', 0)], { a: ['q'] }],
+  ['a list that is set may grow', { a: ['p'] }, [set(['a'], ['q']), append(['a'], 'r')], { a: ['q', 'r'] }],
+];
+
+test.each(TABLE)('%s', (_, before, changes, after) => {
+  const document = structuredClone(before);
+  const operations = patchOf(document, changes);
+  expect(document, 'the document is only read').toEqual(before);
+  apply(document, JSON.parse(JSON.stringify(operations)));
+  expect(document).toEqual(after);
+});
+
+describe('operations', () => {
+  test('are as few as can be', () => {
+    expect(patchOf({ a: [1, 2] }, [set(['m', 'n', 'o'], 1), append(['a'], 3), remove('a', 0), remove('x')])).toEqual([
+      { op: 'add', path: '/m', value: { n: { o: 1 } } },
+      { op: 'add', path: '/a/-', value: 3 },
+      { op: 'remove', path: '/a/0' },
+    ]);
+  });
+
+  test("never grow a fix's own data", () => {
+    const drop = Object.freeze(['ALL']);
+    const change: Change = { path: ['a'], fix: { set: drop } };
+    expect(patchOf({}, [change, append(['a'], 'X')])).toEqual([{ op: 'add', path: '/a', value: ['ALL', 'X'] }]);
+    expect(drop).toEqual(['ALL']);
+    const added = Object.freeze(['p']);
+    patchOf({}, [{ path: ['a'], fix: { append: added } }, append(['a'], 'q')]);
+    expect(added).toEqual(['p']);
+  });
+
+  test('do not take what every object has for a part of the document', () => {
+    expect(patchOf({}, [remove('constructor'), remove('toString', 'name'), remove('__proto__')])).toEqual([]);
+    expect(valueAt(JSON.parse('{"__proto__": {"a": 1}}'), ['__proto__', 'a'])).toBe(1);
+    expect(valueAt([1, 2], ['map'])).toBeUndefined();
+  });
+});
+
+test('pointers escape what RFC 6901 says, and nothing else', () => {
+  expect(pointerOf([])).toBe('');
+  expect(pointerOf(['a/b', 'c~d', '~1', 0, '', 'é "\\'])).toBe('/a~1b/c~0d/~01/0//é "\\');
+});
+
+test('values set at random places are there, whatever else there was', () => {
+  const key = fc.constantFrom('a', 'b', 'c~/', '0');
+  const path = fc.array(key, { minLength: 3, maxLength: 3 });
+  fc.assert(
+    fc.property(
+      fc.dictionary(key, fc.dictionary(key, fc.dictionary(key, fc.integer()))),
+      fc.uniqueArray(path, { selector: String }),
+      (before, paths) => {
+        const document = structuredClone(before);
+        apply(
+          document,
+          patchOf(
+            before,
+            paths.map((each, index) => set(each, index)),
+          ),
+        );
+        for (const [index, each] of paths.entries()) expect(valueAt(document, each)).toBe(index);
+      },
+    ),
+  );
+});

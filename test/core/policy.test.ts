@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { type Offer, policyFor } from '../../src/core/policy.ts';
+import { backendById } from '../../src/core/profiles/index.ts';
+import type { Backend } from '../../src/core/profiles/profile.ts';
+import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
+import { podOf } from '../support/test-rule.ts';
+
+const userns = profile('userns', { grant: 'containers', mayChoose: ['kata-team-a', 'gone'] });
+const kata = profile('kata-team-a', { grant: 'sudo' }, 'kata-qemu');
+const gvisor = profile('gvisor', { grant: 'containers' });
+const offer: Offer = { profiles: new Map([userns, kata, gvisor].map((each) => [each.id, each])), exemptions: [] };
+
+const PROFILE = 'cloister.dev/profile';
+const GRANT = 'cloister.dev/grant';
+
+/** `profile/grant` in force for these labels, and what is wrong with them. */
+function inForce(labels: Record<string, string>, chooses = true): { readonly holds: string; readonly problems: readonly string[] } {
+  const policy = policyFor(userns, podOf({ metadata: { labels } }).pod, offer, chooses);
+  return {
+    holds: `${policy.profile.id}/${policy.grant}`,
+    problems: policy.labelProblems.map(({ message, remedy }) => `${message}: ${remedy}`),
+  };
+}
+
+describe('the profile', () => {
+  test('is the one of the path, where the pod says nothing or the same', () => {
+    expect(inForce({})).toEqual({ holds: 'userns/containers', problems: [] });
+    expect(inForce({ [PROFILE]: 'userns' })).toEqual({ holds: 'userns/containers', problems: [] });
+  });
+
+  test('is the one that the pod asks for, if the profile lets it choose; its grant comes with it', () => {
+    expect(inForce({ [PROFILE]: 'kata-team-a' })).toEqual({ holds: 'kata-team-a/sudo', problems: [] });
+  });
+
+  test('stays what it was, with a problem that names the choices, if the pod may not have the other', () => {
+    expect(inForce({ [PROFILE]: 'gvisor' })).toEqual({
+      holds: 'userns/containers',
+      problems: ['profile "gvisor" may not be chosen here: remove the label, or set it to userns or kata-team-a or gone'],
+    });
+  });
+
+  test.each(['kata-qemu', 'gone', '', 'constructor', 'Userns'])('%j is not configured, and loosens nothing', (asked) => {
+    const { holds, problems } = inForce({ [PROFILE]: asked });
+    expect(holds).toBe('userns/containers');
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('is not configured');
+  });
+
+  test('is the one of the path where a pod is only watched, whatever its label says', () => {
+    expect(inForce({ [PROFILE]: 'kata-team-a' }, false)).toEqual({ holds: 'userns/containers', problems: [] });
+    expect(inForce({ [PROFILE]: 'nonsense' }, false)).toEqual({ holds: 'userns/containers', problems: [] });
+  });
+});
+
+describe('the grant', () => {
+  test.each(['none', 'sudo', 'containers'])('may be asked down to %s', (asked) => {
+    expect(inForce({ [GRANT]: asked })).toEqual({ holds: `userns/${asked}`, problems: [] });
+  });
+
+  test('is measured by the profile that is chosen, not by the one of the path', () => {
+    const { holds, problems } = inForce({ [PROFILE]: 'kata-team-a', [GRANT]: 'containers' });
+    expect(holds).toBe('kata-team-a/sudo');
+    expect(problems).toEqual(['grant "containers" is more than kata-team-a gives: remove the label, or set it to none or sudo']);
+  });
+
+  test.each(['', 'root', 'SUDO', 'constructor'])('%j is unknown, and loosens nothing', (asked) => {
+    expect(inForce({ [GRANT]: asked })).toEqual({
+      holds: 'userns/containers',
+      problems: [`grant "${asked}" is unknown: remove the label, or set it to none or sudo or containers`],
+    });
+  });
+
+  test('may be asked down where a pod is only watched, too', () => {
+    expect(inForce({ [GRANT]: 'none' }, false)).toEqual({ holds: 'userns/none', problems: [] });
+  });
+});
+
+test('labels of a pod that are not strings of its own are no labels', () => {
+  expect(inForce(JSON.parse('{"__proto__": "x"}')).problems).toEqual([]);
+});
+
+function profile(id: string, options: ProfileOptions, backend = id): Profile {
+  return makeProfile(id, backendById.get(backend) as Backend, options);
+}

@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { apply } from '../../src/apply.ts';
+import { judge } from '../../src/core/judge.ts';
+import { type Apply, repair } from '../../src/core/repair.ts';
+import { subjectOf } from '../../src/core/subject.ts';
+import { hostilePod, plainPod } from '../support/pods.ts';
+import { type Circumstances, documentOf, questionOf, repaired, type Sketch, told } from '../support/test-rule.ts';
+
+const SAFE = { securityContext: { seccompProfile: { type: 'RuntimeDefault' } } };
+const stampOf = (document: object): unknown =>
+  (document as { metadata?: { annotations?: Record<string, string> } }).metadata?.annotations?.['cloister.dev/profile-applied'];
+
+test('what is sent is what was applied, and what was applied has no escape', () => {
+  const question = questionOf(hostilePod);
+  const before = structuredClone(question.subject.document);
+  const { repair: done } = repaired(question);
+  apply(before, done.patch);
+  expect(before).toEqual(question.subject.document);
+  expect(done.unresolved).toEqual([]);
+});
+
+test('what the patch ends is told, and nothing else', () => {
+  const { repair: done } = repaired(
+    questionOf({ hostNetwork: true, containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] }),
+  );
+  expect(done.repaired.map(({ rule }) => rule)).toEqual(['user-namespace', 'host-namespaces', 'seccomp']);
+});
+
+test('a pod with something that a person must change is left as its author wrote it, and that is named', () => {
+  const pod = { ...hostilePod, nodeName: 'worker-1' };
+  const question = questionOf(pod);
+  const { repair: done } = repaired(question);
+  expect(told(done.unresolved)).toEqual(['escape node-name at spec.nodeName: nodeName is worker-1']);
+  expect(question.subject.document).toEqual(documentOf(pod));
+});
+
+test('a promise that no fix can keep leaves the rest to be repaired', () => {
+  const question = questionOf({ containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] });
+  const { verdict, repair: done } = repaired(question);
+  expect(verdict.findings.some(({ kind, fix }) => kind === 'promise' && fix === undefined)).toBe(true);
+  expect(done.unresolved).toEqual([]);
+  expect(question.subject.pod.spec?.hostUsers).toBe(false);
+});
+
+test('an applier that does nothing is found out: what is left is named', () => {
+  const question = questionOf({});
+  const idle: Apply = () => {};
+  expect(told(repair(question, judge(question), idle, false).unresolved)).toContain(
+    'escape user-namespace at spec.hostUsers: hostUsers is not set, so the pod shares its users with the node',
+  );
+});
+
+test('an applier that makes things worse is found out, too', () => {
+  const question = questionOf({});
+  const rogue: Apply = (document, operations) => {
+    apply(document, operations);
+    (document as { spec: { hostPID?: boolean } }).spec.hostPID = true;
+  };
+  expect(told(repair(question, judge(question), rogue, false).unresolved)).toEqual([
+    'escape host-namespaces at spec.hostPID: hostPID is true',
+  ]);
+});
+
+describe('the stamp', () => {
+  test.each([
+    ['sudo', {}],
+    ['none', { metadata: { labels: { 'cloister.dev/grant': 'none' } } }],
+  ])('says profile and grant: userns/%s', (grant, pod) => {
+    const question = questionOf(pod);
+    repaired(question);
+    expect(stampOf(question.subject.document)).toBe(`userns/${grant}`);
+  });
+
+  test("overwrites a tenant's own", () => {
+    const question = questionOf({ metadata: { annotations: { 'cloister.dev/profile-applied': 'kata-qemu/containers' } } });
+    repaired(question);
+    expect(stampOf(question.subject.document)).toBe('userns/sudo');
+  });
+
+  test('is all that a pod gets that needs no repair; and a second time nothing', () => {
+    const question = questionOf({ hostUsers: false, ...SAFE });
+    expect(repaired(question).repair.patch).toHaveLength(1);
+    expect(repaired(question).repair.patch).toEqual([]);
+  });
+
+  test('is left off where nothing is stored', () => {
+    const question = questionOf(plainPod);
+    repair(question, judge(question), apply, false);
+    expect(stampOf(question.subject.document)).toBeUndefined();
+  });
+});
+
+describe('an update', () => {
+  const added = { name: 'debug', securityContext: { privileged: true, capabilities: { add: ['SYS_PTRACE'] } } };
+  const wall = { hostUsers: false, ...SAFE, containers: [{ name: 'main' }] };
+  const update = (old: Sketch, pod: Sketch, more: Circumstances = {}) => questionOf(pod, { ...more, old });
+
+  test('repairs the ephemeral container that was added, where the pod is as bad as it was, and touches nothing else', () => {
+    const old = { ...hostilePod, hostNetwork: null, hostPID: null, hostIPC: null, ephemeralContainers: [] };
+    const question = update(old, { ...old, ephemeralContainers: [added] });
+    const { repair: done } = repaired(question);
+    expect(done.unresolved).toEqual([]);
+    expect(done.patch.map(({ path }) => path).filter((path) => !path.startsWith('/spec/ephemeralContainers/0/'))).toEqual([]);
+    expect(question.subject.pod.spec?.ephemeralContainers?.[0]).toEqual({
+      name: 'debug',
+      securityContext: {
+        privileged: false,
+        capabilities: { add: [] },
+        seccompProfile: { type: 'RuntimeDefault' },
+        appArmorProfile: { type: 'RuntimeDefault' },
+      },
+    });
+  });
+
+  test('lets no ephemeral container into what an old pod shares with its node', () => {
+    const old = { ...wall, hostPID: true, volumes: [{ name: 'root', hostPath: { path: '/' } }], ephemeralContainers: [] };
+    const joining = { name: 'debug', volumeMounts: [{ name: 'root', mountPath: '/host' }] };
+    const { repair: done } = repaired(update(old, { ...old, ephemeralContainers: [joining] }));
+    expect(told(done.unresolved)).toEqual([
+      'escape host-namespaces at spec.ephemeralContainers[0].name: the container joins a pod with hostPID',
+      'escape volume-types at spec.ephemeralContainers[0].volumeMounts[0].name: volume "root" is the node\'s /',
+    ]);
+  });
+
+  test('leaves the ephemeral containers that were there, bad as they may be', () => {
+    const old = { ...wall, ephemeralContainers: [added] };
+    const question = update(old, { ...old, ephemeralContainers: [added, { ...added, name: 'again' }] });
+    repaired(question);
+    expect(question.subject.pod.spec?.ephemeralContainers?.[0]).toEqual(added);
+    expect(question.subject.pod.spec?.ephemeralContainers?.[1]?.securityContext?.privileged).toBe(false);
+  });
+
+  test('repairs nothing of the pod itself: a fault that is added there is for the validator', () => {
+    const question = update(wall, { ...wall, metadata: { annotations: { 'run.oci.hooks': 'x' } } });
+    const { repair: done } = repaired(question);
+    expect(done.patch).toEqual([]);
+    expect(told(done.unresolved)).toHaveLength(1);
+  });
+});
+
+test('the template of a workload is repaired in its place', () => {
+  const template = { metadata: {}, spec: structuredClone(plainPod) };
+  const document = { kind: 'CronJob', metadata: { name: 'nightly' }, spec: { jobTemplate: { spec: { template } } } };
+  const subject = subjectOf(document, 'batch', 'CronJob');
+  if (!subject.ok) throw new Error('no subject');
+  const question = { ...questionOf({}), subject: subject.value };
+  const done = repair(question, judge(question), apply, true);
+  expect(done.unresolved).toEqual([]);
+  expect(done.patch.filter(({ path }) => !path.startsWith('/spec/jobTemplate/spec/template/'))).toEqual([]);
+  expect(template).toMatchObject({
+    metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
+    spec: { hostUsers: false },
+  });
+});
+
+test('a pod without metadata gets what the stamp needs', () => {
+  const document = { spec: { hostUsers: false, ...SAFE } };
+  const subject = subjectOf(document, '', 'Pod');
+  if (!subject.ok) throw new Error('no subject');
+  const question = { ...questionOf({}), subject: subject.value };
+  repair(question, judge(question), apply, true);
+  expect(document).toEqual({
+    spec: { hostUsers: false, ...SAFE },
+    metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
+  });
+});

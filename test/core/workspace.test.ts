@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import { backendById } from '../../src/core/profiles/index.ts';
+import { makeProfile } from '../../src/core/profiles/profile.ts';
+import type { Grant } from '../../src/core/terms.ts';
+import { canonical, containersOf } from '../../src/core/workspace.ts';
+
+type Spec = Parameters<typeof containersOf>[0];
+
+function grantedIn(backend: string, grant: Grant, container: object): boolean {
+  const found = backendById.get(backend);
+  if (found === undefined) throw new Error(`no backend ${backend}`);
+  const spec = { containers: [{ name: 'main', ...container }] } as Spec;
+  return containersOf(spec, makeProfile('tested', found, { grant }).termsFor(grant))[0]?.granted === true;
+}
+
+const dropping = (add: readonly string[] = [], env: readonly object[] = []): object => ({
+  env,
+  securityContext: { capabilities: { drop: ['ALL'], add } },
+});
+const MODE = 'SYSBOX_SYSCONT_MODE';
+
+describe('a container that drops ALL', () => {
+  test('restricts itself, if it adds nothing', () => expect(grantedIn('userns', 'sudo', dropping())).toBe(false));
+  test('restricts itself, if it adds less than sudo needs', () =>
+    expect(grantedIn('userns', 'sudo', dropping(['SETUID', 'SETGID']))).toBe(false));
+  test('is the workspace, if it adds what sudo needs', () =>
+    expect(grantedIn('userns', 'sudo', dropping(['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'CAP_DAC_OVERRIDE']))).toBe(true));
+
+  describe('under sysbox, where capabilities do not count with the grant containers,', () => {
+    test.each([
+      ['restricts itself, whatever it adds', dropping(['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE']), false],
+      ['is the workspace, if it asks for all of them by the variable', dropping([], [{ name: MODE, value: 'TRUE' }]), true],
+      ['restricts itself, if the variable says otherwise', dropping([], [{ name: MODE, value: 'FALSE' }]), false],
+      ['restricts itself, if another variable says so', dropping([], [{ name: 'MODE', value: 'TRUE' }]), false],
+      [
+        'is found among other variables',
+        dropping(
+          [],
+          [
+            { name: 'A', value: 'b' },
+            { name: MODE, value: 'TRUE' },
+          ],
+        ),
+        true,
+      ],
+    ])('%s', (_claim, container, granted) => expect(grantedIn('sysbox', 'containers', container)).toBe(granted));
+
+    test('with the grant sudo they count', () => {
+      expect(grantedIn('sysbox', 'sudo', dropping([], [{ name: MODE, value: 'TRUE' }]))).toBe(false);
+    });
+  });
+});
+
+test('a capability has one name, its prefix only in front', () => {
+  expect(['cap_chown', 'CAP_CHOWN', 'Chown'].map(canonical)).toEqual(['CHOWN', 'CHOWN', 'CHOWN']);
+  expect(canonical('NO_CAP_CHOWN')).toBe('NO_CAP_CHOWN');
+});

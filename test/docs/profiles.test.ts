@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { backends } from '../../src/core/profiles/index.ts';
+import { type Backend, COMMON_OPTIONS, makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type Terms } from '../../src/core/terms.ts';
+import { claimedBy, examplesOf, optionsOf, outcomeOf, pagesIn, readPage, rowsOf, sectionOf } from './page.ts';
+
+const SECTIONS = ['The wall', 'What it needs', 'What each grant writes', 'Options', 'What works inside', 'What remains', 'Source'];
+
+test('each backend has a page, and each page a backend', () => {
+  expect(pagesIn('profiles').toSorted()).toEqual(backends.map(({ id }) => id).toSorted());
+});
+
+test('the index lists the backends in order, each with its summary', () => {
+  const listed = rowsOf(sectionOf(readPage('docs/README.md'), 'Profiles'));
+  expect(listed).toEqual(backends.map(({ id, summary }) => [`[${id}](profiles/${id}.md)`, summary]));
+});
+
+describe.each(backends)('the page of $id', (backend) => {
+  const page = readPage(`docs/profiles/${backend.id}.md`);
+
+  test('is called what the backend is called, and opens with its summary', () => {
+    expect(page).toMatchObject({ title: backend.id, lead: backend.summary });
+  });
+
+  test('has the sections of every such page, each with something in it', () => {
+    expect([...page.sections.keys()]).toEqual(SECTIONS);
+    for (const section of page.sections.values()) expect(section).not.toBe('');
+  });
+
+  test('gives the wall that the code builds', () => {
+    expect(rowsOf(sectionOf(page, 'The wall'))).toEqual(wallRows(backend));
+  });
+
+  test('lists what the backend requires, word for word', () => {
+    const needs = sectionOf(page, 'What it needs').replaceAll(/\n {2}/g, ' ');
+    for (const need of backend.requires) expect(needs).toContain(need);
+  });
+
+  test('gives what each grant writes, as the terms have it', () => {
+    const rows = rowsOf(sectionOf(page, 'What each grant writes'));
+    expect(rows).toEqual(grantRows(backend));
+  });
+
+  test('shows what becomes of a bare pod under the most that it grants', () => {
+    const examples = examplesOf(sectionOf(page, 'What each grant writes'));
+    expect(examples.map(({ profile, grant, outcome }) => ({ profile, grant, outcome }))).toContainEqual({
+      profile: backend.id,
+      grant: 'containers',
+      outcome: 'After',
+    });
+    for (const example of examples) expect(outcomeOf(example)).toEqual(claimedBy(example));
+  });
+
+  test('lists every option it has and no other', () => {
+    const listed = rowsOf(sectionOf(page, 'Options')).map(([option]) => option);
+    expect(listed.toSorted()).toEqual([...COMMON_OPTIONS, ...backend.options].map((option) => `\`${option}\``).toSorted());
+  });
+
+  test('gives the defaults: writing one down changes nothing', () => {
+    const unset = makeProfile(backend.id, backend, {});
+    for (const [option = '', written = ''] of rowsOf(sectionOf(page, 'Options'))) {
+      if (written === 'unset') continue;
+      const name = option.replaceAll('`', '');
+      const profile = makeProfile(backend.id, backend, optionsOf({ [name]: parse(written.replaceAll('`', '')) }) as ProfileOptions);
+      expect({ option, offered: offeredBy(profile) }).toEqual({ option, offered: offeredBy(unset) });
+    }
+  });
+});
+
+const offeredBy = ({ grant, mayChoose, termsFor }: ReturnType<typeof makeProfile>) => ({ grant, mayChoose, terms: GRANTS.map(termsFor) });
+
+function wallRows(backend: Backend): string[][] {
+  const { hostUsers, runtimeClassName } = backend.wall({});
+  return [
+    ['`hostUsers`', hostUsers === false ? '`false`' : 'absent'],
+    ['`runtimeClassName`', runtimeClassName === undefined ? 'absent' : `\`${runtimeClassName}\``],
+  ];
+}
+
+/** Rows: what is written; columns: none, sudo, containers. */
+function grantRows(backend: Backend): string[][] {
+  const profile = makeProfile(backend.id, backend, {});
+  const terms = GRANTS.map(profile.termsFor);
+  const row = (name: string, cell: (terms: Terms) => string): string[] => [name, ...terms.map(cell)];
+  return [
+    row('`allowPrivilegeEscalation`', ({ workspace }) => `\`${workspace.allowPrivilegeEscalation}\``),
+    row('`capabilities.drop`', ({ workspace }) => (workspace.mustDropAll || workspace.capabilities ? '`ALL`' : 'as it is')),
+    row('`capabilities.add`', ({ workspace }) => printed(workspace.capabilities ?? []) || 'as it is'),
+    row('other capabilities it may hold', ({ workspace: { mayHold, capabilities = [] } }) => {
+      return printed([...mayHold].filter((capability) => !capabilities.includes(capability))) || 'none';
+    }),
+    row(
+      '`seccompProfile`',
+      ({ workspace: { seccompProfile } }) => `\`${seccompProfile?.type ?? 'RuntimeDefault'}\`${local(seccompProfile)}`,
+    ),
+    row('`procMount`', ({ workspace }) => (workspace.procMountUnmasked ? '`Unmasked`' : 'absent')),
+    row('emptyDirs', ({ workspace: { storage, storageMedium } }) => {
+      const paths = storage.map((path) => `\`${path}\``).join(', ');
+      return paths === '' ? 'none' : paths + (storageMedium === undefined ? '' : `, of medium \`${storageMedium}\``);
+    }),
+    row('environment', ({ workspace, sysbox }) => (sysbox ? `\`SYSBOX_SYSCONT_MODE=${workspace.sysboxMode}\`` : 'as it is')),
+  ];
+}
+
+const local = (profile: { readonly localhostProfile?: string | null } | undefined): string =>
+  profile?.localhostProfile == null ? '' : ` \`${profile.localhostProfile}\``;
+
+/** Pod Security baseline's capabilities are `the 13` where they stand together; the pages say which they are. */
+function printed(capabilities: readonly string[]): string {
+  const baseline: readonly string[] = BASELINE_CAPABILITIES;
+  if (!baseline.every((capability) => capabilities.includes(capability))) return capabilities.join(', ');
+  return ['the 13', ...capabilities.filter((capability) => !baseline.includes(capability))].join(', ');
+}

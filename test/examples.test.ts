@@ -1,0 +1,91 @@
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { structuredPatch } from 'diff';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cloister } from './support/run.ts';
+
+const folder = join(import.meta.dirname, '../examples');
+// It also holds a configuration and a review.
+const holdsPods = (file: string): boolean => !/kind"?:\s*"?(?:Config|AdmissionReview)\b/.test(readFileSync(join(folder, file), 'utf8'));
+const examples = globSync('*.{yaml,json}', { cwd: folder }).filter(holdsPods).toSorted();
+const refused = globSync('refused/*.yaml', { cwd: folder }).toSorted();
+
+interface Pod {
+  readonly file: string;
+  readonly verdict: string;
+  readonly findings: readonly { readonly line: number; readonly fixable: boolean }[];
+}
+
+let repaired = '';
+let before: readonly Pod[] = [];
+let after: readonly Pod[] = [];
+let told = '';
+
+beforeAll(async () => {
+  repaired = mkdtempSync(join(tmpdir(), 'cloister-examples-'));
+  cpSync(folder, repaired, { recursive: true });
+  before = await podsIn(folder);
+  told = (await cloister(['fix', '-f', repaired, '--write'])).stderr;
+  after = await podsIn(repaired);
+}, 60_000);
+afterAll(() => rmSync(repaired, { recursive: true }));
+
+async function podsIn(from: string): Promise<readonly Pod[]> {
+  const { stdout } = await cloister(['check', '-f', from, '-o', 'json']);
+  return (JSON.parse(stdout) as { pods: Pod[] }).pods.map((pod) => ({ ...pod, file: pod.file.slice(from.length + 1) }));
+}
+
+const linesOf = (from: string, file: string): string[] => readFileSync(join(from, file), 'utf8').split('\n');
+const verdicts = (pods: readonly Pod[], file: string): string[] => pods.filter((pod) => pod.file === file).map(({ verdict }) => verdict);
+
+test('there are enough of them', () => {
+  expect(examples.length).toBeGreaterThanOrEqual(12);
+  expect(refused.length).toBeGreaterThanOrEqual(2);
+});
+
+test('a second repair changes nothing', async () => {
+  expect((await cloister(['fix', '-f', ...examples.map((file) => join(repaired, file)), '--diff'])).stdout).toBe('');
+});
+
+describe.each(examples)('%s', (file) => {
+  test('is refused as it stands, and clean once it is repaired', () => {
+    expect(verdicts(before, file)).toContain('refused');
+    expect(verdicts(after, file)).toEqual(verdicts(before, file).map(() => 'clean'));
+  });
+
+  test('changes in the lines of findings alone', () => {
+    const found = new Set(
+      before.filter((pod) => pod.file === file).flatMap(({ findings }) => findings.flatMap(({ line, fixable }) => (fixable ? [line] : []))),
+    );
+    const fixed = new Set(linesOf(repaired, file));
+    for (const { line, text } of removedLines(file)) {
+      // What lost its last member says so on its own line; what comes after the first one moves up to its dash; in JSON a comma follows.
+      const moved = [`${text} {}`, `${text} []`, text.replace(/ {2}(?=\S)/, '- '), `${text},`].some((each) => fixed.has(each));
+      expect(found.has(line) || moved, `${file}:${line}: ${text}`).toBe(true);
+    }
+  });
+
+  test('keeps every comment, but those behind what is removed', () => {
+    const gone = new Set(removedLines(file).map(({ line }) => line));
+    const comments = linesOf(folder, file).flatMap((text, index) => (/^\s*#/.test(text) ? [{ line: index + 1, text }] : []));
+    expect(comments.filter(({ line }) => gone.has(line))).toEqual([]);
+    expect(linesOf(repaired, file)).toEqual(expect.arrayContaining(comments.map(({ text }) => text)));
+  });
+});
+
+describe.each(refused)('%s', (file) => {
+  test('needs a person: it is left as it is, and told what to change', () => {
+    expect(linesOf(repaired, file)).toEqual(linesOf(folder, file));
+    expect(verdicts(after, file)).toEqual(['refused']);
+    expect(told).toMatch(new RegExp(`${file}: Pod .* is left as it is; change this first:\n.*${file}:\\d+: `));
+  });
+});
+
+/** By line number in the old text. */
+function removedLines(file: string): { readonly line: number; readonly text: string }[] {
+  const [old, fixed] = [linesOf(folder, file).join('\n'), linesOf(repaired, file).join('\n')];
+  return structuredPatch('', '', old, fixed, '', '', { context: 0 }).hunks.flatMap(({ oldStart, lines }) =>
+    lines.filter((line) => line.startsWith('-')).map((text, index) => ({ line: oldStart + index, text: text.slice(1) })),
+  );
+}

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { buildOperations } from '../../src/webhook/operations.ts';
+
+const metrics = { contentType: 'text/plain; version=0.0.4; charset=utf-8', expose: async () => 'up 1\n' };
+
+test('a live process says so', async () => {
+  const app = buildOperations({ metrics, notReady: () => 'anything' });
+  const { statusCode, body } = await app.inject('/livez');
+  expect([statusCode, JSON.parse(body)]).toEqual([200, { live: true }]);
+});
+
+test('readiness follows the reason against it, and tells it', async () => {
+  let reason: string | undefined = 'no certificate';
+  const app = buildOperations({ metrics, notReady: () => reason });
+  const before = await app.inject('/readyz');
+  reason = undefined;
+  const after = await app.inject('/readyz');
+  expect([before.statusCode, before.json()]).toEqual([503, { ready: false, reason: 'no certificate' }]);
+  expect([after.statusCode, after.json()]).toEqual([200, { ready: true }]);
+});
+
+test('metrics are text for Prometheus', async () => {
+  const app = buildOperations({ metrics, notReady: () => undefined });
+  const { statusCode, headers, body } = await app.inject('/metrics');
+  expect([statusCode, headers['content-type'], body]).toEqual([200, metrics.contentType, 'up 1\n']);
+});
+
+test('reviews are not answered here', async () => {
+  const app = buildOperations({ metrics, notReady: () => undefined });
+  expect((await app.inject({ method: 'POST', url: '/mutate/userns', payload: '{}' })).statusCode).toBe(404);
+});

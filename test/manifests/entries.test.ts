@@ -1,0 +1,190 @@
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import type { Offer } from '../../src/core/policy.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { makeProfile } from '../../src/core/profiles/profile.ts';
+import { type Entry, entriesOf, type Selector, type Target } from '../../src/manifests/entries.ts';
+
+const SERVICE: Target = { service: { namespace: 'cloister-system', name: 'cloister', port: 8443 }, ca: 'a certificate' };
+
+const [userns] = backends;
+const offer = (...ids: readonly string[]): Offer => ({
+  profiles: new Map(ids.flatMap((id) => (userns === undefined ? [] : [[id, makeProfile(id, userns, {})]]))),
+  exemptions: [],
+});
+
+const BOTH = offer('userns', 'kata-qemu');
+const [mutating, validating] = entriesOf(BOTH, SERVICE).map(({ webhooks }) => webhooks) as [readonly Entry[], readonly Entry[]];
+const entries = [...mutating, ...validating];
+const golden = (name: string) => `../golden/manifests/${name}.yaml`;
+const print = (objects: readonly object[]) =>
+  objects.map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
+
+describe('the objects as a whole', () => {
+  test('for two profiles behind a Service', () => expect(print(entriesOf(BOTH, SERVICE))).toMatchFileSnapshot(golden('service')));
+  test('for one profile at a URL', () =>
+    expect(print(entriesOf(offer('userns'), { url: 'https://192.0.2.10:8443' }))).toMatchFileSnapshot(golden('url')));
+  test('for no profile', () => expect(print(entriesOf(offer(), SERVICE))).toMatchFileSnapshot(golden('none')));
+  test('are the same bytes each time', () => expect(print(entriesOf(BOTH, SERVICE))).toBe(print(entriesOf(BOTH, SERVICE))));
+});
+
+describe('what the API server demands', () => {
+  test.each(entries.map((each) => [each.name, each] as const))('%s is a domain name of three parts and more', (name) => {
+    expect(name).toMatch(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.){2,}[a-z]+$/);
+    expect(name.length).toBeLessThan(254); // as the prefix of an audit annotation's key
+  });
+
+  test.each(['userns', 'namespace', 'unknown', 'pod', 'workload', 'enforce', 'a'.repeat(63)])(
+    'names are unique with a profile called %s',
+    (id) => {
+      for (const { webhooks } of entriesOf(offer('userns', 'gvisor', ...[id].filter((each) => each !== 'userns')), SERVICE)) {
+        expect(new Set(webhooks.map(({ name }) => name)).size).toBe(webhooks.length);
+      }
+    },
+  );
+
+  test('`In` and `NotIn` have values, even for no profile', () => {
+    const all = entriesOf(offer(), SERVICE).flatMap(({ webhooks }) => webhooks);
+    for (const { matchExpressions } of all.flatMap(({ namespaceSelector, objectSelector }) => [
+      namespaceSelector,
+      objectSelector ?? NOTHING,
+    ])) {
+      for (const each of matchExpressions) if ('values' in each) expect(each.values).not.toEqual([]);
+    }
+  });
+});
+
+describe('every entry', () => {
+  test.each(entries.map((each) => [each.name, each] as const))(
+    'T18, T71: %s leaves out the system and Cloister itself',
+    (_, { namespaceSelector }) => {
+      expect(namespaceSelector.matchExpressions).toContainEqual({
+        key: 'kubernetes.io/metadata.name',
+        operator: 'NotIn',
+        values: ['cloister-system', 'kube-node-lease', 'kube-system'],
+      });
+    },
+  );
+
+  test.each(entries.map((each) => [each.name, each] as const))(
+    'T01: %s has an objectSelector only where pods opt in',
+    (name, { objectSelector }) => {
+      expect(objectSelector !== undefined).toBe(name.split('.').includes('pod'));
+    },
+  );
+
+  test.each(entries.map((each) => [each.name, each] as const))(
+    '%s fails closed if it enforces, and in no one’s way if it watches',
+    (name, entry) => {
+      const enforces = name.includes('.enforce.') && !name.includes('.workload.');
+      expect(entry.failurePolicy).toBe(enforces ? 'Fail' : 'Ignore');
+      expect(entry.timeoutSeconds).toBe(enforces ? (mutating.includes(entry) ? 3 : 5) : 2);
+      expect(entry).toMatchObject({ sideEffects: 'None', matchPolicy: 'Equivalent', admissionReviewVersions: ['v1'] });
+    },
+  );
+});
+
+test('T10, T11: pods come with every subresource by which they can change', () => {
+  const resources = ({ rules }: Entry) =>
+    rules.flatMap((rule) => rule.resources.flatMap((each) => rule.operations.map((verb) => `${verb} ${each}`)));
+  for (const entry of mutating) expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods/ephemeralcontainers']);
+  for (const entry of validating.filter(({ name }) => !/workload|unknown/.test(name))) {
+    expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods', 'UPDATE pods/ephemeralcontainers', 'UPDATE pods/resize']);
+  }
+  for (const entry of validating.filter(({ name }) => name.includes('unknown'))) {
+    // Where nothing says any more which profile holds, no debug container may come in either.
+    const debug = entry.failurePolicy === 'Fail' ? ['UPDATE pods/ephemeralcontainers'] : [];
+    expect(resources(entry)).toEqual(['CREATE pods', ...debug]);
+  }
+});
+
+/** undefined: the label is not there. */
+const LABEL_VALUES = [undefined, '', 'userns', 'kata-qemu', 'gvisor', 'Userns'];
+const known = (value: string | undefined) => value === 'userns' || value === 'kata-qemu';
+
+const matrix = LABEL_VALUES.flatMap((enforce) =>
+  LABEL_VALUES.flatMap((warn) => LABEL_VALUES.flatMap((audit) => LABEL_VALUES.map((profile) => ({ enforce, warn, audit, profile })))),
+);
+
+describe('a pod at CREATE', () => {
+  const pathsFor = (all: readonly Entry[], labels: (typeof matrix)[number], namespace = 'team') => matching(all, labels, namespace).sort();
+
+  test('is called for by exactly its labels’ paths, whatever they are', () => {
+    for (const labels of matrix) {
+      const { enforce, warn, audit, profile } = labels;
+      const enforced = enforce ?? profile;
+      const mutates = known(enforced) ? [`/mutate/${enforced}`] : [];
+      const validates = [
+        ...(enforced === undefined ? [] : [known(enforced) ? `/validate/enforce/${enforced}` : '/unknown/enforce']),
+        ...(warn === undefined ? [] : [known(warn) ? `/validate/warn/${warn}` : '/unknown/warn']),
+        ...(audit === undefined ? [] : [known(audit) ? `/validate/audit/${audit}` : '/unknown/audit']),
+      ].sort();
+      expect(pathsFor(mutating, labels), JSON.stringify(labels)).toEqual(mutates);
+      expect(pathsFor(validating, labels), JSON.stringify(labels)).toEqual(validates);
+    }
+  });
+
+  test('is called for by nothing in the system’s namespaces and Cloister’s own', () => {
+    for (const namespace of ['kube-system', 'kube-node-lease', 'cloister-system']) {
+      for (const labels of matrix) expect(pathsFor(entries, labels, namespace)).toEqual([]);
+    }
+  });
+
+  test('without labels in a namespace without labels costs nothing', () => {
+    expect(pathsFor(entries, { enforce: undefined, warn: undefined, audit: undefined, profile: undefined })).toEqual([]);
+  });
+});
+
+test('a workload is advised under each label of its namespace that names a profile', () => {
+  for (const { enforce, warn, audit } of matrix) {
+    const advised = matching(validating, { enforce, warn, audit, profile: undefined }, 'team', 'deployments');
+    const wanted = Object.entries({ enforce, warn, audit }).flatMap(([mode, value]) => (known(value) ? [`/advise/${mode}/${value}`] : []));
+    expect(advised.sort()).toEqual(wanted.sort());
+  }
+});
+
+const NOTHING: Selector = { matchExpressions: [] };
+
+/** The paths that the API server would call when a pod, or a workload, is created. */
+function matching(all: readonly Entry[], labels: (typeof matrix)[number], namespace: string, resource = 'pods'): string[] {
+  const { profile, ...modes } = labels;
+  const ofNamespace = new Map(Object.entries(modes).map(([mode, value]) => [`cloister.dev/${mode}`, value]));
+  ofNamespace.set('kubernetes.io/metadata.name', namespace);
+  const ofPod = new Map([['cloister.dev/profile', profile]]);
+  return all
+    .filter(({ rules }) => rules.some(({ operations, resources }) => operations.includes('CREATE') && resources.includes(resource)))
+    .filter(({ namespaceSelector, objectSelector }) => matches(namespaceSelector, ofNamespace) && matches(objectSelector ?? NOTHING, ofPod))
+    .map(({ clientConfig }) => clientConfig.service?.path ?? '');
+}
+
+/** As Kubernetes has it: a missing label is `NotIn` anything. */
+function matches({ matchExpressions }: Selector, labels: ReadonlyMap<string, string | undefined>): boolean {
+  return matchExpressions.every((each) => {
+    const value = labels.get(each.key);
+    switch (each.operator) {
+      case 'Exists':
+        return value !== undefined;
+      case 'DoesNotExist':
+        return value === undefined;
+      case 'In':
+        return value !== undefined && each.values.includes(value);
+      case 'NotIn':
+        return value === undefined || !each.values.includes(value);
+      default:
+        return each satisfies never;
+    }
+  });
+}
+
+describe('where the API server finds Cloister', () => {
+  const first = (target: Target) => entriesOf(offer('userns'), target)[0].webhooks[0]?.clientConfig;
+
+  test('a Service, at 443 unless it says otherwise', () => {
+    const service = { namespace: 'a', name: 'b' };
+    expect(first({ service })).toEqual({ service: { ...service, port: 443, path: '/mutate/userns' } });
+  });
+  test('a URL', () => expect(first({ url: 'https://a:1' })).toEqual({ url: 'https://a:1/mutate/userns' }));
+  test('with the CA’s certificates in base64', () => {
+    expect(first({ url: 'https://a:1', ca: 'PEM' })?.caBundle).toBe(Buffer.from('PEM').toString('base64'));
+  });
+});

@@ -1,0 +1,134 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { printUnreadable, readManifests, readText, type Source } from '../../src/manifests/read.ts';
+
+const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: []}\n';
+const pod = (name: string): string => POD.replace('NAME', name);
+const nobody = Readable.from([]);
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cloister-read-'));
+  await mkdir(join(folder, 'm/deep/.hidden'), { recursive: true });
+  await mkdir(join(folder, 'empty'));
+  await writeFile(join(folder, 'm/b.yml'), pod('b'));
+  await writeFile(join(folder, 'm/a.yaml'), pod('a'));
+  await writeFile(join(folder, 'm/deep/c.json'), JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'c' }, spec: {} }));
+  await writeFile(join(folder, 'm/deep/.hidden/d.yaml'), pod('d'));
+  await writeFile(join(folder, 'm/notes.txt'), 'no manifest');
+  await writeFile(join(folder, 'latin1.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xe9]));
+  await symlink(join(folder, 'm/a.yaml'), join(folder, 'm/e.yaml'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function namesIn(names: readonly string[], stdin = nobody): Promise<string[]> {
+  const read = await readManifests(names, stdin);
+  if (!read.ok) throw new Error(read.error.map(printUnreadable).join('\n'));
+  return read.value.flatMap(({ documents }) => documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name)));
+}
+
+async function problemsOf(...names: string[]): Promise<string[]> {
+  const read = await readManifests(names, nobody);
+  return read.ok ? [] : read.error.map((each) => printUnreadable(each).replaceAll(`${folder}/`, ''));
+}
+
+function sourceOf(text: string): Source {
+  const read = readText('x.yaml', text);
+  if (!read.ok) throw new Error(read.error.map(printUnreadable).join('\n'));
+  return read.value;
+}
+
+function problemsIn(text: string): string[] {
+  const read = readText('x.yaml', text);
+  return read.ok ? [] : read.error.map(printUnreadable);
+}
+
+describe('input', () => {
+  test('a folder is read to its bottom, in the order of names, hidden ones left out', async () => {
+    expect(await namesIn([join(folder, 'm')])).toEqual(['a', 'b', 'c', 'a']);
+  });
+  test('- is standard input', async () => {
+    expect(await namesIn(['-'], Readable.from([Buffer.from(pod('x')), Buffer.from(`---\n${pod('z')}`)]))).toEqual(['x', 'z']);
+  });
+  test('a file that is named twice is read once', async () => {
+    expect(await namesIn([join(folder, 'm/a.yaml'), join(folder, 'm/a.yaml')])).toEqual(['a']);
+  });
+  test('every input that cannot be read is told', async () => {
+    expect(await problemsOf(join(folder, 'none.yaml'), join(folder, 'empty'), join(folder, 'latin1.yaml'))).toEqual([
+      'none.yaml: there is no such file or folder; check the name',
+      'empty: no manifest is in this folder; name one that has *.yaml, *.yml or *.json files',
+      'latin1.yaml: this is not UTF-8 text; save it as UTF-8',
+    ]);
+  });
+});
+
+describe('documents', () => {
+  test('pods are found in workloads and lists, with their lines; what holds none is counted', () => {
+    const { documents } = sourceOf(`# head
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Service}
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: deep}
+  spec:
+    template:
+      spec:
+        hostPID: true
+---
+# nothing
+---
+apiVersion: v1
+kind: PodList
+items:
+- metadata: {name: untyped}
+  spec: {}
+`);
+    expect(
+      documents.map(({ pods, withoutPod }) => [pods.map(({ subject, line, at }) => [subject.kind, subject.name, line, at]), withoutPod]),
+    ).toEqual([
+      [[['Deployment', 'deep', 7, ['items', 1]]], 1],
+      [[], 0],
+      [[['Pod', 'untyped', 20, ['items', 0]]], 0],
+    ]);
+    const [deep] = documents[0]?.pods ?? [];
+    expect(deep?.lineOf(['spec', 'template', 'spec', 'hostPID'])).toBe(13);
+    expect(deep?.lineOf(['spec', 'template', 'spec', 'securityContext', 'seccompProfile'])).toBe(12);
+  });
+
+  test.each([
+    ['no object', '- a\n', 'x.yaml:1:1: this is no Kubernetes object; write an object with apiVersion and kind'],
+    ['no kind', 'a: 1\n', 'x.yaml:1:1: the object has no kind; add kind, or leave it out of the input'],
+    ['no apiVersion', 'kind: Pod\n', 'x.yaml:1:1: the Pod has no apiVersion; add apiVersion'],
+    ['no spec', 'apiVersion: v1\nkind: Pod\n', 'x.yaml:1:1: spec is not an object; make it an object'],
+    ['a wrong type', `${pod('a').replace('[]', 'none')}`, 'x.yaml:4:8: spec.containers is not a list; make it a list'],
+    [
+      'a quoted boolean',
+      'apiVersion: v1\nkind: Pod\nspec:\n  hostPID: "true"\n',
+      'x.yaml:4:3: spec.hostPID is not true or false; make it true or false',
+    ],
+    [
+      'text read as a boolean',
+      `${POD.replace('NAME', 'a')}`.replace('containers: []', 'nodeName: no'),
+      'x.yaml:4:8: spec.nodeName is not a string; make it a string',
+    ],
+    [
+      'bad YAML',
+      'a: [1\nb: 2\n',
+      'x.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]; mend the YAML there',
+    ],
+    ['a key twice', 'kind: Pod\nkind: Pod\n', 'x.yaml:2:1: the key kind stands here twice; keep the one that is meant'],
+  ])('%s is told with its place and what to do', (_, text, problem) => expect(problemsIn(text)[0]).toBe(problem));
+
+  test('every problem is told at once', () => {
+    expect(problemsIn('kind: Pod\n---\napiVersion: v1\n').map((each) => each.split(';')[0])).toEqual([
+      'x.yaml:1:1: the Pod has no apiVersion',
+      'x.yaml:3:1: the object has no kind',
+    ]);
+  });
+});

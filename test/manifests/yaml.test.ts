@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import type { Json } from '../../src/core/json.ts';
+import { parseStream, printYaml } from '../../src/manifests/yaml.ts';
+
+const meaningOf = (text: string): Json | undefined => parseStream(text).documents[0]?.value;
+const faultsOf = (text: string): string[] => parseStream(text).faults.map(({ message }) => message);
+
+describe('a scalar is what kubectl makes of it', () => {
+  // Printed by `kubectl patch --local -f - -p '{}' -o json`, kubectl 1.32.
+  test.each<[string, Json]>([
+    ['yes', true],
+    ['y', true],
+    ['on', true],
+    ['True', true],
+    ['NO', false],
+    ['n', false],
+    ['010', 8],
+    ['-010', -8],
+    ['0o10', 8],
+    ['08', 8],
+    ['0_7', 7],
+    ['0x1F', 31],
+    ['-0x10', -16],
+    ['0b11', 3],
+    ['1_000', 1000],
+    ['+1', 1],
+    ['12e03', 12000],
+    ['1.', 1],
+    ['.5', 0.5],
+    ['190:20:30', '190:20:30'],
+    ['2020-01-01', '2020-01-01'],
+    ['~', null],
+    ['', null],
+    ['=', '='],
+    ['"yes"', 'yes'],
+    ["'010'", '010'],
+    ['!!str 5', '5'],
+    ['!!int "5"', 5],
+  ])('%s', (text, value) => expect(meaningOf(`a: ${text}`)).toStrictEqual({ a: value }));
+
+  test('also as a key', () => {
+    expect(meaningOf('010: a\nyes: b\n1.5: c\n')).toStrictEqual({ '8': 'a', true: 'b', '1.5': 'c' });
+  });
+});
+
+describe('what has two meanings is refused', () => {
+  test.each([
+    ['a key that stands twice', 'a: 1\nb: 2\na: 3\n', 'the key a stands here twice'],
+    ['two keys that are one in JSON', '1: a\n"1": b\n', 'the key 1 stands here twice'],
+    [
+      'a merge below a key that it overrides',
+      'a: 1\n<<: {a: 2}\n',
+      '<< brings the key a, which stands above it, and readers differ about which counts',
+    ],
+    ['a tag', 'a: !!binary aGVsbG8=\n', 'Unresolved tag: tag:yaml.org,2002:binary'],
+    ['a number that JSON does not have', 'a: .nan\n', '.nan is a number that JSON does not have'],
+    ['a key that is no text', '[a]: 1\n', 'a key must be text'],
+    ['an alias without its anchor', 'a: *x\n', '*x names no anchor above it'],
+    ['an alias of what it is in', 'a: &x [*x]\n', '*x names no anchor above it'],
+  ])('%s', (_, text, message) => expect(faultsOf(text)).toEqual([message]));
+});
+
+test('an alias has a value of its own', () => {
+  const { a, b } = meaningOf('a: &x {c: [1]}\nb: *x\n') as { a: { c: Json }; b: { c: Json } };
+  expect(b).toStrictEqual(a);
+  expect(b.c).not.toBe(a.c);
+});
+
+test('what is merged in counts where the map says nothing itself', () => {
+  expect(meaningOf('x: &x {a: 1, b: 2}\ny: &y {a: 3, c: 4}\nz:\n  <<: [*x, *y]\n  b: 5\n')).toHaveProperty('z', { a: 1, b: 5, c: 4 });
+});
+
+test('aliases of aliases do not unfold without end', () => {
+  const level = (name: string, of: string): string => `${name}: &${name} [${Array(10).fill(of).join(', ')}]\n`;
+  const bomb = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].reduce(
+    (text, name, index) => text + level(name, `*${'abcdefghi'[index]}`),
+    level('a', 'x'),
+  );
+  expect(faultsOf(bomb)[0]).toBe('aliases unfold to more than 100000 values');
+});
+
+test('nesting without end is told, not run into', () => {
+  expect(faultsOf('['.repeat(100_000)).at(-1)).toBe('the document is nested too deeply to be read');
+});
+
+test('__proto__ is a key like any other', () => {
+  const value = meaningOf('__proto__: {a: 1}\nb: &b {__proto__: 2}\nc: *b\n') as Record<string, object>;
+  expect(Object.keys(value)).toEqual(['__proto__', 'b', 'c']);
+  expect(Object.keys(value.c ?? {})).toEqual(['__proto__']);
+});
+
+test('what is printed is read as what it was', () => {
+  const value = {
+    yes: 'no',
+    '010': '0x1F',
+    '<<': null,
+    list: ['1_0', '.5', 'a: b', '# c', 'two\nlines', '', {}, []],
+    number: 8,
+    nested: { on: true },
+  };
+  expect(meaningOf(printYaml(value, {}))).toStrictEqual(value);
+  expect(meaningOf(printYaml(value, { collectionStyle: 'flow', flowCollectionPadding: false }))).toStrictEqual(value);
+});

@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { apply } from '../../src/apply.ts';
+import { rules } from '../../src/core/rules/index.ts';
+import type { Rule } from '../../src/core/rules/rule.ts';
+import { makeRespond } from '../../src/webhook/respond.ts';
+import { bytesOf, type Doc, hostilePod, NOW, offerOf, paint, reviewOf, setting, stroke } from '../support/hostile-pods.ts';
+import { map, wrongsOf } from '../support/oracle.ts';
+import '../support/properties.ts';
+import { applyPatch } from '../support/rfc6902.ts';
+
+/** What these keep or give is told, repaired or refused by the API server; it is no way out of a pod, and so nothing to the oracle. */
+const NO_ESCAPE: ReadonlySet<string> = new Set(['dns-policy', 'overhead', 'image-storage', 'pod-size']);
+
+test.each(rules.filter(({ id }) => !NO_ESCAPE.has(id)))(
+  'without $id, pods are admitted in which the oracle finds something wrong',
+  (rule) => {
+    const { checkPod, checkContainer } = rule;
+    const hollow = rule as { -readonly [Key in keyof Rule]: Rule[Key] };
+    if (checkPod !== undefined) hollow.checkPod = () => undefined;
+    if (checkContainer !== undefined) hollow.checkContainer = () => undefined;
+    try {
+      expect(admittedWrongly()).toBe(true);
+    } finally {
+      if (checkPod !== undefined) hollow.checkPod = checkPod;
+      if (checkContainer !== undefined) hollow.checkContainer = checkContainer;
+    }
+  },
+);
+
+/** The same cases every time: whether the oracle sees is not to be a matter of luck. */
+function admittedWrongly(): boolean {
+  const isFine = fc.property(hostilePod, setting, fc.array(stroke, { maxLength: 3 }), (pod, given, changes) => {
+    const respond = makeRespond(offerOf(given), { apply, now: () => NOW });
+    const ask = (path: string, object: Doc): Doc => map(map(JSON.parse(respond(path, bytesOf(reviewOf(object))).body)).response);
+    const { patch } = ask('/mutate/own', pod);
+    const patched = patch === undefined ? pod : applyPatch(pod, JSON.parse(Buffer.from(String(patch), 'base64').toString()) as unknown[]);
+    const final = changes.reduce(paint, patched as Doc);
+    return !map(ask('/validate/enforce/own', final)).allowed || wrongsOf(final, given).length === 0;
+  });
+  return fc.check(isFine, { seed: 1, numRuns: 20_000, endOnFailure: true }).failed;
+}

@@ -1,0 +1,130 @@
+import { Writable } from 'node:stream';
+import { WriteStream } from 'node:tty';
+import { describe, expect, test, vi } from 'vitest';
+import { REMOVE } from '../../src/core/rules/rule.ts';
+import { jsonOf } from '../../src/report/json.ts';
+import type { PlacedFinding, PodReport, Report } from '../../src/report/report.ts';
+import { textOf } from '../../src/report/text.ts';
+
+const pipe = new Writable() as unknown as NodeJS.WriteStream;
+const terminal = Object.assign(new Writable(), {
+  isTTY: true,
+  // The machine's own environment stays out: Node takes a terminal under CI for one without colours.
+  getColorDepth: () => WriteStream.prototype.getColorDepth({ TERM: 'xterm-256color', NO_COLOR: process.env.NO_COLOR }),
+}) as unknown as NodeJS.WriteStream;
+
+const breach: PlacedFinding = {
+  rule: 'capabilities',
+  kind: 'escape',
+  path: ['spec', 'containers', 0, 'securityContext', 'capabilities', 'add', 1],
+  container: 'dev',
+  message: 'capability SYS_ADMIN is added',
+  fix: REMOVE,
+  line: 12,
+};
+const byHand: PlacedFinding = {
+  rule: 'node-name',
+  kind: 'escape',
+  path: ['spec', 'nodeName'],
+  message: 'nodeName is a',
+  remedy: 'remove it; use affinity',
+  line: 4,
+};
+const promise: PlacedFinding = {
+  ...breach,
+  rule: 'proc-mount',
+  kind: 'promise',
+  path: ['spec', 'x'],
+  message: 'procMount is not set',
+  fix: { set: 'Unmasked' },
+};
+
+const podWith = (...findings: PlacedFinding[]): PodReport => ({
+  ...{ file: 'dind.yaml', line: 1, kind: 'Pod', name: 'dind', namespace: 'team-a', profile: 'userns', grant: 'sudo' },
+  findings,
+  exempted: [],
+});
+const report = (...pods: PodReport[]): Report => ({ pods, withoutPod: 2 });
+
+describe('text', () => {
+  test('tells each pod with its findings, a line each', () => {
+    expect(
+      textOf(report(podWith(breach, promise), podWith()), pipe),
+    ).toBe(`dind.yaml: Pod dind (line 1): refused under profile userns, grant sudo
+  escape   capabilities  spec.containers[0].securityContext.capabilities.add[1] (container dev): capability SYS_ADMIN is added; remove it
+  promise  proc-mount  spec.x (container dev): procMount is not set; set it to Unmasked
+
+2 pods, 1 refused as written: 1 can be repaired (\`cloister fix\`, or at admission); 2 objects without a pod passed over
+`);
+  });
+
+  test('says which pods need a person', () => {
+    expect(textOf(report(podWith(breach), podWith(byHand)), pipe)).toContain(
+      '2 refused as written: 1 can be repaired (`cloister fix`, or at admission), 1 must be changed by hand',
+    );
+  });
+
+  test('refuses nothing for a promise', () => {
+    expect(textOf({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: may run under[\s\S]*\n1 pod, none refused\n$/);
+  });
+
+  test('has colours on a terminal alone, and not with NO_COLOR', () => {
+    expect(textOf(report(podWith(breach)), pipe)).not.toContain('\u001b[');
+    vi.stubEnv('FORCE_COLOR', undefined);
+    vi.stubEnv('NO_COLOR', undefined);
+    expect(textOf(report(podWith(breach)), terminal)).toContain('\u001b[31mescape');
+    vi.stubEnv('NO_COLOR', '1');
+    expect(textOf(report(podWith(breach)), terminal)).not.toContain('\u001b[');
+    vi.unstubAllEnvs();
+  });
+
+  test('shows what a manifest says as text, never as orders to the terminal', () => {
+    expect(textOf(report({ ...podWith(breach), name: 'a\u001b[2J\nforged' }), pipe)).toContain('Pod a\\u{1b}[2J\\u{a}forged');
+  });
+});
+
+test('JSON has the shape that is documented', () => {
+  expect(JSON.parse(jsonOf(report(podWith(breach, byHand))))).toEqual({
+    apiVersion: 'cloister.dev/v1alpha1',
+    kind: 'CheckReport',
+    summary: { pods: 1, refused: 1, withoutPod: 2 },
+    pods: [
+      {
+        ...{
+          file: 'dind.yaml',
+          line: 1,
+          kind: 'Pod',
+          name: 'dind',
+          namespace: 'team-a',
+          profile: 'userns',
+          grant: 'sudo',
+          verdict: 'refused',
+        },
+        findings: [
+          {
+            rule: 'capabilities',
+            kind: 'escape',
+            container: 'dev',
+            path: 'spec.containers[0].securityContext.capabilities.add[1]',
+            pointer: '/spec/containers/0/securityContext/capabilities/add/1',
+            line: 12,
+            message: 'capability SYS_ADMIN is added',
+            remedy: 'remove it',
+            fixable: true,
+          },
+          {
+            rule: 'node-name',
+            kind: 'escape',
+            path: 'spec.nodeName',
+            pointer: '/spec/nodeName',
+            line: 4,
+            message: 'nodeName is a',
+            remedy: 'remove it; use affinity',
+            fixable: false,
+          },
+        ],
+        exempted: [],
+      },
+    ],
+  });
+});

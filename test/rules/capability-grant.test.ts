@@ -1,0 +1,168 @@
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { capabilityGrant } from '../../src/core/rules/capability-grant.ts';
+import { type Sketch, testRule } from '../support/test-rule.ts';
+
+const ELEVEN = [
+  'SETUID',
+  'SETGID',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'SETFCAP',
+  'SETPCAP',
+  'KILL',
+  'NET_BIND_SERVICE',
+  'SYS_CHROOT',
+];
+const THIRTEEN = [
+  'AUDIT_WRITE',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'MKNOD',
+  'NET_BIND_SERVICE',
+  'SETFCAP',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYS_CHROOT',
+];
+
+const main = (securityContext: Sketch): Sketch => ({ containers: [{ name: 'main', securityContext }] });
+const holding = (drop: readonly string[], add?: readonly string[]): Sketch =>
+  main({ capabilities: { drop, ...(add === undefined ? {} : { add }) } });
+const DROP = 'spec.containers[0].securityContext.capabilities.drop';
+const ADD = 'spec.containers[0].securityContext.capabilities.add';
+/** Without it a container that drops ALL under Sysbox is one that restricts itself. */
+const SYSBOX_CONTAINER = { name: 'SYSBOX_SYSCONT_MODE', value: 'TRUE' };
+const toMain = { grantTo: [namePattern('main')] };
+
+testRule(capabilityGrant, {
+  passes: {
+    'sudo leaves capabilities to the runtime': main({}),
+    'sudo, dropping what sudo does not need': holding(['NET_RAW', 'MKNOD']),
+    'sudo under kata and gvisor too': { profile: 'kata-qemu', grant: 'sudo', pod: main({}) },
+    'containers, written out': { grant: 'containers', pod: holding(['ALL'], ELEVEN) },
+    'containers, written out in another order and spelling': {
+      grant: 'containers',
+      pod: holding(
+        ['ALL'],
+        ELEVEN.toReversed().map((each) => `CAP_${each}`),
+      ),
+    },
+    'none under userns, where no_new_privs holds': { grant: 'none', pod: main({}) },
+    'init and ephemeral containers are left as they are': {
+      profile: 'kata-qemu',
+      grant: 'none',
+      pod: { initContainers: [{ name: 'set-up' }], ephemeralContainers: [{ name: 'debug' }] },
+    },
+    'a container outside grantTo that drops ALL': { options: { grantTo: [namePattern('workspace')] }, pod: holding(['ALL']) },
+    'one that says it twice is told once, elsewhere': main({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }),
+  },
+  fails: {
+    'containers under userns: eleven, all of them within baseline': {
+      grant: 'containers',
+      pod: main({}),
+      promises: [DROP, ADD],
+      fixed: holding(['ALL'], ELEVEN),
+    },
+    'containers under userns with SYS_ADMIN: it is the twelfth': {
+      grant: 'containers',
+      options: { nesting: 'sysadmin' },
+      pod: main({}),
+      promises: [DROP, ADD],
+      fixed: holding(['ALL'], [...ELEVEN, 'SYS_ADMIN']),
+    },
+    'containers under kata': {
+      profile: 'kata-clh',
+      grant: 'containers',
+      pod: main({}),
+      promises: [DROP, ADD],
+      fixed: holding(['ALL'], [...THIRTEEN, 'SYS_ADMIN', 'NET_ADMIN']),
+    },
+    'containers under gvisor': {
+      profile: 'gvisor',
+      grant: 'containers',
+      pod: main({}),
+      promises: [DROP, ADD],
+      fixed: holding(['ALL'], THIRTEEN),
+    },
+    'sudo under sysbox: all dropped, and the thirteen': {
+      profile: 'sysbox',
+      grant: 'sudo',
+      pod: main({}),
+      promises: [DROP, ADD],
+      fixed: holding(['ALL'], THIRTEEN),
+    },
+    'containers under sysbox: all dropped, for Sysbox gives its own': {
+      profile: 'sysbox',
+      grant: 'containers',
+      pod: { containers: [{ name: 'main', env: [SYSBOX_CONTAINER] }] },
+      promises: [DROP],
+      fixed: { containers: [{ name: 'main', env: [SYSBOX_CONTAINER], securityContext: { capabilities: { drop: ['ALL'] } } }] },
+    },
+    'none under kata drops all, because exec escapes no_new_privs': {
+      profile: 'kata-qemu',
+      grant: 'none',
+      pod: main({}),
+      finds: [DROP],
+      fixed: holding(['ALL']),
+    },
+    'none under sysbox drops all': {
+      profile: 'sysbox',
+      grant: 'none',
+      pod: holding(['NET_RAW']),
+      finds: [DROP],
+      fixed: holding(['NET_RAW', 'ALL']),
+    },
+    'ALL in another spelling, which Pod Security does not take for it': {
+      profile: 'kata-fc',
+      grant: 'none',
+      pod: holding(['all']),
+      finds: [DROP],
+      fixed: holding(['all', 'ALL']),
+    },
+    'only what is missing is written': {
+      grant: 'containers',
+      pod: holding(['NET_RAW'], ['MKNOD', ...ELEVEN.slice(2)]),
+      promises: [DROP, ADD],
+      fixed: holding(['NET_RAW', 'ALL'], ['MKNOD', ...ELEVEN.slice(2), 'SETUID', 'SETGID']),
+    },
+    'a container that drops ALL is left so, and told what it costs': {
+      pod: holding(['ALL']),
+      says: ['the container drops ALL capabilities, so it stays without sudo'],
+      promises: [DROP],
+      fixed: 'nothing',
+    },
+    'a container that drops all, spelled oddly': { pod: holding(['cap_all']), promises: [DROP], fixed: 'nothing' },
+    'one that drops ALL and keeps too little for sudo': { pod: holding(['ALL'], ['SETUID', 'SETGID']), promises: [DROP], fixed: 'nothing' },
+    'one that drops a needed capability by name is told, and not overridden': {
+      pod: holding(['CHOWN']),
+      promises: [`${DROP}[0]`],
+      fixed: 'nothing',
+    },
+    'what a platform dropped gives way to grantTo': {
+      options: toMain,
+      pod: holding(['ALL']),
+      promises: [`${DROP}[0]`],
+      fixed: holding([]),
+    },
+    'a needed one dropped by name gives way to grantTo': {
+      grant: 'containers',
+      options: toMain,
+      pod: holding(['cap_setuid', 'NET_RAW']),
+      promises: [`${DROP}[0]`, DROP, ADD],
+      fixed: holding(['NET_RAW', 'ALL'], ELEVEN),
+    },
+    'ALL stays under grantTo, where the grant is written out behind it': {
+      grant: 'containers',
+      options: toMain,
+      pod: holding(['ALL']),
+      promises: [ADD],
+      fixed: holding(['ALL'], ELEVEN),
+    },
+  },
+});

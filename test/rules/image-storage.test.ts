@@ -1,0 +1,97 @@
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { imageStorage } from '../../src/core/rules/image-storage.ts';
+import { type Sketch, testRule } from '../support/test-rule.ts';
+
+const ROOT = '/var/lib/containers';
+const main = (...mountPaths: string[]): Sketch => ({
+  containers: [{ name: 'main', volumeMounts: mountPaths.map((mountPath) => ({ name: 'data', mountPath })) }],
+});
+const VOLUMES = 'spec.volumes';
+const MOUNTS = 'spec.containers[0].volumeMounts';
+const mounted = (number: number, mountPath: string): Sketch => ({ name: `cloister-storage-${number}`, mountPath });
+const emptied = (number: number, emptyDir: Sketch = {}): Sketch => ({ name: `cloister-storage-${number}`, emptyDir });
+
+testRule(imageStorage, {
+  grant: 'containers',
+  passes: {
+    'a volume there': main(ROOT),
+    'a volume there, with a slash behind it': main(`${ROOT}/`),
+    'no workspace, no storage': { initContainers: [{ name: 'set-up' }] },
+    'sudo needs none': { grant: 'sudo', pod: { containers: [{ name: 'main' }] } },
+    'a container that restricts itself': { containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] },
+    'a pod that came before its wall': { old: {}, pod: { containers: [{ name: 'main' }] } },
+    'nothing that the operator wants': { options: { storage: [] }, pod: { containers: [{ name: 'main' }] } },
+  },
+  fails: {
+    'nothing mounted': {
+      pod: { containers: [{ name: 'main' }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+    'null lists': {
+      pod: { volumes: null, containers: [{ name: 'main', volumeMounts: null }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+    'something mounted beside and below it': {
+      pod: main(`${ROOT}-old`, `${ROOT}/storage`),
+      promises: [VOLUMES, MOUNTS],
+      fixed: {
+        volumes: [emptied(0)],
+        containers: [
+          {
+            name: 'main',
+            volumeMounts: [{ name: 'data', mountPath: `${ROOT}-old` }, { name: 'data', mountPath: `${ROOT}/storage` }, mounted(0, ROOT)],
+          },
+        ],
+      },
+    },
+    'two workspaces have one each': {
+      pod: { containers: [{ name: 'main' }, { name: 'tools' }] },
+      promises: [VOLUMES, MOUNTS, VOLUMES, 'spec.containers[1].volumeMounts'],
+      fixed: {
+        volumes: [emptied(0), emptied(1)],
+        containers: [
+          { name: 'main', volumeMounts: [mounted(0, ROOT)] },
+          { name: 'tools', volumeMounts: [mounted(1, ROOT)] },
+        ],
+      },
+    },
+    'only the container that grantTo names': {
+      options: { grantTo: [namePattern('tools')] },
+      pod: { containers: [{ name: 'main' }, { name: 'tools' }] },
+      promises: [VOLUMES, 'spec.containers[1].volumeMounts'],
+      fixed: { volumes: [emptied(0)], containers: [{ name: 'main' }, { name: 'tools', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+    'a name that somebody took': {
+      pod: { volumes: [{ name: 'cloister-storage-0', emptyDir: {} }], containers: [{ name: 'main' }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: {
+        volumes: [{ name: 'cloister-storage-0', emptyDir: {} }, emptied(1)],
+        containers: [{ name: 'main', volumeMounts: [mounted(1, ROOT)] }],
+      },
+    },
+    'where the operator says': {
+      options: { storage: ['/home/dev/.local/share/containers'] },
+      pod: main(ROOT),
+      promises: [VOLUMES, MOUNTS],
+      fixed: {
+        volumes: [emptied(0)],
+        containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: ROOT }, mounted(0, '/home/dev/.local/share/containers')] }],
+      },
+    },
+    'under sysbox where Docker keeps its own, so that it counts against the pod': {
+      profile: 'sysbox',
+      pod: { containers: [{ name: 'main' }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, '/var/lib/docker')] }] },
+    },
+    'under kata in memory, because virtio-fs carries no overlay': {
+      profile: 'kata-qemu',
+      options: { storage: [ROOT] },
+      pod: { containers: [{ name: 'main' }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: { volumes: [emptied(0, { medium: 'Memory' })], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+  },
+});

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { judge } from '../../src/core/judge.ts';
+import { podSize } from '../../src/core/rules/pod-size.ts';
+import { questionOf, repaired, type Sketch, testRule } from '../support/test-rule.ts';
+
+const many = (count: number): Sketch => ({ containers: Array.from({ length: count }, (_, index) => ({ name: `c${index}` })) });
+const escalating = (count: number): Sketch => ({
+  containers: Array.from({ length: count }, (_, index) => ({ name: `c${index}`, securityContext: { allowPrivilegeEscalation: true } })),
+});
+const faulty = (count: number): Sketch => ({
+  tolerations: Array.from({ length: count }, (_, index) => ({ operator: 'Exists', effect: `${index}` })),
+});
+
+testRule(podSize, {
+  passes: { 'a handful of containers': many(5) },
+  fails: {
+    'more containers than a thousand': {
+      profile: 'userns',
+      grant: 'sudo',
+      pod: { hostUsers: false, securityContext: { seccompProfile: { type: 'RuntimeDefault' } }, ...escalating(1_001) },
+      finds: ['spec.containers'],
+      fixed: 'nothing',
+    },
+    'more faults than a thousand': { pod: faulty(1_200), finds: ['spec.containers'], fixed: 'nothing' },
+  },
+});
+
+test('only the first thousand faults are told, and the pod is not repaired', () => {
+  const { verdict, repair } = repaired(questionOf(faulty(5_000)));
+  expect(verdict.findings).toHaveLength(1_001);
+  expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 faults']);
+});
+
+test('an old pod of too many faults hides no new one among them', () => {
+  const old = questionOf(faulty(2_000)).subject;
+  const findings = judge({ ...questionOf({ ...faulty(2_000), hostPID: true }), old }).findings;
+  expect(findings.map(({ rule }) => rule)).toContain('pod-size');
+});
+
+test('a million capabilities are refused without naming each', () => {
+  const securityContext = { capabilities: { add: Array.from({ length: 500_000 }, () => 'A') } };
+  expect(judge(questionOf({ containers: [{ name: 'main', securityContext }] })).findings).toHaveLength(1_001);
+});

@@ -1,0 +1,83 @@
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { privilegeEscalation } from '../../src/core/rules/privilege-escalation.ts';
+import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
+
+const escalation = (allowPrivilegeEscalation: boolean | null): Sketch => ({
+  containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation } }],
+});
+const path = 'spec.containers[0].securityContext.allowPrivilegeEscalation';
+const toMain = { grantTo: [namePattern('main')] };
+
+function underEach(claim: string, make: (profile: string) => Failing): Record<string, Failing> {
+  return Object.fromEntries(backends.map(({ id }) => [`${claim}, under ${id}`, make(id)]));
+}
+
+testRule(privilegeEscalation, {
+  passes: {
+    'true under a grant': escalation(true),
+    'false under none': { grant: 'none', pod: escalation(false) },
+    'an init container under a grant, whatever it says': { initContainers: [{ name: 'set-up', securityContext: {} }] },
+    'an init container under none, which is hardened and left as it is': { grant: 'none', pod: { initContainers: [{ name: 'set-up' }] } },
+    'an init container that says false, and costs nobody a promise': {
+      initContainers: [{ name: 'set-up', securityContext: { allowPrivilegeEscalation: false } }],
+    },
+    'an added ephemeral container': { old: {}, pod: { ephemeralContainers: [{ name: 'debug' }] } },
+    'a sidecar outside grantTo that says false': {
+      options: { grantTo: [namePattern('workspace')] },
+      pod: escalation(false),
+    },
+    'a sidecar outside grantTo that says nothing': {
+      options: { grantTo: [namePattern('workspace')] },
+      pod: { containers: [{ name: 'main' }] },
+    },
+  },
+  fails: {
+    ...underEach('a promise not yet kept: sudo', (profile) => ({
+      profile,
+      grant: 'sudo',
+      pod: { containers: [{ name: 'main' }] },
+      promises: [path],
+      fixed: escalation(true),
+    })),
+    ...underEach('a promise not yet kept: containers', (profile) => ({
+      profile,
+      grant: 'containers',
+      pod: escalation(null),
+      promises: [path],
+      fixed: escalation(true),
+    })),
+    ...underEach('none lets nobody escalate, whatever they said', (profile) => ({
+      profile,
+      grant: 'none',
+      pod: escalation(true),
+      finds: [path],
+      fixed: escalation(false),
+    })),
+    'none, where nothing is said': { grant: 'none', pod: { containers: [{ name: 'main' }] }, finds: [path], fixed: escalation(false) },
+    'none does not ask grantTo': {
+      grant: 'none',
+      options: { grantTo: [] },
+      pod: escalation(null),
+      finds: [path],
+      fixed: escalation(false),
+    },
+    'a container that restricts itself stays so, and is told': { pod: escalation(false), promises: [path], fixed: 'nothing' },
+    'the same under containers': {
+      grant: 'containers',
+      says: ['the container sets allowPrivilegeEscalation: false, so it stays without sudo, builds and nested containers'],
+      profile: 'gvisor',
+      pod: escalation(false),
+      promises: [path],
+      fixed: 'nothing',
+    },
+    'what a platform wrote gives way to grantTo': { options: toMain, pod: escalation(false), promises: [path], fixed: escalation(true) },
+    'on a pod that is older than its wall': {
+      grant: 'containers',
+      old: { hostUsers: true, containers: [] },
+      pod: escalation(true),
+      finds: [path],
+      fixed: 'nothing',
+    },
+  },
+});

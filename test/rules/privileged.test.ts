@@ -1,0 +1,67 @@
+import { privileged } from '../../src/core/rules/privileged.ts';
+import { inEachList, testRule } from '../support/test-rule.ts';
+
+const yes = { securityContext: { privileged: true } };
+const no = { securityContext: { privileged: false } };
+const vouched = { profile: 'kata-qemu', grant: 'containers', options: { guestPrivileged: true } } as const;
+const path = 'spec.containers[0].securityContext.privileged';
+
+testRule(privileged, {
+  passes: {
+    'nothing said': { containers: [{ name: 'main' }] },
+    false: { containers: [{ name: 'main', ...no }] },
+    null: { containers: [{ name: 'main', securityContext: { privileged: null } }] },
+    'a guest whose operator vouches for the handler': { ...vouched, pod: { containers: [{ name: 'main', ...yes }] } },
+    'a guest without the grant, not privileged': {
+      ...vouched,
+      grant: 'sudo',
+      pod: { containers: [{ name: 'main' }] },
+    },
+  },
+  fails: {
+    ...inEachList('true', yes, { finds: ['securityContext.privileged'], fixed: no }),
+    ...inEachList('true, under sysbox', yes, {
+      profile: 'sysbox',
+      grant: 'containers',
+      finds: ['securityContext.privileged'],
+      fixed: no,
+    }),
+    ...inEachList('true, under kata without the word of the operator', yes, {
+      profile: 'kata-qemu',
+      grant: 'containers',
+      finds: ['securityContext.privileged'],
+      fixed: no,
+    }),
+    'true, under the grant `none` in a vouched guest': {
+      ...vouched,
+      grant: 'none',
+      pod: { containers: [{ name: 'main', ...yes }] },
+      finds: [path],
+      fixed: { containers: [{ name: 'main', ...no }] },
+    },
+    'true, in a vouched guest but outside the workspace': {
+      ...vouched,
+      pod: { initContainers: [{ name: 'set-up', ...yes }] },
+      finds: ['spec.initContainers[0].securityContext.privileged'],
+      fixed: { initContainers: [{ name: 'set-up', ...no }] },
+    },
+    'true, in a vouched guest, in a container that restricts itself': {
+      ...vouched,
+      pod: { containers: [{ name: 'main', securityContext: { privileged: true, capabilities: { drop: ['ALL'] } } }] },
+      finds: [path],
+      fixed: { containers: [{ name: 'main', securityContext: { privileged: false, capabilities: { drop: ['ALL'] } } }] },
+    },
+    'a promise to a workspace in a vouched guest': {
+      ...vouched,
+      pod: { containers: [{ name: 'main' }] },
+      promises: [path],
+      fixed: { containers: [{ name: 'main', ...yes }] },
+    },
+    'an operator cannot exempt it': {
+      exempt: { privileged: ['true', 'privileged', 'main', ''] },
+      pod: { containers: [{ name: 'main', ...yes }] },
+      finds: [path],
+      fixed: { containers: [{ name: 'main', ...no }] },
+    },
+  },
+});

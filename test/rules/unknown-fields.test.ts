@@ -1,0 +1,49 @@
+import { CONTAINER_FIELDS, POD_FIELDS, unknownFields } from '../../src/core/rules/unknown-fields.ts';
+import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
+
+/** Every known field as null: the keys are what is asked about. */
+const all = (fields: ReadonlySet<string>): Sketch => Object.fromEntries([...fields].map((field) => [field, null]));
+
+testRule(unknownFields, {
+  passes: {
+    'no security context': { containers: [{ name: 'main' }] },
+    null: { securityContext: null, containers: [{ name: 'main', securityContext: null }] },
+    'all known fields': { securityContext: all(POD_FIELDS), containers: [{ name: 'main', securityContext: all(CONTAINER_FIELDS) }] },
+    'harmless ones with a value': {
+      securityContext: { runAsNonRoot: true, fsGroupChangePolicy: 'OnRootMismatch', supplementalGroupsPolicy: 'Strict' },
+      containers: [{ name: 'main', securityContext: { readOnlyRootFilesystem: true, runAsNonRoot: true } }],
+    },
+    'an unknown one that is null, which is absent': { securityContext: { cgroupOptions: null } },
+    'an exempt one': {
+      exempt: { 'unknown-fields': ['cgroupOptions'] },
+      pod: { containers: [{ name: 'main', securityContext: { cgroupOptions: { mountMode: 'Writable' } } }] },
+    },
+    'new fields elsewhere, which weaken nothing that is judged': { schedulingGroup: {}, containers: [{ name: 'main', novelty: true }] },
+  },
+  fails: {
+    'one on the pod': { pod: { securityContext: { ulimits: [] } }, finds: ['spec.securityContext.ulimits'], fixed: 'nothing' },
+    ...inEachList(
+      'one on a container',
+      { securityContext: { cgroupOptions: { mountMode: 'Writable' } } },
+      {
+        finds: ['securityContext.cgroupOptions'],
+        fixed: 'nothing',
+      },
+    ),
+    "a pod's field on a container": {
+      pod: { containers: [{ name: 'main', securityContext: { sysctls: [] } }] },
+      finds: ['spec.containers[0].securityContext.sysctls'],
+      fixed: 'nothing',
+    },
+    'a known one in another case of letters': {
+      pod: { containers: [{ name: 'main', securityContext: { Privileged: true } }] },
+      finds: ['spec.containers[0].securityContext.Privileged'],
+      fixed: 'nothing',
+    },
+    'the name of something that every object has': {
+      pod: { securityContext: { constructor: {}, toString: 1 } },
+      finds: ['spec.securityContext.constructor', 'spec.securityContext.toString'],
+      fixed: 'nothing',
+    },
+  },
+});

@@ -1,0 +1,57 @@
+import { userIds } from '../../src/core/rules/user-ids.ts';
+import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
+
+const last = 65_535;
+const ids = (id: number | null): Sketch => ({
+  runAsUser: id,
+  runAsGroup: id,
+  fsGroup: id,
+  supplementalGroups: id === null ? null : [0, id],
+});
+const pod = (id: number | null): Sketch => ({ securityContext: ids(id) });
+const PATHS = ['runAsUser', 'runAsGroup', 'fsGroup', 'supplementalGroups[1]'].map((field) => `spec.securityContext.${field}`);
+
+testRule(userIds, {
+  passes: {
+    'nothing said': { containers: [{ name: 'main' }] },
+    'root, who is root of the pod alone': pod(0),
+    'the last id there is': pod(last),
+    null: pod(null),
+    'the last id of a larger namespace': { options: { idsPerPod: 131_072 }, pod: pod(131_071) },
+    'any id under kata': { profile: 'kata-qemu', pod: pod(1_001_230_000) },
+    'any id under gvisor': { profile: 'gvisor', pod: pod(1_001_230_000) },
+  },
+  fails: {
+    'the first id that is not there': { pod: pod(last + 1), finds: PATHS, fixed: 'nothing' },
+    'the same under sysbox': { profile: 'sysbox', pod: pod(last + 1), finds: PATHS, fixed: 'nothing' },
+    'the first id beyond a larger namespace': { options: { idsPerPod: 131_072 }, pod: pod(131_072), finds: PATHS, fixed: 'nothing' },
+    'an id as OpenShift assigns them': {
+      pod: { securityContext: { fsGroup: 1_001_230_000 } },
+      finds: ['spec.securityContext.fsGroup'],
+      fixed: 'nothing',
+    },
+    ...inEachList(
+      'an id of a container',
+      { securityContext: { runAsUser: 70_000, runAsGroup: 70_000 } },
+      {
+        finds: ['securityContext.runAsUser', 'securityContext.runAsGroup'],
+        fixed: 'nothing',
+      },
+    ),
+    'what an added container takes over from a pod that was there': {
+      old: { securityContext: { runAsUser: 70_000 } },
+      pod: {
+        securityContext: { runAsUser: 70_000 },
+        ephemeralContainers: [{ name: 'debug' }, { name: 'own', securityContext: { runAsUser: 1000 } }],
+      },
+      finds: ['spec.ephemeralContainers[0].securityContext.runAsUser'],
+      fixed: 'nothing',
+    },
+    "a container's own, over a good one of the pod": {
+      profile: 'sysbox',
+      pod: { ...pod(1000), containers: [{ name: 'main', securityContext: { runAsUser: last + 1 } }] },
+      finds: ['spec.containers[0].securityContext.runAsUser'],
+      fixed: 'nothing',
+    },
+  },
+});

@@ -1,0 +1,84 @@
+import { volumeTypes } from '../../src/core/rules/volume-types.ts';
+import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
+
+const SAFE = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'];
+const REFUSED = [
+  'awsElasticBlockStore',
+  'azureDisk',
+  'azureFile',
+  'cephfs',
+  'cinder',
+  'fc',
+  'flexVolume',
+  'flocker',
+  'gcePersistentDisk',
+  'gitRepo',
+  'glusterfs',
+  'iscsi',
+  'nfs',
+  'photonPersistentDisk',
+  'portworxVolume',
+  'quobyte',
+  'rbd',
+  'scaleIO',
+  'storageos',
+  'vsphereVolume',
+];
+const volume = (source: Sketch): Sketch => ({ volumes: [{ name: 'data', ...source }] });
+const host = (path: string): Sketch => volume({ hostPath: { path } });
+const finds = ['spec.volumes[0].hostPath'];
+
+testRule(volumeTypes, {
+  passes: {
+    none: {},
+    ...Object.fromEntries(SAFE.map((kind) => [kind, volume({ [kind]: {} })])),
+    'a kind that is null': volume({ emptyDir: {}, hostPath: null }),
+    'an exempt kind': { exempt: { 'volume-types': ['nfs'] }, pod: volume({ nfs: { server: 'files', path: '/' } }) },
+    'an exempt path of the node': { exempt: { 'volume-types': ['hostPath:/dev/fuse'] }, pod: host('/dev/fuse') },
+  },
+  fails: {
+    ...Object.fromEntries(
+      REFUSED.map((kind): [string, Failing] => [
+        kind,
+        { pod: volume({ [kind]: {} }), finds: [`spec.volumes[0].${kind}`], fixed: 'nothing' },
+      ]),
+    ),
+    ...Object.fromEntries(
+      ['userns', 'sysbox', 'kata-qemu', 'kata-fc', 'gvisor'].map((profile): [string, Failing] => [
+        `files of the node, under ${profile}`,
+        { profile, grant: 'containers', pod: host('/'), finds, fixed: 'nothing' },
+      ]),
+    ),
+    'a kind that nobody knew yet': {
+      says: ['volume "data" is of kind teleport'],
+      pod: volume({ teleport: {} }),
+      finds: ['spec.volumes[0].teleport'],
+      fixed: 'nothing',
+    },
+    'a kind in another case of letters': {
+      pod: volume({ HostPath: { path: '/' } }),
+      finds: ['spec.volumes[0].HostPath'],
+      fixed: 'nothing',
+    },
+    'one behind a harmless one': {
+      says: ['volume "data" is the node\'s /etc'],
+      pod: volume({ emptyDir: {}, hostPath: { path: '/etc' } }),
+      finds,
+      fixed: 'nothing',
+    },
+    'a path below an exempt one': { exempt: { 'volume-types': ['hostPath:/dev'] }, pod: host('/dev/sda'), finds, fixed: 'nothing' },
+    'another spelling of an exempt path': {
+      exempt: { 'volume-types': ['hostPath:/dev/fuse'] },
+      pod: host('/dev/fuse/../sda'),
+      finds,
+      fixed: 'nothing',
+    },
+    'a kind cannot be exempt for all paths at once': {
+      exempt: { 'volume-types': ['hostPath'] },
+      pod: host('/dev/fuse'),
+      finds,
+      fixed: 'nothing',
+    },
+    'a path of the node that is not said': { pod: volume({ hostPath: {} }), finds, fixed: 'nothing' },
+  },
+});

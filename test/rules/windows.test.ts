@@ -1,0 +1,48 @@
+import { windows } from '../../src/core/rules/windows.ts';
+import { inEachList, testRule } from '../support/test-rule.ts';
+
+testRule(windows, {
+  passes: {
+    'nothing said': { containers: [{ name: 'main' }] },
+    linux: { os: { name: 'linux' } },
+    null: {
+      os: { name: null },
+      securityContext: { windowsOptions: null },
+      containers: [{ name: 'main', securityContext: { windowsOptions: null } }],
+    },
+  },
+  fails: {
+    'a Windows pod': { pod: { os: { name: 'windows' } }, finds: ['spec.os.name'], fixed: 'nothing' },
+    'a system that nobody knew yet': { profile: 'kata-qemu', pod: { os: { name: 'Linux' } }, finds: ['spec.os.name'], fixed: 'nothing' },
+    'a pod that is its host': {
+      pod: { hostNetwork: true, securityContext: { windowsOptions: { hostProcess: true } } },
+      finds: ['spec.securityContext.windowsOptions'],
+      fixed: 'nothing',
+    },
+    ...inEachList(
+      'a container that is its host',
+      { securityContext: { windowsOptions: { hostProcess: true, runAsUserName: 'NT AUTHORITY\\SYSTEM' } } },
+      {
+        finds: ['securityContext.windowsOptions'],
+        fixed: 'nothing',
+      },
+    ),
+    'what an added container takes over from a pod that was there': {
+      old: { securityContext: { windowsOptions: {} } },
+      pod: { securityContext: { windowsOptions: {} }, ephemeralContainers: [{ name: 'debug' }] },
+      finds: ['spec.ephemeralContainers[0].securityContext.windowsOptions'],
+      fixed: 'nothing',
+    },
+    'credentials of a Windows domain': {
+      pod: { securityContext: { windowsOptions: { gmsaCredentialSpecName: 'x' } } },
+      finds: ['spec.securityContext.windowsOptions'],
+      fixed: 'nothing',
+    },
+    'an operator cannot exempt it': {
+      exempt: { windows: ['windows', 'hostProcess'] },
+      pod: { os: { name: 'windows' } },
+      finds: ['spec.os.name'],
+      fixed: 'nothing',
+    },
+  },
+});

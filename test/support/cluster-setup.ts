@@ -1,0 +1,70 @@
+import type { TestProject } from 'vitest/node';
+import { stringify } from 'yaml';
+import { type ApiServer, type RuntimeClass, startApiServer } from './api-server.ts';
+import { type CloisterAddress, startCloister } from './webhook.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    readonly cloister: CloisterAddress;
+  }
+}
+
+const BACKENDS = ['userns', 'sysbox', 'kata-qemu', 'kata-clh', 'kata-fc', 'kata-acrn', 'gvisor'] as const;
+
+/** Every backend with its defaults, and with every grant; then what single tests need. */
+const CONFIG = stringify({
+  apiVersion: 'cloister.dev/v1alpha1',
+  kind: 'Config',
+  profiles: {
+    ...Object.fromEntries(
+      BACKENDS.flatMap((backend) => [
+        [backend, {}],
+        ...['none', 'sudo', 'containers'].map((grant) => [`${backend}-${grant}`, { extends: backend, grant }]),
+      ]),
+    ),
+    'userns-sysadmin': { extends: 'userns', grant: 'containers', nesting: 'sysadmin' },
+    'userns-named': { extends: 'userns', grant: 'containers', grantTo: ['workspace', 'tooling-*'] },
+    'userns-choosy': { extends: 'userns', mayChoose: ['kata-qemu', 'userns-none'] },
+  },
+});
+
+/** As the runtimes' own installers make them; `foreign` is somebody else's. */
+export const RUNTIME_CLASSES: Readonly<Record<string, RuntimeClass>> = {
+  'sysbox-runc': { handler: 'sysbox-runc', scheduling: { nodeSelector: { 'sysbox-runtime': 'running' } } },
+  'kata-qemu': kata('kata-qemu', { cpu: '250m', memory: '320Mi' }),
+  'kata-clh': kata('kata-clh', { cpu: '250m', memory: '130Mi' }),
+  'kata-fc': kata('kata-fc', { cpu: '250m', memory: '130Mi' }),
+  'kata-acrn': kata('kata-acrn', { cpu: '250m', memory: '130Mi' }),
+  gvisor: { handler: 'runsc' },
+  foreign: {
+    handler: 'foreign',
+    overhead: { podFixed: { cpu: '10m', memory: '10Mi' } },
+    scheduling: { nodeSelector: { 'example.com/foreign': 'yes' } },
+  },
+};
+
+function kata(handler: string, podFixed: Readonly<Record<string, string>>): RuntimeClass {
+  return { handler, overhead: { podFixed }, scheduling: { nodeSelector: { 'katacontainers.io/kata-runtime': 'true' } } };
+}
+
+export async function createRuntimeClasses(apiServer: ApiServer): Promise<void> {
+  for (const [name, runtimeClass] of Object.entries(RUNTIME_CLASSES)) await apiServer.createRuntimeClass(name, runtimeClass);
+}
+
+/** One API server with one Cloister for all cluster tests of a run: they start in seconds, but not in milliseconds. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const apiServer = await startApiServer();
+  try {
+    await createRuntimeClasses(apiServer);
+    const cloister = await startCloister(apiServer, { config: CONFIG, apply: true });
+    project.provide('apiServer', apiServer.connection);
+    project.provide('cloister', { url: cloister.url, operationsUrl: cloister.operationsUrl, profiles: cloister.profiles });
+    return async () => {
+      await cloister.stop();
+      await apiServer.stop();
+    };
+  } catch (error) {
+    await apiServer.stop();
+    throw error;
+  }
+}

@@ -1,0 +1,149 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { controllerManager, kubernetesBinaries } from '../../tools/kubernetes.ts';
+import { type Client, type Connection, certificateClient } from './client.ts';
+import type { Daemons } from './daemons.ts';
+import { createAuthority, issueServerCertificate } from './openssl.ts';
+
+/** The controllers that tests see at work: RBAC's aggregated roles, service accounts, workloads' pods, and the end of what is deleted. */
+const CONTROLLERS = [
+  'clusterrole-aggregation-controller',
+  'serviceaccount-controller',
+  'serviceaccount-token-controller',
+  'root-ca-certificate-publisher-controller',
+  'namespace-controller',
+  'garbage-collector-controller',
+  'deployment-controller',
+  'replicaset-controller',
+  'job-controller',
+  'cronjob-controller',
+];
+
+/** Bodies of what writes a pod, who and when for its neighbours; the API server's own chatter is left out. */
+const AUDIT_POLICY = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [
+    { level: 'Metadata', verbs: ['get', 'list', 'watch'], resources: [{ group: '', resources: ['pods', 'pods/*'] }] },
+    { level: 'RequestResponse', resources: [{ group: '', resources: ['pods', 'pods/*'] }] },
+    {
+      level: 'Metadata',
+      verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
+      resources: [
+        { group: '', resources: ['namespaces', 'namespaces/*', 'podtemplates', 'replicationcontrollers', 'secrets'] },
+        { group: 'apps' },
+        { group: 'batch' },
+        { group: 'admissionregistration.k8s.io' },
+      ],
+    },
+    { level: 'None' },
+  ],
+};
+
+const LOOPBACK = '127.0.0.1';
+
+/** etcd, kube-apiserver and a few controllers of kube-controller-manager, on loopback alone. */
+export async function startControlPlane(daemons: Daemons): Promise<Connection> {
+  const { folder } = daemons;
+  const binaries = await kubernetesBinaries();
+  const manager = await controllerManager();
+  const [apiPort, etcdPort] = await Promise.all([freePort(), freePort()]);
+  const authority = await createAuthority(folder);
+  const connection = { url: `https://${LOOPBACK}:${apiPort}`, folder, binaries, authority, auditFile: join(folder, 'audit.jsonl') };
+  const etcdUrl = `http://${LOOPBACK}:${etcdPort}`;
+  const serviceAccountKey = join(folder, 'service-accounts.key');
+  await writeFile(serviceAccountKey, newServiceAccountKey(), { mode: 0o600 });
+
+  daemons.start('etcd', join(binaries, 'etcd'), etcdFlags(folder, etcdUrl));
+  const flags = await apiServerFlags(connection, { etcdUrl, serviceAccountKey });
+  const apiServer = daemons.start('kube-apiserver', join(binaries, 'kube-apiserver'), flags);
+  const { request } = await certificateClient(connection, 'start', ['system:masters']);
+  await daemons.ready(apiServer, () => isAnswered(request, '/readyz'), { timeoutMs: 60_000 });
+
+  const { kubeconfig } = await certificateClient(connection, 'system:kube-controller-manager');
+  const controllers = daemons.start('kube-controller-manager', manager, [
+    `--kubeconfig=${kubeconfig}`,
+    `--controllers=${CONTROLLERS.join(',')}`,
+    `--root-ca-file=${authority.certFile}`,
+    `--service-account-private-key-file=${serviceAccountKey}`,
+    '--use-service-account-credentials', // each controller asks as itself, as in life
+    '--leader-elect=false',
+    '--secure-port=0',
+  ]);
+  await daemons.ready(controllers, () => isAnswered(request, TOP_ROLE, isAggregated), { timeoutMs: 30_000 });
+  return connection;
+}
+
+/** `edit` gathers `view`, and `admin` gathers `edit`: a right of `view` that has come up here is everywhere. */
+const TOP_ROLE = '/apis/rbac.authorization.k8s.io/v1/clusterroles/admin';
+
+function isAggregated(role: unknown): boolean {
+  const { rules } = role as { readonly rules: readonly { readonly resources?: readonly string[] }[] | null };
+  return (rules ?? []).some(({ resources = [] }) => resources.includes('pods/log'));
+}
+
+async function isAnswered(request: Client['request'], path: string, asWanted: (body: unknown) => boolean = () => true): Promise<boolean> {
+  const answer = await request('GET', path).catch(() => undefined);
+  return answer?.status === 200 && asWanted(answer.body);
+}
+
+function etcdFlags(folder: string, url: string): readonly string[] {
+  return [
+    `--data-dir=${join(folder, 'etcd')}`,
+    `--listen-client-urls=${url}`,
+    `--advertise-client-urls=${url}`,
+    `--listen-peer-urls=http://${LOOPBACK}:0`, // alone, it has no peers
+    '--unsafe-no-fsync',
+  ];
+}
+
+interface ApiServerParts {
+  readonly etcdUrl: string;
+  readonly serviceAccountKey: string;
+}
+
+async function apiServerFlags(connection: Connection, { etcdUrl, serviceAccountKey }: ApiServerParts): Promise<readonly string[]> {
+  const { url, folder, authority, auditFile } = connection;
+  const names = [`IP:${LOOPBACK}`, 'DNS:localhost', 'DNS:kubernetes.default.svc'];
+  const serving = await issueServerCertificate(folder, 'kube-apiserver', authority, names);
+  const auditPolicy = join(folder, 'audit-policy.json');
+  await writeFile(auditPolicy, JSON.stringify(AUDIT_POLICY));
+  return [
+    `--etcd-servers=${etcdUrl}`,
+    `--bind-address=${LOOPBACK}`,
+    `--advertise-address=${LOOPBACK}`,
+    '--endpoint-reconciler-type=none', // no pod looks for the API server, and loopback is refused as an endpoint
+    `--secure-port=${new URL(url).port}`,
+    `--tls-cert-file=${serving.certFile}`,
+    `--tls-private-key-file=${serving.keyFile}`,
+    `--client-ca-file=${authority.certFile}`,
+    '--authorization-mode=RBAC',
+    '--allow-privileged=true',
+    '--service-cluster-ip-range=10.0.0.0/24',
+    '--service-account-issuer=https://kubernetes.default.svc',
+    `--service-account-key-file=${serviceAccountKey}`,
+    `--service-account-signing-key-file=${serviceAccountKey}`,
+    `--audit-policy-file=${auditPolicy}`,
+    `--audit-log-path=${auditFile}`,
+    '--audit-log-maxsize=10000', // never rotated: tests read the whole of it
+  ];
+}
+
+function newServiceAccountKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return String(privateKey.export({ type: 'sec1', format: 'pem' }));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, LOOPBACK, () => {
+      const address = server.address();
+      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no free port'))));
+    });
+  });
+}

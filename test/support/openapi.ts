@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Schemas, Shape } from '../../tools/openapi.ts';
+
+const POD_SPEC = 'io.k8s.api.core.v1.PodSpec';
+
+export function podSchemas(): Schemas {
+  return JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/pod-openapi.json'), 'utf8'));
+}
+
+/**
+ * Every path of a pod's spec, inner ones too, in the order of the schema:
+ * `spec.hostNetwork`, `spec.volumes[*].hostPath.path`, `spec.nodeSelector.*`.
+ */
+export function podPaths(): readonly string[] {
+  return pathsBelow('spec', { ref: POD_SPEC }, { schemas: podSchemas(), within: [] });
+}
+
+interface Walk {
+  readonly schemas: Schemas;
+  /** The schemas that this path leads through: one that holds itself is not entered again. */
+  readonly within: readonly string[];
+}
+
+function pathsBelow(path: string, shape: Shape, walk: Walk): readonly string[] {
+  if ('array' in shape) return pathsAt(`${path}[*]`, shape.array, walk);
+  if ('map' in shape) return pathsAt(`${path}.*`, shape.map, walk);
+  if ('type' in shape || walk.within.includes(shape.ref)) return [];
+  const properties = Object.entries(walk.schemas[shape.ref] ?? {});
+  const inner = { ...walk, within: [...walk.within, shape.ref] };
+  return properties.flatMap(([property, each]) => pathsAt(`${path}.${property}`, each, inner));
+}
+
+function pathsAt(path: string, shape: Shape, walk: Walk): readonly string[] {
+  return [path, ...pathsBelow(path, shape, walk)];
+}

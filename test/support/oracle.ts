@@ -1,0 +1,246 @@
+import type { Doc, Setting } from './hostile-pods.ts';
+
+/**
+ * What must not be true of a pod that was let through, as plain predicates on JSON. Written from the product's promises and Kubernetes'
+ * Pod Security Standards; it shares no code and no list with the source.
+ */
+export function wrongsOf(pod: Doc, setting: Setting): string[] {
+  const found: string[] = [];
+  const wrong = (isWrong: boolean, what: string): void => void (isWrong && found.push(what));
+  const spec = map(pod.spec);
+  const annotations = map(map(pod.metadata).annotations);
+  const grant = grantOf(pod, setting);
+  const exempt = (rule: string, value: string): boolean => setting.exempt?.[rule]?.includes(value) ?? false;
+
+  wrong(!hasWall(pod, setting), 'the wall does not stand');
+  for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) wrong(spec[field] === true, field);
+  wrong(text(spec.nodeName) !== '', 'nodeName');
+  wrong(text(spec.priorityClassName).startsWith('system-'), 'priorityClassName');
+  wrong(Number(spec.priority ?? 0) > 1e9, 'priority');
+  wrong(!['', 'linux'].includes(text(map(spec.os).name)) || map(spec.os).name === '', 'os');
+  wrong(
+    list(spec.resourceClaims).some((claim) => {
+      const { resourceClaimName, resourceClaimTemplateName } = map(claim);
+      return !exempt('resource-claims', text(resourceClaimName ?? resourceClaimTemplateName));
+    }),
+    'resourceClaims',
+  );
+  for (const { key } of list(spec.tolerations).map(map)) wrong(!text(key) || isControlPlane(text(key)), `toleration of ${key}`);
+  for (const key of Object.keys(map(spec.nodeSelector))) wrong(isControlPlane(key), `nodeSelector ${key}`);
+  for (const { key, operator } of expressions(map(map(spec.affinity).nodeAffinity))) {
+    wrong(isControlPlane(text(key)) && operator !== 'NotIn' && operator !== 'DoesNotExist', `node affinity to ${key}`);
+  }
+  for (const volume of list(spec.volumes).map(map)) wrongsOfVolume(volume, setting, wrong);
+  for (const key of Object.keys(annotations)) {
+    wrong(key.startsWith('kubernetes.io/config.'), `annotation ${key}`);
+    const isWall = setting.identity === 'crio-annotation' && key === 'io.kubernetes.cri-o.userns-mode';
+    wrong(RUNTIME.test(key) && !isWall && !exempt('runtime-annotations', key), `annotation ${key}`);
+  }
+  for (const [name, value] of Object.entries(map(spec.securityContext))) {
+    const isKnown = POD_SECURITY_FIELDS.includes(name);
+    wrong(!isKnown && value != null && !exempt('unknown-fields', name), `unknown field ${name}`);
+  }
+  const { sysctls, fsGroup, supplementalGroups, runAsUser, runAsGroup, windowsOptions } = map(spec.securityContext);
+  for (const { name } of list(sysctls).map(map)) wrong(!SYSCTLS.includes(text(name).replaceAll('/', '.')), `sysctl ${name}`);
+  wrong(windowsOptions != null, 'windowsOptions');
+  for (const id of [fsGroup, runAsUser, runAsGroup, ...list(supplementalGroups)]) wrong(!isMapped(id, setting), `id ${id}`);
+  wrongsOfResources(map(spec.resources), setting, wrong);
+  if (setting.serviceAccountToken === 'remove') wrong(spec.automountServiceAccountToken !== false, 'automountServiceAccountToken');
+  const asked = map(map(pod.metadata).labels)['cloister.dev/profile'];
+  wrong(asked !== undefined && asked !== 'own', 'a profile that may not be chosen');
+  wrong(grant === undefined, 'a grant that may not be asked for');
+
+  for (const kind of ['initContainers', 'containers', 'ephemeralContainers']) {
+    for (const container of list(spec[kind]).map(map)) found.push(...wrongsOfContainer(container, kind, pod, setting));
+  }
+  return found;
+}
+
+/** The same for one container of a pod, whichever way the container came in. */
+export function wrongsOfContainer(container: Doc, kind: string, pod: Doc, setting: Setting): string[] {
+  const found: string[] = [];
+  const wrong = (isWrong: boolean, what: string): void => void (isWrong && found.push(`${what} of ${kind} ${container.name}`));
+  const { backend } = setting;
+  const grant = grantOf(pod, setting) ?? 'none';
+  const exempt = (rule: string, value: string): boolean => setting.exempt?.[rule]?.includes(value) ?? false;
+  const podContext = map(map(pod.spec).securityContext);
+  const context = map(container.securityContext);
+  const capabilities = map(context.capabilities);
+  const isRegular = kind === 'containers';
+  const hasContainers = isRegular && grant === 'containers' && isNamed(container, setting);
+
+  wrong(context.privileged === true && !(hasContainers && setting.guestPrivileged === true && backend.startsWith('kata-')), 'privileged');
+  const lasts = isRegular || (kind === 'initContainers' && container.restartPolicy === 'Always');
+  wrong(lasts && grant === 'none' && context.allowPrivilegeEscalation !== false, 'allowPrivilegeEscalation');
+  const mayHold = hasContainers ? [...BASELINE, ...beyondBaseline(setting)] : BASELINE;
+  const bare = lasts && grant === 'none' && (backend.startsWith('kata-') || backend === 'sysbox');
+  for (const each of list(capabilities.add)) {
+    wrong((bare || !mayHold.includes(each as string)) && !exempt('capabilities', String(each)), `capability ${JSON.stringify(each)}`);
+  }
+  if (bare) {
+    wrong(!list(capabilities.drop).includes('ALL'), 'capabilities that are not dropped');
+  }
+  const unmasked = hasContainers && backend === 'userns' && map(pod.spec).hostUsers === false;
+  wrong(context.procMount === 'Unmasked' && !unmasked, 'procMount');
+
+  const seccomp = map(context.seccompProfile ?? podContext.seccompProfile);
+  const isLocal = seccomp.type === 'Localhost';
+  const ours = hasContainers && backend === 'userns' && setting.nesting !== 'sysadmin';
+  wrong(
+    seccomp.type !== 'RuntimeDefault' &&
+      !(ours && isLocal && seccomp.localhostProfile === (setting.seccompProfile ?? 'cloister/workspace.json')) &&
+      !exempt('seccomp', text(isLocal ? seccomp.localhostProfile : seccomp.type)),
+    `seccomp ${JSON.stringify(seccomp)}`,
+  );
+
+  const annotation = map(map(pod.metadata).annotations)[`container.apparmor.security.beta.kubernetes.io/${container.name}`];
+  const field = context.appArmorProfile ?? podContext.appArmorProfile;
+  for (const profile of [...(field == null ? [] : [map(field)]), ...(annotation === undefined ? [] : [fromAnnotation(text(annotation))])]) {
+    const name = text(profile.type === 'Localhost' ? profile.localhostProfile : profile.type);
+    const given = hasContainers && setting.appArmorProfile !== undefined && name === setting.appArmorProfile;
+    const isType = profile.type === 'Localhost' || profile.type === 'Unconfined';
+    wrong(profile.type !== 'RuntimeDefault' && !(given && isType) && !exempt('apparmor', name), `AppArmor ${JSON.stringify(profile)}`);
+  }
+
+  // A container's own options hide the pod's as a whole (the kubelet's DetermineEffectiveSecurityContext).
+  const options = map(context.seLinuxOptions ?? podContext.seLinuxOptions);
+  const seLinux = (name: string): string => text(options[name]);
+  wrong(seLinux('user') !== '' || seLinux('role') !== '', 'SELinux user or role');
+  wrong(!SELINUX_TYPES.includes(seLinux('type')) && !(hasContainers && seLinux('type') === setting.seLinuxType), 'SELinux type');
+  wrong(/\.|,.*,/.test(seLinux('level')), 'SELinux level');
+
+  wrong((context.windowsOptions ?? podContext.windowsOptions) != null, 'windowsOptions');
+  for (const name of ['runAsUser', 'runAsGroup']) wrong(!isMapped(context[name] ?? podContext[name], setting), name);
+  for (const [name, value] of Object.entries(context)) {
+    wrong(!SECURITY_FIELDS.includes(name) && value != null && !exempt('unknown-fields', name), `unknown field ${name}`);
+  }
+  for (const { hostPort } of list(container.ports).map(map)) wrong(Number(hostPort ?? 0) !== 0, 'hostPort');
+  for (const { mountPropagation } of list(container.volumeMounts).map(map)) {
+    wrong(!['', 'None'].includes(text(mountPropagation)), 'mountPropagation');
+  }
+  wrong(list(container.volumeDevices).length > 0 && !backend.startsWith('kata-'), 'volumeDevices');
+  const { postStart, preStop } = map(container.lifecycle);
+  for (const handler of [container.livenessProbe, container.readinessProbe, container.startupProbe, postStart, preStop].map(map)) {
+    wrong(text(map(handler.httpGet).host) !== '' || text(map(handler.tcpSocket).host) !== '', 'a host that the kubelet calls');
+  }
+  wrongsOfResources(map(container.resources), setting, wrong);
+  if (backend === 'sysbox') wrongsOfSysbox(container, isRegular && grant === 'containers' && isNamed(container, setting), wrong);
+  return found;
+}
+
+/** What the label asks for, if that is no more than the profile's; undefined: the label is refused. */
+export function grantOf(pod: Doc, { grant }: Setting): Setting['grant'] | undefined {
+  const asked = map(map(pod.metadata).labels)['cloister.dev/grant'] ?? grant;
+  const order = ['none', 'sudo', 'containers'];
+  const rank = order.indexOf(asked as string);
+  return rank >= 0 && rank <= order.indexOf(grant) ? (asked as Setting['grant']) : undefined;
+}
+
+export function hasWall(pod: Doc, { backend, identity, runtimeClassName, runtimeClasses = [] }: Setting): boolean {
+  const { hostUsers, runtimeClassName: found } = map(pod.spec);
+  const wanted = runtimeClassName ?? { userns: undefined, sysbox: 'sysbox-runc' }[backend] ?? (backend === 'userns' ? undefined : backend);
+  const hasClass = found == null ? wanted === undefined : found === wanted || runtimeClasses.includes(text(found));
+  if (identity === 'crio-annotation') {
+    const mode = map(map(pod.metadata).annotations)['io.kubernetes.cri-o.userns-mode'];
+    return hasClass && hostUsers == null && mode === 'auto:size=65536';
+  }
+  return hasClass && (backend === 'userns' || backend === 'sysbox' ? hostUsers === false : hostUsers == null);
+}
+
+/** What `containers` lists beyond Pod Security baseline. */
+export function beyondBaseline({ backend, nesting }: Setting): string[] {
+  if (backend === 'userns') return nesting === 'sysadmin' ? ['SYS_ADMIN'] : [];
+  if (backend === 'gvisor') return ['SYS_PTRACE'];
+  return backend.startsWith('kata-') ? ['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'NET_RAW'] : [];
+}
+
+export function isNamed({ name }: Doc, { grantTo }: Setting): boolean {
+  if (grantTo === undefined) return true;
+  return grantTo.some((glob) => glob === name || (glob.endsWith('*') && text(name).startsWith(glob.slice(0, -1))));
+}
+
+export const map = (value: unknown): Doc => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Doc) : {});
+export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+type Wrong = (isWrong: boolean, what: string) => void;
+
+function wrongsOfVolume(volume: Doc, { backend, exempt, serviceAccountToken }: Setting, wrong: Wrong): void {
+  for (const [kind, source] of Object.entries(volume)) {
+    if (kind === 'name' || source == null) continue;
+    const value = kind === 'hostPath' ? `hostPath:${map(source).path}` : kind;
+    wrong(!VOLUMES.includes(kind) && !exempt?.['volume-types']?.includes(value), `volume ${value}`);
+  }
+  wrong(backend === 'userns' && text(map(volume.emptyDir).medium).startsWith('HugePages'), 'huge pages');
+  const hasToken = list(map(volume.projected).sources).some((source) => map(source).serviceAccountToken != null);
+  wrong(serviceAccountToken === 'remove' && hasToken, 'a service account token');
+}
+
+function wrongsOfResources(resources: Doc, { devices = [], exempt }: Setting, wrong: Wrong): void {
+  for (const name of [...Object.keys(map(resources.limits)), ...Object.keys(map(resources.requests))]) {
+    const isExtended = name.includes('/');
+    wrong(isExtended && !devices.includes(name) && !exempt?.['extended-resources']?.includes(name), `resource ${name}`);
+  }
+}
+
+function wrongsOfSysbox({ env, envFrom }: Doc, mayBeTrue: boolean, wrong: Wrong): void {
+  const variables = list(env).map(map);
+  const modes = variables.filter(({ name }) => name === 'SYSBOX_SYSCONT_MODE');
+  const values = mayBeTrue ? ['TRUE', 'FALSE'] : ['FALSE'];
+  wrong(
+    modes.some(({ value, valueFrom }) => valueFrom != null || !values.includes(text(value))),
+    'SYSBOX_SYSCONT_MODE',
+  );
+  wrong(modes.length === 0 && !mayBeTrue, 'SYSBOX_SYSCONT_MODE that the image decides');
+  wrong(
+    variables.some(({ name }) => text(name).startsWith('SYSBOX_') && name !== 'SYSBOX_SYSCONT_MODE'),
+    'a variable of Sysbox',
+  );
+  for (const { prefix } of list(envFrom).map(map)) {
+    const shared = Math.min(text(prefix).length, 'SYSBOX_'.length);
+    wrong(shared > 0 && text(prefix).slice(0, shared) === 'SYSBOX_'.slice(0, shared), `envFrom prefix ${prefix}`);
+  }
+}
+
+function expressions({
+  requiredDuringSchedulingIgnoredDuringExecution: required,
+  preferredDuringSchedulingIgnoredDuringExecution: preferred,
+}: Doc): Doc[] {
+  const terms = [...list(map(required).nodeSelectorTerms), ...list(preferred).map((each) => map(each).preference)];
+  return terms.flatMap((term) => list(map(term).matchExpressions).map(map));
+}
+
+function isMapped(id: unknown, { backend, idsPerPod = 65536 }: Setting): boolean {
+  return typeof id !== 'number' || (backend !== 'userns' && backend !== 'sysbox') || id < idsPerPod;
+}
+
+function fromAnnotation(value: string): Doc {
+  if (value === 'runtime/default') return { type: 'RuntimeDefault' };
+  const local = /^localhost\/(.*)$/s.exec(value);
+  return local === null ? { type: 'Unconfined' } : { type: 'Localhost', localhostProfile: local[1] };
+}
+
+const isControlPlane = (label: string): boolean => /^node-role\.kubernetes\.io\/(control-plane|master)$/.test(label);
+
+const RUNTIME =
+  /^(bundle$|io\.containers\.trace-syscall$|io\.katacontainers\.|io\.kubernetes\.cri(-o)?\.|cdi\.k8s\.io\/|dev\.gvisor\.|run\.oci\.|org\.(systemd\.property|criu)\.|module\.wasm\.image\/|(rdt|blockio)\.resources\.|(container\.)?seccomp\.security\.alpha\.kubernetes\.io\/|seccomp-profile\.kubernetes\.cri-o\.io|[^/]*(crio\.io|nri\.io|nri\.containerd\.io)(\/|$))/;
+
+const BASELINE = 'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
+  ' ',
+);
+const VOLUMES = 'configMap csi downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret'.split(' ');
+const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'];
+const SYSCTLS = (
+  'kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.tcp_syncookies net.ipv4.ping_group_range ' +
+  'net.ipv4.ip_unprivileged_port_start net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout ' +
+  'net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_rmem net.ipv4.tcp_wmem'
+).split(' ');
+const SHARED_FIELDS = 'appArmorProfile runAsGroup runAsNonRoot runAsUser seLinuxOptions seccompProfile windowsOptions'.split(' ');
+const POD_SECURITY_FIELDS = [
+  ...SHARED_FIELDS,
+  ...'fsGroup fsGroupChangePolicy seLinuxChangePolicy supplementalGroups supplementalGroupsPolicy sysctls'.split(' '),
+];
+const SECURITY_FIELDS = [
+  ...SHARED_FIELDS,
+  ...'allowPrivilegeEscalation capabilities privileged procMount readOnlyRootFilesystem'.split(' '),
+];

@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import type { Sketch } from './test-rule.ts';
+
+/** A pod as an author writes it who has never heard of walls. */
+export const plainPod: Sketch = {
+  initContainers: [{ name: 'clone', image: 'git' }],
+  containers: [{ name: 'workspace', image: 'dev', resources: { limits: { cpu: '2', memory: '4Gi' } } }],
+};
+
+/** Everything in a container that has a repair, wrong. */
+const hostileContainer: Sketch = {
+  env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: { configMapKeyRef: { name: 'x', key: 'y' } } }],
+  ports: [{ containerPort: 80, hostPort: 80, hostIP: '192.0.2.1' }, { containerPort: 81 }, { containerPort: 82, hostPort: 82 }],
+  livenessProbe: { httpGet: { port: 80, host: '169.254.169.254' } },
+  readinessProbe: { tcpSocket: { port: 80, host: 'a' } },
+  startupProbe: { httpGet: { port: 80, host: 'b' }, tcpSocket: { port: 80, host: 'c' } },
+  lifecycle: { postStart: { httpGet: { port: 80, host: 'd' } }, preStop: { tcpSocket: { port: 80, host: 'e' } } },
+  securityContext: {
+    privileged: true,
+    allowPrivilegeEscalation: true,
+    capabilities: { add: ['cap_chown', 'SYS_ADMIN', 'ALL', 'KILL', 'net_admin'], drop: ['NET_RAW'] },
+    procMount: 'Unmasked',
+    seccompProfile: { type: 'Unconfined' },
+    appArmorProfile: { type: 'Localhost', localhostProfile: 'mine' },
+  },
+  volumeMounts: [
+    { name: 'kube-api-access-abcde', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', mountPropagation: 'HostToContainer' },
+    { name: 'data', mountPath: '/data', mountPropagation: 'Bidirectional' },
+  ],
+};
+
+/** Everything that has a repair, wrong at once, in every list of containers. */
+export const hostilePod: Sketch = {
+  metadata: {
+    annotations: {
+      'cloister.dev/profile-applied': 'forged/containers',
+      'io.kubernetes.cri-o.userns-mode': 'keep-id',
+      'io.kubernetes.cri-o.Devices': '/dev/kvm',
+      'io.katacontainers.config.hypervisor.kernel_params': 'agent.debug_console',
+      'devices.nri.io/pod': 'x',
+      'container.apparmor.security.beta.kubernetes.io/main': 'unconfined',
+      'container.apparmor.security.beta.kubernetes.io/ghost': 'localhost/mine',
+    },
+  },
+  hostUsers: true,
+  hostNetwork: true,
+  hostPID: true,
+  hostIPC: true,
+  dnsPolicy: 'ClusterFirstWithHostNet',
+  runtimeClassName: 'runc-privileged',
+  overhead: { cpu: '1' },
+  automountServiceAccountToken: true,
+  securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'mine.json' }, appArmorProfile: { type: 'Unconfined' } },
+  tolerations: [{ operator: 'Exists' }, { key: 'tenant', operator: 'Exists' }, { key: 'node-role.kubernetes.io/control-plane' }],
+  volumes: [
+    { name: 'data', emptyDir: {} },
+    { name: 'kube-api-access-abcde', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
+  ],
+  initContainers: [{ name: 'set-up', ...hostileContainer }],
+  containers: [{ name: 'main', ...hostileContainer }, { name: 'side' }],
+  ephemeralContainers: [{ name: 'debug', ...hostileContainer }],
+};
+
+/** Everything that only a person can mend, at once; what a value says is given, so that it may say odd things. */
+export function refusedPod(text: string): Sketch {
+  const securityContext = {
+    novelty: text,
+    runAsUser: 1_000_000,
+    seLinuxOptions: { user: text, role: text, type: text, level: `s0:c0.${text}` },
+    windowsOptions: { hostProcess: true },
+  };
+  return {
+    metadata: {
+      labels: { 'cloister.dev/profile': text, 'cloister.dev/grant': text },
+      annotations: { 'kubernetes.io/config.mirror': text, [`kubernetes.io/config.${text}`]: text },
+    },
+    nodeName: text,
+    nodeSelector: { 'node-role.kubernetes.io/master': text },
+    priorityClassName: `system-${text}`,
+    os: { name: text },
+    resourceClaims: [{ name: text, resourceClaimName: text }],
+    resources: { limits: { [`example.org/${text}`]: '1' } },
+    securityContext: { ...securityContext, [text]: text, sysctls: [{ name: text, value: text }], supplementalGroups: [1_000_000] },
+    volumes: [
+      { name: text, hostPath: { path: text } },
+      { name: text, [text]: {} },
+      { name: text, emptyDir: { medium: `HugePages-${text}` } },
+      { name: text, projected: { sources: [{ serviceAccountToken: {} }] } },
+    ],
+    containers: [
+      {
+        name: text,
+        env: [{ name: `SYSBOX_${text}`, value: text }],
+        envFrom: [{ prefix: `SYSBOX_${text}` }],
+        securityContext: { ...securityContext, [text]: text },
+        volumeDevices: [{ name: text, devicePath: text }],
+        resources: { requests: { [`example.org/${text}`]: '1' } },
+      },
+    ],
+  };
+}
+
+/** A hostile pod with the given text wherever its author may write one. */
+export function talkativePod(text: string): Sketch {
+  return {
+    metadata: {
+      annotations: { [`run.oci.${text}`]: text, [`container.apparmor.security.beta.kubernetes.io/${text}`]: text },
+    },
+    runtimeClassName: text,
+    dnsPolicy: text,
+    securityContext: { seccompProfile: { type: text }, appArmorProfile: { type: text } },
+    containers: [
+      {
+        name: text,
+        env: [{ name: 'SYSBOX_SYSCONT_MODE', value: text }],
+        livenessProbe: { httpGet: { host: text } },
+        securityContext: {
+          capabilities: { add: [text], drop: [text, 'CHOWN'] },
+          procMount: text,
+          seccompProfile: { type: 'Localhost', localhostProfile: text },
+          appArmorProfile: { type: 'Localhost', localhostProfile: text },
+          seLinuxOptions: { type: text },
+        },
+        volumeMounts: [{ name: text, mountPath: text, mountPropagation: text }],
+      },
+    ],
+  };
+}
+
+/** Any part of the hostile pod, down to single fields of its containers: every way of being partly wrong has its turn. */
+export function hostilePods(): fc.Arbitrary<Sketch> {
+  const lists = ['initContainers', 'containers', 'ephemeralContainers'] as const;
+  const container = partOf(hostileContainer).chain((found) =>
+    partOf((found.securityContext ?? {}) as Sketch).map((securityContext) =>
+      'securityContext' in found ? { ...found, securityContext } : found,
+    ),
+  );
+  const containers = fc.record(
+    Object.fromEntries(
+      lists.map((list) => [
+        list,
+        fc
+          .array(container, { maxLength: 2 })
+          .map((found) => found.map((each, index) => ({ ...each, name: `${list}-${index}`.toLowerCase() }))),
+      ]),
+    ),
+  );
+  return fc.tuple(partOf(without(hostilePod, lists)), containers).map(([spec, found]) => ({ ...spec, ...found }));
+}
+
+function partOf(whole: Sketch): fc.Arbitrary<Sketch> {
+  return fc.subarray(Object.keys(whole)).map((keys) => Object.fromEntries(keys.map((key) => [key, whole[key]])));
+}
+
+function without(sketch: Sketch, keys: readonly string[]): Sketch {
+  return Object.fromEntries(Object.entries(sketch).filter(([key]) => !keys.includes(key)));
+}

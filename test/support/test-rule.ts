@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest';
+import { apply } from '../../src/apply.ts';
+import { printPath } from '../../src/core/json.ts';
+import { judge, type Question, type Verdict } from '../../src/core/judge.ts';
+import { namePattern } from '../../src/core/name-pattern.ts';
+import { CONTAINER_LISTS } from '../../src/core/pod.ts';
+import { policyFor } from '../../src/core/policy.ts';
+import { backendById } from '../../src/core/profiles/index.ts';
+import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
+import { repair } from '../../src/core/repair.ts';
+import type { Finding, Kind, Rule } from '../../src/core/rules/rule.ts';
+import { type Subject, subjectOf } from '../../src/core/subject.ts';
+import type { Grant } from '../../src/core/terms.ts';
+
+/** The spec of a pod, written down as far as it matters; `metadata` may stand among its fields. */
+export type Sketch = Readonly<Record<string, unknown>>;
+
+/** What a pod is judged by; absent: `userns` with its default grant, and nothing else. */
+export interface Circumstances {
+  readonly profile?: string;
+  readonly grant?: Grant;
+  readonly options?: ProfileOptions;
+  /** What the operator lets through, by rule id. */
+  readonly exempt?: Readonly<Record<string, readonly string[]>>;
+  /** Makes it an update of this pod. */
+  readonly old?: Sketch;
+}
+
+export interface Passing extends Circumstances {
+  readonly pod: Sketch;
+}
+
+export interface Failing extends Circumstances {
+  readonly pod: Sketch;
+  /** The escapes, as printed paths in reading order. */
+  readonly finds?: readonly string[];
+  /** The promises, likewise. */
+  readonly promises?: readonly string[];
+  /** The pod after the rule's own fixes; `nothing`: there are none, a person must decide. */
+  readonly fixed: Sketch | 'nothing';
+  /** The messages of all findings, where they are part of the claim. */
+  readonly says?: readonly string[];
+  /** Promises that stay broken, told but not fixed. */
+  readonly leaves?: readonly string[];
+}
+
+export interface Cases extends Circumstances {
+  readonly passes: Readonly<Record<string, Sketch | Passing>>;
+  readonly fails: Readonly<Record<string, Failing>>;
+}
+
+export const NOW = new Date('2026-11-21T10:00:00Z');
+
+/** The longest message that leaves an author room to read on: the API server shortens warnings to 256 characters, rule and place included. */
+export const LONGEST_MESSAGE = 200;
+
+/** Runs a rule's table: each pod is judged by all rules, and this one's part is looked at, repaired and judged again. */
+export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
+  describe(rule.id, () => {
+    for (const [claim, given] of Object.entries(passes)) {
+      const { pod, ...own } = isPassing(given) ? given : { pod: given };
+      test(`passes: ${claim}`, () => {
+        expect(told(findingsOf(rule, questionOf(pod, { ...suite, ...own })))).toEqual([]);
+      });
+    }
+    for (const [claim, { pod, finds = [], promises = [], says, fixed, leaves, ...own }] of Object.entries(fails)) {
+      test(`finds: ${claim}`, () => {
+        const question = questionOf(pod, { ...suite, ...own });
+        const findings = findingsOf(rule, question);
+        expect({ finds: pathsOf(findings, 'escape'), promises: pathsOf(findings, 'promise') }).toEqual({ finds, promises });
+        for (const finding of findings) checkFinding(finding, rule);
+        if (says !== undefined) expect(findings.map(({ message }) => message)).toEqual(says);
+
+        repair(question, { findings, exempted: [] }, apply, false);
+        expect(question.subject.document).toEqual(documentOf(fixed === 'nothing' ? pod : fixed));
+        const left = findingsOf(rule, question).map(({ path }) => printPath(path));
+        expect(left).toEqual(leaves ?? (fixed === 'nothing' ? findings.map(({ path }) => printPath(path)) : []));
+      });
+    }
+  });
+}
+
+/** One claim about a container, made of all three lists; the ephemeral one is added to a pod that is there already. */
+export function inEachList(
+  claim: string,
+  container: Sketch,
+  { finds, fixed, ...circumstances }: Circumstances & { readonly finds: readonly string[]; readonly fixed: Sketch | 'nothing' },
+): Record<string, Failing> {
+  const cases = CONTAINER_LISTS.map((list): [string, Failing] => {
+    const podWith = (sketch: Sketch): Sketch => ({ [list]: [{ name: 'one', ...sketch }] });
+    return [
+      `${claim}, in ${list}`,
+      {
+        ...circumstances,
+        ...(list === 'ephemeralContainers' ? { old: {} } : {}),
+        pod: podWith(container),
+        finds: finds.map((path) => `spec.${list}[0].${path}`),
+        fixed: fixed === 'nothing' ? fixed : podWith(fixed),
+      },
+    ];
+  });
+  return Object.fromEntries(cases);
+}
+
+export function profileOf({ profile = 'userns', grant, options }: Circumstances): Profile {
+  const backend = backendById.get(profile);
+  if (backend === undefined) throw new Error(`no backend is called ${profile}`);
+  return makeProfile(profile, backend, { ...options, ...(grant === undefined ? {} : { grant }) });
+}
+
+export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Question {
+  const { exempt, old } = circumstances;
+  const profile = profileOf(circumstances);
+  const subject = podOf(pod);
+  const asked = old === undefined ? subject : podOf(old);
+  return {
+    subject,
+    ...(old === undefined ? {} : { old: asked }),
+    policy: policyFor(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), exemptions: [] }, true),
+    namespace: 'team-a',
+    exemptions: exempt === undefined ? [] : [exemptionOf(exempt)],
+    now: NOW,
+  };
+}
+
+/** What judging, repairing and judging again gives; the subject's document is the repaired one afterwards. */
+export function repaired(question: Question): { readonly verdict: Verdict; readonly repair: ReturnType<typeof repair> } {
+  const verdict = judge(question);
+  return { verdict, repair: repair(question, verdict, apply, question.old === undefined) };
+}
+
+/** By way of text, as a real one comes: what a sketch uses twice is two things then. */
+export function documentOf({ metadata, ...spec }: Sketch): object {
+  return JSON.parse(JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'workspace', ...(metadata as object) }, spec }));
+}
+
+export function podOf(sketch: Sketch): Subject {
+  const found = subjectOf(documentOf(sketch), '', 'Pod');
+  if (!found.ok) throw new Error(`${printPath(found.error.path)} is not ${found.error.expected}`);
+  return found.value;
+}
+
+/** Whatever is told of a finding, on one line. */
+export const told = (findings: readonly Finding[]): string[] =>
+  findings.map(({ rule, kind, path, message }) => `${kind} ${rule} at ${printPath(path)}: ${message}`);
+
+/** What holds for every finding of every rule. */
+export function checkFinding({ path, message, remedy, fix }: Finding, { id, fields }: Rule): void {
+  expect(message, `${id} says what was found`).not.toBe('');
+  expect(message, `${id} speaks of what is there`).not.toMatch(/undefined|null|NaN|\[object/);
+  expect(message.length, `${id} is brief: ${message}`).toBeLessThanOrEqual(LONGEST_MESSAGE);
+  expect(message, `${id} ends without a full stop`).not.toMatch(/\.$/);
+  expect(fix ?? remedy, `${id} says what to do about: ${message}`).toBeTruthy();
+  const printed = printPath(path);
+  expect(
+    fields.some((field) => touches(printed, field)),
+    `${id} lists the field that it found fault with: ${printed}`,
+  ).toBe(true);
+}
+
+/** Whether a path is one that the field stands for, or above or below one. */
+function touches(path: string, field: string): boolean {
+  const place = path.replace(/^spec\.(init|ephemeral)Containers/, 'spec.containers');
+  const shorter = stepsOf(field);
+  return stepsOf(place).every((step, index) => {
+    const wanted = shorter[index];
+    return wanted === undefined || (wanted.endsWith('*') ? step.startsWith(wanted.slice(0, -1)) : step === wanted);
+  });
+}
+
+/** `spec.containers[0].env[*]` in steps, each index a `*`: spec, containers, *, env, *. */
+function stepsOf(printed: string): string[] {
+  return [...printed.matchAll(/\["([^"]*)"\]|\[(\d+|\*)\]|[^.[\]]+/g)].map(
+    ([step, key, index]) => key ?? (index === undefined ? step : '*'),
+  );
+}
+
+function isPassing(given: Sketch | Passing): given is Passing {
+  return 'pod' in given;
+}
+
+function findingsOf(rule: Rule, question: Question): Finding[] {
+  return judge(question).findings.filter((finding) => finding.rule === rule.id);
+}
+
+function pathsOf(findings: readonly Finding[], kind: Kind): string[] {
+  return findings.filter((finding) => finding.kind === kind).map(({ path }) => printPath(path));
+}
+
+function exemptionOf(exempt: Readonly<Record<string, readonly string[]>>): Question['exemptions'][number] {
+  return {
+    reason: 'the operator knows it',
+    expires: new Date(NOW.getTime() + 1),
+    namespaces: [namePattern('team-*')],
+    serviceAccounts: [namePattern('*')],
+    allow: new Map(Object.entries(exempt).map(([rule, values]) => [rule, new Set(values)])),
+  };
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, type RequestOptions, request } from 'node:https';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { makeLogger } from '../../src/telemetry/logger.ts';
+import { makeMetrics } from '../../src/telemetry/metrics.ts';
+import { makeRecorder } from '../../src/telemetry/recorder.ts';
+import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
+import { secureContextOf } from '../../src/tls/files.ts';
+import type { Respond } from '../../src/webhook/respond.ts';
+import { buildServer, LIMITS, type Limits } from '../../src/webhook/server.ts';
+
+const now = new Date();
+export const authority = await createAuthority('test', { now, days: 1 });
+const issued = await issueCertificate(authority, ['localhost', '127.0.0.1'], { now, days: 1 });
+const secure = secureContextOf({ certificate: Buffer.from(issued.certificate), key: Buffer.from(issued.key), expires: now });
+
+/** A webhook server on the loopback interface, with a real recorder whose log lines are kept. */
+export async function startServer(respond: Respond, limits: Partial<Limits> = {}) {
+  const lines: string[] = [];
+  const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0' });
+  const recorder = makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics);
+  const server = buildServer(respond, { recorder, secure, limits: { ...LIMITS, ...limits } });
+  const { port } = await server.listen('127.0.0.1', 0);
+  const agent = new Agent({ keepAlive: true, ca: authority.certificate, servername: 'localhost' });
+
+  return {
+    server,
+    port,
+    metrics,
+    lines,
+    send: (path: string, options: SendOptions = {}) => send({ ...options, port, path, agent }),
+    raw: (options: ConnectionOptions = {}) => connectTo(port, options),
+    async stop() {
+      agent.destroy();
+      await server.close();
+    },
+  };
+}
+
+export interface SendOptions extends RequestOptions {
+  readonly body?: string | Buffer | readonly Buffer[];
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** A list of buffers is sent in chunks, of no announced length. */
+export function send({ body = '', ...options }: SendOptions): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', ...(options.headers as object) };
+    const length = isText(body) ? { 'content-length': Buffer.byteLength(body) } : {};
+    const sent = request({ method: 'POST', host: '127.0.0.1', ...options, headers: { ...length, ...headers } }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }),
+      );
+    });
+    sent.on('error', reject);
+    if (!isText(body)) for (const chunk of body) sent.write(chunk);
+    sent.end(isText(body) ? body : undefined);
+  });
+}
+
+const isText = (body: string | Buffer | readonly Buffer[]): body is string | Buffer => typeof body === 'string' || Buffer.isBuffer(body);
+
+/** A connection to speak by hand over. */
+export interface Connection {
+  readonly socket: TLSSocket;
+  /** What came so far. */
+  received(): string;
+  /** What came until the server closed. */
+  readonly closed: Promise<string>;
+}
+
+export function connectTo(port: number, options: ConnectionOptions = {}): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: authority.certificate, ...options });
+    const closed = new Promise<string>((done) => socket.once('close', () => done(text)));
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('error', reject);
+    socket.once('secureConnect', () => resolve({ socket, closed, received: () => text }));
+  });
+}
+
+/** A docker-in-docker pod about to be made. */
+export const exampleReview = readFileSync('examples/review.json', 'utf8');
+
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 5_000;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error('It did not come to pass within 5 s.');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
