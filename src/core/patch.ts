@@ -87,11 +87,12 @@ type Made = Record<string, Json> | Json[];
 /** RFC 6901: `~` and `/` inside a key are escaped. */
 export function pointerOf(path: Path): string {
   let pointer = '';
-  for (const step of path) pointer += `/${typeof step === 'string' && /[~/]/.test(step) ? escaped(step) : step}`;
+  for (const step of path) pointer += `/${typeof step === 'string' ? escaped(step) : step}`;
   return pointer;
 }
 
 function escaped(key: string): string {
+  if (!key.includes('~') && !key.includes('/')) return key;
   return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 

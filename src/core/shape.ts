@@ -30,14 +30,15 @@ export const anything: Shape<unknown> = () => undefined;
 
 /** An object of which the named fields are proved; it may have others. */
 export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
-  const entries = Object.entries(fields);
+  const names = Object.keys(fields);
+  const shapes = Object.values(fields);
   return (value) => {
     if (!isObject(value)) return mismatch('an object');
-    for (const [name, shape] of entries) {
-      const field = value[name];
+    for (let index = 0; index < names.length; index += 1) {
+      const field = value[names[index] as string];
       if (field == null) continue;
-      const found = shape(field);
-      if (found !== undefined) return within(name, found);
+      const found = (shapes[index] as Shape<unknown>)(field);
+      if (found !== undefined) return within(names[index] as string, found);
     }
     return undefined;
   };

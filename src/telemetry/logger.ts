@@ -1,4 +1,5 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
+import { printable } from '../core/printable.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -48,18 +49,9 @@ function pause(ms: number): Promise<void> {
 
 const MAX_LENGTH = 256;
 
-// Control characters, those that reorder or hide text on a terminal, and halves of characters.
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
-
-/** A text by somebody else, made safe to show: short, one line, nothing that a terminal obeys. */
-export function plain(text: string): string {
-  const short = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
-  return short.replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-}
-
 /** Where an error comes from. Not its message: that may quote what was judged. */
 export function traceOf(error: unknown): { readonly type: string; readonly trace: readonly string[] } {
   if (!(error instanceof Error)) return { type: typeof error, trace: [] };
   const trace = (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line));
-  return { type: error.name, trace: trace.map((line) => plain(line.trim())) };
+  return { type: error.name, trace: trace.map((line) => printable(line.trim(), MAX_LENGTH)) };
 }

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { rules } from '../core/rules/index.ts';
+import { makeTally } from './tally.ts';
 import type { Told } from './told.ts';
 
 export interface Metrics {
@@ -40,10 +41,23 @@ export function makeMetrics({ profiles, version }: { readonly profiles: Iterable
   const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
     new Gauge({ name: `cloister_${name}`, help, labelNames, registers });
 
-  const requests = counter('requests_total', 'Reviews answered.', ['phase', 'mode', 'profile', 'outcome']);
-  const dryRuns = counter('dry_run_requests_total', 'Reviews answered of requests that were to change nothing.', ['phase']);
-  const verdicts = counter('verdicts_total', 'What enforcing makes of what was judged.', ['mode', 'profile', 'verdict']);
-  const findings = counter('findings_total', 'Findings, by rule.', ['rule', 'kind']);
+  const tally = (name: string, help: string, labelNames: readonly string[], known: readonly (readonly string[])[]) =>
+    makeTally(`cloister_${name}`, help, { labelNames, known, registers });
+
+  const requests = tally('requests_total', 'Reviews answered.', ['phase', 'mode', 'profile', 'outcome'], entriesOf(known));
+  const dryRuns = tally(
+    'dry_run_requests_total',
+    'Reviews answered of requests that were to change nothing.',
+    ['phase'],
+    PHASES.map((phase) => [phase]),
+  );
+  const verdicts = tally('verdicts_total', 'What enforcing makes of what was judged.', ['mode', 'profile', 'verdict'], []);
+  const findings = tally(
+    'findings_total',
+    'Findings, by rule.',
+    ['rule', 'kind'],
+    rules.map(({ id }) => [id, 'escape']),
+  );
   const exemptions = counter('exemptions_total', 'Values let through by an exemption, by rule.', ['rule']);
   const refusals = counter('refused_requests_total', 'HTTP requests turned away before anything was judged.', ['status']);
   const bugs = counter('failed_requests_total', 'Reviews that met a bug and were answered with status 500.', []);
@@ -54,7 +68,15 @@ export function makeMetrics({ profiles, version }: { readonly profiles: Iterable
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  const inFlight = gauge('requests_in_flight', 'Reviews under way.');
+  let underWay = 0;
+  new Gauge({
+    name: 'cloister_requests_in_flight',
+    help: 'Reviews under way.',
+    registers,
+    collect() {
+      this.set(underWay);
+    },
+  });
   const expiry = gauge('certificate_expiry_timestamp_seconds', 'When the serving certificate expires; 0 while there is none.');
   const reloads = counter(
     'certificate_reloads_total',
@@ -65,31 +87,26 @@ export function makeMetrics({ profiles, version }: { readonly profiles: Iterable
   gauge('build_info', 'Always 1; the label tells the version.', ['version']).set({ version }, 1);
   collectDefaultMetrics({ register: registry });
 
-  for (const phase of PHASES) {
-    duration.zero({ phase });
-    dryRuns.inc({ phase }, 0);
-  }
-  for (const profile of known) {
-    for (const { phase, mode, outcomes } of ENTRIES) {
-      for (const outcome of outcomes) requests.inc({ phase, mode, profile, outcome }, 0);
-    }
-  }
-  for (const { id: rule } of rules) findings.inc({ rule, kind: 'escape' }, 0);
+  for (const phase of PHASES) duration.zero({ phase });
   for (const outcome of ['replaced', 'kept']) reloads.inc({ outcome }, 0);
 
   return {
     contentType: registry.contentType,
     expose: () => registry.metrics(),
-    began: () => inFlight.inc(),
-    ended: () => inFlight.dec(),
+    began() {
+      underWay += 1;
+    },
+    ended() {
+      underWay -= 1;
+    },
     answered(told, seconds) {
       const { phase, mode, outcome, verdict } = told;
       const profile = known.has(told.profile) ? told.profile : UNKNOWN;
-      requests.inc({ phase, mode, profile, outcome });
+      requests(phase, mode, profile, outcome);
       duration.observe({ phase }, seconds);
-      if (told.dryRun === true) dryRuns.inc({ phase });
-      if (verdict !== undefined) verdicts.inc({ mode, profile, verdict });
-      for (const { rule, kind } of told.findings) findings.inc({ rule, kind });
+      if (told.dryRun === true) dryRuns(phase);
+      if (verdict !== undefined) verdicts(mode, profile, verdict);
+      for (const { rule, kind } of told.findings) findings(rule, kind);
       for (const { rule } of told.exempted) exemptions.inc({ rule });
     },
     refused: (status) => refusals.inc({ status }),
@@ -98,4 +115,10 @@ export function makeMetrics({ profiles, version }: { readonly profiles: Iterable
     certificateReloaded: (outcome) => reloads.inc({ outcome }),
     logLineLost: () => lostLines.inc(),
   };
+}
+
+function entriesOf(profiles: ReadonlySet<string>): string[][] {
+  return [...profiles].flatMap((profile) =>
+    ENTRIES.flatMap(({ phase, mode, outcomes }) => outcomes.map((outcome) => [phase, mode, profile, outcome])),
+  );
 }

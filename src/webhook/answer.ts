@@ -1,52 +1,88 @@
 import { escapesOf, type Verdict } from '../core/judge.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
-import type { PatchOp } from '../core/patch.ts';
+import { type PatchOp, pointerOf } from '../core/patch.ts';
 import type { Policy } from '../core/policy.ts';
 import { printable } from '../core/printable.ts';
+import { remedyOf } from '../core/remedy.ts';
 import type { Repair } from '../core/repair.ts';
 import { podLabels } from '../core/rules/pod-labels.ts';
+import type { Finding } from '../core/rules/rule.ts';
+import { type Memory, makeMemory } from './memory.ts';
 import type { Mode, Outlook, Phase } from './record.ts';
 import { annotationsOf, type Cause, denialOf, warningsOf } from './texts.ts';
 
-/** What we tell the API server, before it is wrapped for the wire. */
-export interface Answer {
+/** What we tell the API server. */
+export interface Answer extends Told {
+  /** The same as JSON: an answer that is given again is not written again. */
+  readonly text: string;
+}
+
+interface Told {
   readonly allowed: boolean;
-  readonly patch?: readonly PatchOp[];
-  readonly warnings?: readonly string[];
-  readonly auditAnnotations?: { readonly [key: string]: string };
+  readonly patch?: readonly PatchOp[] | undefined;
+  readonly warnings?: readonly string[] | undefined;
+  readonly auditAnnotations?: { readonly [key: string]: string } | undefined;
   readonly denial?: { readonly code: number; readonly reason: string; readonly message: string; readonly causes: readonly Cause[] };
   /** What enforcing makes of the object, where that was asked. */
   readonly outlook?: Outlook;
 }
 
-export const ALLOWED: Answer = { allowed: true };
+export const ALLOWED: Answer = written({ allowed: true });
+const LEFT_TO_VALIDATION: Answer = written({ allowed: true, outlook: 'refused' });
+const CLEAN: Answer = written({ allowed: true, outlook: 'clean', auditAnnotations: annotationsOf({ verdict: 'clean', findings: [] }) });
 
-/** A mutating entry: never denies. It patches only if that makes the pod one that may run. */
-export function mutated(verdict: Verdict, { patch, repaired, unresolved }: Repair, policy: Policy): Answer {
-  if (unresolved.length > 0) return { allowed: true, outlook: 'refused' };
-  return {
-    allowed: true,
-    outlook: repaired.length > 0 ? 'repairable' : 'clean',
-    ...(patch.length > 0 ? { patch } : {}),
-    ...(verdict.findings.length > 0 ? { warnings: warningsOf(verdict.findings, policy) } : {}),
-    ...(repaired.length > 0 ? { auditAnnotations: annotationsOf({ changes: repaired }) } : {}),
-  };
+/** Workspaces are made from a few templates, so the same changes are made again and again. */
+const remembered = makeMemory<Answer>({ entries: 128, keyLength: 8192 });
+
+/**
+ * A mutating entry: never denies. It patches only if that makes the pod one that may run.
+ * @param remember gives the answer that was made for the same key, or makes it
+ */
+export function mutated(
+  { findings }: Verdict,
+  { patch, repaired, unresolved }: Repair,
+  { profile }: Policy,
+  remember: Memory<Answer> = remembered,
+): Answer {
+  if (unresolved.length > 0) return LEFT_TO_VALIDATION;
+  return remember(keyOf(profile.id, patch, findings, repaired), () =>
+    written({
+      allowed: true,
+      outlook: repaired.length > 0 ? 'repairable' : 'clean',
+      patch: patch.length > 0 ? patch : undefined,
+      warnings: findings.length > 0 ? warningsOf(findings, profile.id) : undefined,
+      auditAnnotations: repaired.length > 0 ? annotationsOf({ changes: repaired }) : undefined,
+    }),
+  );
+}
+
+/**
+ * All that a mutating answer is made from. Texts that tenants write go in with their length, so that none can pass for two others.
+ * @param repaired some of the findings, in their order
+ */
+function keyOf(profile: string, patch: readonly PatchOp[], findings: readonly Finding[], repaired: readonly Finding[]): string {
+  let key = `${profile}\n${JSON.stringify(patch)}\n`;
+  let next = 0;
+  for (const finding of findings) {
+    const { rule, kind, path, container, message } = finding;
+    const isRepaired = finding === repaired[next];
+    if (isRepaired) next += 1;
+    const what = `${message}; ${remedyOf(finding)}`;
+    const where = pointerOf(path);
+    key += `${rule} ${kind} ${isRepaired} ${what.length} ${what} ${where.length} ${where} ${container?.length} ${container}\n`;
+  }
+  return key;
 }
 
 /** A validating entry that enforces: never repairs. */
-export function enforced(verdict: Verdict, policy: Policy, isUpdate: boolean): Answer {
-  const escapes = escapesOf(verdict.findings);
+export function enforced({ findings }: Verdict, policy: Policy, isUpdate: boolean): Answer {
+  if (findings.length === 0) return CLEAN;
+  const escapes = escapesOf(findings);
   const outlook = escapes.length > 0 ? 'refused' : 'clean';
-  const auditAnnotations = annotationsOf({ verdict: outlook, findings: verdict.findings });
-  if (escapes.length > 0)
-    return {
-      allowed: false,
-      outlook,
-      auditAnnotations,
-      denial: { code: 403, reason: 'Forbidden', ...denialOf(escapes, policy, isUpdate) },
-    };
-  if (verdict.findings.length === 0) return { allowed: true, outlook, auditAnnotations };
-  return { allowed: true, outlook, auditAnnotations, warnings: warningsOf(verdict.findings, policy) };
+  const auditAnnotations = annotationsOf({ verdict: outlook, findings });
+  if (escapes.length === 0) return written({ allowed: true, outlook, auditAnnotations, warnings: warningsOf(findings, policy.profile.id) });
+  const denial = { code: 403, reason: 'Forbidden', ...denialOf(escapes, policy, isUpdate) };
+  return written({ allowed: false, outlook, auditAnnotations, denial });
 }
 
 /** A validating entry that watches: tells what enforcing would do, and lets everything pass. */
@@ -57,7 +93,12 @@ export function watched(mode: 'warn' | 'audit', verdict: Verdict, repair: Repair
     outlook === 'refused' ? parts : { verdict: outlook, patch: repair.patch, findings: verdict.findings },
   );
   const tells = mode === 'warn' && verdict.findings.length > 0;
-  return { allowed: true, outlook, auditAnnotations, ...(tells ? { warnings: warningsOf(verdict.findings, policy) } : {}) };
+  return written({
+    allowed: true,
+    outlook,
+    auditAnnotations,
+    warnings: tells ? warningsOf(verdict.findings, policy.profile.id) : undefined,
+  });
 }
 
 /** Advice on a template: only what its pods could not be repaired from is worth a word to its author. */
@@ -65,15 +106,20 @@ export function advised(mode: Mode, verdict: Verdict, repair: Repair, policy: Po
   const outlook = outlookOf(repair);
   const auditAnnotations = annotationsOf({ verdict: outlook, findings: verdict.findings });
   const tells = mode !== 'audit' && repair.unresolved.length > 0;
-  return { allowed: true, outlook, auditAnnotations, ...(tells ? { warnings: warningsOf(repair.unresolved, policy) } : {}) };
+  return written({
+    allowed: true,
+    outlook,
+    auditAnnotations,
+    warnings: tells ? warningsOf(repair.unresolved, policy.profile.id) : undefined,
+  });
 }
 
 /** Something we cannot judge: refused where we enforce, and never in the way where we only watch. */
 export function unjudged(phase: Phase, mode: Mode, problem: string): Answer {
   const message = `cloister cannot judge this: ${printable(problem)}`;
   if (phase === 'mutate') return ALLOWED;
-  if (phase === 'advise' || mode !== 'enforce') return { allowed: true, warnings: [message] };
-  return { allowed: false, denial: { code: 400, reason: 'BadRequest', message, causes: [] } };
+  if (phase === 'advise' || mode !== 'enforce') return written({ allowed: true, warnings: [message] });
+  return written({ allowed: false, denial: { code: 400, reason: 'BadRequest', message, causes: [] } });
 }
 
 /** A pod whose namespace or own label names no profile of ours. */
@@ -86,11 +132,11 @@ export function unknownProfile(mode: Mode, asked: string | undefined, known: rea
   const auditAnnotations = annotationsOf({ verdict: 'refused' });
   switch (mode) {
     case 'enforce':
-      return { allowed: false, outlook: 'refused', auditAnnotations, denial: { code: 403, reason: 'Forbidden', message, causes } };
+      return written({ allowed: false, outlook: 'refused', auditAnnotations, denial: { code: 403, reason: 'Forbidden', message, causes } });
     case 'warn':
-      return { allowed: true, outlook: 'refused', auditAnnotations, warnings: [`cloister: ${message}`] };
+      return written({ allowed: true, outlook: 'refused', auditAnnotations, warnings: [`cloister: ${message}`] });
     case 'audit':
-      return { allowed: true, outlook: 'refused', auditAnnotations };
+      return written({ allowed: true, outlook: 'refused', auditAnnotations });
     default:
       return mode satisfies never;
   }
@@ -105,21 +151,23 @@ function outlookOf({ repaired, unresolved }: Repair): Outlook {
  * The AdmissionReview on the wire.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response
  */
-export function onTheWire(uid: string, { allowed, patch, warnings, auditAnnotations, denial }: Answer): string {
-  return JSON.stringify({
-    apiVersion: 'admission.k8s.io/v1',
-    kind: 'AdmissionReview',
-    response: {
-      uid,
-      allowed,
-      ...(patch === undefined ? {} : { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') }),
-      ...(warnings === undefined ? {} : { warnings }),
-      ...(auditAnnotations === undefined ? {} : { auditAnnotations }),
-      ...(denial === undefined ? {} : { status: statusOf(denial) }),
-    },
-  });
+export function onTheWire(uid: string, { text }: Answer): string {
+  return `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":${JSON.stringify(uid)},${text.slice(1)}}`;
 }
 
-function statusOf({ code, reason, message, causes }: NonNullable<Answer['denial']>): object {
-  return { status: 'Failure', code, reason, message, ...(causes.length === 0 ? {} : { details: { causes } }) };
+function written(told: Told): Answer {
+  const { allowed, patch, warnings, auditAnnotations, denial } = told;
+  const text = JSON.stringify({
+    allowed,
+    patchType: patch && 'JSONPatch',
+    patch: patch && Buffer.from(JSON.stringify(patch)).toString('base64'),
+    warnings,
+    auditAnnotations,
+    status: denial && statusOf(denial),
+  });
+  return { ...told, text };
+}
+
+function statusOf({ code, reason, message, causes }: NonNullable<Told['denial']>): object {
+  return { status: 'Failure', code, reason, message, details: causes.length === 0 ? undefined : { causes } };
 }

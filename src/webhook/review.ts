@@ -92,7 +92,7 @@ function parseLean(body: Uint8Array): ReturnType<typeof parse> | undefined {
   if (cut === undefined) return undefined;
   const [from, to] = cut;
   try {
-    const value: unknown = JSON.parse(utf8.decode(body.subarray(0, from)) + utf8.decode(body.subarray(to)));
+    const value: unknown = JSON.parse(utf8.decode(Buffer.concat([body.subarray(0, from), body.subarray(to)])));
     const object = isObject(value) && isObject(value.request) ? value.request.object : undefined;
     return isObject(value) && isObject(object) && isObject(object.spec) ? { ok: true, value } : undefined;
   } catch {

@@ -36,11 +36,13 @@ export const LIMITS: Limits = {
   connections: 1_024,
 };
 
-/** Who is told what happened. It is told after the answer was written, and cannot fail the request. */
+/** Who is told what happened. It must be quick: callers wait meanwhile. */
 export interface Recorder {
   began(): void;
   ended(): void;
   answered(record: Record, seconds: number): void;
+  /** What was told and not passed on yet is passed on now. */
+  flush(): void;
   /** Turned away before anything was judged. */
   refused(status: number): void;
   /** A bug of ours. */
@@ -115,8 +117,7 @@ export function buildServer(respond: Respond, { recorder, secure, limits = LIMIT
       const cut = setTimeout(() => servers.forEach(closeAllConnections), limits.requestTimeout);
       await app.close();
       clearTimeout(cut);
-      // What was answered last is recorded by then.
-      await new Promise((resolve) => setImmediate(resolve));
+      recorder.flush();
     },
   };
 
@@ -139,9 +140,7 @@ export function buildServer(respond: Respond, { recorder, secure, limits = LIMIT
         return;
       }
       send(response, answer.status, answer.body);
-      const seconds = (performance.now() - startedAt) / 1_000;
-      // What `send` wrote leaves at the end of this tick.
-      setImmediate(() => recorder.answered(answer.record, seconds));
+      recorder.answered(answer.record, (performance.now() - startedAt) / 1_000);
     });
   }
 

@@ -23,20 +23,27 @@ export interface Cause {
  * One warning for each kind of change, with the containers it concerns. The same finding gives the same bytes under every entry, because
  * the API server drops duplicates.
  */
-export function warningsOf(findings: readonly Finding[], { profile }: Policy): string[] {
-  const containers = new Map<string, Set<string>>();
+export function warningsOf(findings: readonly Finding[], profile: string): string[] {
+  const containers = new Map<string, string[]>();
   for (const finding of findings) {
+    const { rule, message, fix, container } = finding;
     // Read after a repair or instead of one, the same words must be true.
-    const what = `${finding.rule}: ${finding.message}; ${finding.fix === undefined ? '' : 'repair: '}${printable(remedyOf(finding))}`;
-    const named = containers.get(what) ?? new Set();
-    if (finding.container !== undefined) named.add(finding.container);
-    containers.set(what, named);
+    const what = `${rule}: ${message}; ${fix === undefined ? '' : 'repair: '}${printable(remedyOf(finding))}`;
+    const named = containers.get(what);
+    if (named === undefined) containers.set(what, container === undefined ? [] : [container]);
+    // Findings come container by container.
+    else if (container !== undefined && named.at(-1) !== container) named.push(container);
   }
-  const warnings = [...containers].map(([what, named]) =>
-    printable(`cloister ${profile.id}: ${what}${inContainers([...named])}`, MAX_TEXT * 3),
-  );
-  if (warnings.length <= MAX_WARNINGS) return warnings;
-  return [...warnings.slice(0, MAX_WARNINGS), `cloister ${profile.id}: and ${warnings.length - MAX_WARNINGS} more`];
+  const warnings: string[] = [];
+  for (const [what, named] of containers) {
+    if (warnings.length === MAX_WARNINGS) {
+      warnings.push(`cloister ${profile}: and ${containers.size - MAX_WARNINGS} more`);
+      break;
+    }
+    const warning = `cloister ${profile}: ${what}${inContainers(named)}`;
+    warnings.push(warning.length > MAX_TEXT * 3 ? printable(warning, MAX_TEXT * 3) : warning);
+  }
+  return warnings;
 }
 
 /**
@@ -90,7 +97,7 @@ export function annotationsOf(parts: { readonly [key: string]: string | readonly
 }
 
 function briefOf({ rule, kind, path }: Finding): object {
-  return { rule, path: printPath(path), ...(kind === 'escape' ? {} : { kind }) };
+  return kind === 'escape' ? { rule, path: printPath(path) } : { rule, path: printPath(path), kind };
 }
 
 function say(finding: Finding): string {

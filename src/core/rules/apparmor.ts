@@ -28,11 +28,13 @@ export const apparmor: Rule = {
     if (own != null && !isHarmless(own, context)) {
       report({ path: ['spec', 'securityContext', 'appArmorProfile'], message: `appArmorProfile is ${print(own)}`, fix: REMOVE });
     }
-    const annotations = Object.entries(pod.metadata?.annotations ?? {}).filter(([key]) => key.startsWith(ANNOTATION));
-    if (annotations.length === 0) return;
+    const annotations = pod.metadata?.annotations ?? {};
+    const keys = Object.keys(annotations).filter((key) => key.startsWith(ANNOTATION));
+    if (keys.length === 0) return;
     const containers = new Map(context.containers.map((container) => [container.name, container]));
-    for (const [key, value] of annotations) {
+    for (const key of keys) {
       const container = containers.get(key.slice(ANNOTATION.length));
+      const value = annotations[key] ?? '';
       const profile = fromAnnotation(value);
       const given = container === undefined ? undefined : givenTo(container, pod, context);
       if (given === undefined ? isHarmless(profile, context) : same(profile, given)) continue;
@@ -45,7 +47,7 @@ export const apparmor: Rule = {
     const own = container.spec.securityContext?.appArmorProfile;
     const given = givenTo(container, pod, context);
     if (given === undefined) {
-      if (asksForDefault(container, pod) && container.granted && context.terms.workspace.appArmorProfile !== undefined) {
+      if (container.granted && context.terms.workspace.appArmorProfile !== undefined && asksForDefault(container, pod)) {
         const message = 'appArmorProfile is RuntimeDefault, which may deny mounts to nested containers';
         report({ path, message, remedy: 'drop it if this container is the workspace', kind: 'promise' });
       }
@@ -72,8 +74,9 @@ function inheritedBy({ list, spec }: Container, pod: Pod): AppArmorProfile | nul
 
 /** What the grant gives this container; nothing, if it or its pod asked for RuntimeDefault and no `grantTo` overrides that. */
 function givenTo(container: Container, pod: Pod, { terms }: Context): AppArmorProfile | undefined {
-  if (!container.granted || (asksForDefault(container, pod) && terms.grantTo === undefined)) return undefined;
-  return terms.workspace.appArmorProfile;
+  const { appArmorProfile } = terms.workspace;
+  if (appArmorProfile === undefined || !container.granted) return undefined;
+  return terms.grantTo === undefined && asksForDefault(container, pod) ? undefined : appArmorProfile;
 }
 
 function asksForDefault({ spec, name }: Container, pod: Pod): boolean {

@@ -27,9 +27,13 @@ export const extendedResources: Rule = {
   },
 };
 
+const LISTS = ['limits', 'requests'] as const;
+const NONE = {};
+
 function check(resources: Resources | null | undefined, path: string[], report: Reporter, { terms, exempts }: Context): void {
-  for (const list of ['limits', 'requests'] as const) {
-    for (const name of Object.keys(resources?.[list] ?? {})) {
+  if (resources == null) return;
+  for (const list of LISTS) {
+    for (const name of Object.keys(resources[list] ?? NONE)) {
       if (isNative(name) || terms.devices.has(name) || exempts('extended-resources', name)) continue;
       report({
         path: [...path, list, name],

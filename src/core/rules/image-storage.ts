@@ -18,6 +18,7 @@ export const imageStorage: Rule = {
   fields: ['spec.volumes', 'spec.containers[*].volumeMounts[*].mountPath'],
   checkPod(pod, report, { terms, containers }) {
     const { storage, storageMedium } = terms.workspace;
+    if (storage.length === 0) return;
     const nextName = freeNames(new Set(each(specOf(pod).volumes).map(({ name }) => name)));
     for (const { list, index, spec, granted, name: container } of containers) {
       if (!granted) continue;

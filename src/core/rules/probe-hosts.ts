@@ -18,14 +18,19 @@ export const probeHosts: Rule = {
     `spec.containers[*].${handler}.tcpSocket.host`,
   ]),
   checkContainer({ spec }, report) {
-    for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) checkHandler(spec[probe], [probe], report);
-    for (const hook of ['postStart', 'preStop'] as const) checkHandler(spec.lifecycle?.[hook], ['lifecycle', hook], report);
+    for (const probe of PROBES) if (spec[probe] != null) checkHandler(spec[probe], [probe], report);
+    if (spec.lifecycle == null) return;
+    for (const hook of HOOKS) if (spec.lifecycle[hook] != null) checkHandler(spec.lifecycle[hook], ['lifecycle', hook], report);
   },
 };
 
-function checkHandler(handler: Handler | null | undefined, path: string[], report: Reporter): void {
-  for (const action of ['httpGet', 'tcpSocket'] as const) {
-    const host = handler?.[action]?.host;
+const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
+const HOOKS = ['postStart', 'preStop'] as const;
+const ACTIONS = ['httpGet', 'tcpSocket'] as const;
+
+function checkHandler(handler: Handler, path: string[], report: Reporter): void {
+  for (const action of ACTIONS) {
+    const host = handler[action]?.host;
     if (host) report({ path: [...path, action, 'host'], message: `${path.at(-1)} calls host ${host}`, fix: REMOVE });
   }
 }

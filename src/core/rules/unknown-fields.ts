@@ -55,12 +55,13 @@ export const unknownFields: Rule = {
 function checkFields(
   object: object | null | undefined,
   known: ReadonlySet<string>,
-  path: string[],
+  path: readonly string[],
   report: Reporter,
   { exempts }: Context,
 ): void {
-  for (const [field, value] of Object.entries(object ?? {})) {
-    if (known.has(field) || value == null || exempts('unknown-fields', field)) continue;
+  if (object == null) return;
+  for (const field of Object.keys(object)) {
+    if (known.has(field) || (object as Record<string, unknown>)[field] == null || exempts('unknown-fields', field)) continue;
     report({
       path: [...path, field],
       message: `field ${field} is unknown to this version`,

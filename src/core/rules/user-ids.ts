@@ -22,21 +22,24 @@ export const userIds: Rule = {
   ],
   checkPod(pod, report, { terms }) {
     const context = specOf(pod).securityContext;
+    if (context == null) return;
     const path = ['spec', 'securityContext'];
-    for (const field of ['runAsUser', 'runAsGroup', 'fsGroup'] as const)
-      checkId(context?.[field], [...path, field], terms.idsPerPod, report);
-    for (const [index, group] of each(context?.supplementalGroups).entries()) {
+    for (const field of POD_IDS) checkId(context[field], [...path, field], terms.idsPerPod, report);
+    for (const [index, group] of each(context.supplementalGroups).entries()) {
       checkId(group, [...path, 'supplementalGroups', index], terms.idsPerPod, report);
     }
   },
   checkContainer({ spec, list }, report, { terms }, pod) {
     // An ephemeral container joins a pod whose own ids are not judged again.
     const inherited = list === 'ephemeralContainers' ? specOf(pod).securityContext : undefined;
-    for (const field of ['runAsUser', 'runAsGroup'] as const) {
+    for (const field of CONTAINER_IDS) {
       checkId(spec.securityContext?.[field] ?? inherited?.[field], ['securityContext', field], terms.idsPerPod, report);
     }
   },
 };
+
+const CONTAINER_IDS = ['runAsUser', 'runAsGroup'] as const;
+const POD_IDS = [...CONTAINER_IDS, 'fsGroup'] as const;
 
 function checkId(id: number | null | undefined, path: (string | number)[], ids: number | undefined, report: Reporter): void {
   if (id == null || ids === undefined || id < ids) return;

@@ -51,9 +51,9 @@ export const volumeTypes: Rule = {
 const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
 
 function unsafeKinds(volume: Volume, { exempts }: Context): string[] {
-  return Object.entries(volume).flatMap(([kind, source]) => {
-    if (kind === 'name' || SAFE.has(kind) || source == null) return [];
-    return exempts('volume-types', kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind) ? [] : [kind];
+  return Object.keys(volume).filter((kind) => {
+    if (kind === 'name' || SAFE.has(kind) || volume[kind as keyof Volume] == null) return false;
+    return !exempts('volume-types', kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind);
   });
 }
 
