@@ -58,6 +58,8 @@ function planRound(text: string, changes: readonly Change[]): Result<{ readonly 
   const sheets = new Map<number, Sheet>();
   const cuts: Cut[] = [];
   const left: Change[] = [];
+  // A key that a merge brings would stand twice if one round both wrote the merge out and set that key.
+  const rounds = new Map<number, 'separates' | 'performs'>();
   for (const [index, change] of changes.entries()) {
     if (changes.slice(0, index).some((earlier) => interfere(earlier, change))) {
       left.push(change);
@@ -71,8 +73,13 @@ function planRound(text: string, changes: readonly Change[]): Result<{ readonly 
     const separation = separate(sheet, change);
     const planned = separation ?? perform(sheet, change);
     if (!planned.ok) return planned;
-    const isFree = !planned.value.some((cut) => cuts.some((taken) => cut.start <= taken.end && taken.start <= cut.end));
-    if (isFree) cuts.push(...planned.value);
+    const turn = separation === undefined ? 'performs' : 'separates';
+    const isTurn = (rounds.get(change.document) ?? turn) === turn;
+    const isFree = isTurn && !planned.value.some((cut) => cuts.some((taken) => cut.start <= taken.end && taken.start <= cut.end));
+    if (isFree) {
+      rounds.set(change.document, turn);
+      cuts.push(...planned.value);
+    }
     if (!isFree || separation !== undefined) left.push(change);
   }
   return { ok: true, value: { cuts, left } };
@@ -159,6 +166,8 @@ function separate(sheet: Sheet, { steps, operation }: Change): Cuts | undefined 
       node = null;
       break;
     }
+    const isUncovered = isLast && operation.op === 'remove' && isMap(node) && merges.get(node)?.overridden.has(step);
+    if (isUncovered) return expandMerge(sheet, node as YAMLMap.Parsed, spot);
     ({ node, spot } = next);
     // An `add` to a list moves what stands there, and changes nothing about it.
     if (isLast && !(operation.op === 'add' && spot?.kind === 'item')) {

@@ -48,6 +48,8 @@ export interface AliasUse {
 export interface Merge {
   readonly pair: MapPair;
   readonly entries: { readonly [key: string]: Json };
+  /** Keys that it would bring, did the map not have its own: they would come up if those went. */
+  readonly overridden: ReadonlySet<string>;
 }
 
 export interface YamlStream {
@@ -136,13 +138,14 @@ function readDocument(document: Document.Parsed<ParsedNode>, faults: Fault[]): Y
   function readMap(map: YAMLMap.Parsed, within: Spot): Json {
     const own: Record<string, Json> = {};
     const merged: Record<string, Json> = {};
+    const overridden = new Set<string>();
     for (const pair of map.items) {
       const { key, value } = pair;
       const spot = { kind: 'value', map, pair, within } as const;
       if (isMerge(pair)) {
         const sources = read(value, spot, map);
         for (const source of Array.isArray(sources) ? sources : [sources]) mergeFrom(source, key, own, merged);
-        merges.set(map, { pair, entries: merged });
+        merges.set(map, { pair, entries: merged, overridden });
         continue;
       }
       const name = keyOf(pair);
@@ -153,7 +156,10 @@ function readDocument(document: Document.Parsed<ParsedNode>, faults: Fault[]): Y
     }
     for (const [name, value] of Object.entries(merged)) {
       if (!Object.hasOwn(own, name)) put(own, name, value);
-      else delete merged[name];
+      else {
+        delete merged[name];
+        overridden.add(name);
+      }
     }
     return own;
   }

@@ -84,6 +84,46 @@ describe('edited text', () => {
   }, 60_000);
 });
 
+describe('where anchors, aliases and merges stand in for values', () => {
+  const entries = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom<Json>(1, true, { x: 1 }), {
+    minKeys: 1,
+    maxKeys: 3,
+    noNullPrototype: true,
+  });
+  const item = fc.oneof(
+    fc.constant('*one'),
+    fc.record({ merged: fc.constantFrom('*one', '[*one, *two]', '*two'), own: entries, isFlow: fc.boolean() }),
+    entries,
+  );
+
+  test('edited text means what the patch makes of what it meant before, each place by itself', () => {
+    const given = fc.tuple(entries, entries, fc.array(item, { minLength: 1, maxLength: 4 }), fc.infiniteStream(fc.nat(10_000)), leaf);
+    fc.assert(
+      fc.property(given, ([one, two, items, seeds, value]) => {
+        const text = `one: &one ${JSON.stringify(one)}\ntwo: &two\n${block(two, '  ')}list:\n${items.map(written).join('')}`;
+        const before = meaningOf(text) as Json;
+        const operations = operationsOn(before, seeds, value);
+        const edited = edit(text, [operations]);
+        if (!edited.ok) throw new Error(`${edited.error}: ${text}`);
+        expect(meaningOf(edited.value), `${text}\n=>\n${edited.value}`).toEqual(applied(before, operations));
+      }),
+      { numRuns: 2_000 },
+    );
+  }, 60_000);
+
+  const block = (map: object, pad: string): string =>
+    Object.entries(map)
+      .map(([name, value]) => `${pad}${name}: ${JSON.stringify(value)}\n`)
+      .join('');
+
+  function written(each: typeof item extends fc.Arbitrary<infer T> ? T : never): string {
+    if (typeof each === 'string') return `- ${each}\n`;
+    if (!('merged' in each)) return `-\n${block(each, '  ')}`;
+    const { merged, own, isFlow } = each as { merged: string; own: object; isFlow: boolean };
+    return isFlow ? `- {<<: ${merged}, ${JSON.stringify(own).slice(1, -1)}}\n` : `- <<: ${merged}\n${block(own, '  ')}`;
+  }
+});
+
 function meaningOf(text: string): Json | undefined {
   const { documents, faults } = parseStream(text);
   expect(faults, text).toEqual([]);

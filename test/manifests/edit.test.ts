@@ -96,6 +96,13 @@ describe('an anchor reaches no further than its own place', () => {
   ])('%s', (_, text, operation, outcome) => expect(edited(text, operation)).toBe(outcome));
 });
 
+test('a key that a merge brings is overridden where what is merged changes too', () => {
+  const text = 'a: &x {p: 1}\nb: &y\n  <<: *x\n  q: 2\nc: *x\n';
+  expect(edited(text, replace('/a/p', 3), replace('/b/p', 4), replace('/c/p', 5))).toBe(
+    'a: &x {p: 3}\nb: &y\n  p: 4\n  q: 2\nc:\n  p: 5\n',
+  );
+});
+
 test('additions that end at one place are written from the inside out', () => {
   expect(edited('a:\n  b: 1\n', add('/c', 3), add('/a/d', 2))).toBe('a:\n  b: 1\n  d: 2\nc: 3\n');
 });
