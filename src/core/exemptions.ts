@@ -18,7 +18,7 @@ export interface ExemptionUse {
 
 export interface Leave {
   exempts(rule: string, value: string): boolean;
-  /** What was let through so far. */
+  /** What was let through so far, each value once. */
   readonly used: readonly ExemptionUse[];
 }
 
@@ -38,7 +38,8 @@ export function leaveFor(exemptions: readonly Exemption[], namespace: string, se
     exempts(rule, value) {
       const found = inForce.find((each) => each.allow.get(rule)?.has(value));
       if (found === undefined) return false;
-      used.push({ rule, value, reason: found.reason });
+      const isTold = used.some((each) => each.rule === rule && each.value === value);
+      if (!isTold) used.push({ rule, value, reason: found.reason });
       return true;
     },
   };

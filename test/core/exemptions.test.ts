@@ -57,6 +57,12 @@ describe('leave', () => {
     expect(leave.used).toEqual([{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the mesh sets up iptables' }]);
   });
 
+  test('is told once for each value, however often it is asked for', () => {
+    const leave = leaveFor([exemption], 'team-a', 'mesh', before);
+    for (const value of ['NET_ADMIN', 'NET_RAW', 'NET_ADMIN', 'NET_RAW', 'NET_ADMIN']) leave.exempts('capabilities', value);
+    expect(leave.used.map(({ value }) => value)).toEqual(['NET_ADMIN', 'NET_RAW']);
+  });
+
   test('of one pod is not told of the next', () => {
     leaveFor([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
     expect(leaveFor([exemption], 'team-a', 'mesh', before).used).toEqual([]);
