@@ -24,11 +24,16 @@ testRule(nodeSelection, {
   },
   fails: {
     'the control plane by selector': { pod: { nodeSelector: { [KEY]: '' } }, finds: [`spec.nodeSelector["${KEY}"]`], fixed: 'nothing' },
-    'its older name': {
-      pod: { nodeSelector: { disk: 'ssd', 'node-role.kubernetes.io/master': '' } },
-      finds: ['spec.nodeSelector["node-role.kubernetes.io/master"]'],
-      fixed: 'nothing',
-    },
+    ...Object.fromEntries(
+      ['master', 'controlplane', 'etcd'].map((role): [string, Failing] => [
+        `by another name: ${role}`,
+        {
+          pod: { nodeSelector: { disk: 'ssd', [`node-role.kubernetes.io/${role}`]: '' } },
+          finds: [`spec.nodeSelector["node-role.kubernetes.io/${role}"]`],
+          fixed: 'nothing',
+        },
+      ]),
+    ),
     ...Object.fromEntries(
       ['Exists', 'In', 'Gt'].map((operator): [string, Failing] => [
         `by a required affinity: ${operator}`,

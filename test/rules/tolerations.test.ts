@@ -3,6 +3,7 @@ import { type Sketch, testRule } from '../support/test-rule.ts';
 
 const CONTROL_PLANE = { key: 'node-role.kubernetes.io/control-plane', operator: 'Exists', effect: 'NoSchedule' };
 const MASTER = { key: 'node-role.kubernetes.io/master', operator: 'Equal', value: '', effect: 'NoSchedule' };
+const RKE = ['controlplane', 'etcd'].map((role) => ({ ...CONTROL_PLANE, key: `node-role.kubernetes.io/${role}` }));
 const ALL = { operator: 'Exists' };
 const TENANT = { key: 'tenant', operator: 'Equal', value: 'team-a' };
 const NOT_READY = { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 };
@@ -34,6 +35,7 @@ testRule(tolerations, {
       finds: paths(1, 3),
       fixed: tolerating(NOT_READY, TENANT),
     },
+    'the control plane of RKE': { pod: tolerating(...RKE, TENANT), finds: paths(0, 1), fixed: tolerating(TENANT) },
     'under kata too': { profile: 'kata-fc', grant: 'none', pod: tolerating(CONTROL_PLANE), finds: paths(0), fixed: tolerating() },
     'one that is added later': {
       old: tolerating(CONTROL_PLANE),

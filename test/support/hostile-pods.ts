@@ -168,6 +168,7 @@ const toleration = fc.constantFrom<Doc>(
   ...[{ key: 'team', operator: 'Exists' }, { operator: 'Exists' }, { key: '', operator: 'Exists' }, { key: null }, {}],
   ...[
     { key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' },
+    { key: 'node-role.kubernetes.io/etcd', operator: 'Exists' },
     { key: 'node-role.kubernetes.io/master', effect: 'NoSchedule' },
   ],
 );

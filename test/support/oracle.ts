@@ -220,7 +220,7 @@ function fromAnnotation(value: string): Doc {
   return local === null ? { type: 'Unconfined' } : { type: 'Localhost', localhostProfile: local[1] };
 }
 
-const isControlPlane = (label: string): boolean => /^node-role\.kubernetes\.io\/(control-plane|master)$/.test(label);
+const isControlPlane = (label: string): boolean => /^node-role\.kubernetes\.io\/(control-plane|controlplane|master|etcd)$/.test(label);
 
 const RUNTIME =
   /^(bundle$|io\.containers\.trace-syscall$|io\.katacontainers\.|io\.kubernetes\.cri(-o)?\.|cdi\.k8s\.io\/|dev\.gvisor\.|run\.oci\.|org\.(systemd\.property|criu)\.|module\.wasm\.image\/|(rdt|blockio)\.resources\.|(container\.)?seccomp\.security\.alpha\.kubernetes\.io\/|seccomp-profile\.kubernetes\.cri-o\.io|[^/]*(crio\.io|nri\.io|nri\.containerd\.io)(\/|$))/;
