@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { isMap, isScalar, isSeq, type LineCounter, type ParsedNode } from 'yaml';
@@ -87,9 +88,13 @@ async function filesOf(name: string): Promise<Result<readonly string[], Unreadab
   if (name === STDIN) return { ok: true, value: [name] };
   try {
     if (!(await stat(name)).isDirectory()) return { ok: true, value: [name] };
-    const found = (await readdir(name, { recursive: true })).filter((each) => MANIFEST.test(each) && !/(?:^|[/\\])\./.test(each)).sort();
     const files: string[] = [];
-    for (const each of found) if ((await stat(join(name, each))).isFile()) files.push(join(name, each));
+    for (const each of await readdir(name, { recursive: true, withFileTypes: true })) {
+      const file = join(each.parentPath, each.name);
+      const isHidden = /(?:^|[/\\])\./.test(relative(name, file));
+      if (MANIFEST.test(file) && !isHidden && (await isToBeRead(each, file))) files.push(file);
+    }
+    files.sort();
     if (files.length > 0) return { ok: true, value: files };
     return {
       ok: false,
@@ -97,6 +102,16 @@ async function filesOf(name: string): Promise<Result<readonly string[], Unreadab
     };
   } catch (error) {
     return { ok: false, error: unopened(name, error as NodeJS.ErrnoException) };
+  }
+}
+
+/** As kubectl does, links to files are followed and links to folders are not. One that leads nowhere is read, so that it is told of. */
+async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isFile();
+  try {
+    return (await stat(file)).isFile();
+  } catch {
+    return true;
   }
 }
 
@@ -114,6 +129,7 @@ async function readSource(file: string, stdin: Readable): Promise<Result<Source,
 function unopened(file: string, { code, message }: NodeJS.ErrnoException): Unreadable {
   if (code === 'ENOENT') return { file, message: 'there is no such file or folder', remedy: 'check the name' };
   if (code === 'EACCES') return { file, message: 'its permissions keep it from this user', remedy: 'make it readable' };
+  if (code === 'ELOOP') return { file, message: 'symbolic links lead in a circle here', remedy: 'mend the link, or leave it out' };
   return { file, message, remedy: 'name a file that can be read' };
 }
 

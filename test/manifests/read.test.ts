@@ -56,6 +56,19 @@ describe('input', () => {
   test('a file that is named twice is read once', async () => {
     expect(await namesIn([join(folder, 'm/a.yaml'), join(folder, 'm/a.yaml')])).toEqual(['a']);
   });
+  test('links that lead nowhere or in a circle are told by their names, and linked folders are left alone', async () => {
+    await mkdir(join(folder, 'linked'));
+    for (const [name, target] of Object.entries({ 'a.yaml': 'b.yaml', 'b.yaml': 'a.yaml', 'c.yaml': 'gone.yaml', self: '.', m: '../m' })) {
+      await symlink(target, join(folder, 'linked', name));
+    }
+    const circle = 'symbolic links lead in a circle here; mend the link, or leave it out';
+    expect(await problemsOf(join(folder, 'linked'))).toEqual([
+      `linked/a.yaml: ${circle}`,
+      `linked/b.yaml: ${circle}`,
+      'linked/c.yaml: there is no such file or folder; check the name',
+    ]);
+    expect(await problemsOf(join(folder, 'linked/a.yaml'))).toEqual([`linked/a.yaml: ${circle}`]);
+  });
   test('every input that cannot be read is told', async () => {
     expect(await problemsOf(join(folder, 'none.yaml'), join(folder, 'empty'), join(folder, 'latin1.yaml'))).toEqual([
       'none.yaml: there is no such file or folder; check the name',
