@@ -26,7 +26,7 @@ interface Clock {
 /**
  * Reads the configuration file.
  * @param file undefined: there is none, and `userns` alone is offered, with its defaults
- * @returns the configuration, or every problem of the file, each with its path and what to do
+ * @returns the configuration, or every problem of the file, each with its name, the path in it and what to do
  */
 export async function loadConfig(file: string | undefined, { now = new Date() }: Clock = {}): Promise<Result<Config, readonly string[]>> {
   if (file === undefined) return { ok: true, value: { profiles: defaultProfiles(), exemptions: [], warnings: [] } };
@@ -50,7 +50,7 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   check(configSchema, yaml.value, [], problems);
   const profiles = profilesOf(fieldOf(yaml.value, 'profiles'), problems);
   const exemptions = exemptionsOf(fieldOf(yaml.value, 'exemptions'), problems);
-  if (problems.length > 0) return { ok: false, error: problems };
+  if (problems.length > 0) return { ok: false, error: problems.map((each) => `${source}: ${each}`) };
   return { ok: true, value: { profiles, exemptions, warnings: warningsOf(exemptions, now) } };
 }
 

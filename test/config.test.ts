@@ -291,7 +291,9 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
 };
 
-const rows = <T>(table: Table<T>) => Object.entries(table).map(([name, [written, ...problems]]) => [name, written, problems] as const);
+const told = (problem: string): string => (problem.startsWith('config.yaml') ? problem : `config.yaml: ${problem}`);
+const rows = <T>(table: Table<T>) =>
+  Object.entries(table).map(([name, [written, ...problems]]) => [name, written, problems.map(told)] as const);
 
 describe('what is wrong is said: where, what, and what to do', () => {
   test.each(rows(WRONG_FILES))('%s', (_, text, problems) => expect(parse(text)).toEqual({ ok: false, error: problems }));
@@ -302,17 +304,17 @@ describe('what is wrong is said: where, what, and what to do', () => {
   test('all problems come at once', () => {
     const text = `apiVersion: v1\nkind: Config\nprofiles:\n  userns: {grant: root, grnt: x}\n  team: {}\nexemptions: [{}]\ncolor: red`;
     const result = parse(text);
-    expect(result.ok ? [] : result.error.map((each) => each.split(': ', 1)[0])).toEqual([
-      'apiVersion',
-      'color',
-      'profiles.userns.grant',
-      'profiles.userns.grnt',
-      'profiles.team',
-      'exemptions[0].reason',
-      'exemptions[0].expires',
-      'exemptions[0].namespaces',
-      'exemptions[0].serviceAccounts',
-      'exemptions[0].allow',
+    expect(result.ok ? [] : result.error.map((each) => each.split(': ', 2).join(' '))).toEqual([
+      'config.yaml apiVersion',
+      'config.yaml color',
+      'config.yaml profiles.userns.grant',
+      'config.yaml profiles.userns.grnt',
+      'config.yaml profiles.team',
+      'config.yaml exemptions[0].reason',
+      'config.yaml exemptions[0].expires',
+      'config.yaml exemptions[0].namespaces',
+      'config.yaml exemptions[0].serviceAccounts',
+      'config.yaml exemptions[0].allow',
     ]);
   });
 });

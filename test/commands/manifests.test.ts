@@ -97,8 +97,8 @@ describe('refuses, with exit code 2 and nothing on stdout', () => {
     const { code, stderr } = await printManifests(['--config', config, ...SERVICE]);
     expect(code).toBe(2);
     expect(stderr.trim().split('\n')).toEqual([
-      'error: profiles.userns.grant: must be one of none, sudo, containers',
-      'error: profiles.userns.nesting: must be one of seccomp, sysadmin',
+      `error: ${config}: profiles.userns.grant: must be one of none, sudo, containers`,
+      `error: ${config}: profiles.userns.nesting: must be one of seccomp, sysadmin`,
     ]);
   });
 
