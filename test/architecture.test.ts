@@ -113,7 +113,7 @@ test.each(Object.entries(HOMES))('%s is imported in one place', (name, homes) =>
   expect(users.filter((file) => !homes.some((home) => file === home || (home.endsWith('/') && file.startsWith(home))))).toEqual([]);
 });
 
-test('what serves has no way to a Kubernetes API', () => {
+test('T05, T72, F1: what serves has no way to a Kubernetes API', () => {
   expect(files).toContain('commands/serve.ts');
   const reached = reachable(['commands/serve.ts'], isRelative);
   expect(reached.filter((file) => roomOf(file) === 'cluster')).toEqual([]);

@@ -295,7 +295,7 @@ const told = (problem: string): string => (problem.startsWith('config.yaml') ? p
 const rows = <T>(table: Table<T>) =>
   Object.entries(table).map(([name, [written, ...problems]]) => [name, written, problems.map(told)] as const);
 
-describe('what is wrong is said: where, what, and what to do', () => {
+describe('F13: what is wrong is said: where, what, and what to do', () => {
   test.each(rows(WRONG_FILES))('%s', (_, text, problems) => expect(parse(text)).toEqual({ ok: false, error: problems }));
   test.each(rows(WRONG_TOPS))('%s', (_, text, problems) => expect(parse(HEAD + text)).toEqual({ ok: false, error: problems }));
   test.each(rows(WRONG_PROFILES))('%s', (_, text, problems) => expect(withProfiles(text)).toEqual({ ok: false, error: problems }));
@@ -420,7 +420,7 @@ describe('a file', () => {
     return result.ok ? [] : result.error.map((each) => each.replace(folder, ''));
   };
 
-  test('that is not there', async () => expect(await load('none.yaml')).toEqual(['/none.yaml cannot be read: there is no such file']));
+  test('F14: that is not there', async () => expect(await load('none.yaml')).toEqual(['/none.yaml cannot be read: there is no such file']));
   test('that is a folder', async () => expect(await load('.')).toEqual([' cannot be read: it is a folder; name the file in it']));
   test('that is not UTF-8', async () => {
     await writeFile(join(folder, 'latin.yaml'), Buffer.from([0x61, 0xe4]));

@@ -168,7 +168,7 @@ describe('a namespace', () => {
     },
   );
 
-  test('is not created with a label of ours, but by whoever has the verb', async () => {
+  test('T03: is not created with a label of ours, but by whoever has the verb', async () => {
     const namespace = (name: string, labels?: object): object => ({ metadata: { name, ...(labels && { labels }) } });
     const refused = await tenant.request<Problem>('POST', '/api/v1/namespaces', namespace('new', { [OURS]: 'userns' }));
     expect(refused.status).toBe(403);
@@ -178,7 +178,7 @@ describe('a namespace', () => {
     expect((await labeler.request('POST', '/api/v1/namespaces', namespace('new', { [OURS]: 'userns' }))).status).toBe(201);
   });
 
-  test('with a label of ours is deleted by whoever may delete it, to the end', async () => {
+  test('T03: with a label of ours is deleted by whoever may delete it, to the end', async () => {
     await apiServer.createNamespace('ending', { [OURS]: 'userns' });
     await pods('ending', 'POST', pod('last'));
     expect((await tenant.request('DELETE', '/api/v1/namespaces/ending')).status).toBe(200);
@@ -245,7 +245,7 @@ describe('a pod', () => {
     }
   });
 
-  test('keeps the runtime annotations that it was created with, but not with another value; they may go', async () => {
+  test('T17: keeps the runtime annotations that it was created with, but not with another value; they may go', async () => {
     const change = (value: string | null): object => ({ metadata: { annotations: { 'io.kubernetes.cri-o.Devices': value } } });
     expect((await pods('open/opted-in', 'PATCH', { metadata: { labels: { color: 'red' } } })).status).toBe(200);
     expect((await pods('open/opted-in', 'PATCH', change('/dev/kvm'))).body.message).toContain(GIVES_ORDERS);
@@ -263,7 +263,7 @@ describe('a pod', () => {
     ...domains.flatMap((domain) => [`${domain}/x`, `a.${domain}/x`, `a${domain}/x`, `${domain}.a/x`, `x.y/${domain}`, `a.${domain}`]),
   ].filter((key) => /[A-Za-z0-9]$/.test(key) && key.split('/').length <= 2);
 
-  test.each(keys)('the policy and the rule agree about the annotation %s', async (key) => {
+  test.each(keys)('T17: the policy and the rule agree about the annotation %s', async (key) => {
     const { status, body } = await pods('walled/inside?dryRun=All', 'PATCH', { metadata: { annotations: { [key]: 'runtime/default' } } });
     expect({ key, refused: status !== 200 }).toEqual({ key, refused: isRuntimeAnnotation(key) });
     if (status !== 200) expect(body.message).toContain(`${key}: ${GIVES_ORDERS}`);
@@ -308,14 +308,14 @@ describe('the webhook entries, while Cloister is down', () => {
     'that is watched': ['watched', {}, 201],
     'without labels where no label is': ['bare', {}, 201],
   };
-  test.each(Object.entries(newPods))('a new pod %s', async (_, [namespace, labels, status]) => {
+  test.each(Object.entries(newPods))('T20: a new pod %s', async (_, [namespace, labels, status]) => {
     const answer = await pods(`${namespace}?dryRun=All`, 'POST', pod('new', { labels }));
     expect(answer.status).toBe(status);
     if (status === 500) expect(answer.body.message).toMatch(/failed calling webhook "[a-z.]+\.enforce\.cloister\.dev"/);
   });
 
   test.each(['', '/resize', '/ephemeralcontainers'])(
-    'an old pod’s change of labels, annotations or spec waits on pods%s',
+    'T20: an old pod’s change of labels, annotations or spec waits on pods%s',
     async (subresource) => {
       const image = { spec: { containers: [{ name: 'main', image: 'other' }] } };
       const changes = [{ metadata: { labels: { color: 'red' } } }, { metadata: { annotations: { color: 'red' } } }, image];

@@ -90,7 +90,7 @@ describe('in a namespace without labels', () => {
   });
 
   test.each(['firecracker', ''])(
-    'a pod that names the unknown profile "%s" is refused, with the list of the known ones',
+    'T05: a pod that names the unknown profile "%s" is refused, with the list of the known ones',
     async (profile) => {
       const { status, body } = await create('unlabelled', labelled({ 'cloister.dev/profile': profile }));
       expect(status).toBe(403);
@@ -111,7 +111,7 @@ describe('where the namespace enforces a profile', () => {
     expect(body.metadata.annotations).toEqual({ 'cloister.dev/profile-applied': 'userns-containers/containers' });
   });
 
-  test.each(['userns', 'firecracker', ''])('a pod may not name "%s"', async (profile) => {
+  test.each(['userns', 'firecracker', ''])('T06: a pod may not name "%s"', async (profile) => {
     const { status, body } = await create('enforced', labelled({ 'cloister.dev/profile': profile }));
     expect(status).toBe(403);
     expect(body.message).toMatch(
@@ -149,13 +149,13 @@ describe('where the namespace enforces a profile', () => {
     expect('capabilities' in (container?.securityContext ?? {})).toBe(grant === 'containers');
   });
 
-  test.each(['containers', 'root', ''])('a pod may not ask for the grant "%s" where the profile gives sudo', async (grant) => {
+  test.each(['containers', 'root', ''])('T06: a pod may not ask for the grant "%s" where the profile gives sudo', async (grant) => {
     const { status, body } = await create('choosy', labelled({ 'cloister.dev/grant': grant }));
     expect(status).toBe(403);
     expect(body.message).toContain('remove the label, or set it to none or sudo');
   });
 
-  test('a tenant’s own profile-applied is overwritten', async () => {
+  test('T06: a tenant’s own profile-applied is overwritten', async () => {
     const pod = named(plainPod());
     const claimed = { ...pod, metadata: { ...pod.metadata, annotations: { 'cloister.dev/profile-applied': 'kata-qemu/containers' } } };
     const { body } = await create('choosy', claimed);
@@ -299,7 +299,7 @@ test('the three modes are independent: enforcing one profile, warning by a secon
 
 describe('a namespace whose label names no profile', () => {
   test.each(['unknown-enforced', 'empty-enforced'])(
-    'refuses new pods under enforce, with the list of the known profiles (%s)',
+    'T05: refuses new pods under enforce, with the list of the known profiles (%s)',
     async (namespace) => {
       const { status, body } = await create(namespace, named(plainPod()));
       expect(status).toBe(403);
@@ -310,7 +310,7 @@ describe('a namespace whose label names no profile', () => {
     },
   );
 
-  test('refuses a pod there too that names a known one', async () => {
+  test('T05: refuses a pod there too that names a known one', async () => {
     expect((await create('unknown-enforced', labelled({ 'cloister.dev/profile': 'userns' }))).status).toBe(403);
   });
 

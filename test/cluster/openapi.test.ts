@@ -9,7 +9,7 @@ beforeAll(async () => {
   apiServer = await useApiServer();
 });
 
-test('the fixture is what the API server publishes about pods: else run `node tools/openapi.ts`', async () => {
+test('T12: the fixture is what the API server publishes about pods: else run `node tools/openapi.ts`', async () => {
   expect(podSchemas()).toEqual(await publishedPodSchemas(apiServer.admin));
 });
 

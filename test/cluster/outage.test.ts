@@ -86,7 +86,7 @@ describe('while the server is up', () => {
     expect(body.metadata.labels).toEqual({ team: 'blue' });
   });
 
-  test('such a pod loses a finalizer', async () => {
+  test('T09: such a pod loses a finalizer', async () => {
     expect((await tenant.request('DELETE', `${podsOf('older')}/up`)).status).toBe(200);
     const { status } = await patch('older', 'up', { finalizers: null });
     expect(status).toBe(200);
@@ -110,7 +110,7 @@ describe('while the server is down', () => {
     await cloister.kill();
   });
 
-  test('no pod is created where a profile is enforced, by namespace or by the pod’s own label', async () => {
+  test('T20, F8: no pod is created where a profile is enforced, by namespace or by the pod’s own label', async () => {
     const { status, body } = await create('enforced', named(plainPod(), 'late'));
     expect(status).toBe(500);
     expect(body.message).toContain('failed calling webhook "userns.namespace.enforce.cloister.dev"');
@@ -120,7 +120,7 @@ describe('while the server is down', () => {
     for (const namespace of ['enforced', 'free']) expect((await tenant.request('GET', `${podsOf(namespace)}/late`)).status).toBe(404);
   });
 
-  test.each(['warned', 'audited', 'free'])('pods are created as ever where none is: %s', async (namespace) => {
+  test.each(['warned', 'audited', 'free'])('T20: pods are created as ever where none is: %s', async (namespace) => {
     const { status, body, warnings } = await create(namespace, named(dockerInDocker(), 'late-docker'));
     expect({ status, warnings }).toEqual({ status: 201, warnings: [] });
     expect(body.spec).toMatchObject({ containers: [{ securityContext: { privileged: true } }] });
@@ -132,7 +132,7 @@ describe('while the server is down', () => {
     expect((await tenant.request('POST', '/apis/apps/v1/namespaces/enforced/deployments', deployment)).status).toBe(201);
   });
 
-  test('a bad pod that is older than its namespace’s label loses a finalizer, and ends', async () => {
+  test('T09, T31: a bad pod that is older than its namespace’s label loses a finalizer, and ends', async () => {
     expect((await tenant.request('DELETE', `${podsOf('older')}/down`)).status).toBe(200);
     expect((await patch('older', 'down', { finalizers: null })).status).toBe(200);
     expect((await tenant.request('GET', `${podsOf('older')}/down`)).status).toBe(404);
@@ -143,7 +143,7 @@ describe('while the server is down', () => {
     expect((await apiServer.admin.request('PATCH', `${podsOf('enforced')}/governed/status`, status, MERGE)).status).toBe(200);
   });
 
-  test('labels of namespaces stay protected', async () => {
+  test('T03: labels of namespaces stay protected', async () => {
     const label = { metadata: { labels: { 'cloister.dev/enforce': null } } };
     const { status, body } = await owner.request<Stored>('PATCH', '/api/v1/namespaces/enforced', label, MERGE);
     expect(status).toBe(403);

@@ -35,7 +35,7 @@ describe.each([
   'gvisor-none',
   'gvisor-sudo',
   'gvisor-containers',
-])('what %s makes of a pod satisfies baseline', (profile) => {
+])('T30: what %s makes of a pod satisfies baseline', (profile) => {
   test.each(Object.entries(pods))('%s', async (_, pod) => {
     const path = await paths.of(profile);
     const { status, body } = await apiServer.admin.request<Problem>('POST', path, pod);

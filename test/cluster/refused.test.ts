@@ -312,7 +312,7 @@ test('every golden file is compared with a denial', async () => {
 describe.each(Object.entries(cases))('%s', (name, { profile, pod, finds, brings = [] }) => {
   const isWindows = name.startsWith('windows');
 
-  test('alone is refused', async () => {
+  test('T08, T13, T34: alone is refused', async () => {
     await isRefused(name, { profile, pod, finds }, brings);
   });
 

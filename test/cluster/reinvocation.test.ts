@@ -120,7 +120,7 @@ describe.each([
   const isStripped = ({ spec }: Pod): boolean => !('hostUsers' in spec);
   const isMounted = ({ spec }: Pod): boolean => JSON.stringify(spec.volumes).includes('"node"');
 
-  test.each(['Never', 'IfNeeded'] as const)('adds a privileged sidecar: it is repaired (its reinvocationPolicy: %s)', async (policy) => {
+  test.each(['Never', 'IfNeeded'] as const)('T02, T33: adds a privileged sidecar: it is repaired (its reinvocationPolicy: %s)', async (policy) => {
     const pods = await meddledNamespace('sidecar', policy, hasAgent);
     const { status } = await tenant.request('POST', pods, plainPod());
     expect(status).toBe(201);
@@ -130,7 +130,7 @@ describe.each([
     expect(body.spec.containers[1]?.securityContext).toMatchObject({ privileged: false });
   });
 
-  test('takes the wall down once: it is put up again, or the pod is refused', async () => {
+  test('T02, T33: takes the wall down once: it is put up again, or the pod is refused', async () => {
     const pods = await meddledNamespace('stripper', 'Never', isStripped);
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     const stored = await tenant.request<Pod>('GET', `${pods}/plain`);
@@ -145,7 +145,7 @@ describe.each([
     }
   });
 
-  test('takes the wall down whenever it is asked: the pod is refused', async () => {
+  test('T02, T29: takes the wall down whenever it is asked: the pod is refused', async () => {
     const pods = await meddledNamespace('stripper', 'IfNeeded', isStripped);
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
@@ -154,7 +154,7 @@ describe.each([
     expect((await tenant.request('GET', `${pods}/plain`)).status).toBe(404);
   });
 
-  test('adds a hostPath: the pod is refused', async () => {
+  test('T02, T29: adds a hostPath: the pod is refused', async () => {
     const pods = await meddledNamespace('mounter', 'Never', isMounted);
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
@@ -167,7 +167,7 @@ interface Deployment {
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[] };
 }
 
-test('a Deployment with a hostPath is advised against, makes no pod, and says why', async () => {
+test('T07: a Deployment with a hostPath is advised against, makes no pod, and says why', async () => {
   await apiServer.createNamespace('meddled-deployment', { 'cloister.dev/enforce': 'userns' });
   tenant = await apiServer.createTenant('meddled-deployment', 'author');
   const deployment = {
@@ -204,7 +204,7 @@ test('a Deployment with a hostPath is advised against, makes no pod, and says wh
   expect(body.items).toEqual([]);
 });
 
-test('a Deployment that can be repaired is not advised against, and its pods are behind the wall', async () => {
+test('T07: a Deployment that can be repaired is not advised against, and its pods are behind the wall', async () => {
   await apiServer.createNamespace('meddled-workload', { 'cloister.dev/enforce': 'userns' });
   tenant = await apiServer.createTenant('meddled-workload', 'author');
   const template = { metadata: { labels: { app: 'web' } }, spec: plainPod('web', { hostNetwork: true }).spec };

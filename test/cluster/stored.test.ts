@@ -223,7 +223,7 @@ describe.each(governances)('under $id', (governance) => {
   });
 
   test.each(Object.entries(cases))(
-    '%s is stored behind its wall, with its grant and nothing more',
+    'T08, T34: %s is stored behind its wall, with its grant and nothing more',
     async (name, { pod, containers, nodeSelector }) => {
       const { spec, metadata } = await stored(pod);
       expect(metadata.annotations).toEqual({ 'cloister.dev/profile-applied': `${id}/${grant}` });
@@ -257,7 +257,7 @@ describe.each(governances)('under $id', (governance) => {
   );
 
   test.each(Object.entries(cases))(
-    '%s is stored with the same bytes when it is submitted again, as written or as stored',
+    'T33: %s is stored with the same bytes when it is submitted again, as written or as stored',
     async (_, { pod }) => {
       const first = await stored(pod);
       const second = await stored(pod);

@@ -112,7 +112,7 @@ function isHarmless({ securityContext = {} }: Ephemeral): void {
   expect(securityContext.seccompProfile).toEqual({ type: 'RuntimeDefault' });
 }
 
-describe.each(profiles)('kubectl debug on a pod of %s', (profile) => {
+describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
   beforeAll(() => create(profile, plainPod('workspace')));
 
   test.each(['sysadmin', 'netadmin', 'general', 'baseline', 'restricted'])(
@@ -185,7 +185,7 @@ describe.each(profiles)('kubectl debug on a pod of %s', (profile) => {
     expect(await ephemeral(profile, 'workspace')).toEqual(before);
   });
 
-  test('resize passes', async () => {
+  test('T11: resize passes', async () => {
     const resources = { requests: { cpu: '100m' }, limits: { cpu: '2' } };
     const path = `${podsOf(profile)}/resized`;
     const [container] = plainPod().spec.containers;
@@ -212,14 +212,14 @@ describe('a governed pod', () => {
     'run.oci.keep_original_groups',
     'io.kubernetes.cri-o.Devices',
     'cdi.k8s.io/gpu',
-  ])('gains no order to its runtime: %s', async (key) => {
+  ])('T17: gains no order to its runtime: %s', async (key) => {
     const { code, stderr } = await tenant.kubectl(['annotate', 'pod/governed', `--namespace=${namespaceOf(profile)}`, `${key}=x`]);
     expect(code).toBe(1);
     expect(stderr).toContain('annotations that give orders to the container runtime');
     expect((await tenant.request<Stored>('GET', path)).body.metadata.annotations).not.toHaveProperty([key]);
   });
 
-  test('gains labels and annotations of its author’s, and another image', async () => {
+  test('T09: gains labels and annotations of its author’s, and another image', async () => {
     const { status, body } = await patch({
       metadata: { labels: { team: 'blue' }, annotations: { note: 'yours' } },
       spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] },
@@ -228,7 +228,7 @@ describe('a governed pod', () => {
     expect(body.spec.containers[0]?.image).toBe('registry.example/workspace:2');
   });
 
-  test('tolerates no more taints than a new one might', async () => {
+  test('T09: tolerates no more taints than a new one might', async () => {
     const tolerations = (await tenant.request<{ spec: { tolerations: object[] } }>('GET', path)).body.spec.tolerations;
     const catchAll = await tenant.request<Stored>(
       'PATCH',
@@ -246,17 +246,17 @@ describe('a governed pod', () => {
 describe('a bad pod that is older than its namespace’s label', () => {
   const change = (body: object) => tenant.request<Stored>('PATCH', `${podsOf('older')}/changed`, body, STRATEGIC);
 
-  test('gets another image', async () => {
+  test('T09: gets another image', async () => {
     const { status, body } = await change({ spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] } });
     expect({ status, message: body.message }).toEqual({ status: 200, message: undefined });
   });
 
-  test('gets labels and annotations of its author’s, but no order to its runtime', async () => {
+  test('T09, T17: gets labels and annotations of its author’s, but no order to its runtime', async () => {
     expect((await change({ metadata: { labels: { team: 'blue' }, annotations: { note: 'mine' } } })).status).toBe(200);
     expect((await change({ metadata: { annotations: { 'run.oci.keep_original_groups': '1' } } })).status).toBe(403);
   });
 
-  test('has no wall, so a capability that the profile grants comes in by no ephemeral container', async () => {
+  test('T10, T30: has no wall, so a capability that the profile grants comes in by no ephemeral container', async () => {
     const { status, body } = await add('older', 'debugged', {
       name: 'admin',
       securityContext: { capabilities: { add: ['SYS_ADMIN'] }, privileged: true },
@@ -281,7 +281,7 @@ describe('a bad pod that is older than its namespace’s label', () => {
   });
 });
 
-test('a namespace whose label no longer names a profile lets no ephemeral container in', async () => {
+test('T05, T10: a namespace whose label no longer names a profile lets no ephemeral container in', async () => {
   const label = { metadata: { labels: { 'cloister.dev/enforce': 'firecracker' } } };
   expect((await apiServer.admin.request('PATCH', '/api/v1/namespaces/update-astray', label, MERGE)).status).toBe(200);
   for (let attempt = 0; ; attempt += 1) {
@@ -294,7 +294,7 @@ test('a namespace whose label no longer names a profile lets no ephemeral contai
   }
 });
 
-test('a granted capability is on no pod without its wall', async () => {
+test('T30: a granted capability is on no pod without its wall', async () => {
   const { body } = await apiServer.admin.request<{ items: readonly { metadata: { name: string }; spec: { hostUsers?: boolean } }[] }>(
     'GET',
     podsOf('userns-sysadmin'),

@@ -96,7 +96,7 @@ describe('serving', () => {
     expect(metrics).toMatch(/^cloister_certificate_expiry_timestamp_seconds 1[\d.e+]+$/m);
   });
 
-  test('without a certificate it is alive and not ready, says why, and serves once there is one', async () => {
+  test('F5: without a certificate it is alive and not ready, says why, and serves once there is one', async () => {
     const empty = await mkdtemp(join(folder, 'empty-'));
     const { ops, lines, port } = await start([], { tlsDir: empty });
     expect((await ops('/livez')).status).toBe(200);
@@ -111,7 +111,7 @@ describe('serving', () => {
 });
 
 describe('stopping', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('on %s it is not ready at once, serves on for a while, and ends with 0', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('F7: on %s it is not ready at once, serves on for a while, and ends with 0', async (signal) => {
     const { child, ended, review, ops, lines } = await start();
     expect((await review()).headers.connection).toBe('keep-alive');
     child.kill(signal);
@@ -123,7 +123,7 @@ describe('stopping', () => {
     expect(lines.filter(({ msg }) => msg === 'draining')).toHaveLength(1);
   });
 
-  test('a review under way is answered first', async () => {
+  test('F7: a review under way is answered first', async () => {
     const { child, ended, port, ca, lines } = await start(['--drain-delay', '0s']);
     const { socket, closed } = await connectTo(port, ca === undefined ? {} : { ca });
     const [head, tail] = [exampleReview.slice(0, 100), exampleReview.slice(100)];
@@ -141,7 +141,7 @@ describe('stopping', () => {
   });
 });
 
-test('a log that nobody reads holds up neither reviews nor the end', async () => {
+test('F12: a log that nobody reads holds up neither reviews nor the end', async () => {
   const { child, reader, review } = await start(['--drain-delay', '0s']);
   reader.pause();
   for (let sent = 0; sent < 1_000; sent += 1) expect((await review()).status).toBe(200);
@@ -158,7 +158,7 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     return stderr;
   }
 
-  test('every problem of the configuration', async () => {
+  test('F13: every problem of the configuration', async () => {
     const file = join(folder, 'bad.yaml');
     await writeFile(
       file,
@@ -190,7 +190,7 @@ describe('what keeps it from starting is told without a stack, and ends it with 
   });
 });
 
-test('a bug outside of any review is logged, without what it says, and ends the process with 1', async () => {
+test('T25, F17: a bug outside of any review is logged, without what it says, and ends the process with 1', async () => {
   const bug = join(folder, 'bug.mjs');
   await writeFile(bug, "process.on('SIGUSR2', () => Promise.reject(new Error('canary')));");
   const { child, lines, ended } = await start([], { env: { NODE_OPTIONS: `--import=${bug}` } });
@@ -200,7 +200,7 @@ test('a bug outside of any review is logged, without what it says, and ends the 
   expect(JSON.stringify(lines)).not.toContain('canary');
 });
 
-test('nothing that serves can reach a cluster, or makes certificates', async () => {
+test('F1, T72: nothing that serves can reach a cluster, or makes certificates', async () => {
   const reached = new Set<string>();
   await follow(new URL('../../src/commands/serve.ts', import.meta.url), reached);
   expect([...reached].some((module) => module.endsWith('/src/webhook/answer.ts'))).toBe(true);

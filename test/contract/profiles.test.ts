@@ -53,7 +53,7 @@ describe.each(combinations)('%s', (_, circumstances) => {
     );
   });
 
-  test('what is no workspace gets nothing: init and ephemeral containers come out as Pod Security baseline has them', () => {
+  test('T10, T13: what is no workspace gets nothing: init and ephemeral containers come out as Pod Security baseline has them', () => {
     fc.assert(
       fc.property(hostilePods(), (pod) => {
         const question = questionOf(pod, circumstances);
@@ -81,7 +81,7 @@ describe.each(combinations)('%s', (_, circumstances) => {
 });
 
 describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (id, backend) => {
-  test.each(Object.entries(VARIANTS))('a smaller grant gives a smaller share%s', (_, options) => {
+  test.each(Object.entries(VARIANTS))('T30: a smaller grant gives a smaller share%s', (_, options) => {
     const profile = makeProfile(id, backend, options);
     const [none, sudo, containers] = GRANTS.map((grant) => profile.termsFor(grant).workspace) as [
       WorkspaceTerms,
@@ -164,7 +164,7 @@ function freeze(value: unknown): void {
   for (const inner of Object.values(value)) freeze(inner);
 }
 
-test('every list of containers is known to this suite', () => {
+test('T12: every list of containers is known to this suite', () => {
   expect(CONTAINER_LISTS).toEqual(['initContainers', 'containers', 'ephemeralContainers']);
   expect(podOf(hostilePod).pod.spec?.ephemeralContainers).toHaveLength(1);
 });

@@ -54,11 +54,11 @@ test.each(Object.entries(samples('x')))('findings about the %s pod say what, whe
   for (const finding of findings) checkFinding(finding, ruleOf(finding));
 });
 
-test.each(Object.entries(samples('x'.repeat(5_000))))('a %s pod that says far too much is told of in brief', (_, pod) => {
+test.each(Object.entries(samples('x'.repeat(5_000))))('T50: a %s pod that says far too much is told of in brief', (_, pod) => {
   for (const finding of findingsIn(pod)) checkFinding(finding, ruleOf(finding));
 });
 
-test.each(Object.entries(samples('a\u001b[31m\r\nb\u0000')))('a %s pod puts no control character into a message', (_, pod) => {
+test.each(Object.entries(samples('a\u001b[31m\r\nb\u0000')))('T43, T68: a %s pod puts no control character into a message', (_, pod) => {
   expect(told(findingsIn(pod).filter(({ message }) => /\p{Cc}/u.test(message)))).toEqual([]);
 });
 
@@ -88,7 +88,7 @@ test('a pod of elements that say nothing is judged without a word of what is not
   for (const finding of findingsIn(empty)) checkFinding(finding, ruleOf(finding));
 });
 
-test('an exemption of everything lets through only what a rule says may be exempt', () => {
+test('T06: an exemption of everything lets through only what a rule says may be exempt', () => {
   const everything = { has: () => true } as unknown as ReadonlySet<string>;
   const exemption = { ...exemptionOfAll(), allow: new Map(rules.map(({ id }) => [id, everything])) };
   for (const pod of Object.values(samples('x'))) {
@@ -98,7 +98,7 @@ test('an exemption of everything lets through only what a rule says may be exemp
   }
 });
 
-test('privileged and the host namespaces may not be exempt', () => {
+test('T06: privileged and the host namespaces may not be exempt', () => {
   for (const id of ['privileged', 'host-namespaces', 'user-namespace', 'runtime-class']) expect(ruleById.get(id)?.exempts).toBeUndefined();
 });
 

@@ -16,20 +16,20 @@ const isExempt = (exemptions: readonly Exemption[], namespace: string, account: 
   leaveFor(exemptions, namespace, account, now).exempts('capabilities', 'NET_ADMIN');
 
 describe('leave', () => {
-  test('ends at the instant that the exemption names', () => {
+  test('T06, F15: ends at the instant that the exemption names', () => {
     expect(isExempt([exemption], 'team-a', 'mesh', before)).toBe(true);
     expect(isExempt([exemption], 'team-a', 'mesh', EXPIRES)).toBe(false);
     expect(isExempt([exemption], 'team-a', 'mesh', new Date(EXPIRES.getTime() + 1))).toBe(false);
   });
 
-  test('needs both the namespace and the service account', () => {
+  test('T06: needs both the namespace and the service account', () => {
     expect(isExempt([exemption], 'team-a', 'istio-init', before)).toBe(true);
     expect(isExempt([exemption], 'team-a', 'default', before)).toBe(false);
     expect(isExempt([exemption], 'other', 'mesh', before)).toBe(false);
     expect(isExempt([{ ...exemption, namespaces: [] }], 'team-a', 'mesh', before)).toBe(false);
   });
 
-  test('is for the values of the rule, byte for byte', () => {
+  test('T06: is for the values of the rule, byte for byte', () => {
     const { exempts } = leaveFor([exemption], 'team-a', 'mesh', before);
     expect(exempts('capabilities', 'NET_RAW')).toBe(true);
     for (const value of ['SYS_ADMIN', 'net_raw', 'NET_RAW ', '', '*']) expect(exempts('capabilities', value), value).toBe(false);
@@ -70,7 +70,7 @@ describe('leave', () => {
   });
 });
 
-describe('a pattern of names', () => {
+describe('T06: a pattern of names', () => {
   test.each([
     ['mesh', ['mesh'], ['mesh-2', 'my-mesh', 'Mesh', '', 'mes']],
     ['team-*', ['team-', 'team-a', 'team-a-b', 'team-\n'], ['team', 'my-team-a', 'Team-a']],
@@ -97,7 +97,7 @@ describe('a pattern of names', () => {
 });
 
 describe('a pattern of many stars', () => {
-  test('takes no longer over a name that almost fits', () => {
+  test('T22: takes no longer over a name that almost fits', () => {
     const pattern = namePattern(`${'*a'.repeat(60)}*b`);
     expect(pattern('a'.repeat(253))).toBe(false);
     expect(pattern(`${'a'.repeat(60)}xb`)).toBe(true);

@@ -27,12 +27,12 @@ describe('a new pod', () => {
 });
 
 describe('an update', () => {
-  test.each(['userns', 'sysbox', 'kata-qemu', 'gvisor'])('is not held to the faults of the pod that was there, under %s', (profile) => {
+  test.each(['userns', 'sysbox', 'kata-qemu', 'gvisor'])('T09: is not held to the faults of the pod that was there, under %s', (profile) => {
     const edited = { ...hostilePod, metadata: { ...(hostilePod.metadata as object), labels: { note: 'x' }, finalizers: [] } };
     expect(judge(questionOf(edited, { profile, grant: 'containers', old: hostilePod })).findings).toEqual([]);
   });
 
-  test('may not add a fault', () => {
+  test('T09: may not add a fault', () => {
     const key = 'devices.nri.io/pod';
     expect(escapes({ metadata: { annotations: {} } }, { metadata: { annotations: { [key]: 'x' } } })).toEqual([
       `runtime-annotations at metadata.annotations["${key}"]`,
@@ -59,7 +59,7 @@ describe('an update', () => {
     ]);
   });
 
-  test('counts: a second fault of the same name is a new one', () => {
+  test('T49: counts: a second fault of the same name is a new one', () => {
     const all = { operator: 'Exists' };
     expect(escapes({ tolerations: [all] }, { tolerations: [all, all] })).toEqual(['tolerations at spec.tolerations[1]']);
     expect(escapes({ tolerations: [all, all] }, { tolerations: [all] })).toEqual([]);
@@ -72,7 +72,7 @@ describe('an update', () => {
     ]);
   });
 
-  test('does not take a fault of one container list for that of another', () => {
+  test('T49: does not take a fault of one container list for that of another', () => {
     expect(
       escapes({ ...WALL, initContainers: [container('x', privileged)] }, { ...WALL, containers: [container('x', privileged)] }),
     ).toEqual(['privileged at spec.containers[0].securityContext.privileged']);
@@ -84,7 +84,7 @@ describe('an update', () => {
   });
 });
 
-describe('an added ephemeral container', () => {
+describe('T10: an added ephemeral container', () => {
   const debug = container('debug', {
     securityContext: { privileged: true, allowPrivilegeEscalation: true, capabilities: { add: ['SYS_PTRACE'] } },
   });
@@ -110,7 +110,7 @@ describe('an added ephemeral container', () => {
     ]);
   });
 
-  test('does not hide behind a bad regular container of its name', () => {
+  test('T49: does not hide behind a bad regular container of its name', () => {
     const old = { ...SAFE, containers: [{ ...debug, name: 'x' }] };
     expect(escapes(old, { ...old, ephemeralContainers: [{ ...debug, name: 'x' }] })).toHaveLength(2);
   });
@@ -136,7 +136,7 @@ describe('an added ephemeral container', () => {
   });
 });
 
-describe('grants count only where the wall stands', () => {
+describe('T30: grants count only where the wall stands', () => {
   const asked = container('added', {
     securityContext: { allowPrivilegeEscalation: true, capabilities: { add: ['SYS_ADMIN', 'CHOWN'] }, procMount: 'Unmasked' },
   });
@@ -213,7 +213,7 @@ describe('exemptions', () => {
     expect(exempted).toEqual([{ rule: 'seccomp', value: 'Unconfined', reason: 'the operator knows it' }]);
   });
 
-  test('go by the pod’s service account, `default` where it names none', () => {
+  test('T06, T07: go by the pod’s service account, `default` where it names none', () => {
     const question = questionOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } });
     const [exemption] = question.exemptions;
     if (exemption === undefined) throw new Error('the question has no exemption');

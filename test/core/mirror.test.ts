@@ -7,7 +7,7 @@ const metadata = { annotations: { 'kubernetes.io/config.mirror': 'a1b2' }, owner
 const mirror: Sketch = { metadata, nodeName: 'worker-1' };
 const kubelet = { username: 'system:node:worker-1', groups: ['system:nodes', 'system:authenticated'] };
 
-test("a kubelet's picture of a static pod on its own node is one", () => {
+test("T14: a kubelet's picture of a static pod on its own node is one", () => {
   expect(isMirror(podOf(mirror).pod, kubelet)).toBe(true);
   expect(isMirror(podOf({ ...mirror, metadata: { ...metadata, annotations: { 'kubernetes.io/config.mirror': '' } } }).pod, kubelet)).toBe(
     true,
@@ -25,6 +25,6 @@ test.each<[string, Sketch, Partial<typeof kubelet>]>([
   ['owner of that name', { ...mirror, metadata: { ...metadata, ownerReferences: [{ ...owner, name: 'worker-2' }] } }, {}],
   ['owner of that kind', { ...mirror, metadata: { ...metadata, ownerReferences: [{ ...owner, kind: 'ReplicaSet' }] } }, {}],
   ['owner of that API', { ...mirror, metadata: { ...metadata, ownerReferences: [{ ...owner, apiVersion: 'example.org/v1' }] } }, {}],
-])('without its %s it is none', (_, pod, requester) => {
+])('T14: without its %s it is none', (_, pod, requester) => {
   expect(isMirror(podOf(pod).pod, { ...kubelet, ...requester })).toBe(false);
 });

@@ -18,7 +18,7 @@ const judged = named
   .flatMap(({ field }) => (field === 'spec.volumes[*].*' ? refusedVolumes() : [field]));
 const harmless = HARMLESS.map(({ path }) => path);
 
-test('every field of a pod is judged by a rule, or listed as harmless with a reason', () => {
+test('T12, T13: every field of a pod is judged by a rule, or listed as harmless with a reason', () => {
   const answered = [...judged, ...harmless];
   expect(leaves.filter((path) => !answered.some((field) => isWithin(path, field)))).toEqual([]);
 });
@@ -41,7 +41,7 @@ test('every field that a rule names is there', () => {
   expect(named.filter((each) => !known.includes(each))).toEqual([]);
 });
 
-test('the rule about unknown fields knows exactly those of the API server', () => {
+test('T12: the rule about unknown fields knows exactly those of the API server', () => {
   const schemas = podSchemas();
   expect([...CONTAINER_FIELDS].toSorted()).toEqual(Object.keys(schemas['io.k8s.api.core.v1.SecurityContext'] ?? {}).toSorted());
   expect([...POD_FIELDS].toSorted()).toEqual(Object.keys(schemas['io.k8s.api.core.v1.PodSecurityContext'] ?? {}).toSorted());

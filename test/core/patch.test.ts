@@ -91,19 +91,19 @@ describe('operations', () => {
     expect(added).toEqual(['p']);
   });
 
-  test('do not take what every object has for a part of the document', () => {
+  test('T47: do not take what every object has for a part of the document', () => {
     expect(patchOf({}, [remove('constructor'), remove('toString', 'name'), remove('__proto__')])).toEqual([]);
     expect(valueAt(JSON.parse('{"__proto__": {"a": 1}}'), ['__proto__', 'a'])).toBe(1);
     expect(valueAt([1, 2], ['map'])).toBeUndefined();
   });
 });
 
-test('pointers escape what RFC 6901 says, and nothing else', () => {
+test('T46: pointers escape what RFC 6901 says, and nothing else', () => {
   expect(pointerOf([])).toBe('');
   expect(pointerOf(['a/b', 'c~d', '~1', 0, '', 'é "\\'])).toBe('/a~1b/c~0d/~01/0//é "\\');
 });
 
-test('values set at random places are there, whatever else there was', () => {
+test('T46: values set at random places are there, whatever else there was', () => {
   const key = fc.constantFrom('a', 'b', 'c~/', '0');
   const path = fc.array(key, { minLength: 3, maxLength: 3 });
   fc.assert(

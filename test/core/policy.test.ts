@@ -39,7 +39,7 @@ describe('the profile', () => {
     });
   });
 
-  test.each(['kata-qemu', 'gone', '', 'constructor', 'Userns'])('%j is not configured, and loosens nothing', (asked) => {
+  test.each(['kata-qemu', 'gone', '', 'constructor', 'Userns'])('T06: %j is not configured, and loosens nothing', (asked) => {
     const { holds, problems } = inForce({ [PROFILE]: asked });
     expect(holds).toBe('userns/containers');
     expect(problems).toHaveLength(1);
@@ -63,7 +63,7 @@ describe('the grant', () => {
     expect(problems).toEqual(['grant "containers" is more than kata-team-a gives: remove the label, or set it to none or sudo']);
   });
 
-  test.each(['', 'root', 'SUDO', 'constructor'])('%j is unknown, and loosens nothing', (asked) => {
+  test.each(['', 'root', 'SUDO', 'constructor'])('T06: %j is unknown, and loosens nothing', (asked) => {
     expect(inForce({ [GRANT]: asked })).toEqual({
       holds: 'userns/containers',
       problems: [`grant "${asked}" is unknown: remove the label, or set it to none or sudo or containers`],

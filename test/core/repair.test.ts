@@ -10,7 +10,7 @@ const SAFE = { securityContext: { seccompProfile: { type: 'RuntimeDefault' } } }
 const stampOf = (document: object): unknown =>
   (document as { metadata?: { annotations?: Record<string, string> } }).metadata?.annotations?.['cloister.dev/profile-applied'];
 
-test('what is sent is what was applied, and what was applied has no escape', () => {
+test('T32: what is sent is what was applied, and what was applied has no escape', () => {
   const question = questionOf(hostilePod);
   const before = structuredClone(question.subject.document);
   const { repair: done } = repaired(question);
@@ -42,7 +42,7 @@ test('a promise that no fix can keep leaves the rest to be repaired', () => {
   expect(question.subject.pod.spec?.hostUsers).toBe(false);
 });
 
-test('an applier that does nothing is found out: what is left is named', () => {
+test('T32: an applier that does nothing is found out: what is left is named', () => {
   const question = questionOf({});
   const idle: Apply = () => {};
   expect(told(repair(question, judge(question), idle, false).unresolved)).toContain(
@@ -50,7 +50,7 @@ test('an applier that does nothing is found out: what is left is named', () => {
   );
 });
 
-test('an applier that makes things worse is found out, too', () => {
+test('T32: an applier that makes things worse is found out, too', () => {
   const question = questionOf({});
   const rogue: Apply = (document, operations) => {
     apply(document, operations);
@@ -71,7 +71,7 @@ describe('the stamp', () => {
     expect(stampOf(question.subject.document)).toBe(`userns/${grant}`);
   });
 
-  test("overwrites a tenant's own", () => {
+  test("T06: overwrites a tenant's own", () => {
     const question = questionOf({ metadata: { annotations: { 'cloister.dev/profile-applied': 'kata-qemu/containers' } } });
     repaired(question);
     expect(stampOf(question.subject.document)).toBe('userns/sudo');
@@ -122,7 +122,7 @@ describe('an update', () => {
     ]);
   });
 
-  test('leaves the ephemeral containers that were there, bad as they may be', () => {
+  test('T10: leaves the ephemeral containers that were there, bad as they may be', () => {
     const old = { ...wall, ephemeralContainers: [added] };
     const question = update(old, { ...old, ephemeralContainers: [added, { ...added, name: 'again' }] });
     repaired(question);
@@ -130,7 +130,7 @@ describe('an update', () => {
     expect(question.subject.pod.spec?.ephemeralContainers?.[1]?.securityContext?.privileged).toBe(false);
   });
 
-  test('repairs nothing of the pod itself: a fault that is added there is for the validator', () => {
+  test('T31: repairs nothing of the pod itself: a fault that is added there is for the validator', () => {
     const question = update(wall, { ...wall, metadata: { annotations: { 'run.oci.hooks': 'x' } } });
     const { repair: done } = repaired(question);
     expect(done.patch).toEqual([]);

@@ -26,14 +26,14 @@ describe('an object', () => {
       expect(shape(value)).toBeUndefined();
   });
 
-  test('is told by the path of what is wrong, the first of them', () => {
+  test('T42: is told by the path of what is wrong, the first of them', () => {
     expect(shape({ a: 1 })).toEqual({ path: ['a'], expected: 'a string' });
     expect(shape({ b: { c: [1, 2, '3'] } })).toEqual({ path: ['b', 'c', 2], expected: 'a number' });
     expect(shape({ b: [] })).toEqual({ path: ['b'], expected: 'an object' });
     for (const value of [null, undefined, [], 'x', 1]) expect(shape(value)).toEqual({ path: [], expected: 'an object' });
   });
 
-  test('does not look at what it inherits by a key of the document', () => {
+  test('T47: does not look at what it inherits by a key of the document', () => {
     expect(shape(JSON.parse('{"__proto__": {"a": 1}}'))).toBeUndefined();
   });
 });
@@ -46,7 +46,7 @@ test('a list is judged element by element, holes and nulls too', () => {
   for (const value of [{}, { length: 0 }, 'x', null]) expect(shape(value)).toEqual({ path: [], expected: 'a list' });
 });
 
-test('a map is judged key by key, those included by which objects inherit', () => {
+test('T47: a map is judged key by key, those included by which objects inherit', () => {
   const shape = map(string);
   expect(shape({})).toBeUndefined();
   expect(shape(JSON.parse('{"a/b": "x", "__proto__": "y"}'))).toBeUndefined();

@@ -107,13 +107,13 @@ test.each([
 });
 
 describe('what is odd and no fault', () => {
-  test('null stands for nothing, at every field', () => {
+  test('T42: null stands for nothing, at every field', () => {
     const spec = { containers: null, volumes: null, securityContext: null, hostUsers: null, affinity: null, nodeSelector: null };
     expect(wrong({ metadata: null, spec })).toBe('nothing');
     expect(() => judge(questionOf(spec))).not.toThrow();
   });
 
-  test('fields that nobody knows are left alone', () => {
+  test('T42: fields that nobody knows are left alone', () => {
     expect(wrong({ metadata, spec: { novelty: [null, { deep: 1 }], containers: [{ name: 'main', novelty: null }] } })).toBe('nothing');
   });
 });
@@ -121,7 +121,7 @@ describe('what is odd and no fault', () => {
 describe('what is hostile', () => {
   const proto = '{"hostPID": true, "hostUsers": false, "runtimeClassName": "kata-qemu", "privileged": true}';
 
-  test('keys by which objects inherit are data like any other', () => {
+  test('T23, T47: keys by which objects inherit are data like any other', () => {
     const text = `{"metadata": {"labels": {"__proto__": "x", "constructor": "y"}, "annotations": {"__proto__": "x"}, "__proto__": ${proto}},
       "spec": {"__proto__": ${proto}, "containers": [{"name": "__proto__", "__proto__": {"securityContext": ${proto}}, "securityContext": {"__proto__": ${proto}}}],
       "volumes": [{"name": "v", "__proto__": {"hostPath": {"path": "/"}}}], "nodeSelector": {"__proto__": "x"}}, "__proto__": ${proto}}`;
@@ -136,7 +136,7 @@ describe('what is hostile', () => {
     expect(Object.hasOwn({}, 'hostUsers') || 'hostUsers' in {}).toBe(false);
   });
 
-  test('ten thousand levels of nesting do no harm, where we look and where we do not', () => {
+  test('T44: ten thousand levels of nesting do no harm, where we look and where we do not', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`);
     const list = JSON.parse(`${'['.repeat(10_000)}1${']'.repeat(10_000)}`);
     const spec = {

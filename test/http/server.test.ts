@@ -49,7 +49,7 @@ describe('reviews', () => {
     expect((await send(`${MUTATE}?timeout=3s`, { body: exampleReview })).status).toBe(200);
   });
 
-  test('a bug is answered with 500, and neither answer nor log quotes what was sent', async () => {
+  test('T25, T74: a bug is answered with 500, and neither answer nor log quotes what was sent', async () => {
     const { send, lines, metrics } = await start((_path, body) => {
       throw new Error(`unexpected: ${Buffer.from(body).toString()}`);
     });
@@ -64,7 +64,7 @@ describe('reviews', () => {
 });
 
 describe('bodies', () => {
-  test('an empty one is no review', async () => {
+  test('T21: an empty one is no review', async () => {
     const { send } = await start();
     expect((await send(MUTATE)).status).toBe(400);
   });
@@ -72,13 +72,13 @@ describe('bodies', () => {
   test.each([
     ['a byte below the limit', LIMITS.body - 1],
     ['the limit', LIMITS.body],
-  ])('%s is read whole', async (_, bytes) => {
+  ])('T21: %s is read whole', async (_, bytes) => {
     const { send } = await start(measure);
     const { status, body } = await send(MUTATE, { body: Buffer.alloc(bytes, ' ') });
     expect([status, body]).toEqual([200, `{"bytes":${bytes}}`]);
   });
 
-  test('a byte over the limit is refused, whether announced or not', async () => {
+  test('T21: a byte over the limit is refused, whether announced or not', async () => {
     const { send } = await start(measure);
     const announced = await send(MUTATE, { body: Buffer.alloc(LIMITS.body + 1, ' ') });
     const chunks = [...Array.from({ length: 8 }, () => Buffer.alloc(MIB, ' ')), Buffer.alloc(1)];
@@ -87,7 +87,7 @@ describe('bodies', () => {
     expect([announced.headers.connection, chunked.headers.connection]).toEqual(['close', 'close']);
   });
 
-  test('whoever announces too much is answered before sending it, and cut when it never comes', async () => {
+  test('T21, T24: whoever announces too much is answered before sending it, and cut when it never comes', async () => {
     const { raw } = await start(measure, { requestTimeout: 300, headersTimeout: 200, checkingInterval: 50 });
     const { socket, received, closed } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n`);
@@ -122,17 +122,17 @@ describe('bodies', () => {
     ['application/x-www-form-urlencoded', 415],
     ['multipart/form-data; boundary=x', 415],
     ['', 415],
-  ])('of type "%s" are answered with %i', async (type, status) => {
+  ])('T48: of type "%s" are answered with %i', async (type, status) => {
     const { send } = await start();
     expect((await send(MUTATE, { body: exampleReview, headers: { 'content-type': type } })).status).toBe(status);
   });
 
-  test('compressed ones are refused', async () => {
+  test('T48: compressed ones are refused', async () => {
     const { send } = await start();
     expect((await send(MUTATE, { body: exampleReview, headers: { 'content-encoding': 'gzip' } })).status).toBe(415);
   });
 
-  test('a caller that goes away in the middle of one leaves nothing behind', async () => {
+  test('T24: a caller that goes away in the middle of one leaves nothing behind', async () => {
     const { raw, send, metrics } = await start();
     const { socket } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);
@@ -158,7 +158,7 @@ describe('everything else', () => {
     ['DELETE', '/validate/enforce/userns', 405],
     ['OPTIONS', '/unknown/warn', 405],
     ['PROPFIND', MUTATE, 405],
-  ])('%s %s is answered with %i and a small JSON body', async (method, path, status) => {
+  ])('T50: %s %s is answered with %i and a small JSON body', async (method, path, status) => {
     const { send } = await start();
     const answered = await send(path, { method, body: method === 'POST' || method === 'PUT' ? '{}' : '' });
     expect(answered.status).toBe(status);
@@ -179,7 +179,7 @@ describe('everything else', () => {
     expect(await closed).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  test('headers over 8 KiB are refused', async () => {
+  test('T24: headers over 8 KiB are refused', async () => {
     const { send } = await start();
     expect((await send(MUTATE, { headers: { 'x-long': 'a'.repeat(LIMITS.headers) } })).status).toBe(431);
   });
@@ -193,14 +193,14 @@ describe('connections', () => {
       `POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
       { headersTimeout: 100, requestTimeout: 200, checkingInterval: 50 },
     ],
-  ])('that are slow to send %s are closed with 408', async (_, beginning, limits) => {
+  ])('T24: that are slow to send %s are closed with 408', async (_, beginning, limits) => {
     const { raw } = await start(respond, limits);
     const { socket, closed } = await raw();
     socket.write(beginning);
     expect(await closed).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  test('that never shake hands are closed', async () => {
+  test('T24: that never shake hands are closed', async () => {
     const { port } = await start(respond, { handshakeTimeout: 100 });
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'close');
@@ -214,7 +214,7 @@ describe('connections', () => {
     await expect(raw({ ALPNProtocols: ['h2'] })).rejects.toThrow(/application protocol/i);
   });
 
-  test('of more than 64 headers a request are not answered', async () => {
+  test('T24: of more than 64 headers a request are not answered', async () => {
     const { raw } = await start();
     const { socket, received } = await raw();
     const filler = Array.from({ length: 70 }, (_, index) => `X-${index}: a\r\n`).join('');
@@ -242,7 +242,7 @@ describe('connections', () => {
     expect([first.headers.connection, second.headers.connection]).toEqual(['keep-alive', 'close']);
   });
 
-  test('beyond the most that are held are not', async () => {
+  test('T24, F16: beyond the most that are held are not', async () => {
     const { raw } = await start(respond, { connections: 1 });
     const { socket } = await raw();
     await expect(raw()).rejects.toThrow();
@@ -251,7 +251,7 @@ describe('connections', () => {
 });
 
 describe('stopping', () => {
-  test('while draining, every answer tells its caller to connect anew', async () => {
+  test('F7: while draining, every answer tells its caller to connect anew', async () => {
     const { server, send } = await start();
     server.drain();
     const review = await send(MUTATE, { body: exampleReview });
@@ -260,7 +260,7 @@ describe('stopping', () => {
     expect([nothing.status, nothing.headers.connection]).toEqual([404, 'close']);
   });
 
-  test('a review under way is answered, and nobody new is let in', async () => {
+  test('F7: a review under way is answered, and nobody new is let in', async () => {
     const { server, raw } = await start();
     const { socket, closed } = await raw();
     const body = '{"kind":"other"}';
@@ -274,7 +274,7 @@ describe('stopping', () => {
     await stopped;
   });
 
-  test('a review that never arrives does not keep the server', async () => {
+  test('F7: a review that never arrives does not keep the server', async () => {
     const { server, raw } = await start(respond, { requestTimeout: 200, headersTimeout: 100, checkingInterval: 5_000 });
     const { socket, closed } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);

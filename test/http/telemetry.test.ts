@@ -93,7 +93,7 @@ describe('a log line', () => {
     expect(metrics).toContain('cloister_dry_run_requests_total{phase="mutate"} 1');
   });
 
-  test('holds nothing that the object says', async () => {
+  test('T69: holds nothing that the object says', async () => {
     const canary = (name: string) => `canary-${name}`;
     const body = review((request) => {
       const { object } = request;
@@ -123,7 +123,7 @@ describe('a log line', () => {
     expect(text + metrics).not.toContain('canary');
   });
 
-  test('shows names by others short, on one line, and harmless to a terminal', async () => {
+  test('T68: shows names by others short, on one line, and harmless to a terminal', async () => {
     const name = `a\n{"level":"error"}\u001b[2J\u009b\u202e\u2028\ud800${'x'.repeat(1_000)}`;
     const { text, lines } = await told(['/mutate/userns', review((request) => Object.assign(request, { name, namespace: name }))]);
     expect(lines).toHaveLength(1);
@@ -150,7 +150,7 @@ describe('metrics', () => {
     expect(metrics).toContain('nodejs_eventloop_lag_seconds');
   });
 
-  test('call every profile that is not configured by one name', async () => {
+  test('T69: call every profile that is not configured by one name', async () => {
     const { metrics } = await told(
       ...Array.from({ length: 20 }, (_, index) => [`/validate/audit/made-up-${index}`, exampleReview] as const),
       ['/unknown/enforce', exampleReview],

@@ -74,7 +74,7 @@ describe('every entry', () => {
   );
 
   test.each(entries.map((each) => [each.name, each] as const))(
-    '%s fails closed if it enforces, and in no one’s way if it watches',
+    'T16, T20, T27, T70: %s fails closed if it enforces, and in no one’s way if it watches',
     (name, entry) => {
       const enforces = name.includes('.enforce.') && !name.includes('.workload.');
       expect(entry.failurePolicy).toBe(enforces ? 'Fail' : 'Ignore');
@@ -84,7 +84,7 @@ describe('every entry', () => {
   );
 });
 
-test('T10, T11: pods come with every subresource by which they can change', () => {
+test('T10, T11, T15, T31: pods come with every subresource by which they can change', () => {
   const resources = ({ rules }: Entry) =>
     rules.flatMap((rule) => rule.resources.flatMap((each) => rule.operations.map((verb) => `${verb} ${each}`)));
   for (const entry of mutating) expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods/ephemeralcontainers']);
@@ -124,7 +124,7 @@ describe('a pod at CREATE', () => {
     }
   });
 
-  test('is called for by nothing in the system’s namespaces and Cloister’s own', () => {
+  test('T18, T71: is called for by nothing in the system’s namespaces and Cloister’s own', () => {
     for (const namespace of ['kube-system', 'kube-node-lease', 'cloister-system']) {
       for (const labels of matrix) expect(pathsFor(entries, labels, namespace)).toEqual([]);
     }

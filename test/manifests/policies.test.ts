@@ -16,7 +16,7 @@ test('the objects as a whole', async () => {
   await expect(text.join('---\n')).toMatchFileSnapshot('../golden/manifests/policies.yaml');
 });
 
-test.each(['cloister-namespace-labels', 'cloister-pods'])('%s fails closed, holds in every namespace, and has its binding', (name) => {
+test.each(['cloister-namespace-labels', 'cloister-pods'])('T04: %s fails closed, holds in every namespace, and has its binding', (name) => {
   const { spec } = named(name);
   expect(spec).toMatchObject({ failurePolicy: 'Fail' });
   expect(Object.keys((spec as { matchConstraints: object }).matchConstraints)).toEqual(['resourceRules']);

@@ -43,7 +43,7 @@ describe('a scalar is what kubectl makes of it', () => {
   });
 });
 
-describe('what has two meanings is refused', () => {
+describe('T40: what has two meanings is refused', () => {
   test.each([
     ['a key that stands twice', 'a: 1\nb: 2\na: 3\n', 'the key a stands here twice'],
     ['two keys that are one in JSON', '1: a\n"1": b\n', 'the key 1 stands here twice'],
@@ -79,11 +79,11 @@ test('aliases of aliases do not unfold without end', () => {
   expect(faultsOf(bomb)[0]).toBe('aliases unfold to more than 100000 values');
 });
 
-test('nesting without end is told, not run into', () => {
+test('T44: nesting without end is told, not run into', () => {
   expect(faultsOf('['.repeat(100_000)).at(-1)).toBe('the document is nested too deeply to be read');
 });
 
-test('__proto__ is a key like any other', () => {
+test('T47: __proto__ is a key like any other', () => {
   const value = meaningOf('__proto__: {a: 1}\nb: &b {__proto__: 2}\nc: *b\n') as Record<string, object>;
   expect(Object.keys(value)).toEqual(['__proto__', 'b', 'c']);
   expect(Object.keys(value.c ?? {})).toEqual(['__proto__']);

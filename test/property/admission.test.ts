@@ -37,7 +37,7 @@ test('what mutate patched, validate allows; what it left, validate denies with a
   });
 });
 
-test('no pod is admitted with anything wrong, even if somebody changes it after it was repaired', () => {
+test('T02, T13: no pod is admitted with anything wrong, even if somebody changes it after it was repaired', () => {
   check(0.12, fc.tuple(hostilePod, setting, fc.array(stroke, { maxLength: 3 })), ([pod, given, changes]) => {
     const respond = respondFor(given);
     const final = changes.reduce(paint, mutate(respond, pod).patched ?? pod);
@@ -72,7 +72,7 @@ const tenantData: fc.Arbitrary<Stroke> = fc.oneof(
   }),
 );
 
-test('nothing that a tenant writes freely turns a denial into an allowance', () => {
+test('T06: nothing that a tenant writes freely turns a denial into an allowance', () => {
   check(0.08, fc.tuple(hostilePod, setting, stroke, tenantData), ([pod, given, change, data]) => {
     const respond = respondFor(given);
     const denied = paint(mutate(respond, pod).patched ?? pod, change);
@@ -83,7 +83,7 @@ test('nothing that a tenant writes freely turns a denial into an allowance', () 
   });
 });
 
-test('a pod that runs can have its labels, annotations and finalizers changed, whatever is wrong with it', () => {
+test('T09: a pod that runs can have its labels, annotations and finalizers changed, whatever is wrong with it', () => {
   const changes = fc.constantFrom<Stroke>(
     { at: ['metadata', 'labels', 'team'], value: 'b' },
     { at: ['metadata', 'annotations', 'note'], value: 'x' },
@@ -111,7 +111,7 @@ const inherited = [
   false,
 ]);
 
-test('an ephemeral container comes in only if it holds nothing beyond baseline, whatever pod it is added to', () => {
+test('T10: an ephemeral container comes in only if it holds nothing beyond baseline, whatever pod it is added to', () => {
   check(
     0.08,
     fc.tuple(hostilePod, setting, fc.array(containerStroke, { maxLength: 4 }), fc.boolean()),

@@ -30,7 +30,7 @@ const shape = fc.record({
   username: fc.constantFrom('tenant', 'system:node:control-plane-0'),
 });
 
-test('whatever pod or almost-pod comes, there is one well-formed answer, and the same one again', () => {
+test('T42, T61: whatever pod or almost-pod comes, there is one well-formed answer, and the same one again', () => {
   const object = fc.oneof({ arbitrary: malformed, weight: 3 }, hostilePod);
   check(0.14, fc.tuple(path, object, fc.option(object), shape, setting), ([where, pod, old, review, given]) => {
     checkAnswer(respondFor(given), where, bytesOf(reviewOf(pod, { ...review, old })));
@@ -62,7 +62,7 @@ test('whatever is wrong with the review itself, likewise', () => {
   });
 });
 
-test('whatever bytes come, likewise', () => {
+test('T43: whatever bytes come, likewise', () => {
   check(0.02, fc.tuple(path, fc.uint8Array({ maxLength: 200 }), setting), ([where, bytes, given]) => {
     checkAnswer(respondFor(given), where, bytes);
   });
@@ -95,7 +95,7 @@ describe('nesting', () => {
     'the source of a volume': ['spec', 'volumes'],
     'a container': ['spec', 'containers', 0],
   };
-  test.each(Object.entries(places))('of 10,000 levels in %s crashes nothing', (_, at) => {
+  test.each(Object.entries(places))('T44: of 10,000 levels in %s crashes nothing', (_, at) => {
     const pod: Doc = {
       metadata: { name: 'deep', annotations: {} },
       spec: { containers: [{ name: 'dev', securityContext: { privileged: true } }] },
@@ -106,7 +106,7 @@ describe('nesting', () => {
   });
 });
 
-test('a pod with ten thousand faults of one kind is answered briefly, and before the API server gives up', () => {
+test('T22, T50: a pod with ten thousand faults of one kind is answered briefly, and before the API server gives up', () => {
   const many = Array.from({ length: 10_000 }, (_, index) => index);
   const bad: Readonly<Record<string, Doc>> = {
     volumes: { volumes: many.map((index) => ({ name: `v${index}`, hostPath: { path: `/${index}` } })) },

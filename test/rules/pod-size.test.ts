@@ -25,7 +25,7 @@ testRule(podSize, {
   },
 });
 
-test('only the first thousand faults are told, and the pod is not repaired', () => {
+test('T22, T32: only the first thousand faults are told, and the pod is not repaired', () => {
   const { verdict, repair } = repaired(questionOf(faulty(5_000)));
   expect(verdict.findings).toHaveLength(1_001);
   expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 faults']);
@@ -37,7 +37,7 @@ test('an old pod of too many faults hides no new one among them', () => {
   expect(findings.map(({ rule }) => rule)).toContain('pod-size');
 });
 
-test('a million capabilities are refused without naming each', () => {
+test('T22: a million capabilities are refused without naming each', () => {
   const securityContext = { capabilities: { add: Array.from({ length: 500_000 }, () => 'A') } };
   expect(judge(questionOf({ containers: [{ name: 'main', securityContext }] })).findings).toHaveLength(1_001);
 });

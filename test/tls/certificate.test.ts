@@ -39,12 +39,12 @@ async function verified({ certificate }: Issued, by: Issued, ...options: string[
 }
 
 describe('openssl', () => {
-  test.each(names)('finds the certificate good for %s', async (name) => {
+  test.each(names)('T62: finds the certificate good for %s', async (name) => {
     const flag = /^[\d.]+$|:/.test(name) ? '-verify_ip' : '-verify_hostname';
     expect(await verified(issued, authority, flag, name)).toContain('OK');
   });
 
-  test('refuses another name, and another authority of the same name', async () => {
+  test('T62: refuses another name, and another authority of the same name', async () => {
     await expect(verified(issued, authority, '-verify_hostname', 'example.com')).rejects.toThrow(/hostname mismatch/i);
     const impostor = await createAuthority('test authority', { now, days: 10 });
     await expect(verified(issued, impostor)).rejects.toThrow(/verification failed/i);
@@ -93,12 +93,12 @@ describe('a certificate', () => {
     expect(leaf.verify(ca.publicKey)).toBe(true);
   });
 
-  test('holds already for clocks an hour behind', () => {
+  test('T66: holds already for clocks an hour behind', () => {
     expect(leaf.validFromDate).toEqual(new Date(now.getTime() - HOUR));
     expect(leaf.validToDate).toEqual(new Date(now.getTime() + 5 * 24 * HOUR));
   });
 
-  test('never outlives its authority', async () => {
+  test('T63: never outlives its authority', async () => {
     const long = await issueCertificate(authority, ['a'], { now, days: 100 });
     expect(new X509Certificate(long.certificate).validToDate).toEqual(ca.validToDate);
   });

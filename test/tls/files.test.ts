@@ -60,7 +60,7 @@ describe('loading', () => {
     expect(await loadPair(folder, now)).toEqual({ ok: false, error: `${join(folder, 'tls.crt')} cannot be read: ENOENT` });
   });
 
-  test.each(Object.entries(bad))('%s is refused, with the reason', async (_, [pair, reason]) => {
+  test.each(Object.entries(bad))('T65: %s is refused, with the reason', async (_, [pair, reason]) => {
     await put(pair);
     const loaded = await loadPair(folder, now);
     expect(loaded).toEqual({ ok: false, error: expect.stringMatching(reason) });
@@ -111,7 +111,7 @@ describe('a server that watches', () => {
     return certificate;
   }
 
-  test('shows a new certificate to new connections, and leaves the open ones alone', async () => {
+  test('F6: shows a new certificate to new connections, and leaves the open ones alone', async () => {
     const open = await shake();
     expect(await served()).toBe(first.certificate);
     await put(second);
@@ -121,7 +121,7 @@ describe('a server that watches', () => {
     open.destroy();
   });
 
-  test('follows the link that a Secret volume is swapped by', async () => {
+  test('T65, F6: follows the link that a Secret volume is swapped by', async () => {
     const mounted = join(folder, 'mounted');
     for (const [name, { certificate, key }] of [['..1', first] as const, ['..2', second] as const]) {
       await mkdir(join(mounted, name), { recursive: true });
@@ -145,7 +145,7 @@ describe('a server that watches', () => {
   });
 
   test.each(Object.entries(bad))(
-    'keeps the pair it has when it finds %s, says so once, and takes the next good one',
+    'T65: keeps the pair it has when it finds %s, says so once, and takes the next good one',
     async (_, [pair, reason]) => {
       await put(pair);
       await watch.check();
@@ -160,7 +160,7 @@ describe('a server that watches', () => {
     },
   );
 
-  test('takes a certificate of the future once its time has come', async () => {
+  test('T66: takes a certificate of the future once its time has come', async () => {
     await put(early);
     await watch.check();
     expect(watch.current()?.certificate.toString()).toBe(first.certificate);
@@ -188,7 +188,7 @@ describe('a server that watches', () => {
     waiting.close();
   });
 
-  test('nothing older than TLS 1.2 is spoken, with whatever certificate', () => {
+  test('T62, T65: nothing older than TLS 1.2 is spoken, with whatever certificate', () => {
     expect(secureContextOf(undefined).minVersion).toBe('TLSv1.2');
     expect(secureContextOf(watch.current()).minVersion).toBe('TLSv1.2');
   });

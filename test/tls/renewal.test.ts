@@ -11,7 +11,7 @@ const { certificate } = await issueCertificate(authority, ['cloister.svc', '10.0
 const current = new X509Certificate(certificate);
 const twoThirds = new Date('2030-01-03T00:00:00Z');
 
-test('a certificate that covers everything and is young stays, until two thirds of its life', () => {
+test('T63: a certificate that covers everything and is young stays, until two thirds of its life', () => {
   expect(renewal(current, ['cloister.svc', '10.0.0.1'], made)).toEqual({ needed: false, at: twoThirds });
   expect(renewal(current, [], new Date(twoThirds.getTime() - 1))).toEqual({ needed: false, at: twoThirds });
 });
@@ -22,6 +22,6 @@ test.each([
   ['an address is not covered', current, ['10.0.0.2'], made, 'it does not cover 10.0.0.2'],
   ['two thirds are over', current, [], twoThirds, 'it is nearing expiry'],
   ['all is over', current, [], new Date(made.getTime() + 90 * HOUR), 'it has expired'],
-] as const)('a new one is needed when %s', (_, certificate_, wanted, now, reason) => {
+] as const)('T63: a new one is needed when %s', (_, certificate_, wanted, now, reason) => {
   expect(renewal(certificate_, wanted, now)).toEqual({ needed: true, reason });
 });
