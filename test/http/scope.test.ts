@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { apply } from '../../src/apply.ts';
+import { parseConfig } from '../../src/config.ts';
+import { makeRespond } from '../../src/webhook/respond.ts';
+import { exampleReview, startServer } from '../support/webhook-server.ts';
+
+/** What is asked in a way that nobody foresaw is not let through: over the wire, as an API server (or someone who poses as one) would ask it. */
+
+const EXPIRES = new Date('2027-06-30T00:00:00Z');
+const config = parseConfig(
+  stringify({
+    apiVersion: 'cloister.dev/v1alpha1',
+    kind: 'Config',
+    profiles: { userns: {} },
+    exemptions: [
+      { reason: 'test', expires: EXPIRES.toISOString(), namespaces: ['team-a'], serviceAccounts: ['*'], allow: { capabilities: ['BPF'] } },
+    ],
+  }),
+  'config.yaml',
+);
+if (!config.ok) throw new Error(config.error.join('\n'));
+
+let now = new Date('2026-11-21T10:00:00Z');
+const respond = makeRespond(config.value, { apply, now: () => now });
+let server: Awaited<ReturnType<typeof startServer>>;
+beforeAll(async () => {
+  server = await startServer(respond);
+});
+afterAll(() => server.stop());
+
+const ENFORCE = '/validate/enforce/userns';
+const UID = JSON.parse(exampleReview).request.uid;
+const bad = { metadata: { name: 'bad' }, spec: { hostNetwork: true, containers: [{ name: 'a', image: 'b' }] } };
+const good = {
+  metadata: { name: 'good' },
+  spec: {
+    hostUsers: false,
+    securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [{ name: 'a', image: 'b', securityContext: { allowPrivilegeEscalation: true } }],
+  },
+};
+
+interface Answered {
+  readonly status: number;
+  readonly allowed?: boolean;
+  readonly uid?: string;
+  readonly patch?: string;
+  readonly code?: number;
+  readonly message?: string;
+}
+
+const reviewOf = (change: object): string => {
+  const review = JSON.parse(exampleReview);
+  return JSON.stringify({ ...review, request: { ...review.request, object: bad, ...change } });
+};
+
+async function ask(path: string, body: string | Buffer): Promise<Answered> {
+  const { status, body: text } = await server.send(path, { body });
+  const { response = {}, error } = JSON.parse(text);
+  const { allowed, uid, patch, status: denial } = response;
+  return { status, allowed, uid, patch, code: denial?.code, message: denial?.message ?? error };
+}
+
+const POD = { group: '', version: 'v1', kind: 'Pod' };
+
+describe('T05: nothing is skipped because it is not known', () => {
+  test.each(['gone', 'constructor', 'kata-qemu'])('a profile: %s', async (profile) => {
+    const { status, uid, allowed, message } = await ask(`/validate/enforce/${profile}`, reviewOf({}));
+    expect({ status, uid, allowed, message }).toEqual({
+      status: 200,
+      uid: UID,
+      allowed: false,
+      message: expect.stringContaining(`profile "${profile}" is not configured; configured are: userns`),
+    });
+  });
+
+  test.each([
+    '/validate/permit/userns',
+    '/validate/userns',
+    '/validate/enforce/',
+    '/validate/enforce/userns/x',
+    '/validate/enforce/Userns',
+  ])('a path: %s', async (path) => {
+    expect(await ask(path, reviewOf({}))).toMatchObject({ status: 404 });
+  });
+
+  test.each([
+    ['no JSON', '{'],
+    ['no review', '{"kind":"Pod"}'],
+    ['a review of another version', exampleReview.replace('admission.k8s.io/v1', 'admission.k8s.io/v1beta1')],
+    ['a review without a uid', reviewOf({ uid: '' })],
+  ])('a body: %s', async (_, body) => expect(await ask(ENFORCE, body)).toMatchObject({ status: 400 }));
+});
+
+describe('T12: requests without a pod are few and named; any other subresource is judged', () => {
+  test.each(['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status'])('%s carries none', async (subResource) => {
+    expect(await ask(ENFORCE, reviewOf({ subResource, object: { kind: 'PodExecOptions' } }))).toMatchObject({ allowed: true });
+  });
+
+  test.each(['resize', 'ephemeralcontainers', 'checkpoint', 'Status', 'exec/status', 'constructor'])('%s may', async (subResource) => {
+    for (const object of [bad, { kind: 'Other' }, null]) {
+      expect(await ask(ENFORCE, reviewOf({ subResource, object }))).toMatchObject({ uid: UID, allowed: false });
+    }
+  });
+});
+
+describe('T15: every operation has an answer, and none but CREATE and the added container a patch', () => {
+  test.each(['DELETE', 'CONNECT', 'FUTURE', ''])('%s passes', async (operation) => {
+    for (const path of ['/mutate/userns', ENFORCE, '/unknown/enforce']) {
+      const answer = await ask(path, reviewOf({ operation, object: null, oldObject: bad }));
+      expect(answer).toMatchObject({ uid: UID, allowed: true });
+      expect(answer.patch).toBeUndefined();
+    }
+  });
+
+  test.each(['CREATE', 'UPDATE'])('%s of nothing is refused', async (operation) => {
+    expect(await ask(ENFORCE, reviewOf({ operation, object: null }))).toMatchObject({ uid: UID, allowed: false });
+  });
+
+  test('T31: UPDATE of a bad pod is not patched', async () => {
+    const answer = await ask('/mutate/userns', reviewOf({ operation: 'UPDATE', oldObject: bad }));
+    expect(answer).toMatchObject({ allowed: true });
+    expect(answer.patch).toBeUndefined();
+  });
+});
+
+test.each([
+  ['another kind', { kind: { ...POD, kind: 'Secret' } }],
+  ['a kind in other letters', { kind: { ...POD, kind: 'pod' } }],
+  ['a group that has no pods', { kind: { ...POD, group: 'metrics.k8s.io' } }],
+  ['a workload', { kind: { group: 'apps', version: 'v1', kind: 'Deployment' } }],
+  ['no kind', { kind: null }],
+  ['another version of it', { kind: { ...POD, version: 'v2' } }],
+  ['another resource', { resource: { group: '', version: 'v1', resource: 'secrets' } }],
+])('T16: a pod that comes as %s is judged as one, or refused', async (_, change) => {
+  expect(await ask(ENFORCE, reviewOf(change))).toMatchObject({ uid: UID, allowed: false });
+});
+
+describe('T21, T43: bytes that an API server would not write', () => {
+  const around = (bytes: readonly number[]): Buffer => {
+    const [head = '', tail = ''] = reviewOf({ name: '@' }).split('@');
+    return Buffer.concat([Buffer.from(head), Buffer.from(bytes), Buffer.from(tail)]);
+  };
+  test.each([
+    ['nothing at all', Buffer.alloc(0)],
+    ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(exampleReview)])],
+    ['UTF-16', Buffer.from(exampleReview, 'utf16le')],
+    ['an overlong slash', around([0xc0, 0xaf])],
+    ['half a character', around([0xe2, 0x82])],
+    ['a surrogate in UTF-8', around([0xed, 0xa0, 0x80])],
+    ['a raw NUL', around([0])],
+  ])('%s is no review', async (_, body) => expect(await ask(ENFORCE, body)).toMatchObject({ status: 400 }));
+});
+
+test('T41: a field in other letters is not the field: it neither breaks a rule nor keeps one', async () => {
+  const respelled = { ...good, Spec: bad.spec, spec: { ...good.spec, hostnetwork: true, HOSTPID: true, 'hostIPC\u200b': true } };
+  expect(await ask(ENFORCE, reviewOf({ object: respelled }))).toMatchObject({ allowed: true });
+  const { hostUsers: _, ...spec } = good.spec;
+  const walled = { ...good, spec: { ...spec, hostusers: false, HostUsers: false } };
+  expect(await ask(ENFORCE, reviewOf({ object: walled }))).toMatchObject({ allowed: false });
+  // In a security context, whatever is not known is refused.
+  const container = { ...good.spec.containers[0], securityContext: { allowPrivilegeEscalation: true, Privileged: true } };
+  expect(await ask(ENFORCE, reviewOf({ object: { ...good, spec: { ...good.spec, containers: [container] } } }))).toMatchObject({
+    allowed: false,
+  });
+});
+
+test('T45: numbers that JavaScript cannot hold stand in no patch', async () => {
+  const body = reviewOf({ object: { ...bad, spec: { ...bad.spec, activeDeadlineSeconds: '@', terminationGracePeriodSeconds: '@' } } });
+  const { patch } = await ask('/mutate/userns', body.replace('"@"', '9007199254740993').replace('"@"', '1e400'));
+  const operations: readonly { readonly path: string }[] = JSON.parse(Buffer.from(patch ?? '', 'base64').toString());
+  expect(operations.length).toBeGreaterThan(0);
+  expect(JSON.stringify(operations)).not.toMatch(/900719925474099|Seconds|null/);
+});
+
+test('T61: a review that comes again and again has the same answer each time', async () => {
+  const bodies = new Set<string>();
+  for (const path of ['/mutate/userns', ENFORCE]) {
+    for (let sent = 0; sent < 500; sent += 1) bodies.add(path + (await server.send(path, { body: exampleReview })).body);
+  }
+  expect(bodies.size).toBe(2);
+});
+
+test('F15: a clock that jumps changes nothing but which exemptions are in force', async () => {
+  const answers = new Set<string>();
+  const capability = { ...good, spec: { ...good.spec, containers: [{ ...good.spec.containers[0], ...adding('BPF') }] } };
+  const exempted: (boolean | undefined)[] = [];
+  for (const instant of ['2026-11-21T10:00:00Z', '2028-11-21T10:00:00Z', '1970-01-01T00:00:00Z', '2026-10-25T00:59:59Z']) {
+    now = new Date(instant);
+    answers.add((await server.send('/mutate/userns', { body: exampleReview })).body);
+    exempted.push((await ask(ENFORCE, reviewOf({ object: capability }))).allowed);
+  }
+  expect(answers.size).toBe(1);
+  expect(exempted).toEqual([true, false, true, true]);
+});
+
+const adding = (name: string) => ({ securityContext: { allowPrivilegeEscalation: true, capabilities: { add: [name] } } });
