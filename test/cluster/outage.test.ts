@@ -126,6 +126,23 @@ describe('while the server is down', () => {
     expect(body.spec).toMatchObject({ containers: [{ securityContext: { privileged: true } }] });
   });
 
+  test.each(['warned', 'audited'])('T20: the API server’s audit log says that nobody judged the pod: %s', async (namespace) => {
+    const { annotations = {} } = await apiServer.auditEvent(({ objectRef, verb }) => {
+      return verb === 'create' && objectRef?.namespace === namespace && objectRef.name === 'late-docker';
+    });
+    expect(Object.keys(annotations)).toContainEqual(expect.stringMatching(/^failed-open\.validating\.webhook\.admission\.k8s\.io\//));
+  });
+
+  test('T71: pods of the system are created, whatever labels its namespaces have', async () => {
+    const { admin } = apiServer;
+    for (const namespace of ['kube-system', 'kube-node-lease']) {
+      const label = { metadata: { labels: namespaces.enforced } };
+      expect((await admin.request('PATCH', `/api/v1/namespaces/${namespace}`, label, MERGE)).status).toBe(200);
+      await until(async () => (await admin.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`)).status === 200);
+      expect((await admin.request('POST', podsOf(namespace), hostNamespaces('dns'))).status, namespace).toBe(201);
+    }
+  });
+
   test('a workload is created, its template unadvised', async () => {
     const template = { metadata: { labels: { app: 'web' } }, spec: dockerInDocker().spec };
     const deployment = { metadata: { name: 'web' }, spec: { replicas: 0, selector: { matchLabels: { app: 'web' } }, template } };
@@ -174,5 +191,13 @@ describe('while the server is down', () => {
   test('a governed pod is deleted', async () => {
     expect((await tenant.request('DELETE', `${podsOf('enforced')}/governed?gracePeriodSeconds=0`)).status).toBe(200);
     expect((await tenant.request('GET', `${podsOf('enforced')}/governed`)).status).toBe(404);
+  });
+
+  test('T71: whoever may delete the entries opens the cluster again, without Cloister', async () => {
+    for (const kind of ['mutating', 'validating']) {
+      const path = `/apis/admissionregistration.k8s.io/v1/${kind}webhookconfigurations`;
+      expect((await apiServer.admin.request('DELETE', path)).status).toBe(200);
+    }
+    await until(async () => (await create('enforced', named(plainPod(), 'reopened'))).status === 201);
   });
 });
