@@ -45,6 +45,13 @@ export async function controllerManager(): Promise<string> {
   return join(folder, name);
 }
 
+/** The folder of a Go module's files, of the version that kubernetes/go.mod pins. */
+export async function kubernetesModule(name: string): Promise<string> {
+  const cwd = join(import.meta.dirname, 'kubernetes');
+  const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', name], { cwd });
+  return (JSON.parse(stdout) as { readonly Dir: string }).Dir;
+}
+
 async function cached(wanted: readonly Binary[]): Promise<string> {
   const versions = await pinnedVersions();
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
