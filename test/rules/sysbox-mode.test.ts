@@ -63,6 +63,11 @@ testRule(sysboxMode, {
       finds: [`${PATH}[0].value`, `${PATH}[0].valueFrom`],
       fixed: main(mode('FALSE')),
     },
+    'right, and yet taken from elsewhere': {
+      pod: main({ ...mode('FALSE'), valueFrom: { configMapKeyRef: { name: 'x', key: 'y' } } }),
+      finds: [`${PATH}[0].valueFrom`],
+      fixed: main(mode('FALSE')),
+    },
     'twice, and the last one counts': {
       pod: main(mode('FALSE'), mode('TRUE')),
       finds: [`${PATH}[1].value`],

@@ -28,8 +28,7 @@ export const sysboxMode: Rule = {
         continue;
       }
       isWritten = true;
-      if (value === wanted && valueFrom == null) continue;
-      report({ path: [...path, 'value'], message: `${name} is not ${wanted}`, fix: { set: wanted } });
+      if (value !== wanted) report({ path: [...path, 'value'], message: `${name} is not ${wanted}`, fix: { set: wanted } });
       if (valueFrom != null) report({ path: [...path, 'valueFrom'], message: `${name} is taken from elsewhere`, fix: REMOVE });
     }
     if (!isWritten) {
