@@ -17,6 +17,8 @@ export interface Stroke {
 
 /** What the operator configured, in the words of the configuration file, so that a failing case can be read and an oracle can read it. */
 export interface Setting {
+  /** What the profile is called; `own` where nothing is said. */
+  readonly id?: string;
   readonly backend: string;
   readonly grant: 'none' | 'sudo' | 'containers';
   readonly grantTo?: readonly string[];
@@ -32,6 +34,8 @@ export interface Setting {
   readonly identity?: 'host-users' | 'crio-annotation';
   readonly guestPrivileged?: boolean;
   readonly serviceAccountToken?: 'keep' | 'remove';
+  /** Whether a pod may ask for the profile `other` instead. */
+  readonly mayChoose?: readonly string[];
   /** By rule id; for every namespace and service account. */
   readonly exempt?: Readonly<Record<string, readonly string[]>>;
 }
@@ -378,6 +382,10 @@ export const copyOf = <T>(document: T): T => JSON.parse(JSON.stringify(document)
 /** Puts a value into a copy of a document. What does not fit the document is left out. */
 export const paint = (document: Doc, stroke: Stroke): Doc => put(copyOf(document), stroke);
 
+/** Many of them, in their order, into one copy. */
+export const paintAll = (document: Doc, strokes: readonly Stroke[]): Doc =>
+  strokes.length === 0 ? document : strokes.reduce(put, copyOf(document));
+
 function put(document: Doc, { at, value }: Stroke): Doc {
   let parent: unknown = document;
   for (const [depth, step] of at.slice(0, -1).entries()) {
@@ -416,6 +424,7 @@ export const setting: fc.Arbitrary<Setting> = fc
     runtimeClassName: optional('custom'),
     runtimeClasses: optional(['other']),
     serviceAccountToken: fc.constantFrom(undefined, 'keep', 'remove'),
+    mayChoose: optional(['other']),
     own: fc.record({
       nesting: fc.constantFrom(undefined, 'seccomp', 'sysadmin'),
       seccompProfile: optional('open.json'),
@@ -441,11 +450,14 @@ export const setting: fc.Arbitrary<Setting> = fc
     return Object.fromEntries(written) as unknown as Setting;
   });
 
-/** The configuration in which the setting is the profile `own`, beside another one that nobody may choose. */
-export function offerOf({ backend, exempt, ...options }: Setting): Offer {
+/** A profile beside the one under test; a pod may choose it where the setting says so. */
+export const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };
+
+/** The configuration in which the setting is the profile `own`, beside the profile `other`. */
+export function offerOf({ id: _, backend, exempt, ...options }: Setting): Offer {
   const found = backendById.get(backend);
-  const userns = backendById.get('userns');
-  if (found === undefined || userns === undefined) throw new Error(`no backend ${backend}`);
+  const other = backendById.get(OTHER.backend);
+  if (found === undefined || other === undefined) throw new Error(`no backend ${backend}`);
   const { grantTo } = options;
   const exemption: Exemption = {
     reason: 'test',
@@ -457,7 +469,7 @@ export function offerOf({ backend, exempt, ...options }: Setting): Offer {
   return {
     profiles: new Map([
       ['own', makeProfile('own', found, { ...options, grantTo: grantTo?.map(namePattern) })],
-      ['other', makeProfile('other', userns, {})],
+      ['other', makeProfile('other', other, { grant: OTHER.grant })],
     ]),
     exemptions: exempt === undefined ? [] : [exemption],
   };
@@ -468,10 +480,14 @@ export interface ReviewOf {
   readonly old?: unknown;
   readonly subresource?: string | undefined;
   readonly username?: string;
+  readonly groups?: readonly string[];
 }
 
 /** An AdmissionReview around a pod, as the API server sends it. */
-export function reviewOf(object: unknown, { operation = 'CREATE', old, subresource, username = 'tenant' }: ReviewOf = {}): Doc {
+export function reviewOf(
+  object: unknown,
+  { operation = 'CREATE', old, subresource, username = 'tenant', groups = [] }: ReviewOf = {},
+): Doc {
   return {
     apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
@@ -483,7 +499,7 @@ export function reviewOf(object: unknown, { operation = 'CREATE', old, subresour
       name: 'workspace',
       namespace: NAMESPACE,
       operation,
-      userInfo: { username, groups: ['system:authenticated'] },
+      userInfo: { username, groups: [...groups, 'system:authenticated'] },
       object,
       oldObject: old ?? null,
       dryRun: false,

@@ -1,22 +1,71 @@
 import type { Doc, Setting } from './hostile-pods.ts';
 
+/** The profile that a pod may choose where its setting says so. */
+const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };
+
 /**
  * What must not be true of a pod that was let through, as plain predicates on JSON. Written from the product's promises and Kubernetes'
  * Pod Security Standards; it shares no code and no list with the source.
  */
 export function wrongsOf(pod: Doc, setting: Setting): string[] {
+  const chosen = chosenBy(pod, setting);
+  const asked = askedProfile(pod);
+  const grant = grantOf(pod, setting);
+  return [
+    ...(asked === undefined || asked === (chosen.id ?? 'own') ? [] : ['a profile that may not be chosen']),
+    ...(grant === undefined ? ['a grant that may not be asked for'] : []),
+    ...(hasWall(pod, chosen) ? [] : ['the wall does not stand']),
+    ...wrongsUnder(pod, { ...chosen, grant: grant ?? 'none' }),
+  ];
+}
+
+/**
+ * What is wrong with a pod after an update, and was not before. Labels are read from the old pod, whose wall decides what grants count; as
+ * many of each count as there are more.
+ */
+export function newWrongsOf(pod: Doc, old: Doc, setting: Setting): string[] {
+  const chosen = chosenBy(old, setting);
+  const walled = hasWall(old, chosen);
+  const terms: Terms = { ...chosen, isUnwalled: !walled, grant: walled ? (grantOf(old, setting) ?? chosen.grant) : 'none' };
+  const wall = (each: Doc): string[] => (hasWall(each, chosen) ? [] : ['the wall does not stand']);
+  const before = [...wall(old), ...wrongsUnder(old, terms)].map(withoutValue);
+  return [...wall(pod), ...wrongsUnder(pod, terms)].filter((each) => {
+    const at = before.indexOf(withoutValue(each));
+    if (at !== -1) before.splice(at, 1);
+    return at === -1;
+  });
+}
+
+/** A field that was wrong may be wrong in another way; the API server lets few of them change at all. */
+const withoutValue = (wrong: string): string => wrong.replace(/^(seccomp|AppArmor) .*(?= of )/s, '$1');
+
+/** The setting that counts for a pod: its own label may choose. */
+export function chosenBy(pod: Doc, setting: Setting): Setting {
+  const asked = askedProfile(pod);
+  if (asked !== OTHER.id || setting.mayChoose?.includes('other') !== true) return setting;
+  return { ...OTHER, ...(setting.exempt === undefined ? {} : { exempt: setting.exempt }) };
+}
+
+function askedProfile(pod: Doc): unknown {
+  const labels = map(map(pod.metadata).labels);
+  return Object.hasOwn(labels, 'cloister.dev/profile') ? labels['cloister.dev/profile'] : undefined;
+}
+
+/** A setting whose grant is settled. Without its wall a pod may do what Pod Security baseline lets any pod do, and no more. */
+interface Terms extends Setting {
+  readonly isUnwalled?: boolean;
+}
+
+function wrongsUnder(pod: Doc, setting: Terms): string[] {
   const found: string[] = [];
   const wrong = (isWrong: boolean, what: string): void => void (isWrong && found.push(what));
   const spec = map(pod.spec);
   const annotations = map(map(pod.metadata).annotations);
-  const grant = grantOf(pod, setting);
   const exempt = (rule: string, value: string): boolean => setting.exempt?.[rule]?.includes(value) ?? false;
 
-  wrong(!hasWall(pod, setting), 'the wall does not stand');
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) wrong(spec[field] === true, field);
   wrong(text(spec.nodeName) !== '', 'nodeName');
-  wrong(text(spec.priorityClassName).startsWith('system-'), 'priorityClassName');
-  wrong(Number(spec.priority ?? 0) > 1e9, 'priority');
+  wrong(text(spec.priorityClassName).startsWith('system-') || Number(spec.priority ?? 0) > 1e9, 'priority of the system');
   wrong(!['', 'linux'].includes(text(map(spec.os).name)) || map(spec.os).name === '', 'os');
   wrong(
     list(spec.resourceClaims).some((claim) => {
@@ -43,25 +92,26 @@ export function wrongsOf(pod: Doc, setting: Setting): string[] {
   const { sysctls, fsGroup, supplementalGroups, runAsUser, runAsGroup, windowsOptions } = map(spec.securityContext);
   for (const { name } of list(sysctls).map(map)) wrong(!SYSCTLS.includes(text(name).replaceAll('/', '.')), `sysctl ${name}`);
   wrong(windowsOptions != null, 'windowsOptions');
-  for (const id of [fsGroup, runAsUser, runAsGroup, ...list(supplementalGroups)]) wrong(!isMapped(id, setting), `id ${id}`);
+  for (const [name, id] of Object.entries({ fsGroup, runAsUser, runAsGroup })) wrong(!isMapped(id, setting), name);
+  for (const id of list(supplementalGroups)) wrong(!isMapped(id, setting), `group ${id}`);
   wrongsOfResources(map(spec.resources), setting, wrong);
   if (setting.serviceAccountToken === 'remove') wrong(spec.automountServiceAccountToken !== false, 'automountServiceAccountToken');
-  const asked = map(map(pod.metadata).labels)['cloister.dev/profile'];
-  wrong(asked !== undefined && asked !== 'own', 'a profile that may not be chosen');
-  wrong(grant === undefined, 'a grant that may not be asked for');
 
   for (const kind of ['initContainers', 'containers', 'ephemeralContainers']) {
-    for (const container of list(spec[kind]).map(map)) found.push(...wrongsOfContainer(container, kind, pod, setting));
+    for (const container of list(spec[kind]).map(map)) found.push(...wrongsOfContainerUnder(container, kind, pod, setting));
   }
   return found;
 }
 
 /** The same for one container of a pod, whichever way the container came in. */
 export function wrongsOfContainer(container: Doc, kind: string, pod: Doc, setting: Setting): string[] {
+  return wrongsOfContainerUnder(container, kind, pod, { ...chosenBy(pod, setting), grant: grantOf(pod, setting) ?? 'none' });
+}
+
+function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting: Terms): string[] {
   const found: string[] = [];
   const wrong = (isWrong: boolean, what: string): void => void (isWrong && found.push(`${what} of ${kind} ${container.name}`));
-  const { backend } = setting;
-  const grant = grantOf(pod, setting) ?? 'none';
+  const { backend, grant } = setting;
   const exempt = (rule: string, value: string): boolean => setting.exempt?.[rule]?.includes(value) ?? false;
   const podContext = map(map(pod.spec).securityContext);
   const context = map(container.securityContext);
@@ -73,7 +123,7 @@ export function wrongsOfContainer(container: Doc, kind: string, pod: Doc, settin
   const lasts = isRegular || (kind === 'initContainers' && container.restartPolicy === 'Always');
   wrong(lasts && grant === 'none' && context.allowPrivilegeEscalation !== false, 'allowPrivilegeEscalation');
   const mayHold = hasContainers ? [...BASELINE, ...beyondBaseline(setting)] : BASELINE;
-  const bare = lasts && grant === 'none' && (backend.startsWith('kata-') || backend === 'sysbox');
+  const bare = lasts && grant === 'none' && setting.isUnwalled !== true && (backend.startsWith('kata-') || backend === 'sysbox');
   for (const each of list(capabilities.add)) {
     wrong((bare || !mayHold.includes(each as string)) && !exempt('capabilities', String(each)), `capability ${JSON.stringify(each)}`);
   }
@@ -129,7 +179,8 @@ export function wrongsOfContainer(container: Doc, kind: string, pod: Doc, settin
 }
 
 /** What the label asks for, if that is no more than the profile's; undefined: the label is refused. */
-export function grantOf(pod: Doc, { grant }: Setting): Setting['grant'] | undefined {
+export function grantOf(pod: Doc, setting: Setting): Setting['grant'] | undefined {
+  const { grant } = chosenBy(pod, setting);
   const asked = map(map(pod.metadata).labels)['cloister.dev/grant'] ?? grant;
   const order = ['none', 'sudo', 'containers'];
   const rank = order.indexOf(asked as string);

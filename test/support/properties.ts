@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { vi } from 'vitest';
+import { SEED } from './seed.ts';
 
 /**
  * How many generated cases all properties have together. CLOISTER_PROPERTY_RUNS sets another number, CLOISTER_PROPERTY_SEED repeats a run.
  */
 export const RUNS = Number(process.env.CLOISTER_PROPERTY_RUNS ?? 20_000);
-export const SEED = Number(process.env.CLOISTER_PROPERTY_SEED ?? Math.trunc(Math.random() * 0x7fffffff));
 
 // A property takes as long as its runs do; on a busy machine some ten times as long.
 vi.setConfig({ testTimeout: Math.max(30_000, RUNS * 10) });

@@ -1,0 +1,47 @@
+import { apply } from '../../src/apply.ts';
+import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
+import { operationsOf } from '../support/answer-rules.ts';
+import { bytesOf, type Doc, NOW, offerOf, reviewOf, type Setting } from '../support/hostile-pods.ts';
+import { map } from '../support/oracle.ts';
+import { applyPatch } from '../support/rfc6902.ts';
+import { bytesOfCase, type Case } from './cases.ts';
+import { ENFORCE, faultsOf, faultsOfAskingAgain, faultsOfLeavingOut, MUTATE } from './faults.ts';
+
+/** The judge under a setting; a test may put another in its place. */
+export type Judge = (setting: Setting) => Respond;
+export const judge: Judge = (setting) => makeRespond(offerOf(setting), { apply, now: () => NOW });
+
+/** Everything that is wrong with the answers to a case. */
+export function faultsOfCase(given: Case, make: Judge = judge): string[] {
+  const { setting, path, dice } = given;
+  const respond = make(setting);
+  const bytes = bytesOfCase(given, (pod) => repairedBy(respond, pod));
+  const question = { respond, setting, path, bytes };
+  const faults = faultsOf(question);
+  if (dice % 4 === 1) faults.push(...faultsOfAskingAgain(question));
+  if (path === MUTATE && dice % 4 === 0) faults.push(...faultsOfLeavingOut(question, dice >> 2));
+  if (path === ENFORCE && dice % 8 === 0) faults.push(...faultsOfLoosening(make, given, bytes));
+  return faults;
+}
+
+function repairedBy(respond: Respond, pod: Doc): Doc {
+  try {
+    const { patch } = map(map(JSON.parse(respond(MUTATE, bytesOf(reviewOf(pod))).body)).response);
+    return patch === undefined ? pod : map(applyPatch(pod, operationsOf(patch)));
+  } catch {
+    return pod; // faultsOf says it, when this pod is asked about
+  }
+}
+
+/** R3: whoever grants more, or exempts more, refuses nothing that was let through before. */
+function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): string[] {
+  const ask = (given: Setting): Doc => map(map(JSON.parse(make(given)(ENFORCE, bytes).body)).response);
+  if (ask(setting).allowed !== true) return [];
+  // Under Sysbox a pod says which grant it is under, and anything else is refused.
+  const larger: Setting[] = setting.backend === 'sysbox' ? [] : [{ ...setting, grant: 'containers' }];
+  const exempt = { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['Unconfined'], ...setting.exempt };
+  return [...larger, { ...setting, exempt }].flatMap((looser) => {
+    const { allowed, status } = ask(looser);
+    return allowed === true ? [] : [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
+  });
+}

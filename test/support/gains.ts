@@ -1,0 +1,108 @@
+import type { Doc, Setting } from './hostile-pods.ts';
+import { beyondBaseline, chosenBy, grantOf, isNamed, list, map } from './oracle.ts';
+
+/** What a pod may do now and could not before, beyond what the grant lists. */
+export function gainsOf(before: Doc, after: Doc, setting: Setting): string[] {
+  const given = chosenBy(before, setting);
+  const gains: string[] = [];
+  const grant = grantOf(before, given) ?? given.grant;
+  const [old, now] = [map(before.spec), map(after.spec)];
+  for (const field of [
+    'hostNetwork',
+    'hostPID',
+    'hostIPC',
+    'nodeName',
+    'nodeSelector',
+    'affinity',
+    'tolerations',
+    'resourceClaims',
+    'os',
+  ]) {
+    if (field === 'tolerations' && list(now[field]).every((each) => list(old[field]).some((one) => same(one, each)))) continue;
+    if (now[field] !== undefined && !same(old[field], now[field])) gains.push(field);
+  }
+  if (now.hostUsers === true && old.hostUsers !== true) gains.push('hostUsers');
+  if (now.automountServiceAccountToken === true && old.automountServiceAccountToken !== true) gains.push('automountServiceAccountToken');
+  gains.push(...gainsOfVolumes(list(old.volumes).map(map), list(now.volumes).map(map), given, grant));
+
+  for (const kind of ['initContainers', 'containers', 'ephemeralContainers']) {
+    for (const [index, container] of list(now[kind]).map(map).entries()) {
+      const gets = kind === 'containers' && isNamed(container, given) ? grant : 'none';
+      gains.push(...gainsOfContainer(map(list(old[kind])[index]), container, given, gets).map((each) => `${each} of ${kind}/${index}`));
+    }
+  }
+  return gains;
+}
+
+function gainsOfVolumes(old: Doc[], now: Doc[], { backend, serviceAccountToken }: Setting, grant: string): string[] {
+  const added = now.filter((each) => !old.some((one) => same(one, each)));
+  const removed = old.filter((each) => !now.some((one) => same(one, each)));
+  const emptyDir = backend.startsWith('kata-') ? { medium: 'Memory' } : {};
+  return [
+    ...added.filter(
+      ({ name, ...source }) => grant !== 'containers' || !String(name).startsWith('cloister-storage-') || !same(source, { emptyDir }),
+    ),
+    ...removed.filter(
+      ({ name, projected }) =>
+        serviceAccountToken !== 'remove' ||
+        !String(name).startsWith('kube-api-access-') ||
+        !list(map(projected).sources).some((each) => map(each).serviceAccountToken != null),
+    ),
+  ].map((each) => `volume ${JSON.stringify(each)}`);
+}
+
+function gainsOfContainer(before: Doc, after: Doc, given: Setting, grant: string): string[] {
+  const gains: string[] = [];
+  const [old, now] = [map(before.securityContext), map(after.securityContext)];
+  const isKata = given.backend.startsWith('kata-');
+  const hasContainers = grant === 'containers';
+
+  if (now.privileged === true && old.privileged !== true && !(hasContainers && isKata && given.guestPrivileged)) gains.push('privileged');
+  if (now.allowPrivilegeEscalation === true && old.allowPrivilegeEscalation !== true && grant === 'none') gains.push('escalation');
+  if (old.allowPrivilegeEscalation === false && now.allowPrivilegeEscalation !== false && given.grantTo === undefined)
+    gains.push('escalation');
+  if (now.procMount === 'Unmasked' && old.procMount !== 'Unmasked' && !(hasContainers && given.backend === 'userns'))
+    gains.push('procMount');
+
+  const [had, has] = [list(map(old.capabilities).add), list(map(now.capabilities).add)];
+  const spelled = (name: unknown): string => String(name).toUpperCase().replace(/^CAP_/, '');
+  const listed = hasContainers || (grant === 'sudo' && given.backend === 'sysbox') ? [...BASELINE, ...beyondBaseline(given)] : [];
+  for (const each of has) {
+    if (!had.some((one) => spelled(one) === each || one === each) && !listed.includes(String(each))) gains.push(`capability ${each}`);
+  }
+  const [dropped, drops] = [list(map(old.capabilities).drop), list(map(now.capabilities).drop)];
+  if (!dropped.every((each) => drops.includes(each)) && given.grantTo === undefined) gains.push('a capability that is dropped no more');
+
+  const seccomp = map(now.seccompProfile);
+  if (
+    !same(old.seccompProfile, now.seccompProfile) &&
+    seccomp.type !== 'RuntimeDefault' &&
+    !(hasContainers && given.backend === 'userns')
+  ) {
+    gains.push('seccompProfile');
+  }
+  const appArmor = map(now.appArmorProfile ?? { type: 'RuntimeDefault' });
+  if (!same(old.appArmorProfile, now.appArmorProfile) && appArmor.type !== 'RuntimeDefault' && !hasContainers)
+    gains.push('appArmorProfile');
+  if (!same(old.seLinuxOptions, now.seLinuxOptions) && !hasContainers) gains.push('seLinuxOptions');
+  for (const field of ['runAsUser', 'runAsGroup', 'runAsNonRoot', 'windowsOptions']) if (!same(old[field], now[field])) gains.push(field);
+  for (const field of ['image', 'command', 'args', 'volumeDevices', 'resources', 'envFrom']) {
+    if (!same(before[field], after[field])) gains.push(field);
+  }
+  const added = list(after.volumeMounts).filter(
+    (each) => !list(before.volumeMounts).some((one) => map(one).mountPath === map(each).mountPath),
+  );
+  if (!added.every((each) => hasContainers && String(map(each).name).startsWith('cloister-storage-'))) gains.push('volumeMounts');
+  const variables = list(after.env).filter((each) => !list(before.env).some((one) => same(one, each)));
+  for (const { name, value } of variables.map(map)) {
+    if (given.backend !== 'sysbox' || name !== 'SYSBOX_SYSCONT_MODE' || value !== (hasContainers && value === 'TRUE' ? 'TRUE' : 'FALSE'))
+      gains.push('env');
+  }
+  return gains;
+}
+
+const BASELINE = 'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
+  ' ',
+);
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
