@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -15,6 +16,8 @@ import { canonical } from './core/workspace.ts';
 import { nearest } from './nearest.ts';
 
 export interface Config extends Offer {
+  /** SHA-256 of the text, in hex, by which a server and whoever looks after it find that they read the same. */
+  readonly digest: string;
   /** What is legal and yet hardly meant: for the log. */
   readonly warnings: readonly string[];
 }
@@ -29,7 +32,7 @@ interface Clock {
  * @returns the configuration, or every problem of the file, each with its name, the path in it and what to do
  */
 export async function loadConfig(file: string | undefined, { now = new Date() }: Clock = {}): Promise<Result<Config, readonly string[]>> {
-  if (file === undefined) return { ok: true, value: { profiles: defaultProfiles(), exemptions: [], warnings: [] } };
+  if (file === undefined) return { ok: true, value: { profiles: defaultProfiles(), exemptions: [], digest: digestOf(''), warnings: [] } };
   try {
     const bytes = await readFile(file);
     if (!isUtf8(bytes)) return { ok: false, error: [`${file} is not UTF-8 text: save it as UTF-8`] };
@@ -51,8 +54,10 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   const profiles = profilesOf(fieldOf(yaml.value, 'profiles'), problems);
   const exemptions = exemptionsOf(fieldOf(yaml.value, 'exemptions'), problems);
   if (problems.length > 0) return { ok: false, error: problems.map((each) => `${source}: ${each}`) };
-  return { ok: true, value: { profiles, exemptions, warnings: warningsOf(exemptions, now) } };
+  return { ok: true, value: { profiles, exemptions, digest: digestOf(text), warnings: warningsOf(exemptions, now) } };
 }
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Why a file cannot be read, for people. */
 export function reasonOf({ code, message }: NodeJS.ErrnoException): string {

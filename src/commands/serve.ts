@@ -100,7 +100,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const log = openLog(settings.logLevel);
   const { logger } = log;
   const profiles = [...config.value.profiles.keys()];
-  const metrics = makeMetrics({ profiles, version: version() });
+  const metrics = makeMetrics({ profiles, version: version(), configuration: config.value.digest });
   log.onLost(metrics.logLineLost);
   dieOfBugs(log);
 

@@ -10,3 +10,5 @@ export const PROFILE_LABEL = 'cloister.dev/profile';
 export const GRANT_LABEL = 'cloister.dev/grant';
 /** On a pod, by Cloister: `<profile>/<grant>` that it was put under. */
 export const APPLIED_ANNOTATION = 'cloister.dev/profile-applied';
+/** On what `cloister ensure` keeps, by an operator: it is told how the object differs, and leaves it. */
+export const HANDS_OFF_ANNOTATION = 'cloister.dev/hands-off';

@@ -31,8 +31,16 @@ const ENTRIES = [
 
 const PHASES = ['mutate', 'validate', 'advise', 'unknown'] as const;
 
+/** What a process is made of, and does not change while it runs. */
+export interface Build {
+  readonly profiles: Iterable<string>;
+  readonly version: string;
+  /** The configuration's digest. */
+  readonly configuration: string;
+}
+
 /** Metrics of their own registry. Every label has few values, all known at start or written in our code. */
-export function makeMetrics({ profiles, version }: { readonly profiles: Iterable<string>; readonly version: string }): Metrics {
+export function makeMetrics({ profiles, version, configuration }: Build): Metrics {
   const known = new Set(profiles);
   const registry = new Registry();
   const registers = [registry];
@@ -85,6 +93,10 @@ export function makeMetrics({ profiles, version }: { readonly profiles: Iterable
   );
   const lostLines = counter('lost_log_lines_total', 'Log lines dropped because nobody read standard output.', []);
   gauge('build_info', 'Always 1; the label tells the version.', ['version']).set({ version }, 1);
+  gauge('configuration_info', 'Always 1; the label tells the SHA-256 of the configuration file that this process runs.', ['sha256']).set(
+    { sha256: configuration },
+    1,
+  );
   collectDefaultMetrics({ register: registry });
 
   for (const phase of PHASES) duration.zero({ phase });

@@ -18,7 +18,7 @@ const secure = secureContextOf({ certificate: Buffer.from(issued.certificate), k
 /** A webhook server on the loopback interface, with a real recorder whose log lines are kept. */
 export async function startServer(respond: Respond, limits: Partial<Limits> = {}) {
   const lines: string[] = [];
-  const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0' });
+  const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
   const recorder = makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics);
   const server = buildServer(respond, { recorder, secure, limits: { ...LIMITS, ...limits } });
   const { port } = await server.listen('127.0.0.1', 0);
