@@ -10,6 +10,7 @@ const commands: ReadonlyMap<string, () => Promise<{ readonly command: Command }>
   ['check', () => import('./commands/check.ts')],
   ['explain', () => import('./commands/explain.ts')],
   ['manifests', () => import('./commands/manifests.ts')],
+  ['ensure', () => import('./commands/ensure.ts')],
   ['certs', () => import('./commands/certs.ts')],
 ]);
 

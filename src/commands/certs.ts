@@ -56,7 +56,7 @@ export async function makeDevCertificates(dir: string, { hosts, force, now }: De
   const names = [...new Set([...LOCAL, ...hosts])];
 
   const foundAuthority = force ? undefined : await find(ca);
-  const authorityDue = renewal(foundAuthority?.x509, [], now);
+  const authorityDue = renewal(foundAuthority?.x509, { names: [] }, now);
   const authority =
     foundAuthority === undefined || authorityDue.needed
       ? await createAuthority('cloister development', { now, days: AUTHORITY_DAYS })
@@ -64,14 +64,13 @@ export async function makeDevCertificates(dir: string, { hosts, force, now }: De
   if (authority !== foundAuthority) await write(ca, authority);
 
   const found = await find(serving);
-  const current = found?.x509.verify(new X509Certificate(authority.certificate).publicKey) ? found : undefined;
-  const due = renewal(current?.x509, names, now);
-  const issued = current === undefined || due.needed ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : current;
-  if (issued !== current) await write(serving, issued);
+  const due = renewal(found?.x509, { names, authority: new X509Certificate(authority.certificate) }, now);
+  const issued = found === undefined || due.needed ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : found;
+  if (issued !== found) await write(serving, issued);
 
   return [
     line(ca, authority, { isKept: authority === foundAuthority, names: [] }),
-    line(serving, issued, { isKept: issued === current, names }),
+    line(serving, issued, { isKept: issued === found, names }),
   ];
 }
 

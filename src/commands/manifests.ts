@@ -6,6 +6,7 @@ import { loadConfig, reasonOf } from '../config.ts';
 import type { Result } from '../core/json.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
+import { CERTIFICATE_KEEPERS, type CertificateKeeper, ensureRoles, labelerRole } from '../manifests/rbac.ts';
 
 /** `cloister manifests`: what the API server must hold for a configuration, for those who apply by hand or from Git. */
 export const command = new Command('manifests')
@@ -21,24 +22,41 @@ export const command = new Command('manifests')
   )
   .addOption(new Option('--url <https://host:port>', 'address by which it does, for a server outside the cluster').env('CLOISTER_URL'))
   .addOption(new Option('--ca-file <file>', "PEM file with the CA of the server's certificate, for caBundle").env('CLOISTER_CA_FILE'))
+  .addOption(
+    new Option('--rbac', 'print instead what `cloister ensure` may do: its service account, roles and bindings').conflicts([
+      'url',
+      'caFile',
+    ]),
+  )
+  .addOption(
+    new Option('--certificates <keeper>', 'with --rbac: who keeps the certificates, as `cloister ensure` is told it')
+      .choices(CERTIFICATE_KEEPERS)
+      .default('ensure'),
+  )
   .addHelpText(
     'after',
     `
 Examples:
+  cloister manifests --rbac --service cloister/cloister | kubectl apply -f -
   cloister manifests --config config.yaml --service cloister/cloister --ca-file ca.crt | kubectl apply -f -
   cloister manifests --url https://192.0.2.10:8443 --ca-file ca.crt
 `,
   )
   .action(run);
 
+type ServiceTarget = Extract<Target, { readonly service: unknown }>;
+
 interface Flags {
   readonly config?: string;
   readonly service?: string;
   readonly url?: string;
   readonly caFile?: string;
+  readonly rbac?: boolean;
+  readonly certificates: CertificateKeeper;
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
+  if (flags.rbac) return printRoles(flags, self);
   const config = await loadConfig(flags.config);
   const place = placeOf(flags);
   const ca = await readCa(flags.caFile);
@@ -46,7 +64,17 @@ async function run(flags: Flags, self: Command): Promise<void> {
   if (!config.ok || !place.ok || !ca.ok) return self.error(problems.map((each) => `error: ${each}`).join('\n'), { exitCode: 2 });
 
   for (const warning of config.value.warnings) process.stderr.write(`warning: ${warning}\n`);
-  const objects = [...entriesOf(config.value, { ...place.value, ...ca.value }), ...policies()];
+  const objects = [...entriesOf(config.value, { ...place.value, ...ca.value }), ...policies(), labelerRole()];
+  print(objects);
+}
+
+function printRoles({ service, certificates }: Flags, self: Command): void {
+  const place = service === undefined ? wrong('--rbac: say for which Service, with --service') : serviceOf(service);
+  if (!place.ok) self.error(place.error.map((each) => `error: ${each}`).join('\n'), { exitCode: 2 });
+  print(ensureRoles(place.value.service, certificates));
+}
+
+function print(objects: readonly object[]): void {
   process.stdout.write(objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n'));
 }
 
@@ -56,7 +84,8 @@ function placeOf({ service, url }: Flags): Result<Target, readonly string[]> {
   return service === undefined ? urlOf(url ?? '') : serviceOf(service);
 }
 
-function serviceOf(written: string): Result<Target, readonly string[]> {
+/** For `--service`. */
+export function serviceOf(written: string): Result<ServiceTarget, readonly string[]> {
   const { namespace = '', name = '', port } = written.match(SERVICE)?.groups ?? {};
   if (name === '' || Number(port ?? 1) < 1 || Number(port ?? 1) > 65535) {
     return wrong(`--service ${written}: must be NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as cloister/cloister:443`);

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { apply } from '../apply.ts';
 import { loadConfig } from '../config.ts';
 import type { Result } from '../core/json.ts';
@@ -13,6 +12,8 @@ import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
 import { buildOperations } from '../webhook/operations.ts';
 import { makeRespond } from '../webhook/respond.ts';
 import { buildServer } from '../webhook/server.ts';
+import { type Address, parseAddress, parseDuration } from './flags.ts';
+import { version } from './version.ts';
 
 export interface Settings {
   /** Absent: userns alone, with its defaults. */
@@ -23,11 +24,6 @@ export interface Settings {
   readonly logLevel: LogLevel;
   /** Milliseconds. */
   readonly drainDelay: number;
-}
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
 }
 
 export interface Serving extends Taken {
@@ -209,28 +205,9 @@ function print({ address, port }: { readonly address: string; readonly port: num
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function parseAddress(text: string): Address {
-  const found = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text);
-  const host = found?.[1] ?? found?.[2];
-  const port = Number(found?.[3]);
-  if (host === undefined || port > 65_535) throw new InvalidArgumentError('It must be HOST:PORT, like 127.0.0.1:8443 or [::1]:8443.');
-  return { host, port };
-}
-
-function parseDuration(text: string): number {
-  const found = /^(\d{1,6})(ms|s)$/.exec(text);
-  if (found === null) throw new InvalidArgumentError('It must be a number of seconds or milliseconds, like 5s or 500ms.');
-  return Number(found[1]) * (found[2] === 's' ? 1_000 : 1);
-}
-
 async function isFolder(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isDirectory(),
     () => false,
   );
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -1,21 +1,18 @@
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
 import { RUNTIME_ANNOTATIONS } from '../core/rules/runtime-annotations.ts';
-import { LABELS } from './labels.ts';
+import { API_GROUP, LABELER, LABELS } from './labels.ts';
 
 /** An object as `kubectl apply` takes it. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels: Readonly<Record<string, string>> };
   readonly [field: string]: unknown;
 }
 
-const API_GROUP = PREFIX.slice(0, -1);
-const LABELER = 'cloister-labeler';
-
 /**
  * What must hold while every webhook pod is down, and so is judged inside the API server: who may label a namespace, and what stays as
- * it is on a pod. With each policy its binding, and the role that lets its holder label.
+ * it is on a pod. With each policy its binding.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
 export function policies(): readonly Manifest[] {
@@ -66,12 +63,6 @@ export function policies(): readonly Manifest[] {
         },
       ],
     }),
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'ClusterRole',
-      metadata: { name: LABELER, labels: LABELS },
-      rules: [{ apiGroups: [API_GROUP], resources: ['profiles'], verbs: ['label'] }],
-    },
   ];
 }
 
@@ -95,7 +86,7 @@ function policy(name: string, { resourceRules, differs, variables, validations }
   ]);
   const spec = {
     failurePolicy: 'Fail',
-    matchConstraints: { resourceRules },
+    matchConstraints: { matchPolicy: 'Equivalent', resourceRules },
     // Reading every key costs, and costs are limited: a kubelet's or a controller's update of an object with very many must not fail for it.
     matchConditions: [
       { name: `${differs.join('-or-')}-change`, expression: differs.map((map) => `${newMap(map)} != (${oldMap(map)})`).join(' ||\n') },

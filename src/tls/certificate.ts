@@ -85,6 +85,11 @@ const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem
 const SKEW = 60 * 60 * 1_000;
 const DAY = 24 * 60 * 60 * 1_000;
 
+/** When a certificate of ours was made. */
+export function issuedAt({ validFromDate }: X509Certificate): Date {
+  return new Date(validFromDate.getTime() + SKEW);
+}
+
 function lifetime(now: Date, days: number) {
   return { notBefore: new Date(now.getTime() - SKEW), notAfter: new Date(now.getTime() + days * DAY) };
 }

@@ -52,34 +52,44 @@ export async function startCloister(apiServer: ApiServer, { config, apply }: Clo
     const configFile = join(folder, 'config.yaml');
     await writeFile(configFile, config);
     await issueServerCertificate(folder, 'tls', apiServer.connection.authority, ['IP:127.0.0.1']);
-    const daemon = daemons.start('cloister', process.execPath, [
-      MAIN,
-      ...['serve', '--config', configFile, '--tls-dir', folder, '--log-level', 'info', '--drain-delay', '0ms'],
-      ...['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0'],
-    ]);
-    const log = (): Promise<readonly LogLine[]> => readLog(daemon.logFile);
-    await daemons.ready(daemon, async () => (await log()).length > 0, { timeoutMs: 30_000 });
-    const address = addressIn(await log());
-    const cloister: Cloister = {
-      ...address,
-      log,
-      metrics: async () => (await fetch(`${address.operationsUrl}/metrics`)).text(),
-      stop: () => daemons.stop(),
-      async kill() {
-        const { child } = daemon;
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        const ended = once(child, 'exit');
-        child.kill('SIGKILL');
-        await ended;
-      },
-    };
-    if (apply) await applyManifests(apiServer, { configFile, url: address.url, authority: apiServer.connection.authority });
-    if (apply) await inEffect(apiServer, address.profiles);
+    const cloister = await startServing(daemons, { configFile, tlsDir: folder });
+    if (apply) await applyManifests(apiServer, { configFile, url: cloister.url, authority: apiServer.connection.authority });
+    if (apply) await inEffect(apiServer, cloister.profiles);
     return cloister;
   } catch (error) {
     await daemons.stop();
     throw error;
   }
+}
+
+export interface ServingFiles {
+  readonly configFile: string;
+  readonly tlsDir: string;
+}
+
+/** Starts `cloister serve` on free ports of loopback. */
+export async function startServing(daemons: Daemons, { configFile, tlsDir }: ServingFiles): Promise<Cloister> {
+  const daemon = daemons.start('cloister', process.execPath, [
+    MAIN,
+    ...['serve', '--config', configFile, '--tls-dir', tlsDir, '--log-level', 'info', '--drain-delay', '0ms'],
+    ...['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0'],
+  ]);
+  const log = (): Promise<readonly LogLine[]> => readLog(daemon.logFile);
+  await daemons.ready(daemon, async () => (await log()).length > 0, { timeoutMs: 30_000 });
+  const address = addressIn(await log());
+  return {
+    ...address,
+    log,
+    metrics: async () => (await fetch(`${address.operationsUrl}/metrics`)).text(),
+    stop: () => daemons.stop(),
+    async kill() {
+      const { child } = daemon;
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
 }
 
 async function readLog(file: string): Promise<readonly LogLine[]> {

@@ -1,0 +1,41 @@
+/** Enough to find an object. */
+export interface Reference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+
+/** An object as the API server has it: whole, so that what is written back is what was read but for what is meant to change. */
+export interface LiveObject extends Reference {
+  readonly metadata: Reference['metadata'] & {
+    readonly resourceVersion: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly [field: string]: unknown;
+}
+
+/** `Secret cloister/cloister-tls`. */
+export function titleOf({ kind, metadata: { name, namespace } }: Reference): string {
+  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+}
+
+const PLURALS: Readonly<Record<string, string>> = {
+  Secret: 'secrets',
+  EndpointSlice: 'endpointslices',
+  MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',
+  ValidatingWebhookConfiguration: 'validatingwebhookconfigurations',
+  ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
+  ValidatingAdmissionPolicyBinding: 'validatingadmissionpolicybindings',
+};
+
+/** Where the API server has the objects of a kind. */
+export function collectionPath(apiVersion: string, kind: string, namespace: string | undefined): string {
+  const plural = PLURALS[kind];
+  if (plural === undefined) throw new Error(`the plural of ${kind} is not known here`);
+  const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  return `${group}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${plural}`;
+}
+
+export function objectPath({ apiVersion, kind, metadata: { name, namespace } }: Reference): string {
+  return `${collectionPath(apiVersion, kind, namespace)}/${name}`;
+}

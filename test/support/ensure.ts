@@ -1,0 +1,182 @@
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { type Cluster, connect } from '../../src/cluster/client.ts';
+import { askServer, type Endpoint } from '../../src/cluster/serving.ts';
+import { namesOf, type Wanted } from '../../src/commands/ensure-plan.ts';
+import { bring, type Outcome } from '../../src/commands/ensure-run.ts';
+import { version } from '../../src/commands/version.ts';
+import { parseConfig } from '../../src/config.ts';
+import { entriesOf } from '../../src/manifests/entries.ts';
+import { policies } from '../../src/manifests/policies.ts';
+import type { ApiServer } from './api-server.ts';
+import { Daemons } from './daemons.ts';
+import { type Cloister, startServing } from './webhook.ts';
+
+export const NAMESPACE = 'cloister-system';
+export const SERVICE = 'cloister';
+export const SECRETS = `/api/v1/namespaces/${NAMESPACE}/secrets`;
+export const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
+/** Everything that `ensure` writes. */
+export const OBJECTS = [
+  `${SECRETS}/cloister-ca`,
+  `${SECRETS}/cloister-tls`,
+  `${ADMISSION}/mutatingwebhookconfigurations/zz-cloister`,
+  `${ADMISSION}/validatingwebhookconfigurations/cloister`,
+  ...['cloister-namespace-labels', 'cloister-pods'].flatMap((name) => [
+    `${ADMISSION}/validatingadmissionpolicies/${name}`,
+    `${ADMISSION}/validatingadmissionpolicybindings/${name}`,
+  ]),
+] as const;
+
+export interface Secret {
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** A folder that changes as a kubelet changes a Secret volume: what its files lead through is swapped in one rename. */
+export class SecretVolume {
+  readonly folder: string;
+  #number = 0;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  async write(data: Secret['data']): Promise<void> {
+    this.#number += 1;
+    const version = `..version-${this.#number}`;
+    await mkdir(join(this.folder, version));
+    for (const [name, text] of Object.entries(data)) {
+      await writeFile(join(this.folder, version, name), Buffer.from(text, 'base64'), { mode: 0o600 });
+      await symlink(join('..data', name), join(this.folder, name)).catch(ignoreExisting);
+    }
+    await symlink(version, join(this.folder, '..data.part'));
+    await rename(join(this.folder, '..data.part'), join(this.folder, '..data'));
+    await rm(join(this.folder, `..version-${this.#number - 1}`), { recursive: true, force: true });
+  }
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
+}
+
+/** A serving pod as far as `ensure` can tell: `cloister serve`, and the volume with its Secret. */
+export interface ServingPod {
+  readonly cloister: Cloister;
+  readonly volume: SecretVolume;
+  readonly endpoint: Endpoint;
+  /** As a flag says it. */
+  readonly address: string;
+  /** Brings the volume to what the Secret holds, once; false where it holds nothing yet. */
+  sync(): Promise<boolean>;
+}
+
+export async function startServingPod({ admin }: ApiServer, config: string): Promise<ServingPod> {
+  const daemons = await Daemons.create('serving-pod');
+  try {
+    const volume = new SecretVolume(await mkdtemp(join(daemons.folder, 'tls-')));
+    const configFile = join(daemons.folder, 'config.yaml');
+    await writeFile(configFile, config);
+    const cloister = await startServing(daemons, { configFile, tlsDir: volume.folder });
+    const port = Number(new URL(cloister.url).port);
+    const operationsPort = Number(new URL(cloister.operationsUrl).port);
+    let synced = '';
+    return {
+      cloister,
+      volume,
+      endpoint: { host: '127.0.0.1', port, operationsPort, isReady: true },
+      address: `127.0.0.1:${port}/${operationsPort}`,
+      async sync() {
+        const { status, body } = await admin.request<Secret>('GET', `${SECRETS}/cloister-tls`);
+        if (status !== 200 || !body.data['tls.key']) return false;
+        const found = JSON.stringify(body.data);
+        if (found !== synced) await volume.write(body.data);
+        synced = found;
+        return true;
+      },
+    };
+  } catch (error) {
+    await daemons.stop();
+    throw error;
+  }
+}
+
+/**
+ * A Service that an API server can reach without a node: a name, which stands for this machine's loopback. The server's certificate is still
+ * checked against `name.namespace.svc`.
+ */
+export async function createService({ admin, createNamespace }: ApiServer): Promise<void> {
+  await createNamespace(NAMESPACE);
+  const service = { metadata: { name: SERVICE }, spec: { type: 'ExternalName', externalName: 'localhost' } };
+  const { status, body } = await admin.request('POST', `/api/v1/namespaces/${NAMESPACE}/services`, service);
+  if (status !== 201) throw new Error(JSON.stringify(body));
+}
+
+export interface RunOptions {
+  readonly config: string;
+  readonly port: number;
+  readonly pods: readonly Endpoint[];
+  readonly certificates?: 'ensure' | 'files';
+  readonly now?: () => Date;
+  readonly settleMs?: number;
+  readonly waitMs?: number;
+  readonly overlapMs?: number;
+  /** Called between looks at serving pods that are not as far yet; a kubelet's part. */
+  readonly onPause?: () => Promise<unknown>;
+  /** To stand between `ensure` and the cluster. */
+  readonly through?: (cluster: Cluster) => Cluster;
+}
+
+export interface Ran extends Outcome {
+  /** What was told, step by step. */
+  readonly told: readonly string[];
+}
+
+/** One run of `cloister ensure`, in this process, as the identity of a kubeconfig. */
+export async function runEnsure(kubeconfig: string, options: RunOptions): Promise<Ran> {
+  const { config, port, pods, certificates = 'ensure', through = (cluster) => cluster } = options;
+  const read = parseConfig(config, 'config.yaml');
+  const connected = await connect({ kubeconfig });
+  if (!read.ok || !connected.ok) throw new Error(JSON.stringify([read, connected]));
+  const service = { namespace: NAMESPACE, name: SERVICE, port };
+  const wanted: Wanted = {
+    service,
+    certificates,
+    configurations: entriesOf(read.value, { service }),
+    policies: policies(),
+    version: version(),
+    configuration: read.value.digest,
+    overlapMs: options.overlapMs ?? 0,
+  };
+  const told: string[] = [];
+  const line = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
+  const outcome = await bring(
+    wanted,
+    {
+      cluster: through(connected.value),
+      askServers: () => Promise.all(pods.map((each) => askServer(each, namesOf(service)[0]))),
+      now: options.now ?? (() => new Date()),
+      async pause(ms) {
+        await options.onPause?.();
+        await pause(Math.min(ms, 50));
+      },
+      logger: { info: line, warn: line } as unknown as Pick<Logger, 'info' | 'warn'>,
+    },
+    { settleMs: options.settleMs ?? 0, waitMs: options.waitMs ?? 0 },
+  );
+  return { ...outcome, told };
+}
+
+/** Of each object, what tells whether somebody wrote it. */
+export async function versionsOf({ admin }: ApiServer): Promise<Readonly<Record<string, string | undefined>>> {
+  const found = await Promise.all(
+    OBJECTS.map((path) => admin.request<{ readonly metadata?: { readonly resourceVersion?: string } }>('GET', path)),
+  );
+  return Object.fromEntries(OBJECTS.map((path, index) => [path, found[index]?.body.metadata?.resourceVersion]));
+}
+
+export async function temporaryFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'cloister-ensure-'));
+}
