@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { stringify } from 'yaml';
 import { type Reference, titleOf } from '../cluster/object.ts';
+import { isObject } from '../core/shape.ts';
 import { certificatesIn } from '../tls/trust.ts';
 
 /** How an object would change, as a unified diff. Certificates are told rather than shown, and keys are not shown at all. */
@@ -17,13 +18,15 @@ function shown(object: Reference): string {
   const { metadata, status: _, ...content } = object as Reference & { readonly status?: unknown };
   const { name, namespace, labels, annotations } = metadata as Reference['metadata'] & { labels?: object; annotations?: object };
   const kept = { name, ...(namespace && { namespace }), ...(labels && { labels }), ...(annotations && { annotations }) };
-  return stringify({ ...content, metadata: kept }, replace, { aliasDuplicateObjects: false, lineWidth: 0, sortMapEntries: false });
+  return stringify({ ...content, metadata: kept }, replace, { aliasDuplicateObjects: false, lineWidth: 0, sortMapEntries: true });
 }
 
 /** By field name: nothing else in these objects holds a certificate or a key. */
 function replace(key: unknown, value: unknown): unknown {
   if (key === 'caBundle') return told(String(value));
-  if (key !== 'data' || typeof value !== 'object' || value === null) return value;
+  // Which the API server fills in for a selector that nobody wrote.
+  if (isObject(value) && Object.keys(value).length === 0) return undefined;
+  if (key !== 'data' || !isObject(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, text]) => [name, name.endsWith('.crt') ? told(String(text)) : hidden(String(text))]),
   );

@@ -33,8 +33,10 @@ const AUTHORITY_DAYS = 365;
 const SERVING_DAYS = 30;
 
 const POLL_MS = 1_000;
-/** Writes lost to others one after the other, and times that the API server could not be asked. */
-const MAX_ATTEMPTS = 10;
+/** Writes lost to others one after the other. */
+const MAX_LOST = 10;
+/** Times that the API server was asked for one thing. */
+const MAX_ATTEMPTS = 3;
 /** Far more than there are objects: somebody else undoes what is done. */
 const MAX_WRITES = 100;
 
@@ -49,7 +51,7 @@ export async function bring(
   { settleMs, waitMs }: Patience,
 ): Promise<Outcome> {
   let writes = 0;
-  let failures = 0;
+  let lost = 0;
   let waitedMs = 0;
   let announced = '';
   for (;;) {
@@ -68,37 +70,30 @@ export async function bring(
   async function take(step: Step): Promise<void> {
     if (step.do === 'issue-serving' && step.isNewToApiServers) await pause(settleMs);
     const { isWritten, facts } = await persistently(() => carryOut(step, { cluster, wanted, now: now() }));
-    if (!isWritten)
-      return fail(
-        new ClusterError(`${titleOf(step.object)} was changed by others time and again: is another \`cloister ensure\` at work?`, PASSING),
-      );
-    failures = 0;
+    if (!isWritten) {
+      lost += 1;
+      if (lost < MAX_LOST) return;
+      throw contested(`${titleOf(step.object)} was changed by others time and again: is another \`cloister ensure\` at work?`);
+    }
+    lost = 0;
     writes += 1;
     logger.info({ object: titleOf(step.object), why: step.why, ...facts }, step.do === 'create' ? 'created' : 'updated');
-    if (writes >= MAX_WRITES) {
-      throw new ClusterError(
-        `${titleOf(step.object)} is changed back time and again: is another \`cloister ensure\` at work, with another configuration?`,
-        PASSING,
-      );
-    }
+    if (writes < MAX_WRITES) return;
+    throw contested(
+      `${titleOf(step.object)} is changed back time and again: is \`cloister ensure\` at work with another configuration, too?`,
+    );
   }
 
   async function persistently<T>(ask: () => Promise<T>): Promise<T> {
-    for (;;) {
+    for (let attempt = 1; ; attempt += 1) {
       try {
         return await ask();
       } catch (error) {
-        if (!(error instanceof ClusterError) || !error.isPassing) throw error;
-        fail(error);
+        if (!(error instanceof ClusterError) || !error.isPassing || attempt === MAX_ATTEMPTS) throw error;
         logger.warn({ problem: error.message }, 'trying again');
         await pause(POLL_MS);
       }
     }
-  }
-
-  function fail(error: ClusterError): void {
-    failures += 1;
-    if (failures >= MAX_ATTEMPTS) throw error;
   }
 
   function announce({ waiting }: Plan): void {
@@ -109,7 +104,7 @@ export async function bring(
   }
 }
 
-const PASSING = { isPassing: true };
+const contested = (message: string): ClusterError => new ClusterError(message, { isPassing: false });
 
 async function look(wanted: Wanted, cluster: Cluster, askServers: World['askServers']): Promise<Seen> {
   const { authority, serving } = secretsOf(wanted);

@@ -71,6 +71,8 @@ export interface ServingPod {
   readonly address: string;
   /** Brings the volume to what the Secret holds, once; false where it holds nothing yet. */
   sync(): Promise<boolean>;
+  /** Until it is ready. */
+  start(): Promise<void>;
 }
 
 export async function startServingPod({ admin }: ApiServer, config: string): Promise<ServingPod> {
@@ -83,20 +85,34 @@ export async function startServingPod({ admin }: ApiServer, config: string): Pro
     const port = Number(new URL(cloister.url).port);
     const operationsPort = Number(new URL(cloister.operationsUrl).port);
     let synced = '';
+    let syncing: Promise<boolean> | undefined;
     return {
       cloister,
       volume,
       endpoint: { host: '127.0.0.1', port, operationsPort, isReady: true },
       address: `127.0.0.1:${port}/${operationsPort}`,
-      async sync() {
-        const { status, body } = await admin.request<Secret>('GET', `${SECRETS}/cloister-tls`);
-        if (status !== 200 || !body.data['tls.key']) return false;
-        const found = JSON.stringify(body.data);
-        if (found !== synced) await volume.write(body.data);
-        synced = found;
-        return true;
+      sync,
+      async start() {
+        // A test's own timeout ends it.
+        while (!(await sync()) || !(await fetch(`${cloister.operationsUrl}/readyz`)).ok) await pause(50);
       },
     };
+
+    function sync(): Promise<boolean> {
+      syncing ??= bringUp().finally(() => {
+        syncing = undefined;
+      });
+      return syncing;
+    }
+
+    async function bringUp(): Promise<boolean> {
+      const { status, body } = await admin.request<Secret>('GET', `${SECRETS}/cloister-tls`);
+      if (status !== 200 || !body.data['tls.key']) return false;
+      const found = JSON.stringify(body.data);
+      if (found !== synced) await volume.write(body.data);
+      synced = found;
+      return true;
+    }
   } catch (error) {
     await daemons.stop();
     throw error;
