@@ -19,7 +19,7 @@ test('the objects as a whole', async () => {
 test.each(['cloister-namespace-labels', 'cloister-pods'])('T04: %s fails closed, holds in every namespace, and has its binding', (name) => {
   const { spec } = named(name);
   expect(spec).toMatchObject({ failurePolicy: 'Fail' });
-  expect(Object.keys((spec as { matchConstraints: object }).matchConstraints)).toEqual(['resourceRules']);
+  expect(Object.keys((spec as { matchConstraints: object }).matchConstraints)).toEqual(['matchPolicy', 'resourceRules']);
   expect(named(name, 'ValidatingAdmissionPolicyBinding').spec).toEqual({ policyName: name, validationActions: ['Deny'] });
 });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Cluster, connect } from '../../src/cluster/client.ts';
-import { askServer, type Endpoint } from '../../src/cluster/serving.ts';
+import { askServer, type Endpoint, servingEndpoints } from '../../src/cluster/serving.ts';
 import { namesOf, type Wanted } from '../../src/commands/ensure-plan.ts';
 import { bring, type Outcome } from '../../src/commands/ensure-run.ts';
 import { version } from '../../src/commands/version.ts';
@@ -141,6 +141,8 @@ export interface RunOptions {
   readonly overlapMs?: number;
   /** Called between looks at serving pods that are not as far yet; a kubelet's part. */
   readonly onPause?: () => Promise<unknown>;
+  /** Whether the Service is asked for its pods as well, as where none are named. */
+  readonly findsPods?: boolean;
   /** To stand between `ensure` and the cluster. */
   readonly through?: (cluster: Cluster) => Cluster;
 }
@@ -172,7 +174,10 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     wanted,
     {
       cluster: through(connected.value),
-      askServers: () => Promise.all(pods.map((each) => askServer(each, namesOf(service)[0]))),
+      async askServers() {
+        const found = options.findsPods ? await servingEndpoints(connected.value, service, 9443) : [];
+        return Promise.all([...pods, ...found].map((each) => askServer(each, namesOf(service)[0])));
+      },
       now: options.now ?? (() => new Date()),
       async pause(ms) {
         await options.onPause?.();

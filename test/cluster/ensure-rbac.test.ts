@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensureRoles } from '../../src/manifests/rbac.ts';
+import { type ApiServer, startApiServer } from '../support/api-server.ts';
+import { ADMISSION, createService, NAMESPACE, runEnsure, SECRETS, SERVICE, type ServingPod, startServingPod } from '../support/ensure.ts';
+
+/** T72: `cloister ensure` needs every right that it is given. An identity with one less fails, and says which. */
+
+const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
+const RBAC = '/apis/rbac.authorization.k8s.io/v1';
+const MERGE = { contentType: 'application/merge-patch+json' };
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+interface Right {
+  readonly kind: 'Role' | 'ClusterRole';
+  readonly group: string;
+  readonly resource: string;
+  readonly name?: string;
+  readonly verb: string;
+}
+
+/** Every right of the printed roles, one by one. */
+const RIGHTS: readonly Right[] = ensureRoles({ namespace: NAMESPACE, name: SERVICE }, 'ensure').flatMap(({ kind, rules = [] }) =>
+  (rules as readonly Rule[]).flatMap(({ apiGroups: [group = ''], resources: [resource = ''], resourceNames, verbs }) =>
+    (resourceNames ?? [undefined]).flatMap((name) =>
+      verbs.map((verb) => ({ kind: kind as Right['kind'], group, resource, ...(name !== undefined && { name }), verb })),
+    ),
+  ),
+);
+
+let apiServer: ApiServer & { stop(): Promise<void> };
+let pod: ServingPod;
+const kubeconfigs: string[] = [];
+
+beforeAll(async () => {
+  apiServer = await startApiServer();
+  await createService(apiServer);
+  pod = await startServingPod(apiServer, CONFIG);
+  for (const index of [...RIGHTS.keys(), RIGHTS.length]) {
+    const user = `ensure-${index}`;
+    await grant(user, RIGHTS.toSpliced(index, 1));
+    kubeconfigs.push(await apiServer.kubeconfig(user));
+  }
+  // The last one lacks nothing; the authorizer knows it last.
+  while (
+    !(await run(RIGHTS.length).then(
+      () => true,
+      () => false,
+    ))
+  )
+    await sleep(50); // the hook's own timeout ends it
+}, 120_000);
+afterAll(async () => {
+  await pod?.cloister.stop();
+  await apiServer?.stop();
+});
+
+const run = (index: number) =>
+  runEnsure(kubeconfigs[index] ?? '', {
+    config: CONFIG,
+    port: pod.endpoint.port,
+    pods: [pod.endpoint],
+    waitMs: 20_000,
+    onPause: () => pod.sync(),
+    // Its right to find the pods is needed where they are not named.
+    findsPods: true,
+  });
+
+async function grant(user: string, rights: readonly Right[]): Promise<void> {
+  for (const kind of ['Role', 'ClusterRole'] as const) {
+    const [roles, bindings] =
+      kind === 'Role'
+        ? [`${RBAC}/namespaces/${NAMESPACE}/roles`, `${RBAC}/namespaces/${NAMESPACE}/rolebindings`]
+        : [`${RBAC}/clusterroles`, `${RBAC}/clusterrolebindings`];
+    const rules = rights
+      .filter((right) => right.kind === kind)
+      .map(({ group, resource, name, verb }) => ({
+        apiGroups: [group],
+        resources: [resource],
+        verbs: [verb],
+        ...(name !== undefined && { resourceNames: [name] }),
+      }));
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind, name: user };
+    const subjects = [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }];
+    for (const [path, object] of [
+      [roles, { metadata: { name: user }, rules }],
+      [bindings, { metadata: { name: user }, roleRef, subjects }],
+    ] as const) {
+      const { status, body } = await apiServer.admin.request('POST', path, object);
+      if (status !== 201) throw new Error(JSON.stringify(body));
+    }
+  }
+}
+
+const pathOf = ({ resource, name }: Right): string => (resource === 'secrets' ? `${SECRETS}/${name}` : `${ADMISSION}/${resource}/${name}`);
+
+/** What the object is brought to, so that the right is needed: not there, or not as it should be. */
+async function provoke(right: Right): Promise<void> {
+  if (right.verb === 'create' || right.verb === 'patch') await apiServer.admin.request('DELETE', pathOf(right));
+  if (right.verb === 'update') {
+    const { status } = await apiServer.admin.request('PATCH', pathOf(right), DRIFTS[right.resource], MERGE);
+    expect(status).toBe(200);
+  }
+}
+
+const DRIFTS: Readonly<Record<string, object>> = {
+  secrets: { data: { 'tls.crt': '', 'tls.key': '' } },
+  mutatingwebhookconfigurations: { webhooks: [] },
+  validatingwebhookconfigurations: { webhooks: [] },
+  validatingadmissionpolicies: { spec: { failurePolicy: 'Ignore' } },
+  validatingadmissionpolicybindings: { spec: { validationActions: ['Audit'] } },
+};
+
+test('the roles give rights to two Secrets, two webhook configurations, two policies and their bindings, and the pods', () => {
+  expect(RIGHTS).toHaveLength(8 * 4 + 1);
+});
+
+describe('without the right to', () => {
+  test.each(RIGHTS.map((right, index) => ({ ...right, index })))('$verb $resource $name', async ({ index, ...right }) => {
+    await provoke(right);
+    const { verb, resource, name } = right;
+    const object = name === undefined ? '' : ` "${name}"`;
+    await expect(run(index)).rejects.toThrow(
+      new RegExp(
+        `^cannot .*${resource}\\S*${object} is forbidden: User "ensure-${index}" cannot ${verb} resource "${resource}"[\\s\\S]*cloister manifests --rbac`,
+      ),
+    );
+    await run(RIGHTS.length);
+  });
+});
