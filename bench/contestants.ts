@@ -41,7 +41,7 @@ export async function prepare({ folder }: Daemons): Promise<Field> {
   const { certFile, keyFile } = await issueServerCertificate(folder, 'serving', authority, ['IP:127.0.0.1']);
   await Promise.all([copyFile(certFile, join(folder, 'tls.crt')), copyFile(keyFile, join(folder, 'tls.key'))]);
 
-  await compile('-p', 'tsconfig.build.json');
+  await exec(process.execPath, [join(root, 'tools', 'build.ts')], { cwd: root });
   await compile('--ignoreConfig', '--target', 'es2024', '--module', 'esnext', '--outDir', folder, FLOOR_PARSE);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   const goFloor = await buildGoFloor();

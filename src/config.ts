@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Exemption } from './core/exemptions.ts';
 import { type Path, printPath, type Result } from './core/json.ts';
 import { namePattern } from './core/name-pattern.ts';

@@ -1,19 +1,45 @@
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
+const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 
-test('what is packed holds the program, built from the sources as they are, and the pages that `explain` prints', async () => {
-  const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'pack', '--', '--dry-run', '--json'], { cwd: root });
+const run = promisify(execFile);
+
+test('what is packed holds the program, the licences of what it is made of, and the pages that `explain` prints', async () => {
+  const { stdout } = await run('npm', ['run', '--silent', 'pack', '--', '--dry-run', '--json'], { cwd: root });
   // The build of the packing has its say on the same stream.
   const [{ files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
   const packed: readonly string[] = files.map(({ path }: { path: string }) => path);
-  const sources = (await readdir(join(root, 'src'), { recursive: true })).filter((each) => each.endsWith('.ts'));
-  const programs = packed.filter((each) => each.startsWith('dist/') && each.endsWith('.js'));
-  expect(programs.sort()).toEqual(sources.map((each) => `dist/${each.replace(/\.ts$/, '.js')}`).sort());
+  const commands = (await readdir(join(root, 'src', 'commands'))).map((each) => `dist/commands/${each.replace(/\.ts$/, '.js')}`);
+  expect(packed).toEqual(expect.arrayContaining(['dist/main.js', ...commands]));
   expect(packed).toEqual(expect.arrayContaining(['docs/rules/privileged.md', 'docs/profiles/userns.md', 'LICENSE']));
   expect(packed.filter((each) => /^(src|test|tools|bench|node_modules|certs)\//.test(each))).toEqual([]);
+
+  const licences = await readFile(join(root, 'dist', 'THIRD-PARTY-LICENCES.txt'), 'utf8');
+  for (const name of Object.keys(dependencies)) expect(licences).toMatch(new RegExp(`^${RegExp.escape(name)} \\d`, 'm'));
 });
+
+test.each([
+  ['--version'],
+  ['--help'],
+  ['explain'],
+  ['explain', 'privileged'],
+  ['explain', 'userns'],
+  ['check', '-f', 'examples'],
+  ['fix', '--diff', '-f', 'examples'],
+  ['manifests'],
+  ['ensure', '--help'],
+  ['serve', '--tls-dir', 'nowhere'],
+])('what is packed does as its sources: %s %s %s', async (...args) => {
+  const [packed, sources] = await Promise.all(['dist/main.js', 'src/main.ts'].map((program) => outcomeOf(program, args)));
+  expect(packed).toEqual(sources);
+});
+
+async function outcomeOf(program: string, args: readonly string[]) {
+  const options = { cwd: root, maxBuffer: 64 * 1024 * 1024 };
+  return run(process.execPath, [program, ...args], options).catch(({ code, stdout, stderr }) => ({ code, stdout, stderr }));
+}
