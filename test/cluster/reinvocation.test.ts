@@ -120,15 +120,18 @@ describe.each([
   const isStripped = ({ spec }: Pod): boolean => !('hostUsers' in spec);
   const isMounted = ({ spec }: Pod): boolean => JSON.stringify(spec.volumes).includes('"node"');
 
-  test.each(['Never', 'IfNeeded'] as const)('T02, T33: adds a privileged sidecar: it is repaired (its reinvocationPolicy: %s)', async (policy) => {
-    const pods = await meddledNamespace('sidecar', policy, hasAgent);
-    const { status } = await tenant.request('POST', pods, plainPod());
-    expect(status).toBe(201);
-    const { body } = await tenant.request<Pod>('GET', `${pods}/plain`);
-    expect(body.spec).toMatchObject(wall);
-    expect(body.spec.containers.map(({ name }) => name)).toEqual(['workspace', 'agent']);
-    expect(body.spec.containers[1]?.securityContext).toMatchObject({ privileged: false });
-  });
+  test.each(['Never', 'IfNeeded'] as const)(
+    'T02, T33: adds a privileged sidecar: it is repaired (its reinvocationPolicy: %s)',
+    async (policy) => {
+      const pods = await meddledNamespace('sidecar', policy, hasAgent);
+      const { status } = await tenant.request('POST', pods, plainPod());
+      expect(status).toBe(201);
+      const { body } = await tenant.request<Pod>('GET', `${pods}/plain`);
+      expect(body.spec).toMatchObject(wall);
+      expect(body.spec.containers.map(({ name }) => name)).toEqual(['workspace', 'agent']);
+      expect(body.spec.containers[1]?.securityContext).toMatchObject({ privileged: false });
+    },
+  );
 
   test('T02, T33: takes the wall down once: it is put up again, or the pod is refused', async () => {
     const pods = await meddledNamespace('stripper', 'Never', isStripped);

@@ -27,10 +27,13 @@ describe('a new pod', () => {
 });
 
 describe('an update', () => {
-  test.each(['userns', 'sysbox', 'kata-qemu', 'gvisor'])('T09: is not held to the faults of the pod that was there, under %s', (profile) => {
-    const edited = { ...hostilePod, metadata: { ...(hostilePod.metadata as object), labels: { note: 'x' }, finalizers: [] } };
-    expect(judge(questionOf(edited, { profile, grant: 'containers', old: hostilePod })).findings).toEqual([]);
-  });
+  test.each(['userns', 'sysbox', 'kata-qemu', 'gvisor'])(
+    'T09: is not held to the faults of the pod that was there, under %s',
+    (profile) => {
+      const edited = { ...hostilePod, metadata: { ...(hostilePod.metadata as object), labels: { note: 'x' }, finalizers: [] } };
+      expect(judge(questionOf(edited, { profile, grant: 'containers', old: hostilePod })).findings).toEqual([]);
+    },
+  );
 
   test('T09: may not add a fault', () => {
     const key = 'devices.nri.io/pod';

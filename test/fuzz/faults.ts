@@ -3,7 +3,7 @@ import jsonPatch, { type Operation } from 'fast-json-patch';
 import type { Respond } from '../../src/webhook/respond.ts';
 import { faultsOfAnswer, operationsOf } from '../support/answer-rules.ts';
 import { gainsOf } from '../support/gains.ts';
-import { bytesOf, copyOf, type Doc, OTHER, type Setting } from '../support/hostile-pods.ts';
+import { bytesOf, type Doc, OTHER, type Setting } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';
 import { dangersOf } from '../support/review-oracle.ts';
 import { applyPatch } from '../support/rfc6902.ts';
