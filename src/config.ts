@@ -20,6 +20,8 @@ export interface Config extends Offer {
   readonly digest: string;
   /** What is legal and yet hardly meant: for the log. */
   readonly warnings: readonly string[];
+  /** The file's own words; another thread reads these, and not a file that may have changed. */
+  readonly text?: string;
 }
 
 interface Clock {
@@ -54,7 +56,7 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   const profiles = profilesOf(fieldOf(yaml.value, 'profiles'), problems);
   const exemptions = exemptionsOf(fieldOf(yaml.value, 'exemptions'), problems);
   if (problems.length > 0) return { ok: false, error: problems.map((each) => `${source}: ${each}`) };
-  return { ok: true, value: { profiles, exemptions, digest: digestOf(text), warnings: warningsOf(exemptions, now) } };
+  return { ok: true, value: { profiles, exemptions, digest: digestOf(text), warnings: warningsOf(exemptions, now), text } };
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');

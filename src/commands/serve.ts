@@ -12,7 +12,9 @@ import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
 import { buildOperations } from '../webhook/operations.ts';
 import { makeRespond } from '../webhook/respond.ts';
 import { buildServer } from '../webhook/server.ts';
+import { makeThread } from '../webhook/thread.ts';
 import { type Address, parseAddress, parseDuration } from './flags.ts';
+import type { ThreadData } from './judging-thread.ts';
 import { version } from './version.ts';
 
 export interface Settings {
@@ -103,7 +105,17 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const respond = makeRespond(config.value, { apply, now });
   const loaded = await loadPair(settings.tlsDir, now());
   const secure = secureContextOf(loaded.ok ? loaded.value : undefined);
-  const webhook = buildServer(respond, { recorder: makeRecorder(logger, metrics), secure });
+  const thread = makeThread({
+    script: JUDGING_THREAD,
+    data: { config: config.value.text } satisfies ThreadData,
+    onLost(loss) {
+      metrics.threadLost(loss);
+      logger.error({ loss }, 'the thread for large reviews was lost; the next such review has a new one');
+    },
+  });
+  const recorder = { ...makeRecorder(logger, metrics), shed: metrics.shed };
+  const webhook = buildServer(respond, { recorder, thread, secure });
+  metrics.bodyBytes(webhook.bodyBytes);
   const certificate = watchPair(settings.tlsDir, loaded, {
     now,
     onPair(pair) {
@@ -162,6 +174,9 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     process.exit(0);
   }
 }
+
+// Compiled, both are JavaScript.
+const JUDGING_THREAD = new URL(import.meta.url.replace(/serve(\.[jt]s)$/, 'judging-thread$1'));
 
 /** What nobody caught leaves the process in a state that nobody thought of. Unhandled rejections arrive here too. */
 function dieOfBugs({ logger, close }: Log): void {

@@ -11,6 +11,11 @@ export interface Metrics {
   ended(): void;
   answered(told: Told, seconds: number): void;
   refused(status: number): void;
+  /** Turned away for now; for reasons see SHED. */
+  shed(reason: string): void;
+  threadLost(loss: string): void;
+  /** @param read tells how many bytes of bodies are held */
+  bodyBytes(read: () => number): void;
   /** A bug. */
   failed(): void;
   certificateExpires(at: Date): void;
@@ -29,6 +34,8 @@ const ENTRIES = [
   { phase: 'validate', mode: 'audit', outcomes: ['allowed', 'failed'] },
 ] as const;
 
+const SHED = ['late', 'arriving', 'bytes', 'waiting'] as const;
+const LOSSES = ['ended', 'overdue'] as const;
 const PHASES = ['mutate', 'validate', 'advise', 'unknown'] as const;
 
 /** What a process is made of, and does not change while it runs. */
@@ -68,6 +75,12 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
   );
   const exemptions = counter('exemptions_total', 'Values let through by an exemption, by rule.', ['rule']);
   const refusals = counter('refused_requests_total', 'HTTP requests turned away before anything was judged.', ['status']);
+  const shed = counter('shed_requests_total', 'Reviews answered with 429 or 503, to come again later, by what there was too much of.', [
+    'reason',
+  ]);
+  const losses = counter('judging_threads_lost_total', 'Threads for large reviews that failed over one: ended by themselves, or overdue.', [
+    'reason',
+  ]);
   const bugs = counter('failed_requests_total', 'Reviews that met a bug and were answered with status 500.', []);
   const duration = new Histogram({
     name: 'cloister_request_duration_seconds',
@@ -100,6 +113,8 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
   collectDefaultMetrics({ register: registry });
 
   for (const phase of PHASES) duration.zero({ phase });
+  for (const reason of SHED) shed.inc({ reason }, 0);
+  for (const reason of LOSSES) losses.inc({ reason }, 0);
   for (const outcome of ['replaced', 'kept']) reloads.inc({ outcome }, 0);
 
   return {
@@ -122,6 +137,18 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
       for (const { rule } of told.exempted) exemptions.inc({ rule });
     },
     refused: (status) => refusals.inc({ status }),
+    shed: (reason) => shed.inc({ reason }),
+    threadLost: (reason) => losses.inc({ reason }),
+    bodyBytes(read) {
+      new Gauge({
+        name: 'cloister_body_bytes',
+        help: 'Bytes held of the bodies of reviews.',
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
     failed: () => bugs.inc(),
     certificateExpires: (at) => expiry.set(at.getTime() / 1_000),
     certificateReloaded: (outcome) => reloads.inc({ outcome }),

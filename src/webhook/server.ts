@@ -1,15 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import fastify, { type FastifyInstance } from 'fastify';
+import { type BodyLimits, readBody } from './body.ts';
+import { type Crowd, makeGate, type Overload, type Visit } from './gate.ts';
 import type { Record } from './record.ts';
 import { isReviewPath, type Respond, type Response } from './respond.ts';
+import type { Thread } from './thread.ts';
 
-/** What a caller may take of the server. Times are milliseconds, sizes bytes. */
-export interface Limits {
-  /** Two objects of at most 3 MiB each (an update carries both), with what the API server's defaulting adds, and the envelope. */
-  readonly body: number;
+/** What callers may take of the server. Times are milliseconds, sizes bytes. */
+export interface Limits extends BodyLimits {
+  /** The longest that a large review may take, its caller's patience apart. */
+  readonly largeTimeout: number;
   readonly headers: number;
   readonly headerCount: number;
   readonly handshakeTimeout: number;
@@ -21,10 +24,21 @@ export interface Limits {
   readonly keepAliveTimeout: number;
   readonly requestsPerConnection: number;
   readonly connections: number;
+  /** What may be under way for reviews that enforce, and for those that only watch. */
+  readonly enforced: Crowd;
+  readonly watched: Crowd;
 }
 
+const MIB = 1024 * 1024;
+
 export const LIMITS: Limits = {
-  body: 8 * 1024 * 1024,
+  // Two objects of at most 3 MiB each (an update carries both), with what the API server's defaulting adds, and the envelope.
+  body: 8 * MIB,
+  // Five milliseconds of parsing and judging: others may wait that long.
+  large: 256 * 1024,
+  // A body of 8 MiB of ordinary pods has 650,000. Parsing takes time and memory by their number, whatever the bytes.
+  tokens: 1_000_000,
+  largeTimeout: 4_000,
   headers: 8 * 1024,
   headerCount: 64,
   handshakeTimeout: 5_000,
@@ -34,6 +48,8 @@ export const LIMITS: Limits = {
   keepAliveTimeout: 120_000,
   requestsPerConnection: 1_000,
   connections: 1_024,
+  enforced: { late: 1_000, arriving: 512, bytes: 64 * MIB, waiting: 32 * MIB },
+  watched: { late: 250, arriving: 256, bytes: 32 * MIB, waiting: 16 * MIB },
 };
 
 /** Who is told what happened. It must be quick: callers wait meanwhile. */
@@ -45,6 +61,8 @@ export interface Recorder {
   flush(): void;
   /** Turned away before anything was judged. */
   refused(status: number): void;
+  /** Turned away for now. */
+  shed(why: Overload): void;
   /** A bug of ours. */
   failed(error: unknown): void;
 }
@@ -55,12 +73,16 @@ export interface WebhookServer {
   replaceCertificate(secure: SecureContextOptions): void;
   /** From now on every answer tells its caller to connect anew. */
   drain(): void;
+  /** How many bytes of bodies it holds. */
+  bodyBytes(): number;
   /** Takes no more connections, lets what is under way finish, and cuts what then still hangs. */
   close(): Promise<void>;
 }
 
 export interface ServerOptions {
   readonly recorder: Recorder;
+  /** Judges large bodies; it is stopped with the server. */
+  readonly thread: Thread;
   /** Certificate, key and TLS settings. Without a certificate every handshake fails until one is put in. */
   readonly secure: SecureContextOptions;
   readonly limits?: Limits;
@@ -72,11 +94,12 @@ export interface ServerOptions {
  * Reviews are answered before Fastify's router, which costs more than the review does. All other requests, broken ones and closing are
  * Fastify's. HTTP/1.1 only: over one HTTP/2 connection an API server would send everything to one replica.
  */
-export function buildServer(respond: Respond, { recorder, secure, limits = LIMITS }: ServerOptions): WebhookServer {
+export function buildServer(respond: Respond, { recorder, thread, secure, limits = LIMITS }: ServerOptions): WebhookServer {
   // More than one where `localhost` has an address of each family.
   const servers: Server[] = [];
   let current = secure;
   let isDraining = false;
+  const gate = makeGate(limits);
 
   const app = fastify({
     logger: false,
@@ -111,12 +134,15 @@ export function buildServer(respond: Respond, { recorder, secure, limits = LIMIT
     drain() {
       isDraining = true;
     },
+    bodyBytes: gate.bytes,
     async close() {
       isDraining = true;
       // A closing server no longer looks for requests that take too long.
       const cut = setTimeout(() => servers.forEach(closeAllConnections), limits.requestTimeout);
       await app.close();
       clearTimeout(cut);
+      gate.stop();
+      await thread.stop();
       recorder.flush();
     },
   };
@@ -126,30 +152,63 @@ export function buildServer(respond: Respond, { recorder, secure, limits = LIMIT
     recorder.began();
     response.once('close', recorder.ended);
     if (!isJson(request)) {
-      refuse(request, response, 415);
+      refuse(request, response, 'type');
       return;
     }
-    readBody(request, limits.body, (body) => {
-      if (body === undefined) {
-        refuse(request, response, 413);
-        return;
-      }
-      const answer = answerTo(path, body);
-      if (answer === undefined) {
-        send(response, 500, messageFor(500));
-        return;
-      }
-      send(response, answer.status, answer.body);
-      recorder.answered(answer.record, (performance.now() - startedAt) / 1_000);
+    let stopReading = () => {};
+    const entered = gate.enter(isWatchPath(path), (why) => {
+      stopReading();
+      shed(request, response, why);
     });
-  }
+    if (typeof entered === 'string') {
+      shed(request, response, entered);
+      return;
+    }
+    const visit: Visit = entered;
+    response.once('close', visit.left);
+    stopReading = readBody(request, limits, { grew: visit.grew, done: judge });
 
-  function answerTo(path: string, body: Uint8Array): Response | undefined {
-    try {
-      return respond(path, body);
-    } catch (error) {
-      recorder.failed(error);
-      return undefined;
+    function judge(body: Uint8Array<ArrayBuffer> | 'too-large' | 'too-dense'): void {
+      if (typeof body === 'string') {
+        visit.left();
+        refuse(request, response, body);
+        return;
+      }
+      const isLarge = body.length > limits.large;
+      const overload = visit.arrived(isLarge);
+      if (overload !== undefined) shed(request, response, overload);
+      else if (isLarge) void judgeLarge(body);
+      else judgeSmall(body);
+    }
+
+    function judgeSmall(body: Uint8Array): void {
+      try {
+        answer(respond(path, body));
+      } catch (error) {
+        recorder.failed(error);
+        send(response, TROUBLE.bug.status, messageOf('bug'));
+      }
+    }
+
+    async function judgeLarge(body: Uint8Array<ArrayBuffer>): Promise<void> {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      const patience = AbortSignal.timeout(patienceOf(request, limits));
+      try {
+        answer(await thread.judge(path, body, AbortSignal.any([gone.signal, patience])));
+      } catch (error) {
+        if (gone.signal.aborted) return;
+        if (!patience.aborted) recorder.failed(error);
+        const trouble = patience.aborted ? 'slow' : 'bug';
+        send(response, TROUBLE[trouble].status, messageOf(trouble));
+      } finally {
+        visit.left();
+      }
+    }
+
+    function answer({ status, body, record }: Response): void {
+      send(response, status, body);
+      recorder.answered(record, (performance.now() - startedAt) / 1_000);
     }
   }
 
@@ -159,14 +218,25 @@ export function buildServer(respond: Respond, { recorder, secure, limits = LIMIT
     response.end(body);
   }
 
+  /** The API server tries again, up to ten times, and on a connection of its own, which may lead to another replica. */
+  function shed(request: IncomingMessage, response: ServerResponse, why: Overload): void {
+    recorder.shed(why);
+    refuse(request, response, isDraining ? 'draining' : 'overload', { 'retry-after': '1' });
+  }
+
   /**
    * Whoever is still sending reads the answer only if its bytes are taken: closing now would reset the connection under it. `requestTimeout`
    * ends the patience.
    */
-  function refuse(request: IncomingMessage, response: ServerResponse, status: number): void {
+  function refuse(request: IncomingMessage, response: ServerResponse, trouble: Trouble, headers: OutgoingHttpHeaders = {}): void {
+    const { status } = TROUBLE[trouble];
     recorder.refused(status);
-    const body = messageFor(status);
-    response.writeHead(status, { ...headersFor(body), connection: 'close' });
+    const body = messageOf(trouble);
+    response.writeHead(status, { ...headersFor(body), ...headers, connection: 'close' });
+    if (request.readableEnded) {
+      response.end(body);
+      return;
+    }
     response.write(body);
     request.on('end', () => response.end());
     request.resume();
@@ -198,11 +268,17 @@ function makeServer(limits: Limits, secure: SecureContextOptions, handle: (reque
 function turnAwayTheRest(app: FastifyInstance, recorder: Recorder): void {
   app.addHook('onRequest', async (request, reply) => {
     const isReview = isReviewPath(pathOf(request.raw));
-    const status = isReview ? 405 : 404;
+    const trouble = isReview ? 'method' : 'nothing';
+    const { status } = TROUBLE[trouble];
     recorder.refused(status);
     if (isReview) reply.header('allow', 'POST');
-    await reply.code(status).type(JSON_TYPE).send(messageFor(status));
+    await reply.code(status).type(JSON_TYPE).send(messageOf(trouble));
   });
+}
+
+/** Entries that enforce fail closed; all others let pass what is not answered. */
+function isWatchPath(path: string): boolean {
+  return /^\/(?:advise|validate\/(?:warn|audit)|unknown\/(?:warn|audit))(?:\/|$)/.test(path);
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {
@@ -217,46 +293,30 @@ function isJson({ headers }: IncomingMessage): boolean {
   return JSON_CONTENT.test(headers['content-type'] ?? '') && headers['content-encoding'] === undefined;
 }
 
-/** @param done gets undefined for a body over the limit, and is not called when the caller goes away */
-function readBody(request: IncomingMessage, limit: number, done: (body: Uint8Array | undefined) => void): void {
-  if (Number(request.headers['content-length'] ?? 0) > limit) {
-    done(undefined);
-    return;
-  }
-  let chunks: Buffer[] = [];
-  let size = 0;
-  request.on('data', take).on('end', finish).on('error', drop);
-
-  function take(chunk: Buffer): void {
-    size += chunk.length;
-    if (size <= limit) {
-      chunks.push(chunk);
-      return;
-    }
-    drop();
-    request.off('data', take).off('end', finish);
-    done(undefined);
-  }
-
-  function finish(): void {
-    done(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size));
-  }
-
-  function drop(): void {
-    chunks = [];
-  }
+/** The API server says how long it waits; what it no longer waits for is not worth judging. */
+function patienceOf({ url = '' }: IncomingMessage, { largeTimeout }: Limits): number {
+  const seconds = Number(/[?&]timeout=(\d{1,2})s(?:&|$)/.exec(url)?.[1] ?? Number.POSITIVE_INFINITY);
+  return Math.min(largeTimeout, Math.max(seconds * 1_000 - 500, 500));
 }
 
-const MESSAGES = {
-  404: 'there is nothing here; reviews go to /mutate/PROFILE, /validate/MODE/PROFILE, /advise/MODE/PROFILE or /unknown/MODE',
-  405: 'a review is sent by POST',
-  413: 'the body is too large',
-  415: 'the body must be application/json in UTF-8, not compressed',
-  500: 'this is a bug in cloister; its log says more',
+const TROUBLE = {
+  nothing: {
+    status: 404,
+    error: 'there is nothing here; reviews go to /mutate/PROFILE, /validate/MODE/PROFILE, /advise/MODE/PROFILE or /unknown/MODE',
+  },
+  method: { status: 405, error: 'a review is sent by POST' },
+  'too-large': { status: 413, error: 'the body is too large' },
+  'too-dense': { status: 413, error: 'the body has too many values: the object is to be made of fewer' },
+  type: { status: 415, error: 'the body must be application/json in UTF-8, not compressed' },
+  overload: { status: 429, error: 'there is too much to judge at the moment: try again' },
+  bug: { status: 500, error: 'this is a bug in cloister; its log says more' },
+  slow: { status: 503, error: 'the body was not judged in time: the object is to be made smaller' },
+  draining: { status: 503, error: 'there is too much to judge at the moment, and this replica is about to stop: try again' },
 } as const;
+type Trouble = keyof typeof TROUBLE;
 
-function messageFor(status: number): string {
-  return JSON.stringify({ error: MESSAGES[status as keyof typeof MESSAGES] });
+function messageOf(trouble: Trouble): string {
+  return JSON.stringify({ error: TROUBLE[trouble].error });
 }
 
 function headersFor(body: string) {

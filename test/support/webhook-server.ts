@@ -9,18 +9,23 @@ import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts'
 import { secureContextOf } from '../../src/tls/files.ts';
 import type { Respond } from '../../src/webhook/respond.ts';
 import { buildServer, LIMITS, type Limits } from '../../src/webhook/server.ts';
+import type { Thread } from '../../src/webhook/thread.ts';
 
 const now = new Date();
 export const authority = await createAuthority('test', { now, days: 1 });
 const issued = await issueCertificate(authority, ['localhost', '127.0.0.1'], { now, days: 1 });
 const secure = secureContextOf({ certificate: Buffer.from(issued.certificate), key: Buffer.from(issued.key), expires: now });
 
+/** Judges where it stands: for tests in which it does not matter who judges. */
+const inLine = (respond: Respond): Thread => ({ judge: async (path, body) => respond(path, body), stop: async () => {} });
+
 /** A webhook server on the loopback interface, with a real recorder whose log lines are kept. */
-export async function startServer(respond: Respond, limits: Partial<Limits> = {}) {
+export async function startServer(respond: Respond, limits: Partial<Limits> = {}, thread: Thread = inLine(respond)) {
   const lines: string[] = [];
   const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
-  const recorder = makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics);
-  const server = buildServer(respond, { recorder, secure, limits: { ...LIMITS, ...limits } });
+  const recorder = { ...makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics), shed: metrics.shed };
+  const server = buildServer(respond, { recorder, thread, secure, limits: { ...LIMITS, ...limits } });
+  metrics.bodyBytes(server.bodyBytes);
   const { port } = await server.listen('127.0.0.1', 0);
   const agent = new Agent({ keepAlive: true, ca: authority.certificate, servername: 'localhost' });
 

@@ -1,0 +1,27 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { apply } from '../apply.ts';
+import { loadConfig, parseConfig } from '../config.ts';
+import { makeRespond, type Response } from '../webhook/respond.ts';
+import type { Question } from '../webhook/thread.ts';
+
+/**
+ * The thread that `serve` gives large reviews to. What it sends back is the decision, never what was judged: copying that from one thread to
+ * another costs more than parsing it.
+ */
+
+/** The configuration in the words that the main thread read: profiles hold functions, and those cannot be sent. */
+export interface ThreadData {
+  readonly config: string | undefined;
+}
+
+const { config: text } = workerData as ThreadData;
+const config = text === undefined ? await loadConfig(undefined) : parseConfig(text, 'the configuration');
+if (!config.ok) throw new Error(config.error.join('\n'));
+const respond = makeRespond(config.value, { apply, now: () => new Date() });
+
+parentPort?.on('message', ({ path, body }: Question) => {
+  const { status, body: answer, record } = respond(path, body);
+  const findings = record.findings.map(({ rule, kind }) => ({ rule, kind }));
+  parentPort?.postMessage({ status, body: answer, record: { ...record, findings } } satisfies Response);
+});
+parentPort?.postMessage('ready');
