@@ -47,7 +47,8 @@ export const LIMITS: Limits = {
   checkingInterval: 1_000,
   keepAliveTimeout: 120_000,
   requestsPerConnection: 1_000,
-  connections: 1_024,
+  // Some 65 KiB each. Half of them may be slow on purpose, and the API servers still find room.
+  connections: 2_048,
   enforced: { late: 1_000, arriving: 512, bytes: 64 * MIB, waiting: 32 * MIB },
   watched: { late: 250, arriving: 256, bytes: 32 * MIB, waiting: 16 * MIB },
 };
@@ -124,7 +125,8 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
 
   return {
     async listen(host, port) {
-      await app.listen({ host, port });
+      // A burst of new connections waits in line; what does not fit comes a second later.
+      await app.listen({ host, port, backlog: limits.connections });
       return app.server.address() as AddressInfo;
     },
     replaceCertificate(replacement) {

@@ -72,6 +72,20 @@ export function send({ body = '', ...options }: SendOptions): Promise<Answered> 
   });
 }
 
+/**
+ * Sends as an API server does: 429 and 5xx with Retry-After are tried again, ten times at most; a broken connection is not.
+ * Source: k8s.io/client-go/rest/with_retry.go
+ */
+export async function insist(options: SendOptions): Promise<Answered> {
+  for (let retries = 0; ; retries += 1) {
+    const answered = await send(options);
+    const { status, headers } = answered;
+    const after = Number(headers['retry-after'] ?? Number.NaN);
+    if (!(status === 429 || status >= 500) || Number.isNaN(after) || retries === 10) return answered;
+    await new Promise((resolve) => setTimeout(resolve, after * 1_000));
+  }
+}
+
 const isText = (body: string | Buffer | readonly Buffer[]): body is string | Buffer => typeof body === 'string' || Buffer.isBuffer(body);
 
 /** A connection to speak by hand over. */

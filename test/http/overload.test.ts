@@ -1,0 +1,238 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { apply } from '../../src/apply.ts';
+import { loadConfig } from '../../src/config.ts';
+import { type Crowd, OVERLOADS } from '../../src/webhook/gate.ts';
+import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
+import { LIMITS, type Limits } from '../../src/webhook/server.ts';
+import type { Thread } from '../../src/webhook/thread.ts';
+import { authority, type Connection, exampleReview, insist, startServer, until } from '../support/webhook-server.ts';
+
+const config = await loadConfig(undefined);
+if (!config.ok) throw new Error(config.error.join('\n'));
+const respond = makeRespond(config.value, { apply, now: () => new Date() });
+
+const ENFORCED = ['/mutate/userns', '/validate/enforce/userns', '/unknown/enforce'];
+const WATCHED = ['/validate/warn/userns', '/validate/audit/userns', '/advise/warn/userns', '/advise/enforce/userns', '/unknown/audit'];
+const [MUTATE = '', WARN = ''] = [ENFORCED[0], WATCHED[0]];
+const COME_AGAIN = /^HTTP\/1\.1 429 .*\r\nretry-after: 1\r\n.*connection: close\r\n/is;
+
+/** A connection for each request. */
+const TRUST = { ca: authority.certificate, servername: 'localhost', agent: false } as const;
+
+const started: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((stop) => stop()));
+});
+
+interface Setting {
+  readonly toRespond?: Respond;
+  readonly limits?: Partial<Limits>;
+  readonly enforced?: Partial<Crowd>;
+  readonly watched?: Partial<Crowd>;
+  readonly thread?: Thread;
+}
+
+async function start({ toRespond = respond, limits = {}, enforced = {}, watched = {}, thread }: Setting = {}) {
+  const crowds = { enforced: { ...LIMITS.enforced, ...enforced }, watched: { ...LIMITS.watched, ...watched } };
+  const server = await startServer(toRespond, { ...limits, ...crowds }, ...(thread === undefined ? [] : [thread]));
+  started.push(server.stop);
+  return {
+    ...server,
+    /** How often whom was told to come again. */
+    async shed() {
+      const text = await server.metrics.expose();
+      const count = (reason: string) =>
+        Number(new RegExp(`^cloister_shed_requests_total{reason="${reason}"} (\\d+)$`, 'm').exec(text)?.[1]);
+      return Object.fromEntries(OVERLOADS.map((reason) => [reason, count(reason)] as const).filter(([, found]) => found !== 0));
+    },
+    /** Sends all of a review but its last byte, and waits until the server has begun to read it. */
+    async begin(path: string, body: string | Buffer = exampleReview): Promise<Connection & { readonly finish: () => void }> {
+      const text = await server.metrics.expose();
+      const [, before] = /^cloister_requests_in_flight (\d+)$/m.exec(text) ?? [];
+      const connection = await server.raw();
+      const bytes = Buffer.from(body);
+      connection.socket.on('error', () => {});
+      started.unshift(async () => void connection.socket.destroy());
+      connection.socket.write(headOf(path, bytes.length));
+      connection.socket.write(bytes.subarray(0, -1));
+      await until(async () => (await server.metrics.expose()).includes(`cloister_requests_in_flight ${Number(before) + 1}`));
+      await until(() => server.server.bodyBytes() >= bytes.length - 1 || connection.received() !== '');
+      return { ...connection, finish: () => connection.socket.write(bytes.subarray(-1)) };
+    },
+  };
+}
+
+const headOf = (path: string, length: number): string =>
+  `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+
+describe('F10: while more is arriving than may', () => {
+  test('what has been arriving for longest is to come again, and whoever came later is answered', async () => {
+    const { begin, shed } = await start({ enforced: { arriving: 2 } });
+    const first = await begin(MUTATE);
+    const second = await begin(MUTATE);
+    const third = await begin(MUTATE);
+    await until(() => COME_AGAIN.test(first.received()));
+    for (const each of [second, third]) {
+      each.finish();
+      await until(() => each.received().startsWith('HTTP/1.1 200'));
+    }
+    expect(await shed()).toEqual({ arriving: 1 });
+  });
+
+  test('a caller that is told so in the middle of its body can read it: nothing is reset', async () => {
+    const { begin, server } = await start({ enforced: { arriving: 1 } });
+    const first = await begin(MUTATE);
+    const errors: Error[] = [];
+    first.socket.on('error', (error) => errors.push(error));
+    await begin(MUTATE);
+    await until(() => COME_AGAIN.test(first.received()));
+    first.finish();
+    await first.closed;
+    expect(errors).toEqual([]);
+    expect(server.bodyBytes()).toBe(exampleReview.length - 1);
+  });
+
+  test.each(WATCHED)('T24: %s is turned away first, and those that enforce are not', async (path) => {
+    const { begin, send, shed } = await start({ watched: { arriving: 1 } });
+    const first = await begin(WARN);
+    const { status, headers } = await send(path, { body: exampleReview });
+    expect([status, headers['retry-after'], headers.connection]).toEqual([429, '1', 'close']);
+    for (const each of ENFORCED) expect((await send(each, { body: exampleReview })).status).toBe(200);
+    expect(await shed()).toEqual({ arriving: 1 });
+    first.finish();
+    await until(() => first.received().startsWith('HTTP/1.1 200'));
+    expect((await send(path, { body: exampleReview })).status).toBe(200);
+  });
+
+  test('all bytes count together', async () => {
+    const { begin, send, shed } = await start({ enforced: { bytes: 100_000 }, watched: { bytes: 50_000 } });
+    const slow = await begin(MUTATE, Buffer.alloc(60_000, ' '));
+    expect((await send(WARN, { body: exampleReview })).status).toBe(429);
+    expect((await send(MUTATE, { body: exampleReview })).status).toBe(200);
+    expect((await send(MUTATE, { body: Buffer.alloc(60_000, ' ') })).status).toBe(400);
+    await until(() => COME_AGAIN.test(slow.received()));
+    expect((await send(WARN, { body: exampleReview })).status).toBe(200);
+    expect(await shed()).toEqual({ bytes: 2 });
+  });
+
+  test('a body larger than all may be together is alone to blame', async () => {
+    const { begin, send } = await start({ enforced: { bytes: 100_000 } });
+    const other = await begin(MUTATE);
+    expect((await send(MUTATE, { body: Buffer.alloc(200_000, ' ') })).status).toBe(429);
+    await until(() => COME_AGAIN.test(other.received()));
+  });
+});
+
+describe('while more waits to be judged than may', () => {
+  /** Takes all, and judges nothing until it is told to. */
+  function held() {
+    const release: (() => void)[] = [];
+    const thread: Thread = {
+      judge: async (path, body) => {
+        await new Promise<void>((resolve) => release.push(resolve));
+        return respond(path, body);
+      },
+      stop: async () => {},
+    };
+    return { thread, release };
+  }
+  const large = exampleReview.padEnd(LIMITS.large + 1);
+
+  test('T22: a large body is to come again: sooner where it would only be watched', async () => {
+    const { thread, release } = held();
+    const { send, shed } = await start({ thread, enforced: { waiting: 2.5 * large.length }, watched: { waiting: 1.5 * large.length } });
+    const first = send(MUTATE, { body: large });
+    await until(() => release.length === 1);
+    expect((await send(WARN, { body: large })).status).toBe(429);
+    const second = send(MUTATE, { body: large });
+    await until(() => release.length === 2);
+    const { status, headers } = await send(MUTATE, { body: large });
+    expect([status, headers['retry-after'], headers.connection]).toEqual([429, '1', 'close']);
+    expect((await send(WARN, { body: exampleReview })).status).toBe(200);
+    expect(await shed()).toEqual({ waiting: 2 });
+    for (const each of release) each();
+    expect((await Promise.all([first, second])).map((answer) => answer.status)).toEqual([200, 200]);
+    const next = send(MUTATE, { body: large });
+    await until(() => release.length === 3);
+    release[2]?.();
+    expect((await next).status).toBe(200);
+  });
+
+  test('a caller that goes away leaves its place', async () => {
+    const { thread, release } = held();
+    const { raw, server } = await start({ thread });
+    const { socket } = await raw();
+    socket.write(headOf(MUTATE, large.length) + large);
+    await until(() => release.length === 1);
+    expect(server.bodyBytes()).toBe(large.length);
+    socket.destroy();
+    await until(() => server.bodyBytes() === 0);
+  });
+});
+
+describe('F11: while the loop is late', () => {
+  /** Two reviews that reach the server in one go; the first keeps it busy. */
+  async function behind(path: string, enforced: Partial<Crowd>) {
+    const busy: Respond = (each, body) => {
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+      return respond(each, body);
+    };
+    const { raw, shed } = await start({ toRespond: busy, watched: { late: 50 }, enforced });
+    const [one, other] = await Promise.all([raw(), raw()]);
+    one.socket.write(headOf(MUTATE, exampleReview.length) + exampleReview);
+    other.socket.write(headOf(path, exampleReview.length) + exampleReview);
+    await until(() => one.received() !== '' && other.received() !== '');
+    for (const { socket } of [one, other]) socket.destroy();
+    return { answers: [one.received().slice(9, 12), other.received().slice(9, 12)], shed: await shed() };
+  }
+
+  test('a watched review is to come again', async () => {
+    expect(await behind(WARN, {})).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
+  });
+
+  test('one that enforces is answered, until that too would be too late', async () => {
+    expect(await behind(MUTATE, {})).toEqual({ answers: ['200', '200'], shed: {} });
+    expect(await behind(MUTATE, { late: 50 })).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
+  });
+});
+
+test('F7: who is turned away while the server drains gets 503, and comes again elsewhere', async () => {
+  const { server, begin, send } = await start({ watched: { arriving: 1 } });
+  await begin(WARN);
+  server.drain();
+  const { status, headers } = await send(WARN, { body: exampleReview });
+  expect([status, headers['retry-after'], headers.connection]).toEqual([503, '1', 'close']);
+});
+
+test('every reason is a series from the start', async () => {
+  const { metrics } = await start();
+  const text = await metrics.expose();
+  for (const reason of OVERLOADS) expect(text).toContain(`cloister_shed_requests_total{reason="${reason}"} 0`);
+});
+
+test('T24: 300 sockets that shake no hands, 300 that send no headers and 300 that send no body are in nobody’s way', async () => {
+  const limits = { handshakeTimeout: 6_000, headersTimeout: 6_000, requestTimeout: 6_000, checkingInterval: 200 };
+  const { port, raw, send, server, metrics } = await start({ limits });
+  const idle: Socket[] = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  const slow: Connection[] = [];
+  for (let made = 0; made < 600; made += 50) slow.push(...(await Promise.all(Array.from({ length: 50 }, () => raw()))));
+  slow.forEach(({ socket }, index) => {
+    socket.on('error', () => {});
+    socket.write(index % 2 === 0 ? `POST ${MUTATE} HTTP/1.1\r\nHost: ` : `${headOf(MUTATE, 200_000)}${' '.repeat(1_000)}`);
+  });
+  await until(() => server.bodyBytes() >= 300_000);
+  for (let sent = 0; sent < 100; sent += 1) expect((await send(MUTATE, { body: exampleReview })).status).toBe(200);
+  await Promise.all(slow.map(({ closed }) => closed));
+  await Promise.all(idle.map((socket) => socket.destroyed || once(socket, 'close')));
+  await until(async () => (await metrics.expose()).includes('cloister_requests_in_flight 0'));
+  expect(server.bodyBytes()).toBe(0);
+});
+
+test('L2: of 600 reviews at once, over a new connection each, not one is lost', async () => {
+  const { port } = await start();
+  const answered = await Promise.all(Array.from({ length: 600 }, () => insist({ ...TRUST, port, path: MUTATE, body: exampleReview })));
+  expect(new Set(answered.map(({ status }) => status))).toEqual(new Set([200]));
+});
