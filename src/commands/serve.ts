@@ -8,6 +8,7 @@ import type { Result } from '../core/json.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
 import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
+import { makeClientCheck } from '../tls/clients.ts';
 import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
 import { buildOperations } from '../webhook/operations.ts';
 import { makeRespond } from '../webhook/respond.ts';
@@ -21,6 +22,10 @@ export interface Settings {
   /** Absent: userns alone, with its defaults. */
   readonly config?: string;
   readonly tlsDir: string;
+  /** Absent: clients need no certificate. */
+  readonly clientCa?: string;
+  /** Of which a client's certificate must bear one; none: any will do. */
+  readonly clientName: readonly string[];
   readonly listen: Address;
   readonly operationsListen: Address;
   readonly logLevel: LogLevel;
@@ -44,9 +49,27 @@ export const command: Command = new Command('serve')
   .description('answer the reviews of an API server over HTTPS, and probes and metrics over HTTP')
   .addOption(option('--config <file>', 'configuration; without it the profile userns is offered, with its defaults', 'CONFIG'))
   .addOption(
-    option('--tls-dir <dir>', 'folder with tls.crt and tls.key; looked at once a second, and taken up when they change', 'TLS_DIR').default(
-      'certs',
+    option(
+      '--tls-dir <dir>',
+      'folder with tls.crt and tls.key; looked at twice a second, and taken up when they change',
+      'TLS_DIR',
+    ).default('certs'),
+  )
+  .addOption(
+    option(
+      '--client-ca <file>',
+      'authorities, in PEM: only callers with a certificate of theirs are answered; looked at likewise',
+      'CLIENT_CA',
     ),
+  )
+  .addOption(
+    option(
+      '--client-name <names>',
+      'names, separated by commas, of which such a certificate must bear one; can be given again',
+      'CLIENT_NAME',
+    )
+      .argParser(parseNames)
+      .default([], 'any'),
   )
   .addOption(
     option(
@@ -85,15 +108,8 @@ export const command: Command = new Command('serve')
  */
 export async function serve(settings: Settings): Promise<Result<Serving, readonly string[]>> {
   const config = await loadConfig(settings.config);
-  if (!config.ok) return config;
-  if (!(await isFolder(settings.tlsDir))) {
-    return {
-      ok: false,
-      error: [
-        `${settings.tlsDir} is no folder: name the one with tls.crt and tls.key with --tls-dir, or make one with \`cloister certs dev\``,
-      ],
-    };
-  }
+  const problems = [...(config.ok ? [] : config.error), ...(await problemsOf(settings))];
+  if (!config.ok || problems.length > 0) return { ok: false, error: problems };
 
   const log = openLog(settings.logLevel);
   const { logger } = log;
@@ -103,7 +119,9 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   dieOfBugs(log);
 
   const respond = makeRespond(config.value, { apply, now });
-  const loaded = await loadPair(settings.tlsDir, now());
+  const { tlsDir, clientCa, clientName } = settings;
+  const files = { folder: tlsDir, clientCa };
+  const loaded = await loadPair(files, now());
   const secure = secureContextOf(loaded.ok ? loaded.value : undefined);
   const thread = makeThread({
     script: JUDGING_THREAD,
@@ -114,9 +132,14 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     },
   });
   const recorder = { ...makeRecorder(logger, metrics), shed: metrics.shed };
-  const webhook = buildServer(respond, { recorder, thread, secure });
+  const webhook = buildServer(respond, {
+    recorder,
+    thread,
+    secure,
+    checkClient: clientCa === undefined ? undefined : makeClientCheck(clientName),
+  });
   metrics.bodyBytes(webhook.bodyBytes);
-  const certificate = watchPair(settings.tlsDir, loaded, {
+  const certificate = watchPair(files, loaded, {
     now,
     onPair(pair) {
       webhook.replaceCertificate(secureContextOf(pair));
@@ -218,6 +241,19 @@ async function take({ host, port }: Address, { listen, flag }: { listen: Listen;
 
 function print({ address, port }: { readonly address: string; readonly port: number }): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** What the call gets wrong, the configuration file apart. */
+async function problemsOf({ tlsDir, clientCa, clientName }: Settings): Promise<readonly string[]> {
+  const folder = `${tlsDir} is no folder: name the one with tls.crt and tls.key with --tls-dir, or make one with \`cloister certs dev\``;
+  const names = '--client-name says whose certificates are taken: name their authority with --client-ca, or leave it out';
+  return [...((await isFolder(tlsDir)) ? [] : [folder]), ...(clientName.length > 0 && clientCa === undefined ? [names] : [])];
+}
+
+function parseNames(text: string, before: readonly string[]): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('It must be a name, or several with commas between them.');
+  return [...before, ...names];
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,15 +1,29 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Result } from '../core/json.ts';
+import { weaknessOf } from './strength.ts';
 
-/** A serving certificate that has been looked at: it belongs to its key, is in force, and TLS takes it. */
-export interface Pair {
+/** What is found in the files. */
+interface Found {
   /** The chain, leaf first. */
   readonly certificate: Buffer;
   readonly key: Buffer;
+  /** Authorities of the clients that may call; absent: anybody may. */
+  readonly clientCa?: Buffer;
+}
+
+/** A serving certificate that has been looked at: it belongs to its key, is in force and strong enough, and TLS takes it. */
+export interface Pair extends Found {
   readonly expires: Date;
+}
+
+/** Where certificates are read from. */
+export interface TlsFiles {
+  /** With tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted. */
+  readonly folder: string;
+  readonly clientCa?: string | undefined;
 }
 
 /**
@@ -18,7 +32,10 @@ export interface Pair {
  */
 export function secureContextOf(pair: Pair | undefined): SecureContextOptions {
   const settings: SecureContextOptions = { minVersion: 'TLSv1.2', ciphers: CIPHERS, honorCipherOrder: true };
-  return pair === undefined ? settings : { ...settings, cert: pair.certificate, key: pair.key };
+  if (pair === undefined) return settings;
+  const serving = { ...settings, cert: pair.certificate, key: pair.key };
+  // A resumed session would bring back a client that was trusted once.
+  return pair.clientCa === undefined ? serving : { ...serving, ca: pair.clientCa, secureOptions: constants.SSL_OP_NO_TICKET };
 }
 
 // Forward secrecy and authenticated encryption only.
@@ -37,18 +54,13 @@ const CIPHERS = [
 export const CERTIFICATE_FILE = 'tls.crt';
 export const KEY_FILE = 'tls.key';
 
-/**
- * Reads tls.crt and tls.key of a folder, as a Secret of type kubernetes.io/tls mounts them.
- * @returns the pair, or why it cannot be served
- */
-export async function loadPair(folder: string, now: Date): Promise<Result<Pair, string>> {
-  const [certificate, key] = await Promise.all([CERTIFICATE_FILE, KEY_FILE].map((name) => read(join(folder, name))));
-  if (certificate?.ok !== true) return certificate as Result<never, string>;
-  if (key?.ok !== true) return key as Result<never, string>;
-  return inspect(certificate.value, key.value, { folder, now });
+/** @returns what the files hold, or why it cannot be served */
+export async function loadPair(files: TlsFiles, now: Date): Promise<Result<Pair, string>> {
+  const found = await readAll(files);
+  return found.ok ? inspect(found.value, files, now) : found;
 }
 
-/** What a folder holds, over time. */
+/** What files hold, over time. */
 export interface Watch {
   /** The last pair that was good; it stays when what comes after is not. */
   current(): Pair | undefined;
@@ -68,12 +80,12 @@ export interface WatchOptions {
 }
 
 /**
- * Looks at the files once a second and compares bytes. A Secret volume is swapped by renaming a link that the files' paths lead through,
+ * Looks at the files twice a second and compares bytes. A Secret volume is swapped by renaming a link that the files' paths lead through,
  * where watching the files sees nothing; and they may change between reading the one and the other, so that a pair which does not fit is
  * read again.
  * @param loaded what the caller read already
  */
-export function watchPair(folder: string, loaded: Result<Pair, string>, { now, onPair, onProblem, everyMs = 1_000 }: WatchOptions): Watch {
+export function watchPair(files: TlsFiles, loaded: Result<Pair, string>, { now, onPair, onProblem, everyMs = 500 }: WatchOptions): Watch {
   let current = loaded.ok ? loaded.value : undefined;
   let problem = loaded.ok ? undefined : loaded.error;
   let checking: Promise<void> | undefined;
@@ -89,21 +101,36 @@ export function watchPair(folder: string, loaded: Result<Pair, string>, { now, o
   }
 
   async function look(): Promise<void> {
-    const found = await loadPair(folder, now());
-    if (!found.ok) {
-      if (found.error !== problem) onProblem(found.error);
-      problem = found.error;
+    const found = await readAll(files);
+    const isOld = found.ok && current !== undefined && isSame(found.value, current);
+    if (isOld && current !== undefined && now() < current.expires) {
+      problem = undefined;
+      return;
+    }
+    const pair = found.ok ? inspect(found.value, files, now()) : found;
+    if (!pair.ok) {
+      if (pair.error !== problem) onProblem(pair.error);
+      problem = pair.error;
       return;
     }
     problem = undefined;
-    if (current !== undefined && isSame(found.value, current)) return;
-    current = found.value;
+    current = pair.value;
     onPair(current);
   }
 }
 
-function isSame(one: Pair, other: Pair): boolean {
-  return one.certificate.equals(other.certificate) && one.key.equals(other.key);
+function isSame(one: Found, other: Found): boolean {
+  const isSameCa = one.clientCa === undefined || (other.clientCa !== undefined && one.clientCa.equals(other.clientCa));
+  return isSameCa && one.certificate.equals(other.certificate) && one.key.equals(other.key);
+}
+
+async function readAll({ folder, clientCa }: TlsFiles): Promise<Result<Found, string>> {
+  const names = [join(folder, CERTIFICATE_FILE), join(folder, KEY_FILE), ...(clientCa === undefined ? [] : [clientCa])];
+  const contents = await Promise.all(names.map(read));
+  const bad = contents.find((each) => !each.ok);
+  if (bad?.ok === false) return bad;
+  const [certificate, key, authorities] = contents.map((each) => (each.ok ? each.value : Buffer.alloc(0))) as [Buffer, Buffer, Buffer?];
+  return { ok: true, value: { certificate, key, ...(authorities === undefined ? {} : { clientCa: authorities }) } };
 }
 
 async function read(file: string): Promise<Result<Buffer, string>> {
@@ -115,19 +142,23 @@ async function read(file: string): Promise<Result<Buffer, string>> {
   }
 }
 
-function inspect(certificate: Buffer, key: Buffer, { folder, now }: { folder: string; now: Date }): Result<Pair, string> {
-  const chain = chainOf(certificate);
+function inspect(found: Found, { folder, clientCa }: TlsFiles, now: Date): Result<Pair, string> {
+  const file = join(folder, CERTIFICATE_FILE);
+  const chain = chainOf(found.certificate);
   const leaf = chain?.[0];
-  if (leaf === undefined) return problem(`${join(folder, CERTIFICATE_FILE)} is not a chain of PEM certificates`);
-  const privateKey = keyOf(key);
+  if (chain === undefined || leaf === undefined) return problem(`${file} is not a chain of PEM certificates`);
+  const privateKey = keyOf(found.key);
   if (privateKey === undefined) return problem(`${join(folder, KEY_FILE)} is not a PEM private key without a passphrase`);
   if (!leaf.checkPrivateKey(privateKey)) return problem(`${KEY_FILE} in ${folder} is not the key of ${CERTIFICATE_FILE}`);
-  const file = join(folder, CERTIFICATE_FILE);
   if (now >= leaf.validToDate) return problem(`${file} expired at ${leaf.validToDate.toISOString()}`);
   if (now < leaf.validFromDate) return problem(`${file} is valid only from ${leaf.validFromDate.toISOString()} on`);
   if (leaf.subjectAltName === undefined) return problem(`${file} names no host: it has no subjectAltName`);
-  const pair = { certificate, key, expires: leaf.validToDate };
-  return isTaken(pair) ? { ok: true, value: pair } : problem(`TLS does not take ${file} with its key: is the key long enough?`);
+  const weakness = chain.map(weaknessOf).find((each) => each !== undefined);
+  if (weakness !== undefined) return problem(`${file} ${weakness}`);
+  if (found.clientCa !== undefined && chainOf(found.clientCa)?.length === undefined)
+    return problem(`${clientCa} is not a list of PEM certificates`);
+  const pair = { ...found, expires: leaf.validToDate };
+  return isTaken(pair) ? { ok: true, value: pair } : problem(`TLS does not take ${file} with its key`);
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;

@@ -1,7 +1,7 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance } from 'fastify';
 import { type BodyLimits, readBody } from './body.ts';
 import { type Crowd, makeGate, type Overload, type Visit } from './gate.ts';
@@ -70,7 +70,10 @@ export interface Recorder {
 
 export interface WebhookServer {
   listen(host: string, port: number): Promise<AddressInfo>;
-  /** @param secure all options again: what is left out falls back to Node's defaults */
+  /**
+   * For all connections from now on. Those that there are go on, each until its next answer.
+   * @param secure all options again: what is left out falls back to Node's defaults
+   */
   replaceCertificate(secure: SecureContextOptions): void;
   /** From now on every answer tells its caller to connect anew. */
   drain(): void;
@@ -86,6 +89,8 @@ export interface ServerOptions {
   readonly thread: Thread;
   /** Certificate, key and TLS settings. Without a certificate every handshake fails until one is put in. */
   readonly secure: SecureContextOptions;
+  /** Says what is wrong with a client's certificate. Absent: clients need none. */
+  readonly checkClient?: ((socket: TLSSocket) => string | undefined) | undefined;
   readonly limits?: Limits;
 }
 
@@ -95,11 +100,14 @@ export interface ServerOptions {
  * Reviews are answered before Fastify's router, which costs more than the review does. All other requests, broken ones and closing are
  * Fastify's. HTTP/1.1 only: over one HTTP/2 connection an API server would send everything to one replica.
  */
-export function buildServer(respond: Respond, { recorder, thread, secure, limits = LIMITS }: ServerOptions): WebhookServer {
+export function buildServer(respond: Respond, { recorder, thread, secure, checkClient, limits = LIMITS }: ServerOptions): WebhookServer {
   // More than one where `localhost` has an address of each family.
   const servers: Server[] = [];
   let current = secure;
   let isDraining = false;
+  // Of connections, by the certificate that they began under and what is wrong with the client's.
+  let generation = {};
+  const begun = new WeakMap<object, { readonly generation: object; readonly problem: string | undefined }>();
   const gate = makeGate(limits);
 
   const app = fastify({
@@ -108,15 +116,21 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
     exposeHeadRoutes: false,
     return503OnClosing: false,
     serverFactory(toFastify) {
-      const server = makeServer(limits, current, (request, response) => {
+      const server = makeServer({ limits, secure: current, asksClients: checkClient !== undefined }, (request, response) => {
+        const problem = begun.get(request.socket)?.problem;
+        if (problem !== undefined) {
+          refuse(response, 'client', { error: problem });
+          return;
+        }
         const path = pathOf(request);
         if (request.method === 'POST' && isReviewPath(path)) {
           review(path, request, response);
           return;
         }
-        if (isDraining) response.setHeader('connection', 'close');
+        if (isLast(request)) response.setHeader('connection', 'close');
         toFastify(request, response);
       });
+      server.on('secureConnection', (socket) => begun.set(socket, { generation, problem: checkClient?.(socket) }));
       servers.push(server);
       return server;
     },
@@ -131,6 +145,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
     },
     replaceCertificate(replacement) {
       current = replacement;
+      generation = {};
       for (const server of servers) server.setSecureContext(replacement);
     },
     drain() {
@@ -154,16 +169,16 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
     recorder.began();
     response.once('close', recorder.ended);
     if (!isJson(request)) {
-      refuse(request, response, 'type');
+      refuse(response, 'type');
       return;
     }
     let stopReading = () => {};
     const entered = gate.enter(isWatchPath(path), (why) => {
       stopReading();
-      shed(request, response, why);
+      shed(response, why);
     });
     if (typeof entered === 'string') {
-      shed(request, response, entered);
+      shed(response, entered);
       return;
     }
     const visit: Visit = entered;
@@ -173,12 +188,12 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
     function judge(body: Uint8Array<ArrayBuffer> | 'too-large' | 'too-dense'): void {
       if (typeof body === 'string') {
         visit.left();
-        refuse(request, response, body);
+        refuse(response, body);
         return;
       }
       const isLarge = body.length > limits.large;
       const overload = visit.arrived(isLarge);
-      if (overload !== undefined) shed(request, response, overload);
+      if (overload !== undefined) shed(response, overload);
       else if (isLarge) void judgeLarge(body);
       else judgeSmall(body);
     }
@@ -215,25 +230,31 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
   }
 
   function send(response: ServerResponse, status: number, body: string): void {
-    if (isDraining) response.setHeader('connection', 'close');
+    if (isLast(response.req)) response.setHeader('connection', 'close');
     response.writeHead(status, headersFor(body));
     response.end(body);
   }
 
+  /** Whether its connection is to be made anew afterwards: elsewhere, or under the certificate that holds now. */
+  function isLast({ socket }: IncomingMessage): boolean {
+    return isDraining || begun.get(socket)?.generation !== generation;
+  }
+
   /** The API server tries again, up to ten times, and on a connection of its own, which may lead to another replica. */
-  function shed(request: IncomingMessage, response: ServerResponse, why: Overload): void {
+  function shed(response: ServerResponse, why: Overload): void {
     recorder.shed(why);
-    refuse(request, response, isDraining ? 'draining' : 'overload', { 'retry-after': '1' });
+    refuse(response, isDraining ? 'draining' : 'overload', { headers: { 'retry-after': '1' } });
   }
 
   /**
    * Whoever is still sending reads the answer only if its bytes are taken: closing now would reset the connection under it. `requestTimeout`
    * ends the patience.
    */
-  function refuse(request: IncomingMessage, response: ServerResponse, trouble: Trouble, headers: OutgoingHttpHeaders = {}): void {
+  function refuse(response: ServerResponse, trouble: Trouble, { error = TROUBLE[trouble].error as string, headers = {} } = {}): void {
+    const { req: request } = response;
     const { status } = TROUBLE[trouble];
     recorder.refused(status);
-    const body = messageOf(trouble);
+    const body = JSON.stringify({ error });
     response.writeHead(status, { ...headersFor(body), ...headers, connection: 'close' });
     if (request.readableEnded) {
       response.end(body);
@@ -245,10 +266,19 @@ export function buildServer(respond: Respond, { recorder, thread, secure, limits
   }
 }
 
-function makeServer(limits: Limits, secure: SecureContextOptions, handle: (request: IncomingMessage, response: ServerResponse) => void) {
+interface Ground {
+  readonly limits: Limits;
+  readonly secure: SecureContextOptions;
+  readonly asksClients: boolean;
+}
+
+function makeServer({ limits, secure, asksClients }: Ground, handle: (request: IncomingMessage, response: ServerResponse) => void): Server {
   const server = createServer(
     {
       ...secure,
+      // A broken handshake would leave both ends guessing: who is refused is told why.
+      requestCert: asksClients,
+      rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
       handshakeTimeout: limits.handshakeTimeout,
       headersTimeout: limits.headersTimeout,
@@ -302,6 +332,7 @@ function patienceOf({ url = '' }: IncomingMessage, { largeTimeout }: Limits): nu
 }
 
 const TROUBLE = {
+  client: { status: 403, error: 'the client certificate is not one that may call' },
   nothing: {
     status: 404,
     error: 'there is nothing here; reviews go to /mutate/PROFILE, /validate/MODE/PROFILE, /advise/MODE/PROFILE or /unknown/MODE',

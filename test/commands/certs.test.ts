@@ -40,7 +40,7 @@ test('four files are written, the keys for their owner alone', async () => {
 
 test('what is written can be served, to clients that trust the authority', async () => {
   await make({ hosts: ['devbox.example'] });
-  expect((await loadPair(dir, now)).ok).toBe(true);
+  expect((await loadPair({ folder: dir }, now)).ok).toBe(true);
   const { 'ca.crt': ca = '', 'tls.crt': tls = '' } = await contents();
   const leaf = new X509Certificate(tls);
   expect(leaf.verify(new X509Certificate(ca).publicKey)).toBe(true);
@@ -73,5 +73,5 @@ test('a file that was damaged is made anew', async () => {
   await make();
   await writeFile(join(dir, 'tls.key'), 'not a key');
   await make();
-  expect((await loadPair(dir, now)).ok).toBe(true);
+  expect((await loadPair({ folder: dir }, now)).ok).toBe(true);
 });

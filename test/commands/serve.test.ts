@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { makeDevCertificates } from '../../src/commands/certs.ts';
+import { createAuthority, issueClientCertificate } from '../support/openssl.ts';
 import { connectTo, exampleReview, send, until } from '../support/webhook-server.ts';
 
 const agent = new Agent({ keepAlive: true });
@@ -96,6 +97,19 @@ describe('serving', () => {
     expect(metrics).toMatch(/^cloister_certificate_expiry_timestamp_seconds 1[\d.e+]+$/m);
   });
 
+  test('a large review is judged beside the others, by the same configuration', async () => {
+    const config = join(folder, 'gvisor.yaml');
+    await writeFile(config, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {gvisor: {}}\n');
+    const { port, ca, ops } = await start(['--config', config]);
+    await writeFile(config, 'no configuration any more');
+    const review = JSON.parse(exampleReview);
+    review.request.object.metadata.annotations = { padding: 'x'.repeat(300_000) };
+    const body = JSON.stringify(review);
+    const answer = await send({ port, path: '/mutate/gvisor', body, servername: 'localhost', agent, ...(ca && { ca }) });
+    expect([answer.status, JSON.parse(answer.body).response.patchType]).toEqual([200, 'JSONPatch']);
+    await until(async () => (await (await ops('/metrics')).text()).includes('profile="gvisor",outcome="patched"} 1'));
+  });
+
   test('F5: without a certificate it is alive and not ready, says why, and serves once there is one', async () => {
     const empty = await mkdtemp(join(folder, 'empty-'));
     const { ops, lines, port } = await start([], { tlsDir: empty });
@@ -107,6 +121,71 @@ describe('serving', () => {
     await until(async () => (await ops('/readyz')).status === 200);
     const ca = await readFile(join(empty, 'ca.crt'));
     expect((await send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', ca, agent: false })).status).toBe(200);
+  });
+});
+
+describe('certificates', () => {
+  /** As a kubelet writes a Secret volume: what the files' paths lead through is swapped at once. */
+  async function mountSecret(volume: string, version: string): Promise<void> {
+    const source = await mkdtemp(join(folder, 'issued-'));
+    await makeDevCertificates(source, { hosts: [], force: false, now: new Date() });
+    const data = join(volume, `..${version}`);
+    await mkdir(data, { recursive: true });
+    for (const file of ['tls.crt', 'tls.key', 'ca.crt']) {
+      await copyFile(join(source, file), join(data, file));
+      await symlink(join('..data', file), join(volume, file)).catch(() => {});
+    }
+    await symlink(`..${version}`, join(volume, '..data_tmp'));
+    await rename(join(volume, '..data_tmp'), join(volume, '..data'));
+  }
+
+  test('T65 F6: a swapped Secret volume is taken up; the connection there was is told to connect anew', async () => {
+    const volume = await mkdtemp(join(folder, 'volume-'));
+    await mountSecret(volume, '1');
+    const { review, ops, lines, port } = await start([], { tlsDir: volume });
+    expect((await review()).headers.connection).toBe('keep-alive');
+    await mountSecret(volume, '2');
+    const ca = await readFile(join(volume, 'ca.crt'));
+    await until(() => lines.some(({ msg }) => msg === 'new certificate taken up'));
+    const last = await review();
+    expect([last.status, last.headers.connection]).toEqual([200, 'close']);
+    expect((await send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', ca, agent: false })).status).toBe(200);
+    expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="replaced"} 1');
+  });
+
+  test('F5 T65: files that are gone or no good change nothing but a metric and the log: it stays ready', async () => {
+    const volume = await mkdtemp(join(folder, 'volume-'));
+    await mountSecret(volume, '1');
+    const { review, ops, lines } = await start([], { tlsDir: volume });
+    await rm(join(volume, '..data'));
+    await until(() => lines.some(({ level, reason }) => level === 'error' && String(reason).includes('ENOENT')));
+    expect([(await review()).status, (await ops('/readyz')).status]).toEqual([200, 200]);
+    expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="kept"} 1');
+  });
+
+  test('T60: with --client-ca only callers with a certificate of it, and of a name, are answered; probes need none', async () => {
+    const clients = await mkdtemp(join(folder, 'clients-'));
+    const authority = await createAuthority(clients);
+    const names = ['--client-name', 'other,system:apiserver'];
+    const { review, ops, port, ca } = await start(['--client-ca', authority.certFile, ...names]);
+    const show = async (commonName: string) => {
+      const { certFile, keyFile } = await issueClientCertificate(clients, commonName, authority, { commonName });
+      return { cert: await readFile(certFile), key: await readFile(keyFile) };
+    };
+    const ask = { port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', agent: false, ...(ca && { ca }) } as const;
+    const statuses = [
+      (await review()).status,
+      (await send({ ...ask, ...(await show('someone')) })).status,
+      (await send({ ...ask, ...(await show('system:apiserver')) })).status,
+    ];
+    expect(statuses).toEqual([403, 403, 200]);
+    expect((await ops('/readyz')).status).toBe(200);
+  });
+
+  test('T60: while the file of --client-ca is not there, nobody is answered', async () => {
+    const { review, ops } = await start(['--client-ca', join(folder, 'nowhere.crt')]);
+    expect(await (await ops('/readyz')).json()).toEqual({ ready: false, reason: expect.stringContaining('nowhere.crt') });
+    await expect(review()).rejects.toThrow();
   });
 });
 
@@ -169,6 +248,13 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     expect(stderr).toContain('colour');
   });
 
+  test('F13: and everything else that is wrong, at once', async () => {
+    const file = join(folder, 'bad-too.yaml');
+    await writeFile(file, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\ncolour: blue\n');
+    const stderr = await refused(['--config', file, '--tls-dir', join(folder, 'nowhere'), '--client-name', 'a']);
+    for (const named of ['colour', '--tls-dir', '--client-ca']) expect(stderr).toContain(named);
+  });
+
   test('a folder of certificates that is not there', async () => {
     expect(await refused(['--tls-dir', join(folder, 'nowhere')])).toContain('cloister certs dev');
   });
@@ -185,6 +271,7 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     ['--listen', '8443'],
     ['--operations-listen', '::1:9443'],
     ['--drain-delay', '5'],
+    ['--client-name', 'a,,b'],
   ])('%s %s, a mistake in the call, with 2', async (flag, value) => {
     expect(await refused(['--tls-dir', certs, flag, value], { status: 2 })).toContain(flag);
   });
@@ -202,7 +289,7 @@ test('T25, F17: a bug outside of any review is logged, without what it says, and
 
 test('F1, T72: nothing that serves can reach a cluster, or makes certificates', async () => {
   const reached = new Set<string>();
-  await follow(new URL('../../src/commands/serve.ts', import.meta.url), reached);
+  for (const file of ['serve', 'judging-thread']) await follow(new URL(`../../src/commands/${file}.ts`, import.meta.url), reached);
   expect([...reached].some((module) => module.endsWith('/src/webhook/answer.ts'))).toBe(true);
   expect([...reached].filter((module) => /kubernetes|node-forge|\/src\/cluster\//.test(module))).toEqual([]);
 });

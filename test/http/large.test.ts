@@ -40,7 +40,7 @@ async function start({ script = JUDGING_THREAD, data = { config: undefined } as 
       return thread.judge(path, body, signal);
     },
   };
-  const server = await startServer(respond, limits, listened);
+  const server = await startServer(respond, limits, { thread: listened });
   started.push(server.stop);
   return { ...server, thread, losses, asked };
 }
@@ -65,7 +65,7 @@ async function scripted(threadLimits: Partial<ThreadLimits> = {}) {
   const losses: string[] = [];
   const limits = { heap: 16, ...threadLimits };
   const thread = makeThread({ script: pathToFileURL(file), data: undefined, limits, onLost: (loss) => losses.push(loss) });
-  const server = await startServer(respond, {}, thread);
+  const server = await startServer(respond, {}, { thread });
   started.push(server.stop);
   const tell = (told: string, path = MUTATE) => server.send(path, { body: `${told} `.padEnd(LIMITS.large + 1) });
   return { ...server, losses, tell };

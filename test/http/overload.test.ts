@@ -36,7 +36,7 @@ interface Setting {
 
 async function start({ toRespond = respond, limits = {}, enforced = {}, watched = {}, thread }: Setting = {}) {
   const crowds = { enforced: { ...LIMITS.enforced, ...enforced }, watched: { ...LIMITS.watched, ...watched } };
-  const server = await startServer(toRespond, { ...limits, ...crowds }, ...(thread === undefined ? [] : [thread]));
+  const server = await startServer(toRespond, { ...limits, ...crowds }, thread === undefined ? {} : { thread });
   started.push(server.stop);
   return {
     ...server,

@@ -8,7 +8,7 @@ import { makeRecorder } from '../../src/telemetry/recorder.ts';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
 import { secureContextOf } from '../../src/tls/files.ts';
 import type { Respond } from '../../src/webhook/respond.ts';
-import { buildServer, LIMITS, type Limits } from '../../src/webhook/server.ts';
+import { buildServer, LIMITS, type Limits, type ServerOptions } from '../../src/webhook/server.ts';
 import type { Thread } from '../../src/webhook/thread.ts';
 
 const now = new Date();
@@ -20,11 +20,11 @@ const secure = secureContextOf({ certificate: Buffer.from(issued.certificate), k
 const inLine = (respond: Respond): Thread => ({ judge: async (path, body) => respond(path, body), stop: async () => {} });
 
 /** A webhook server on the loopback interface, with a real recorder whose log lines are kept. */
-export async function startServer(respond: Respond, limits: Partial<Limits> = {}, thread: Thread = inLine(respond)) {
+export async function startServer(respond: Respond, limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
   const lines: string[] = [];
   const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
   const recorder = { ...makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics), shed: metrics.shed };
-  const server = buildServer(respond, { recorder, thread, secure, limits: { ...LIMITS, ...limits } });
+  const server = buildServer(respond, { recorder, thread: inLine(respond), secure, ...options, limits: { ...LIMITS, ...limits } });
   metrics.bodyBytes(server.bodyBytes);
   const { port } = await server.listen('127.0.0.1', 0);
   const agent = new Agent({ keepAlive: true, ca: authority.certificate, servername: 'localhost' });

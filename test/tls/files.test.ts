@@ -45,24 +45,24 @@ const bad: Readonly<Record<string, readonly [Partial<Issued>, RegExp]>> = {
 describe('loading', () => {
   test('a good pair is loaded, with its expiry', async () => {
     await put(first);
-    const loaded = await loadPair(folder, now);
+    const loaded = await loadPair({ folder }, now);
     expect(loaded).toMatchObject({ ok: true, value: { certificate: Buffer.from(first.certificate), key: Buffer.from(first.key) } });
   });
 
   test('a chain is loaded whole', async () => {
     await put({ certificate: first.certificate + authority.certificate, key: first.key });
-    expect((await loadPair(folder, now)).ok).toBe(true);
+    expect((await loadPair({ folder }, now)).ok).toBe(true);
     await put({ certificate: `${first.certificate}${authority.certificate.slice(0, 200)}\n-----END CERTIFICATE-----\n`, key: first.key });
-    expect((await loadPair(folder, now)).ok).toBe(false);
+    expect((await loadPair({ folder }, now)).ok).toBe(false);
   });
 
   test('missing files are named', async () => {
-    expect(await loadPair(folder, now)).toEqual({ ok: false, error: `${join(folder, 'tls.crt')} cannot be read: ENOENT` });
+    expect(await loadPair({ folder }, now)).toEqual({ ok: false, error: `${join(folder, 'tls.crt')} cannot be read: ENOENT` });
   });
 
   test.each(Object.entries(bad))('T65: %s is refused, with the reason', async (_, [pair, reason]) => {
     await put(pair);
-    const loaded = await loadPair(folder, now);
+    const loaded = await loadPair({ folder }, now);
     expect(loaded).toEqual({ ok: false, error: expect.stringMatching(reason) });
     expect(JSON.stringify(loaded)).not.toContain('PRIVATE');
   });
@@ -78,9 +78,9 @@ describe('a server that watches', () => {
     await put(first);
     clock = now;
     problems = [];
-    const loaded = await loadPair(folder, now);
+    const loaded = await loadPair({ folder }, now);
     server = createServer(secureContextOf(loaded.ok ? loaded.value : undefined), (_, response) => response.end());
-    watch = watchPair(folder, loaded, {
+    watch = watchPair({ folder }, loaded, {
       now: () => clock,
       onPair: (pair) => server.setSecureContext(secureContextOf(pair)),
       onProblem: (reason) => problems.push(reason),
@@ -131,15 +131,14 @@ describe('a server that watches', () => {
     await symlink('..1', join(mounted, '..data'));
     for (const file of ['tls.crt', 'tls.key']) await symlink(join('..data', file), join(mounted, file));
     const pairs: Buffer[] = [];
-    const links = watchPair(mounted, await loadPair(mounted, now), {
+    const links = watchPair({ folder: mounted }, await loadPair({ folder: mounted }, now), {
       now: () => now,
       onPair: ({ certificate }) => pairs.push(certificate),
       onProblem: (reason) => problems.push(reason),
-      everyMs: 10,
     });
     await symlink('..2', join(mounted, '..data_tmp'));
     await rename(join(mounted, '..data_tmp'), join(mounted, '..data'));
-    await expect.poll(() => pairs).toEqual([Buffer.from(second.certificate)]);
+    await expect.poll(() => pairs, { timeout: 10_000 }).toEqual([Buffer.from(second.certificate)]);
     expect(problems).toEqual([]);
     links.stop();
   });
@@ -173,7 +172,7 @@ describe('a server that watches', () => {
     const waiting = createServer(secureContextOf(undefined), (_, response) => response.end());
     await new Promise<void>((resolve) => waiting.listen(0, '127.0.0.1', resolve));
     const late = watchPair(
-      folder,
+      { folder },
       { ok: false, error: 'none' },
       {
         now: () => now,
