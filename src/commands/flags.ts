@@ -21,3 +21,10 @@ export function parseDuration(text: string): number {
   if (found === null) throw new InvalidArgumentError('It must be a number of minutes, seconds or milliseconds, like 2m, 5s or 500ms.');
   return Number(found[1]) * (found[2] === 'm' ? 60_000 : found[2] === 's' ? 1_000 : 1);
 }
+
+/** @param before the flag was given already */
+export function parseNames(text: string, before: readonly string[]): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('It must be a name, or several with commas between them.');
+  return [...before, ...names];
+}

@@ -14,7 +14,7 @@ import { buildOperations } from '../webhook/operations.ts';
 import { makeRespond } from '../webhook/respond.ts';
 import { buildServer } from '../webhook/server.ts';
 import { makeThread } from '../webhook/thread.ts';
-import { type Address, parseAddress, parseDuration } from './flags.ts';
+import { type Address, parseAddress, parseDuration, parseNames } from './flags.ts';
 import type { ThreadData } from './judging-thread.ts';
 import { version } from './version.ts';
 
@@ -248,12 +248,6 @@ async function problemsOf({ tlsDir, clientCa, clientName }: Settings): Promise<r
   const folder = `${tlsDir} is no folder: name the one with tls.crt and tls.key with --tls-dir, or make one with \`cloister certs dev\``;
   const names = '--client-name says whose certificates are taken: name their authority with --client-ca, or leave it out';
   return [...((await isFolder(tlsDir)) ? [] : [folder]), ...(clientName.length > 0 && clientCa === undefined ? [names] : [])];
-}
-
-function parseNames(text: string, before: readonly string[]): readonly string[] {
-  const names = text.split(',').map((name) => name.trim());
-  if (names.includes('')) throw new InvalidArgumentError('It must be a name, or several with commas between them.');
-  return [...before, ...names];
 }
 
 async function isFolder(path: string): Promise<boolean> {
