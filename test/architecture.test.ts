@@ -120,6 +120,15 @@ test('T05, T72, F1: what serves has no way to a Kubernetes API', () => {
   expect(reached.filter((file) => imports.get(file)?.some((name) => name.startsWith('@kubernetes/')))).toEqual([]);
 });
 
+test('F20, T60: what serves looks up no name, opens no connection, starts no program and writes no file', () => {
+  const reached = reachable(['commands/serve.ts'], isRelative);
+  expect(reached).toContain('webhook/server.ts');
+  const outward = /^(?:node:)?(?:dns(?:\/promises)?|child_process|vm|undici|axios|got|node-fetch)$/;
+  expect(reached.flatMap((file) => (imports.get(file) ?? []).filter((name) => outward.test(name)))).toEqual([]);
+  const asks = /\b(?:fetch|request|connect|createConnection|writeFile|appendFile|createWriteStream|eval)\(|\bnew Function\(/;
+  expect(reached.filter((file) => asks.test(codeOf(file)))).toEqual([]);
+});
+
 test('nothing is exported by default, and nothing registers itself', () => {
   expect(files.filter((file) => /^export default\b/m.test(codeOf(file)))).toEqual([]);
 });
