@@ -139,7 +139,7 @@ test.each([
 
 describe('T21, T43: bytes that an API server would not write', () => {
   const around = (bytes: readonly number[]): Buffer => {
-    const [head = '', tail = ''] = reviewOf({ name: '@' }).split('@');
+    const [head = '', tail = ''] = reviewOf({ name: '@here@' }).split('@here@');
     return Buffer.concat([Buffer.from(head), Buffer.from(bytes), Buffer.from(tail)]);
   };
   test.each([
