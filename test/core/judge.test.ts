@@ -81,17 +81,6 @@ describe('an update', () => {
     ).toEqual(['privileged at spec.containers[0].securityContext.privileged']);
   });
 
-  test.each([
-    ['no', undefined],
-    ['an open', { type: 'Unconfined' }],
-  ])('judges an added container in full, also where %s seccomp profile on the pod served those before', (_, seccompProfile) => {
-    const old = { ...WALL, securityContext: { seccompProfile }, containers: [container('main')] };
-    expect(escapes(old, { ...old, metadata: { labels: { a: 'b' } } })).toEqual([]);
-    expect(escapes(old, { ...old, initContainers: [container('new')] })).toEqual([
-      'seccomp at spec.initContainers[0].securityContext.seccompProfile',
-    ]);
-  });
-
   test('is still told of promises that are new, and not of old ones', () => {
     const old = { hostUsers: false, ...SAFE, containers: [container('main')] };
     expect(judge(questionOf({ ...old, metadata: { labels: { a: 'b' } } }, { old })).findings).toEqual([]);

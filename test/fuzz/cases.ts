@@ -26,8 +26,8 @@ export interface Case {
   readonly isRepaired: boolean;
   /** What somebody else did to it since: another webhook, or the author of an update. */
   readonly changes: readonly Stroke[];
-  /** A container that an update adds, and to which list. */
-  readonly added: { readonly list: string; readonly container: Doc } | undefined;
+  /** An ephemeral container that an update adds. */
+  readonly added: Doc | undefined;
   readonly review: ReviewOf;
   /** What the pod is wrapped in; undefined: it is a pod. */
   readonly workload: Workload | undefined;
@@ -144,12 +144,10 @@ const mirrorStrokes: Stroke[] = [
 
 const change: fc.Arbitrary<Stroke> = fc.oneof({ arbitrary: stroke, weight: 20 }, fc.constantFrom(...mirrorStrokes));
 
-const added = fc.record({
-  list: fc.constantFrom('ephemeralContainers', 'ephemeralContainers', 'containers', 'initContainers'),
-  container: fc
-    .tuple(fc.constantFrom('debug-1', 'dev-shell', 'dev', ''), fc.array(containerStroke, { maxLength: 3 }))
-    .map(([name, strokes]) => paintAll({ name, image: 'busybox' }, strokes)),
-});
+/** An API server lets no other container come to a pod that exists. */
+const added = fc
+  .tuple(fc.constantFrom('debug-1', 'dev-shell', 'dev', ''), fc.array(containerStroke, { maxLength: 3 }))
+  .map(([name, strokes]) => paintAll({ name, image: 'busybox' }, strokes));
 
 /** Every kind of review that may come, the API server's and anybody's. */
 export const fuzzed: fc.Arbitrary<Case> = fc.record({
@@ -186,8 +184,8 @@ export function bytesOfCase(given: Case, repair: (pod: Doc) => Doc): Buffer {
   }, bytes);
 }
 
-function adding(pod: Doc, { list: name, container }: NonNullable<Case['added']>): Doc {
-  return paint(pod, { at: ['spec', name], value: [...list(map(pod.spec)[name]), container] });
+function adding(pod: Doc, container: Doc): Doc {
+  return paint(pod, { at: ['spec', 'ephemeralContainers'], value: [...list(map(pod.spec).ephemeralContainers), container] });
 }
 
 function wrapped(pod: Doc, old: Doc | undefined, { review: given, workload: around }: Case): Doc {

@@ -43,38 +43,63 @@ export async function fuzzReviews({ runs, seed, workers = availableParallelism()
   const failures: Failure[] = [];
   let cases = 0;
   const work = async (): Promise<void> => {
+    let thread: Thread | undefined;
     for (let block = blocks.shift(); block !== undefined; block = blocks.shift()) {
-      const failure = await tryBlock(block);
-      if (failure !== undefined) failures.push(failure);
+      thread ??= startThread();
+      const failure = await tryBlock(block, thread);
+      if (failure !== undefined) {
+        failures.push(failure);
+        // It may have hung or died.
+        await thread.worker.terminate();
+        thread = undefined;
+      }
       cases += block.runs;
       onProgress?.(cases);
     }
+    await thread?.worker.terminate();
   };
   await Promise.all(Array.from({ length: workers }, work));
   return { cases, failures };
 }
 
-/** One block in a thread of its own, watched from outside. */
-export function tryBlock(block: Block): Promise<Failure | undefined> {
+interface Thread {
+  readonly worker: Worker;
+  /** How many cases the thread has begun. */
+  readonly beats: Int32Array;
+}
+
+function startThread(): Thread {
   const beats = new Int32Array(new SharedArrayBuffer(4));
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { block, beats }, execArgv: [] });
+  return { beats, worker: new Worker(new URL('./worker.ts', import.meta.url), { workerData: beats, execArgv: [] }) };
+}
+
+/** One block in a thread of its own, watched from outside. */
+function tryBlock(block: Block, { worker, beats }: Thread): Promise<Failure | undefined> {
+  beats[0] = 0;
+  worker.postMessage(block);
   return new Promise((resolve) => {
     let seen = 0;
-    const end = (failure: Failure | undefined): void => {
-      clearInterval(watch);
-      resolve(failure);
-    };
     const told = (message: string): Failure => ({ seed: block.seed, path: String((beats[0] ?? 1) - 1), message });
+    const died = (error: unknown): void => end(told(`R1: a crash: ${error instanceof Error ? error.stack : error}`));
     const watch = setInterval(() => {
       const beat = beats[0] ?? 0;
-      if (beat === seen) {
-        void worker.terminate();
-        end(told(`R1: a hang: no answer in ${STUCK_MS} ms`));
-      }
+      if (beat === seen) end(told(`R1: a hang: no answer in ${STUCK_MS} ms`));
       seen = beat;
     }, STUCK_MS);
-    worker.once('message', end);
-    worker.once('error', (error) => end(told(`R1: a crash: ${error.stack}`)));
-    worker.once('exit', (code) => end(told(`R1: the thread ended with ${code}`)));
+    worker.on('message', end).on('error', died).on('exit', died);
+
+    function end(failure: Failure | undefined): void {
+      clearInterval(watch);
+      worker.off('message', end).off('error', died).off('exit', died);
+      resolve(failure);
+    }
   });
+}
+
+/** One case, or one block, and nothing else. */
+export async function repeatBlock(block: Block): Promise<Failure | undefined> {
+  const thread = startThread();
+  const failure = await tryBlock(block, thread);
+  await thread.worker.terminate();
+  return failure;
 }

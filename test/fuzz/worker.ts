@@ -4,19 +4,20 @@ import { type Case, fuzzed } from './cases.ts';
 import { faultsOfCase } from './check.ts';
 import type { Block, Failure } from './reviews.ts';
 
-/** Tries one block, and says whether something was found. */
-const { block, beats } = workerData as { readonly block: Block; readonly beats: Int32Array };
-const { seed, runs, path } = block;
+const beats = workerData as Int32Array;
 
-const isWell = fc.property(fuzzed, (given) => {
-  Atomics.add(beats, 0, 1);
-  const faults = faultsOfCase(given);
-  if (faults.length > 0) throw new Error(faults.join('\n'));
+/** Tries one block after another, and says of each whether something was found. */
+parentPort?.on('message', ({ seed, runs, path }: Block) => {
+  const isWell = fc.property(fuzzed, (given) => {
+    Atomics.add(beats, 0, 1);
+    const faults = faultsOfCase(given);
+    if (faults.length > 0) throw new Error(faults.join('\n'));
+  });
+  const result = fc.check(isWell, { seed, numRuns: runs, ...(path === undefined ? {} : { path }) });
+  parentPort?.postMessage(result.failed ? failureOf(result) : undefined);
 });
-const result = fc.check(isWell, { seed, numRuns: runs, ...(path === undefined ? {} : { path }) });
-parentPort?.postMessage(result.failed ? failureOf(result) : undefined);
 
-function failureOf({ counterexample, counterexamplePath, errorInstance }: fc.RunDetails<[Case]>): Failure {
+function failureOf({ seed, counterexample, counterexamplePath, errorInstance }: fc.RunDetails<[Case]>): Failure {
   const found = (errorInstance as Error | null)?.message ?? '';
   return { seed, path: counterexamplePath ?? '', message: `${found}\n${printed(counterexample?.[0])}` };
 }

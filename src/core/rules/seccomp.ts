@@ -25,7 +25,7 @@ export const seccomp: Rule = {
     const path = ['spec', 'securityContext', 'seccompProfile'];
     const passes = own != null && (isDefault(own) || isGrants(own, context.terms) || isExempt(own, context));
     if (own != null && !passes) report({ path, message: `seccompProfile is ${print(own)}`, fix: { set: RUNTIME_DEFAULT } });
-    if (own == null && context.containers.some((each) => leavesDefaultToPod(each, context))) {
+    if (own == null && context.containers.some((each) => leavesDefaultToPod(each, context.terms))) {
       report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
     }
   },
@@ -37,7 +37,8 @@ export const seccomp: Rule = {
     const grants = container.granted ? terms.workspace.seccompProfile : undefined;
 
     if (grants === undefined) {
-      if (leavesDefaultToPod(container, context) && (effective == null || !isGrants(effective, terms))) return;
+      if (effective == null && leavesDefaultToPod(container, terms)) return;
+      if (own == null && effective != null && !isGrants(effective, terms) && container.list !== 'ephemeralContainers') return;
       if (effective != null && (isDefault(effective) || isExempt(effective, context))) return;
       return report({ path, message: `seccompProfile is ${print(effective)}`, fix: { set: RUNTIME_DEFAULT } });
     }
@@ -55,12 +56,8 @@ export const seccomp: Rule = {
   },
 };
 
-/**
- * Containers that say nothing and want nothing better: one line on the pod serves them all. Ephemeral ones come when it cannot be written any
- * more; and on an update each container answers for itself, or one that is new would pass for part of what the pod lacked before.
- */
-function leavesDefaultToPod({ spec, granted, list }: Container, { terms, isUpdate }: Context): boolean {
-  if (isUpdate) return false;
+/** Containers that say nothing and want nothing better: one line on the pod serves them all. Ephemeral ones come when it cannot be written any more. */
+function leavesDefaultToPod({ spec, granted, list }: Container, terms: Terms): boolean {
   const wantsBetter = granted && terms.workspace.seccompProfile !== undefined;
   return spec.securityContext?.seccompProfile == null && !wantsBetter && list !== 'ephemeralContainers';
 }
