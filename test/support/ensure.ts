@@ -181,7 +181,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
       now: options.now ?? (() => new Date()),
       async pause(ms) {
         await options.onPause?.();
-        await pause(Math.min(ms, 50));
+        await pause(Math.min(ms, 200));
       },
       logger: { info: line, warn: line } as unknown as Pick<Logger, 'info' | 'warn'>,
     },
