@@ -196,8 +196,8 @@ function decoded(secret: LiveObject | undefined, name: string): string {
 }
 
 /** Of an authority and those trusted beside it, as one PEM text. */
-export function bundleOf(authority: X509Certificate, beside: readonly Trusted[]): string {
-  return [authority, ...beside.map(({ certificate }) => certificate)].map(String).join('');
+export function bundleOf(authority: X509Certificate | undefined, beside: readonly Trusted[]): string {
+  return [...(authority === undefined ? [] : [authority]), ...beside.map(({ certificate }) => certificate)].map(String).join('');
 }
 
 function authorityPart(certificates: Certificates, { objects }: Seen, wanted: Wanted): Part {
@@ -280,7 +280,9 @@ function configurationPart(configuration: WebhookConfiguration, { seen, wanted, 
   const live = seen.objects.get(titleOf(object));
   if (live === undefined) return { steps: [{ do: 'create', object, why: ['there is none'] }] };
 
-  const bundle = certificates?.authority && encoded(bundleOf(certificates.authority.x509, certificates.beside));
+  // Without an authority, entries keep what they trust, and no pod is taken for trusted below.
+  const trusted = certificates === undefined ? '' : bundleOf(certificates.authority?.x509, certificates.beside);
+  const bundle = trusted === '' ? undefined : encoded(trusted);
   const found = entriesIn(live);
   const entries = configuration.webhooks.map((entry) => withBundle(entry, bundle ?? bundleFor(entry, found)));
   const why = entryDifferences(found, entries);

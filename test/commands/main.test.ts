@@ -15,7 +15,8 @@ test('--version prints the one of the package', async () => {
 test.each([[['--help']], [['help']]])('%j lists every command', async (args) => {
   const { code, stdout } = await cloister(args);
   expect(code).toBe(0);
-  for (const name of ['serve', 'fix', 'check', 'explain', 'manifests', 'certs']) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+  for (const name of ['serve', 'fix', 'check', 'explain', 'manifests', 'ensure', 'certs'])
+    expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
 });
 
 test('nothing asked: the help, as an error', async () => {
@@ -38,7 +39,7 @@ describe('an unknown', () => {
 });
 
 describe('the help of a command', () => {
-  test.each(['fix', 'check', 'explain'])('%s has flags, exit status and examples', async (name) => {
+  test.each(['fix', 'check', 'explain', 'ensure'])('%s has flags, exit status and examples', async (name) => {
     const { code, stdout } = await cloister([name, '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: cloister ${name} [options]`);

@@ -1,0 +1,72 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../support/ensure.ts';
+import { cloister } from '../support/run.ts';
+
+/** What needs no cluster. What it does to one is shown in test/cluster/ensure.test.ts. */
+
+const nowhere = { KUBECONFIG: '/nowhere/kubeconfig', HOME: '/nowhere' };
+const ensure = (...args: readonly string[]) => cloister(['ensure', '--service', 'cloister/cloister', ...args], '', nowhere);
+
+describe('input that cannot be used ends with status 2 and a sentence', () => {
+  test.each([
+    ['no Service', ['ensure'], "error: required option '--service <namespace/name[:port]>' not specified\n"],
+    ['a Service without a namespace', ['ensure', '--service', 'cloister'], 'error: --service cloister: must be NAMESPACE/NAME or'],
+    ['a keeper that is none', ['ensure', '--service', 'a/b', '--certificates', 'me'], 'Allowed choices are ensure, files.'],
+    [
+      'an endpoint without its second port',
+      ['ensure', '--service', 'a/b', '--serving-endpoints', '127.0.0.1:1'],
+      'HOST:PORT/OPERATIONS-PORT',
+    ],
+    ['a port that is none', ['ensure', '--service', 'a/b', '--operations-port', '0'], 'It must be a number from 1 to 65535.'],
+    ['a duration that is none', ['ensure', '--service', 'a/b', '--wait', '5'], 'like 2m, 5s or 500ms.'],
+    [
+      'a configuration that is not there',
+      ['ensure', '--service', 'a/b', '--config', '/nowhere/c.yaml'],
+      'error: /nowhere/c.yaml cannot be read',
+    ],
+  ])('%s', async (_, args, message) => {
+    const { code, stdout, stderr } = await cloister(args, '', nowhere);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(message);
+  });
+
+  test('a kubeconfig that is not there', async () => {
+    const { code, stderr } = await ensure('--kubeconfig', '/nowhere/kubeconfig');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: \/nowhere\/kubeconfig cannot be used: .*\n$/);
+  });
+
+  test('no cluster anywhere', async () => {
+    const { code, stderr } = await cloister(['ensure', '--service', 'a/b'], '', { KUBECONFIG: '', HOME: '/nowhere' });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: no cluster is named: name a kubeconfig with --kubeconfig or KUBECONFIG/);
+  });
+
+  test('a context that the kubeconfig has not', async () => {
+    const file = join(await temporaryFolder(), 'kubeconfig');
+    const contexts = [{ name: 'here', context: { cluster: 'c', user: 'u' } }];
+    await writeFile(
+      file,
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:59999' } }],
+        users: [{ name: 'u', user: {} }],
+        contexts,
+      }),
+    );
+    const { code, stderr } = await ensure('--kubeconfig', file, '--context', 'there');
+    expect([code, stderr]).toEqual([2, 'error: --context there: the kubeconfig has no such context; it has here\n']);
+  });
+});
+
+test('the help does not wait for what talks to a cluster', async () => {
+  const hooks = `import { registerHooks } from 'node:module';
+    registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
+  const { code, stderr } = await cloister(['ensure', '--help'], '', {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hooks)}`,
+  });
+  expect(code).toBe(0);
+  expect(stderr).toContain('/src/cluster/client.ts');
+  expect(stderr).not.toContain('@kubernetes/client-node');
+});
