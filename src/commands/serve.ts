@@ -153,7 +153,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     },
   });
   let isDraining = false;
-  const operations = buildOperations({ metrics, notReady });
+  const operations = buildOperations({ metrics: recorder, notReady });
 
   const addresses = await listenOn(settings, webhook.listen, async (host, port) => {
     await operations.listen({ host, port });

@@ -1,11 +1,8 @@
-import type { Path } from './json.ts';
-
 /**
  * A shape says what a piece of JSON must look like. It is written once and gives both the TypeScript type and the proof.
  *
  * The proof happens in place: nothing is copied, so a pod of a megabyte costs no second megabyte, and fields that no shape names are left
- * alone. `null` counts as absent everywhere, as it does for the API server. Reads go through fixed names only, so keys such as
- * `__proto__` in a document are data like any other.
+ * alone. `null` counts as absent everywhere, as it does for the API server. Keys such as `__proto__` in a document are data like any other.
  */
 export interface Shape<T> {
   (value: unknown): Mismatch | undefined;
@@ -30,15 +27,15 @@ export const anything: Shape<unknown> = () => undefined;
 
 /** An object of which the named fields are proved; it may have others. */
 export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
-  const names = Object.keys(fields);
-  const shapes = Object.values(fields);
+  const shapes = new Map<string, Shape<unknown>>(Object.entries(fields));
   return (value) => {
     if (!isObject(value)) return mismatch('an object');
-    for (let index = 0; index < names.length; index += 1) {
-      const field = value[names[index] as string];
+    // By what is there: an object has a few of the fields that it could have. JSON and YAML inherit nothing that a loop would meet.
+    for (const name in value) {
+      const field = value[name];
       if (field == null) continue;
-      const found = (shapes[index] as Shape<unknown>)(field);
-      if (found !== undefined) return within(names[index] as string, found);
+      const found = shapes.get(name)?.(field);
+      if (found !== undefined) return within(name, found);
     }
     return undefined;
   };
@@ -59,7 +56,7 @@ export function list<T>(item: Shape<T>): Shape<readonly T[]> {
 export function map<T>(item: Shape<T>): Shape<{ readonly [key: string]: T }> {
   return (value) => {
     if (!isObject(value)) return mismatch('an object');
-    for (const key of Object.keys(value)) {
+    for (const key in value) {
       const found = item(value[key]);
       if (found !== undefined) return within(key, found);
     }
@@ -70,9 +67,6 @@ export function map<T>(item: Shape<T>): Shape<{ readonly [key: string]: T }> {
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
-
-/** The path as data, for messages. */
-export const pathOf = (found: Mismatch): Path => found.path;
 
 function mismatch(expected: string): Mismatch {
   return { path: [], expected };

@@ -11,6 +11,12 @@ const WAIT_MS = 10;
 export function makeRecorder(logger: Logger, metrics: Metrics) {
   let waiting: Waiting[] = [];
   return {
+    contentType: metrics.contentType,
+    /** The text that Prometheus reads, with all that was told. */
+    expose(): Promise<string> {
+      flush();
+      return metrics.expose();
+    },
     began: metrics.began,
     ended: metrics.ended,
     answered(told: Told, seconds: number): void {

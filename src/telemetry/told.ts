@@ -1,7 +1,7 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
 import type { Kind } from '../core/rules/rule.ts';
 
-/** What is told about one request. Only what stands here can reach a log line; `plain` is for what tenants wrote. */
+/** What is told about one request. Only what stands here can reach a log line. */
 export interface Told {
   readonly phase: string;
   readonly mode: string;

@@ -58,7 +58,7 @@ describe('a pod of a tenant', () => {
       return (
         verb === 'create' &&
         objectRef?.resource === 'pods' &&
-        (requestObject as Partial<Pod>).metadata?.generateName?.startsWith('web-') === true
+        (requestObject as Partial<Pod> | undefined)?.metadata?.generateName?.startsWith('web-') === true
       );
     });
     expect(user.username).toBe('system:serviceaccount:kube-system:replicaset-controller');

@@ -397,7 +397,7 @@ async function presentedLeaf({ endpoint }: ServingPod): Promise<X509Certificate>
   return leaf;
 }
 
-describe('F5', () => {
+describe('F5: a Secret that is lost', () => {
   test('a serving Secret that was deleted is made anew by the same authority', async () => {
     const authority = await authorityNow();
     await apiServer.admin.request('DELETE', `${SECRETS}/cloister-tls`);

@@ -139,7 +139,7 @@ describe('certificates', () => {
     await rename(join(volume, '..data_tmp'), join(volume, '..data'));
   }
 
-  test('T65 F6: a swapped Secret volume is taken up; the connection there was is told to connect anew', async () => {
+  test('T65, F6: a swapped Secret volume is taken up; the connection there was is told to connect anew', async () => {
     const volume = await mkdtemp(join(folder, 'volume-'));
     await mountSecret(volume, '1');
     const { review, ops, lines, port } = await start([], { tlsDir: volume });
@@ -153,7 +153,7 @@ describe('certificates', () => {
     expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="replaced"} 1');
   });
 
-  test('F5 T65: files that are gone or no good change nothing but a metric and the log: it stays ready', async () => {
+  test('F5, T65: files that are gone or no good change nothing but a metric and the log: it stays ready', async () => {
     const volume = await mkdtemp(join(folder, 'volume-'));
     await mountSecret(volume, '1');
     const { review, ops, lines } = await start([], { tlsDir: volume });

@@ -30,7 +30,7 @@ async function issuePair(clientCa?: Buffer): Promise<Pair> {
 }
 
 describe('a new certificate', () => {
-  test('T65 F6: is for new connections; an old one goes on, until its next answer tells it to connect anew', async () => {
+  test('T65, F6: is for new connections; an old one goes on, until its next answer tells it to connect anew', async () => {
     const { server, send } = await startServer(respond).then(keep);
     expect((await send(MUTATE, { body: exampleReview })).headers.connection).toBe('keep-alive');
     server.replaceCertificate(secureContextOf(await issuePair()));
@@ -47,7 +47,7 @@ describe('a new certificate', () => {
     expect((await send('/nothing')).headers.connection).toBe('close');
   });
 
-  test('F6 L7: 100 times, while 25 connections send one review after the other, loses none of them', async () => {
+  test('F6, L7: 100 times, while 25 connections send one review after the other, loses none of them', async () => {
     const { server, send } = await startServer(respond).then(keep);
     let isOver = false;
     const statuses = new Map<number, number>();

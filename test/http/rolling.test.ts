@@ -59,7 +59,7 @@ async function balance(target: () => number): Promise<Server> {
   return balancer;
 }
 
-test('F7 L7: 20 rolling restarts at 200 reviews a second lose none', { timeout: 300_000 }, async () => {
+test('F7, L7: 20 rolling restarts at 200 reviews a second lose none', { timeout: 300_000 }, async () => {
   let current = await startReplica('500ms');
   const balancer = await balance(() => current.port);
   const { port } = balancer.address() as AddressInfo;
