@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { apply } from '../apply.ts';
 import { loadConfig, parseConfig } from '../config.ts';
-import { makeRespond, type Response } from '../webhook/respond.ts';
+import { makeRespond } from '../webhook/respond.ts';
 import type { Question } from '../webhook/thread.ts';
 
 /**
@@ -20,8 +20,6 @@ if (!config.ok) throw new Error(config.error.join('\n'));
 const respond = makeRespond(config.value, { apply, now: () => new Date() });
 
 parentPort?.on('message', ({ path, body }: Question) => {
-  const { status, body: answer, record } = respond(path, body);
-  const findings = record.findings.map(({ rule, kind }) => ({ rule, kind }));
-  parentPort?.postMessage({ status, body: answer, record: { ...record, findings } } satisfies Response);
+  parentPort?.postMessage(respond(path, body));
 });
 parentPort?.postMessage('ready');

@@ -129,11 +129,11 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
     answered(told, seconds) {
       const { phase, mode, outcome, verdict } = told;
       const profile = known.has(told.profile) ? told.profile : UNKNOWN;
-      requests(phase, mode, profile, outcome);
+      requests([phase, mode, profile, outcome]);
       duration.observe({ phase }, seconds);
-      if (told.dryRun === true) dryRuns(phase);
-      if (verdict !== undefined) verdicts(mode, profile, verdict);
-      for (const { rule, kind } of told.findings) findings(rule, kind);
+      if (told.dryRun === true) dryRuns([phase]);
+      if (verdict !== undefined) verdicts([mode, profile, verdict]);
+      for (const { rule, kind, count } of told.counts) findings([rule, kind], count);
       for (const { rule } of told.exempted) exemptions.inc({ rule });
     },
     refused: (status) => refusals.inc({ status }),

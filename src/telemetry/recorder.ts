@@ -69,7 +69,7 @@ function fieldsOf(told: Told, seconds: number) {
     grant,
     outcome,
     verdict,
-    rules: told.findings.length === 0 ? undefined : [...new Set(told.findings.map(({ rule }) => rule))],
+    rules: told.counts.length === 0 ? undefined : [...new Set(told.counts.map(({ rule }) => rule))],
     exempted: told.exempted.length === 0 ? undefined : told.exempted,
     problem: shown(told.problem),
     dryRun: dryRun === true ? true : undefined,

@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client';
 
-/** Counts one more for these values, in the order of the label names. */
-export type Tally = (...values: readonly string[]) => void;
+/** Counts one more, or so many, for these values, in the order of the label names. */
+export type Tally = (values: readonly string[], count?: number) => void;
 
 /** A sum and the values of its labels. */
 interface Sum {
@@ -30,10 +30,10 @@ export function makeTally(
       for (const { values, count } of sums.values()) this.labels(...values).inc(count);
     },
   });
-  return (...values) => {
+  return (values, count = 1) => {
     const key = values.join();
     const sum = sums.get(key);
-    if (sum === undefined) sums.set(key, { values, count: 1 });
-    else sum.count += 1;
+    if (sum === undefined) sums.set(key, { values, count });
+    else sum.count += count;
   };
 }

@@ -16,7 +16,7 @@ export interface Told {
   readonly grant?: string | undefined;
   readonly dryRun?: boolean | undefined;
   readonly verdict?: string | undefined;
-  readonly findings: readonly { readonly rule: string; readonly kind: Kind }[];
+  readonly counts: readonly { readonly rule: string; readonly kind: Kind; readonly count: number }[];
   readonly exempted: readonly ExemptionUse[];
   readonly problem?: string | undefined;
 }

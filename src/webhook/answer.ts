@@ -8,13 +8,15 @@ import type { Repair } from '../core/repair.ts';
 import { podLabels } from '../core/rules/pod-labels.ts';
 import type { Finding } from '../core/rules/rule.ts';
 import { type Memory, makeMemory } from './memory.ts';
-import type { Mode, Outlook, Phase } from './record.ts';
+import type { Count, Mode, Outlook, Phase } from './record.ts';
 import { annotationsOf, type Cause, denialOf, warningsOf } from './texts.ts';
 
 /** What we tell the API server. */
 export interface Answer extends Told {
   /** The same as JSON: an answer that is given again is not written again. */
   readonly text: string;
+  /** Of all findings, whether they were told or not. */
+  readonly counts: readonly Count[];
 }
 
 interface Told {
@@ -44,16 +46,17 @@ export function mutated(
   { profile }: Policy,
   remember: Memory<Answer> = remembered,
 ): Answer {
-  if (unresolved.length > 0) return LEFT_TO_VALIDATION;
-  return remember(keyOf(profile.id, patch, findings, repaired), () =>
-    written({
+  if (unresolved.length > 0) return { ...LEFT_TO_VALIDATION, counts: countsOf(findings) };
+  return remember(keyOf(profile.id, patch, findings, repaired), () => {
+    const told: Told = {
       allowed: true,
       outlook: repaired.length > 0 ? 'repairable' : 'clean',
       patch: patch.length > 0 ? patch : undefined,
       warnings: findings.length > 0 ? warningsOf(findings, profile.id) : undefined,
       auditAnnotations: repaired.length > 0 ? annotationsOf({ changes: repaired }) : undefined,
-    }),
-  );
+    };
+    return written(told, findings);
+  });
 }
 
 /**
@@ -80,9 +83,10 @@ export function enforced({ findings }: Verdict, policy: Policy, isUpdate: boolea
   const escapes = escapesOf(findings);
   const outlook = escapes.length > 0 ? 'refused' : 'clean';
   const auditAnnotations = annotationsOf({ verdict: outlook, findings });
-  if (escapes.length === 0) return written({ allowed: true, outlook, auditAnnotations, warnings: warningsOf(findings, policy.profile.id) });
+  const told = { allowed: escapes.length === 0, outlook, auditAnnotations } as const;
+  if (told.allowed) return written({ ...told, warnings: warningsOf(findings, policy.profile.id) }, findings);
   const denial = { code: 403, reason: 'Forbidden', ...denialOf(escapes, policy, isUpdate) };
-  return written({ allowed: false, outlook, auditAnnotations, denial });
+  return written({ ...told, denial }, findings);
 }
 
 /** A validating entry that watches: tells what enforcing would do, and lets everything pass. */
@@ -93,12 +97,8 @@ export function watched(mode: 'warn' | 'audit', verdict: Verdict, repair: Repair
     outlook === 'refused' ? parts : { verdict: outlook, patch: repair.patch, findings: verdict.findings },
   );
   const tells = mode === 'warn' && verdict.findings.length > 0;
-  return written({
-    allowed: true,
-    outlook,
-    auditAnnotations,
-    warnings: tells ? warningsOf(verdict.findings, policy.profile.id) : undefined,
-  });
+  const warnings = tells ? warningsOf(verdict.findings, policy.profile.id) : undefined;
+  return written({ allowed: true, outlook, auditAnnotations, warnings }, verdict.findings);
 }
 
 /** Advice on a template: only what its pods could not be repaired from is worth a word to its author. */
@@ -106,12 +106,8 @@ export function advised(mode: Mode, verdict: Verdict, repair: Repair, policy: Po
   const outlook = outlookOf(repair);
   const auditAnnotations = annotationsOf({ verdict: outlook, findings: verdict.findings });
   const tells = mode !== 'audit' && repair.unresolved.length > 0;
-  return written({
-    allowed: true,
-    outlook,
-    auditAnnotations,
-    warnings: tells ? warningsOf(repair.unresolved, policy.profile.id) : undefined,
-  });
+  const warnings = tells ? warningsOf(repair.unresolved, policy.profile.id) : undefined;
+  return written({ allowed: true, outlook, auditAnnotations, warnings }, verdict.findings);
 }
 
 /** Something we cannot judge: refused where we enforce, and never in the way where we only watch. */
@@ -155,7 +151,7 @@ export function onTheWire(uid: string, { text }: Answer): string {
   return `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":${JSON.stringify(uid)},${text.slice(1)}}`;
 }
 
-function written(told: Told): Answer {
+function written(told: Told, findings: readonly Finding[] = []): Answer {
   const { allowed, patch, warnings, auditAnnotations, denial } = told;
   const text = JSON.stringify({
     allowed,
@@ -165,7 +161,16 @@ function written(told: Told): Answer {
     auditAnnotations,
     status: denial && statusOf(denial),
   });
-  return { ...told, text };
+  return { ...told, text, counts: countsOf(findings) };
+}
+
+function countsOf(findings: readonly Finding[]): Count[] {
+  const counts = new Map<string, Count>();
+  for (const { rule, kind } of findings) {
+    const key = `${rule} ${kind}`;
+    counts.set(key, { rule, kind, count: (counts.get(key)?.count ?? 0) + 1 });
+  }
+  return [...counts.values()];
 }
 
 function statusOf({ code, reason, message, causes }: NonNullable<Told['denial']>): object {

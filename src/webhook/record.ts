@@ -7,6 +7,13 @@ export type Mode = 'enforce' | 'warn' | 'audit';
 /** What enforcing would make of a pod: leave it, repair it, refuse it. */
 export type Outlook = 'clean' | 'repairable' | 'refused';
 
+/** How many findings there are of a rule and kind. */
+export interface Count {
+  readonly rule: string;
+  readonly kind: Kind;
+  readonly count: number;
+}
+
 /** What is told about one request once it is answered: names and counts, never a body. */
 export interface Record {
   readonly phase: Phase;
@@ -23,7 +30,7 @@ export interface Record {
   readonly grant?: string | undefined;
   readonly dryRun?: boolean | undefined;
   readonly verdict?: Outlook | undefined;
-  readonly findings: readonly { readonly rule: string; readonly kind: Kind }[];
+  readonly counts: readonly Count[];
   readonly exempted: readonly ExemptionUse[];
   /** Why it could not be judged. */
   readonly problem?: string | undefined;

@@ -143,7 +143,7 @@ function recordOf({ phase, mode, profile }: Route, review: Review, { answer, pol
     dryRun,
     grant: policy?.grant,
     verdict: answer.outlook,
-    findings: verdict?.findings ?? [],
+    counts: answer.counts,
     exempted: verdict?.exempted ?? [],
     problem,
   };
@@ -157,7 +157,7 @@ function outcomeOf({ allowed, patch }: Answer, problem: string | undefined): Rec
 
 /** With a uid the API server can be told in its own terms; without one a status code is all there is. */
 function unreadable(route: Route, uid: string | undefined, problem: string): Response {
-  const record: Record = { ...route, outcome: 'failed', uid, findings: [], exempted: [], problem };
+  const record: Record = { ...route, outcome: 'failed', uid, counts: [], exempted: [], problem };
   if (uid === undefined) return { status: 400, body: JSON.stringify({ error: problem }), record };
   return { status: 200, body: onTheWire(uid, unjudged(route.phase, route.mode, problem)), record };
 }

@@ -48,7 +48,7 @@ async function start({ script = JUDGING_THREAD, data = { config: undefined } as 
 /** A thread that does as it is told by the first words of a body. */
 async function scripted(threadLimits: Partial<ThreadLimits> = {}) {
   const file = join(folder, `${Math.random()}.mjs`);
-  const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', findings: [], exempted: [] };
+  const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] };
   await writeFile(
     file,
     `import { parentPort, threadId } from 'node:worker_threads';

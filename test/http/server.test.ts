@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 const measure: Respond = (_path, body) => ({
   status: 200,
   body: JSON.stringify({ bytes: body.length }),
-  record: { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', findings: [], exempted: [] },
+  record: { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] },
 });
 
 const started: (() => Promise<void>)[] = [];

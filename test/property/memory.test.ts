@@ -30,7 +30,8 @@ test('a remembered answer says what a new one would', () => {
   let repeated = 0;
   check(0.1, fc.tuple(hostilePod, setting), ([pod, chosen]) => {
     const asked = given(pod, chosen);
-    if (asked === undefined) return;
+    // What is left to validation is not kept.
+    if (asked === undefined || asked[1].unresolved.length > 0) return;
     const fresh = mutated(...asked, (_, make) => make());
     const remembered = mutated(...asked, memory);
     if (remembered !== mutated(...asked, memory)) throw new Error('it was not remembered');
