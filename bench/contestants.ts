@@ -16,6 +16,9 @@ const root = join(import.meta.dirname, '..');
 const FLOOR_PARSE = join(import.meta.dirname, 'servers', 'floor-parse.ts');
 const GO_FLOOR = join(import.meta.dirname, 'servers', 'go-floor');
 
+/** Node's flags, as the image sets them. V8 would let the young part of the heap grow to 96 MiB; it is no faster for that. */
+const NODE_FLAGS = ['--max-semi-space-size=8'];
+
 /** A server that takes part. All have the same certificate, and listen on loopback at a port of their own choice. */
 export interface Contestant {
   readonly name: string;
@@ -53,7 +56,7 @@ export async function prepare({ folder }: Daemons): Promise<Field> {
     cloister: {
       name: 'cloister',
       program: process.execPath,
-      args: [join(root, 'dist', 'main.js'), ...serve],
+      args: [...NODE_FLAGS, join(root, 'dist', 'main.js'), ...serve],
       patches: (path) => path.startsWith('/mutate/'),
     },
     goFloor: goFloor === undefined ? undefined : { name: 'go-floor', program: goFloor, args: [folder], patches: () => true },

@@ -9,7 +9,6 @@ export interface Review {
   readonly operation: string;
   readonly group: string;
   readonly kind: string;
-  readonly resource: string;
   readonly subresource: string;
   readonly namespace: string;
   readonly name: string;
@@ -27,7 +26,6 @@ export interface Unreadable {
 
 const requestShape = object({
   kind: object({ group: string, kind: string }),
-  resource: object({ resource: string }),
   subResource: string,
   operation: string,
   namespace: string,
@@ -57,7 +55,7 @@ export function readReview(body: Uint8Array, isLean = false): Result<Review, Unr
   if (mismatch !== undefined)
     return { ok: false, error: { uid, problem: `request.${mismatch.path.join('.')} must be ${mismatch.expected}` } };
 
-  const { kind, resource, userInfo } = request as Fields;
+  const { kind, userInfo } = request as Fields;
   return {
     ok: true,
     value: {
@@ -65,7 +63,6 @@ export function readReview(body: Uint8Array, isLean = false): Result<Review, Unr
       operation: text(request.operation),
       group: text(kind?.group),
       kind: text(kind?.kind),
-      resource: text(resource?.resource),
       subresource: text(request.subResource),
       namespace: text(request.namespace),
       name: text(request.name),
@@ -80,7 +77,6 @@ export function readReview(body: Uint8Array, isLean = false): Result<Review, Unr
 /** Proved by `requestShape`. */
 interface Fields {
   readonly kind?: { readonly group?: string; readonly kind?: string } | null;
-  readonly resource?: { readonly resource?: string } | null;
   readonly userInfo?: { readonly username?: string; readonly groups?: readonly string[] | null } | null;
 }
 

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { command } from '../../src/commands/ensure.ts';
+import { HANDS_OFF_ANNOTATION } from '../../src/core/labels.ts';
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../../src/manifests/entries.ts';
+import { readPage } from './page.ts';
+
+const page = readPage('docs/ensure.md');
+
+test('every flag has its section, and no other', () => {
+  const described = [...page.text.matchAll(/^### `(--[\w-]+)`$/gm)].map(([, flag]) => flag);
+  expect(described).toEqual(command.options.map(({ long }) => long));
+});
+
+test('names are those that are written', () => {
+  expect(page.text).toContain(`\`${HANDS_OFF_ANNOTATION}: "true"\``);
+  expect(page.text).toContain(`mutatingwebhookconfiguration ${MUTATING_CONFIGURATION} `);
+  expect(page.text).toContain(`validatingwebhookconfiguration ${VALIDATING_CONFIGURATION} `);
+});
