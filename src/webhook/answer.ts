@@ -15,6 +15,8 @@ import { annotationsOf, type Cause, denialOf, warningsOf } from './texts.ts';
 export interface Answer extends Told {
   /** The same as JSON: an answer that is given again is not written again. */
   readonly text: string;
+  /** Of the text, in UTF-8. */
+  readonly bytes: number;
   /** Of all findings, whether they were told or not. */
   readonly counts: readonly Count[];
 }
@@ -147,9 +149,12 @@ function outlookOf({ repaired, unresolved }: Repair): Outlook {
  * The AdmissionReview on the wire.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response
  */
-export function onTheWire(uid: string, { text }: Answer): string {
-  return `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":${JSON.stringify(uid)},${text.slice(1)}}`;
+export function onTheWire(uid: string, { text, bytes }: Answer): { readonly body: string; readonly bytes: number } {
+  const quoted = JSON.stringify(uid);
+  return { body: `${HEAD}${quoted},${text.slice(1)}}`, bytes: HEAD.length + Buffer.byteLength(quoted) + bytes + 1 };
 }
+
+const HEAD = '{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":';
 
 function written(told: Told, findings: readonly Finding[] = []): Answer {
   const { allowed, patch, warnings, auditAnnotations, denial } = told;
@@ -161,7 +166,7 @@ function written(told: Told, findings: readonly Finding[] = []): Answer {
     auditAnnotations,
     status: denial && statusOf(denial),
   });
-  return { ...told, text, counts: countsOf(findings) };
+  return { ...told, text, bytes: Buffer.byteLength(text), counts: countsOf(findings) };
 }
 
 function countsOf(findings: readonly Finding[]): Count[] {

@@ -14,6 +14,8 @@ import { type Review, readReview } from './review.ts';
 export interface Response {
   readonly status: number;
   readonly body: string;
+  /** Of the body, in UTF-8. */
+  readonly bytes: number;
   readonly record: Record;
 }
 
@@ -55,7 +57,7 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     const review = readReview(body, route.phase === 'mutate');
     if (!review.ok) return unreadable(route, review.error.uid, review.error.problem);
     const decision = decide(route, review.value);
-    return { status: 200, body: onTheWire(review.value.uid, decision.answer), record: recordOf(route, review.value, decision) };
+    return { status: 200, ...onTheWire(review.value.uid, decision.answer), record: recordOf(route, review.value, decision) };
   };
 
   function decide(route: Route, review: Review): Decision {
@@ -158,6 +160,7 @@ function outcomeOf({ allowed, patch }: Answer, problem: string | undefined): Rec
 /** With a uid the API server can be told in its own terms; without one a status code is all there is. */
 function unreadable(route: Route, uid: string | undefined, problem: string): Response {
   const record: Record = { ...route, outcome: 'failed', uid, counts: [], exempted: [], problem };
-  if (uid === undefined) return { status: 400, body: JSON.stringify({ error: problem }), record };
-  return { status: 200, body: onTheWire(uid, unjudged(route.phase, route.mode, problem)), record };
+  if (uid !== undefined) return { status: 200, ...onTheWire(uid, unjudged(route.phase, route.mode, problem)), record };
+  const body = JSON.stringify({ error: problem });
+  return { status: 400, body, bytes: Buffer.byteLength(body), record };
 }

@@ -167,7 +167,11 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
   function review(path: string, request: IncomingMessage, response: ServerResponse): void {
     const startedAt = performance.now();
     recorder.began();
-    response.once('close', recorder.ended);
+    let left = () => {};
+    response.once('close', () => {
+      recorder.ended();
+      left();
+    });
     if (!isJson(request)) {
       refuse(response, 'type');
       return;
@@ -182,7 +186,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
       return;
     }
     const visit: Visit = entered;
-    response.once('close', visit.left);
+    left = visit.left;
     stopReading = readBody(request, limits, { grew: visit.grew, done: judge });
 
     function judge(body: Uint8Array<ArrayBuffer> | 'too-large' | 'too-dense'): void {
@@ -223,15 +227,15 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
       }
     }
 
-    function answer({ status, body, record }: Response): void {
-      send(response, status, body);
+    function answer({ status, body, bytes, record }: Response): void {
+      send(response, status, body, bytes);
       recorder.answered(record, (performance.now() - startedAt) / 1_000);
     }
   }
 
-  function send(response: ServerResponse, status: number, body: string): void {
+  function send(response: ServerResponse, status: number, body: string, bytes = Buffer.byteLength(body)): void {
     if (isLast(response.req)) response.setHeader('connection', 'close');
-    response.writeHead(status, headersFor(body));
+    response.writeHead(status, headersFor(bytes));
     response.end(body);
   }
 
@@ -255,7 +259,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
     const { status } = TROUBLE[trouble];
     recorder.refused(status);
     const body = JSON.stringify({ error });
-    response.writeHead(status, { ...headersFor(body), ...headers, connection: 'close' });
+    response.writeHead(status, { ...headersFor(Buffer.byteLength(body)), ...headers, connection: 'close' });
     if (request.readableEnded) {
       response.end(body);
       return;
@@ -352,8 +356,8 @@ function messageOf(trouble: Trouble): string {
   return JSON.stringify({ error: TROUBLE[trouble].error });
 }
 
-function headersFor(body: string) {
-  return { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) };
+function headersFor(bytes: number) {
+  return { 'content-type': JSON_TYPE, 'content-length': bytes };
 }
 
 function closeAllConnections(server: Server): void {

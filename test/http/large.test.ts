@@ -58,7 +58,8 @@ async function scripted(threadLimits: Partial<ThreadLimits> = {}) {
       if (told === 'exit') process.exit(3);
       if (told === 'loop') for (;;);
       if (told === 'fill') for (const all = []; ; ) all.push(new Array(1000).fill({}));
-      parentPort.postMessage({ status: 200, body: JSON.stringify({ thread: threadId }), record: ${JSON.stringify(record)} });
+      const answer = JSON.stringify({ thread: threadId });
+      parentPort.postMessage({ status: 200, body: answer, bytes: answer.length, record: ${JSON.stringify(record)} });
     });
     parentPort.postMessage('ready');`,
   );

@@ -15,11 +15,11 @@ const MUTATE = '/mutate/userns';
 const MIB = 1024 * 1024;
 
 /** Answers with the size of what it was given. */
-const measure: Respond = (_path, body) => ({
-  status: 200,
-  body: JSON.stringify({ bytes: body.length }),
-  record: { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] },
-});
+const measure: Respond = (_path, given) => {
+  const body = JSON.stringify({ bytes: given.length });
+  const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] } as const;
+  return { status: 200, body, bytes: body.length, record };
+};
 
 const started: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -134,8 +134,9 @@ function respondFor(given: Parameters<typeof offerOf>[0]): Respond {
 
 /** An answer in the API server's terms under the uid that was asked under, or a plain 400 where no uid can be read. */
 function checkAnswer(respond: Respond, where: string, bytes: Uint8Array): void {
-  const { status, body } = respond(where, bytes);
+  const { status, body, bytes: length } = respond(where, bytes);
   expect(respond(where, bytes).body).toBe(body);
+  expect(length).toBe(Buffer.byteLength(body));
   const answer: unknown = JSON.parse(body);
   if (status === 400) {
     expect(typeof map(answer).error).toBe('string');
