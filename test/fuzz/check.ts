@@ -45,3 +45,16 @@ function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): s
     return allowed === true ? [] : [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
   });
 }
+
+const SETTINGS: readonly Setting[] = [
+  { backend: 'userns', grant: 'containers' },
+  { backend: 'sysbox', grant: 'none', identity: 'crio-annotation', mayChoose: ['other'] },
+];
+const PATHS = [MUTATE, ENFORCE, '/validate/audit/own', '/unknown/enforce'];
+const judged = SETTINGS.map((setting) => ({ setting, respond: judge(setting) }));
+
+/** Everything that is wrong with the answers to a body, at the entries that read it in different ways. */
+export function faultsOfBytes(bytes: Uint8Array): string[] {
+  const { setting, respond } = judged[bytes.length % judged.length] as (typeof judged)[number];
+  return PATHS.flatMap((path) => faultsOf({ respond, setting, path, bytes }));
+}
