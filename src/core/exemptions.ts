@@ -30,8 +30,6 @@ export function leaveFor(exemptions: readonly Exemption[], namespace: string, se
   const inForce = exemptions.filter(
     (each) => now < each.expires && matches(each.namespaces, namespace) && matches(each.serviceAccounts, serviceAccount),
   );
-  if (inForce.length === 0) return NO_LEAVE;
-
   const used: ExemptionUse[] = [];
   return {
     used,

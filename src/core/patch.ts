@@ -106,7 +106,7 @@ export function valueAt(document: unknown, path: Path, depth = path.length): unk
   let value = document;
   for (let at = 0; at < depth; at += 1) {
     const step = path[at] as string | number;
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    if (value == null || !Object.hasOwn(value, step)) return undefined;
     value = (value as Record<string | number, unknown>)[step];
   }
   return value;

@@ -46,9 +46,8 @@ export function subjectOf(document: unknown, group: string, kind: string): Resul
   const at = placeOf(group, kind);
   if (at === undefined) return malformed([], `a kind that holds pods, not ${kind}`);
   let found: unknown = document;
-  for (const [depth, step] of [...at, 'spec'].entries()) {
+  for (const [depth, step] of at.entries()) {
     if (!isObject(found)) return malformed(at.slice(0, depth), 'an object');
-    if (step === 'spec' && depth === at.length) break;
     found = found[step];
   }
   if (!isObject(found)) return malformed(at, 'an object');

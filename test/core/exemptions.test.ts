@@ -63,6 +63,14 @@ describe('leave', () => {
     expect(leave.used.map(({ value }) => value)).toEqual(['NET_ADMIN', 'NET_RAW']);
   });
 
+  test('is told for each rule, also of a value that two rules share', () => {
+    const shared = new Set(['Unconfined']);
+    const both = { ...exemption, allow: new Map(['seccomp', 'apparmor'].map((rule) => [rule, shared])) };
+    const leave = leaveFor([both], 'team-a', 'mesh', before);
+    for (const rule of ['seccomp', 'apparmor']) leave.exempts(rule, 'Unconfined');
+    expect(leave.used.map(({ rule }) => rule)).toEqual(['seccomp', 'apparmor']);
+  });
+
   test('of one pod is not told of the next', () => {
     leaveFor([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
     expect(leaveFor([exemption], 'team-a', 'mesh', before).used).toEqual([]);
@@ -76,7 +84,8 @@ describe('T06: a pattern of names', () => {
     ['team-*', ['team-', 'team-a', 'team-a-b', 'team-\n'], ['team', 'my-team-a', 'Team-a']],
     ['*', ['', 'anything', 'two\nlines'], []],
     ['*-dev', ['-dev', 'a-dev'], ['a-dev-1', 'a-dev\n']],
-    ['a*b*c', ['abc', 'a-b-c', 'abbc'], ['ab', 'abcd', 'xabc']],
+    ['a*b*c', ['abc', 'a-b-c', 'abbc'], ['ab', 'abcd', 'xabc', 'a-c', 'ac']],
+    ['a*bc*bc*d', ['abcbcd', 'a-bc-bc-d'], ['abcd', 'abcbd']],
     ['a.c', ['a.c'], ['abc', 'a-c']],
     ['(a|b)+[c]{2}^$?\\', ['(a|b)+[c]{2}^$?\\'], ['acc', 'a']],
     ['', [''], ['a']],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { identityOf } from '../../src/core/identity.ts';
+import { identityOf, newFindings } from '../../src/core/identity.ts';
 import type { Json } from '../../src/core/json.ts';
 
 /** What a finding at the only element of a list is known by. */
@@ -34,4 +34,23 @@ test('rule, container and path tell findings apart', () => {
   ];
   const known = [finding, ...others].map((each) => identityOf(each, {}));
   expect(new Set(known).size).toBe(4);
+});
+
+test('what only a forged review says at such length is known by its length and its beginning', () => {
+  const long = 'x'.repeat(1_000_000);
+  expect(identityIn({ name: long }).length).toBeLessThan(1_000);
+  expect(identityIn({ name: long })).toBe(identityIn({ name: long }));
+  for (const other of [`${long}x`, `y${long.slice(1)}`]) expect(identityIn({ name: other })).not.toBe(identityIn({ name: long }));
+});
+
+test.each([
+  [0, 1, 1],
+  [1, 1, 0],
+  [1, 2, 1],
+  [1, 4, 3],
+  [2, 1, 0],
+])('of the same fault found %i times before and %i times now, %i are new', (before, now, fresh) => {
+  const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'told' } as const;
+  const times = (count: number) => Array.from({ length: count }, () => finding);
+  expect(newFindings(times(now), {}, times(before), {})).toHaveLength(fresh);
 });

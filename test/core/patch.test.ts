@@ -22,6 +22,7 @@ const TABLE: readonly (readonly [claim: string, before: object, changes: readonl
     { a: { b: { c: 1, f: 3 }, d: { e: 2 } } },
   ],
   ['a null parent is as good as missing', { a: null }, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
+  ['and below it as well', { a: null }, [set(['a', 'b', 'c'], 1)], { a: { b: { c: 1 } } }],
   ['a parent that is there keeps what it has', { a: { z: 1 } }, [set(['a', 'b'], 1)], { a: { z: 1, b: 1 } }],
   ['a parent may be an element of a list', { a: [{}, {}] }, [set(['a', 1, 'b', 'c'], 1)], { a: [{}, { b: { c: 1 } }] }],
   ['a slash in a key is escaped', { a: {} }, [set(['a', 'x.io/y'], 1)], { a: { 'x.io/y': 1 } }],
@@ -89,6 +90,9 @@ describe('operations', () => {
     const added = Object.freeze(['p']);
     patchOf({}, [{ path: ['a'], fix: { append: added } }, append(['a'], 'q')]);
     expect(added).toEqual(['p']);
+    const profile = Object.freeze({ type: 'RuntimeDefault' });
+    patchOf({}, [set(['a'], profile), set(['a', 'b'], 1)]);
+    expect(profile).toEqual({ type: 'RuntimeDefault' });
   });
 
   test('T47: do not take what every object has for a part of the document', () => {
