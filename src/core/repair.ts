@@ -41,7 +41,7 @@ export function repair(question: Question, verdict: Verdict, apply: Apply, stamp
 
   const { document } = question.subject;
   const patch = patchOf(document, changes);
-  if (patch.length === 0 || stuck.length > 0) return { patch, repaired, unresolved: stuck };
+  if (changes.length === 0 || stuck.length > 0) return { patch, repaired, unresolved: stuck };
   apply(document, patch);
   return { patch, repaired, unresolved: escapesOf(judge(question).findings) };
 }

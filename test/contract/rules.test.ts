@@ -85,7 +85,25 @@ test('a pod of elements that say nothing is judged without a word of what is not
       },
     ],
   };
-  for (const finding of findingsIn(empty)) checkFinding(finding, ruleOf(finding));
+  const findings = findingsIn(empty);
+  for (const finding of findings) checkFinding(finding, ruleOf(finding));
+  expect([...new Set(findings.map(({ message }) => message))].filter((message) => /""|without a /.test(message)).toSorted()).toEqual([
+    'a toleration without a key tolerates every taint',
+    'appArmorProfile is Localhost without a name',
+    'appArmorProfile is without a type',
+    'nothing is mounted at /tmp in container ""',
+    'nothing is mounted at /var/lib/containers in container ""',
+    'nothing is mounted at /var/tmp in container ""',
+    'raw block volume "" is attached',
+    'resource claim "" asks for a device',
+    'seccompProfile is Localhost without a name',
+    'seccompProfile is without a type',
+    'sysctl without a name is not a safe one',
+    'volume "" holds a service account token',
+    'volume "" is made of HugePages, which cannot be id-mapped',
+    'volume "" is of kind nfs',
+    'volume "" is the node\'s file system',
+  ]);
 });
 
 test('T06: an exemption of everything lets through only what a rule says may be exempt', () => {

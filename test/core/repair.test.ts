@@ -61,6 +61,14 @@ test('T32: an applier that makes things worse is found out, too', () => {
   ]);
 });
 
+test('T32: a fix that changes nothing is found out as well', () => {
+  const question = questionOf({});
+  const findings = judge(question).findings.map((finding) => ({ ...finding, path: ['spec', 'absent'], fix: { remove: true } as const }));
+  const done = repair(question, { findings, exempted: [] }, apply, false);
+  expect(done.patch).toEqual([]);
+  expect(done.unresolved.map(({ rule }) => rule)).toEqual(['user-namespace']);
+});
+
 describe('the stamp', () => {
   test.each([
     ['sudo', {}],
@@ -128,6 +136,14 @@ describe('an update', () => {
     repaired(question);
     expect(question.subject.pod.spec?.ephemeralContainers?.[0]).toEqual(added);
     expect(question.subject.pod.spec?.ephemeralContainers?.[1]?.securityContext?.privileged).toBe(false);
+  });
+
+  test('T10: does not repair one that was there and is bad only now: that is for the validator', () => {
+    const { repair: done } = repaired(
+      update({ ...wall, ephemeralContainers: [{ name: 'debug' }] }, { ...wall, ephemeralContainers: [added] }),
+    );
+    expect(done.patch).toEqual([]);
+    expect(done.unresolved.map(({ rule }) => rule)).toEqual(['privileged', 'capabilities']);
   });
 
   test('T31: repairs nothing of the pod itself: a fault that is added there is for the validator', () => {

@@ -31,10 +31,12 @@ testRule(apparmor, {
       exempt: { apparmor: ['mine'] },
       pod: { ...annotated('localhost/mine'), ...main(FOREIGN) },
     },
+    'an exempt lack of any': { exempt: { apparmor: ['Unconfined'] }, pod: { ...under(UNCONFINED), ...plain } },
     'nothing said, where the operator leaves AppArmor alone': { grant: 'containers', pod: plain },
     "the operator's, on the workspace": { ...unconfined, pod: main(UNCONFINED) },
     "the operator's local one, on the workspace": { ...nest, pod: main(NEST) },
-    "the operator's, by annotation": { ...nest, pod: { ...annotated('localhost/nest'), ...plain } },
+    "the operator's, by annotation": { ...unconfined, pod: { ...annotated('unconfined'), ...plain } },
+    "the operator's local one, by annotation": { ...nest, pod: { ...annotated('localhost/nest'), ...plain } },
     'an annotation with a like name': {
       metadata: { annotations: { 'apparmor.security.beta.kubernetes.io/main': 'unconfined' } },
       ...plain,
@@ -42,8 +44,24 @@ testRule(apparmor, {
     'an init container under a grant': { ...unconfined, pod: { initContainers: [{ name: 'set-up' }] } },
   },
   fails: {
-    'none on the pod': { pod: { ...under(UNCONFINED), ...plain }, finds: [POD], fixed: { ...none, ...plain } },
-    'a local one of the author, on the pod': { pod: { ...under(FOREIGN), ...plain }, finds: [POD], fixed: { ...none, ...plain } },
+    'none on the pod': {
+      pod: { ...under(UNCONFINED), ...plain },
+      says: ['appArmorProfile is Unconfined'],
+      finds: [POD],
+      fixed: { ...none, ...plain },
+    },
+    'none on the pod, by the name of an exempt local one': {
+      exempt: { apparmor: ['mine'] },
+      pod: { ...under({ ...FOREIGN, ...UNCONFINED }), ...plain },
+      finds: [POD],
+      fixed: { ...none, ...plain },
+    },
+    'a local one of the author, on the pod': {
+      pod: { ...under(FOREIGN), ...plain },
+      says: ['appArmorProfile is Localhost mine'],
+      finds: [POD],
+      fixed: { ...none, ...plain },
+    },
     ...inEachList('none on a container', under(UNCONFINED), { finds: ['securityContext.appArmorProfile'], fixed: none }),
     ...inEachList('a local one of the author', under(FOREIGN), { finds: ['securityContext.appArmorProfile'], fixed: none }),
     ...inEachList("the operator's, outside the workspace", under(UNCONFINED), {
@@ -66,7 +84,7 @@ testRule(apparmor, {
       fixed: { ...bare, ...plain },
     },
     'an annotation in an odd spelling': { pod: { ...annotated('Runtime/Default'), ...plain }, finds: [NOTE], fixed: { ...bare, ...plain } },
-    'a promise to the workspace': { ...nest, pod: plain, promises: [MAIN], fixed: main(NEST) },
+    'a promise to the workspace': { ...nest, pod: plain, says: ['appArmorProfile is not set'], promises: [MAIN], fixed: main(NEST) },
     'a promise of no profile at all': {
       ...unconfined,
       pod: { ...under(null), ...plain },
@@ -108,6 +126,13 @@ testRule(apparmor, {
       promises: [MAIN],
       fixed: main(NEST),
     },
+    "the runtime's gives way to no profile at all": {
+      ...unconfined,
+      options: { ...unconfined.options, grantTo: [namePattern('main')] },
+      pod: main(RUNTIME),
+      promises: [MAIN],
+      fixed: main(UNCONFINED),
+    },
     "sudo does not need the operator's": {
       ...unconfined,
       grant: 'sudo',
@@ -115,6 +140,17 @@ testRule(apparmor, {
       finds: [MAIN],
       fixed: { containers: [{ name: 'main', ...none }] },
     },
-    'no type': { pod: main({}), finds: [MAIN], fixed: { containers: [{ name: 'main', ...none }] } },
+    'no type': {
+      pod: main({}),
+      says: ['appArmorProfile is without a type'],
+      finds: [MAIN],
+      fixed: { containers: [{ name: 'main', ...none }] },
+    },
+    'a local one without a name': {
+      pod: main({ type: 'Localhost' }),
+      says: ['appArmorProfile is Localhost without a name'],
+      finds: [MAIN],
+      fixed: { containers: [{ name: 'main', ...none }] },
+    },
   },
 });

@@ -59,6 +59,9 @@ testRule(capabilityGrant, {
       grant: 'none',
       pod: { initContainers: [{ name: 'set-up' }], ephemeralContainers: [{ name: 'debug' }] },
     },
+    'an init container that drops ALL, and costs nobody a promise': {
+      initContainers: [{ name: 'set-up', securityContext: { capabilities: { drop: ['ALL'] } } }],
+    },
     'a container outside grantTo that drops ALL': { options: { grantTo: [namePattern('workspace')] }, pod: holding(['ALL']) },
     'one that says it twice is told once, elsewhere': main({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }),
   },
@@ -128,6 +131,7 @@ testRule(capabilityGrant, {
     'only what is missing is written': {
       grant: 'containers',
       pod: holding(['NET_RAW'], ['MKNOD', ...ELEVEN.slice(2)]),
+      says: ['capabilities are left to the runtime', 'capabilities SETUID, SETGID are missing'],
       promises: [DROP, ADD],
       fixed: holding(['NET_RAW', 'ALL'], ['MKNOD', ...ELEVEN.slice(2), 'SETUID', 'SETGID']),
     },
@@ -149,6 +153,12 @@ testRule(capabilityGrant, {
       pod: holding(['ALL']),
       promises: [`${DROP}[0]`],
       fixed: holding([]),
+    },
+    'so does what keeps too little for sudo': {
+      options: toMain,
+      pod: holding(['ALL'], ['SETUID', 'SETGID']),
+      promises: [`${DROP}[0]`],
+      fixed: holding([], ['SETUID', 'SETGID']),
     },
     'a needed one dropped by name gives way to grantTo': {
       grant: 'containers',

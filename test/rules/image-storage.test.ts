@@ -16,6 +16,8 @@ testRule(imageStorage, {
   passes: {
     'a volume there': main(ROOT),
     'a volume there, with a slash behind it': main(`${ROOT}/`),
+    'a volume above it': main('/var/lib'),
+    'a volume at the root of all': main('/'),
     'no workspace, no storage': { initContainers: [{ name: 'set-up' }] },
     'sudo needs none': { grant: 'sudo', pod: { containers: [{ name: 'main' }] } },
     'a container that restricts itself': { containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] },
@@ -34,14 +36,19 @@ testRule(imageStorage, {
       fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
     },
     'something mounted beside and below it': {
-      pod: main(`${ROOT}-old`, `${ROOT}/storage`),
+      pod: main(`${ROOT}-old`, `${ROOT}/storage`, '/var/lib/cont'),
       promises: [VOLUMES, MOUNTS],
       fixed: {
         volumes: [emptied(0)],
         containers: [
           {
             name: 'main',
-            volumeMounts: [{ name: 'data', mountPath: `${ROOT}-old` }, { name: 'data', mountPath: `${ROOT}/storage` }, mounted(0, ROOT)],
+            volumeMounts: [
+              { name: 'data', mountPath: `${ROOT}-old` },
+              { name: 'data', mountPath: `${ROOT}/storage` },
+              { name: 'data', mountPath: '/var/lib/cont' },
+              mounted(0, ROOT),
+            ],
           },
         ],
       },

@@ -22,6 +22,9 @@ testRule(privilegeEscalation, {
     'an init container that says false, and costs nobody a promise': {
       initContainers: [{ name: 'set-up', securityContext: { allowPrivilegeEscalation: false } }],
     },
+    'a container that drops ALL and may escalate is told once, elsewhere': {
+      containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: true, capabilities: { drop: ['ALL'] } } }],
+    },
     'an added ephemeral container': { old: {}, pod: { ephemeralContainers: [{ name: 'debug' }] } },
     'a sidecar outside grantTo that says false': {
       options: { grantTo: [namePattern('workspace')] },
@@ -54,7 +57,13 @@ testRule(privilegeEscalation, {
       finds: [path],
       fixed: escalation(false),
     })),
-    'none, where nothing is said': { grant: 'none', pod: { containers: [{ name: 'main' }] }, finds: [path], fixed: escalation(false) },
+    'none, where nothing is said': {
+      grant: 'none',
+      pod: { containers: [{ name: 'main' }] },
+      says: ['allowPrivilegeEscalation is not set'],
+      finds: [path],
+      fixed: escalation(false),
+    },
     'none does not ask grantTo': {
       grant: 'none',
       options: { grantTo: [] },

@@ -25,6 +25,7 @@ testRule(procMount, {
       grant: 'containers',
       options: { nesting: 'sysadmin' },
       pod: { containers: [{ name: 'main' }] },
+      says: ['procMount is not set'],
       promises: [path],
       fixed: main('Unmasked'),
     },

@@ -7,6 +7,7 @@ import { CONTAINER_LISTS } from '../../src/core/pod.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
+import { remedyOf } from '../../src/core/remedy.ts';
 import { repair } from '../../src/core/repair.ts';
 import type { Finding, Kind, Rule } from '../../src/core/rules/rule.ts';
 import { type Subject, subjectOf } from '../../src/core/subject.ts';
@@ -145,12 +146,14 @@ export const told = (findings: readonly Finding[]): string[] =>
   findings.map(({ rule, kind, path, message }) => `${kind} ${rule} at ${printPath(path)}: ${message}`);
 
 /** What holds for every finding of every rule. */
-export function checkFinding({ path, message, remedy, fix }: Finding, { id, fields }: Rule): void {
+export function checkFinding(finding: Finding, { id, fields }: Rule): void {
+  const { path, message, remedy, fix } = finding;
   expect(message, `${id} says what was found`).not.toBe('');
   expect(message, `${id} speaks of what is there`).not.toMatch(/undefined|null|NaN|\[object/);
   expect(message.length, `${id} is brief: ${message}`).toBeLessThanOrEqual(LONGEST_MESSAGE);
   expect(message, `${id} ends without a full stop`).not.toMatch(/\.$/);
-  expect(fix ?? remedy, `${id} says what to do about: ${message}`).toBeTruthy();
+  expect(fix ?? remedy, `${id} says what to do about: ${message}`).toBeDefined();
+  expect(remedyOf(finding), `${id} says in words what to do about: ${message}`).not.toBe('');
   const printed = printPath(path);
   expect(
     fields.some((field) => touches(printed, field)),
