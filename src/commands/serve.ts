@@ -115,7 +115,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const { logger } = log;
   const profiles = [...config.value.profiles.keys()];
   const metrics = makeMetrics({ profiles, version: version(), configuration: config.value.digest });
-  log.onLost(metrics.logLineLost);
+  log.onLost(metrics.logLinesLost);
   dieOfBugs(log);
 
   const respond = makeRespond(config.value, { apply, now });

@@ -7,7 +7,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface Log {
   readonly logger: Logger;
   /** Lines that were dropped because nobody read the ones before. */
-  readonly onLost: (listener: () => void) => void;
+  readonly onLost: (listener: (lines: number) => void) => void;
   /** Resolves when all is written, or after a second: a reader that has stopped must not keep the process. Nothing is written after it. */
   close(): Promise<void>;
 }
@@ -18,10 +18,12 @@ const BACKLOG_BYTES = 4 * 1024 * 1024;
 /** One JSON object a line on standard output, written in the background. */
 export function openLog(level: LogLevel): Log {
   const destination = pino.destination({ dest: 1, sync: false, maxLength: BACKLOG_BYTES });
+  let lines = '';
   return {
-    logger: makeLogger(level, destination),
-    onLost: (listener) => destination.on('drop', listener),
+    logger: makeLogger(level, { write }),
+    onLost: (listener) => destination.on('drop', (dropped: string) => listener(dropped.split('\n').length - 1)),
     async close() {
+      passOn();
       const closed = new Promise<void>((resolve) => destination.once('close', () => resolve()));
       destination.end();
       await Promise.race([closed, pause(1_000)]);
@@ -29,6 +31,18 @@ export function openLog(level: LogLevel): Log {
       destination.destroy();
     },
   };
+
+  /** Lines that are written in one go are passed on together: a write to the system costs more than a line does. */
+  function write(line: string): void {
+    if (lines === '') queueMicrotask(passOn);
+    lines += line;
+  }
+
+  function passOn(): void {
+    if (lines === '') return;
+    destination.write(lines);
+    lines = '';
+  }
 }
 
 export function makeLogger(level: LogLevel, destination: DestinationStream): Logger {

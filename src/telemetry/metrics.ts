@@ -20,7 +20,7 @@ export interface Metrics {
   failed(): void;
   certificateExpires(at: Date): void;
   certificateReloaded(outcome: 'replaced' | 'kept'): void;
-  logLineLost(): void;
+  logLinesLost(lines: number): void;
 }
 
 /** A profile that is not configured; whoever calls writes it into the path, so it must not become a label. */
@@ -152,7 +152,7 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
     failed: () => bugs.inc(),
     certificateExpires: (at) => expiry.set(at.getTime() / 1_000),
     certificateReloaded: (outcome) => reloads.inc({ outcome }),
-    logLineLost: () => lostLines.inc(),
+    logLinesLost: (lines) => lostLines.inc(lines),
   };
 }
 

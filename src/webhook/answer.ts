@@ -1,9 +1,8 @@
 import { escapesOf, type Verdict } from '../core/judge.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
-import { type PatchOp, pointerOf } from '../core/patch.ts';
+import type { PatchOp } from '../core/patch.ts';
 import type { Policy } from '../core/policy.ts';
 import { printable } from '../core/printable.ts';
-import { remedyOf } from '../core/remedy.ts';
 import type { Repair } from '../core/repair.ts';
 import { podLabels } from '../core/rules/pod-labels.ts';
 import type { Finding } from '../core/rules/rule.ts';
@@ -61,22 +60,10 @@ export function mutated(
   });
 }
 
-/**
- * All that a mutating answer is made from. Texts that tenants write go in with their length, so that none can pass for two others.
- * @param repaired some of the findings, in their order
- */
+/** All that a mutating answer is made from. */
 function keyOf(profile: string, patch: readonly PatchOp[], findings: readonly Finding[], repaired: readonly Finding[]): string {
-  let key = `${profile}\n${JSON.stringify(patch)}\n`;
-  let next = 0;
-  for (const finding of findings) {
-    const { rule, kind, path, container, message } = finding;
-    const isRepaired = finding === repaired[next];
-    if (isRepaired) next += 1;
-    const what = `${message}; ${remedyOf(finding)}`;
-    const where = pointerOf(path);
-    key += `${rule} ${kind} ${isRepaired} ${what.length} ${what} ${where.length} ${where} ${container?.length} ${container}\n`;
-  }
-  return key;
+  const done = new Set(repaired);
+  return JSON.stringify([profile, patch, findings, findings.map((each) => done.has(each))]);
 }
 
 /** A validating entry that enforces: never repairs. */
