@@ -11,7 +11,14 @@ class QuickFirst extends BaseSequencer {
   }
 }
 
-/** The tests that `mutate.ts` asks about each break. No file of them needs modules of its own, and to load them takes most of the time. */
+/** The tests that `mutate.ts` asks about each break. */
 export default defineConfig({
-  test: { include: [`test/{${ROOMS}}/*.test.ts`], isolate: false, sequence: { sequencer: QuickFirst } },
+  test: {
+    include: [`test/{${ROOMS}}/*.test.ts`],
+    // No file of them needs modules of its own, and to load them takes most of the time.
+    isolate: false,
+    sequence: { sequencer: QuickFirst },
+    // A busy machine is not a test that noticed.
+    testTimeout: 120_000,
+  },
 });
