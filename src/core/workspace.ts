@@ -7,7 +7,8 @@ export function containersOf(spec: PodSpec, terms: Terms): Container[] {
   const containers: Container[] = [];
   for (const list of CONTAINER_LISTS) {
     for (const [index, container] of each(spec[list]).entries()) {
-      containers.push({ list, index, name: container.name ?? '', spec: container, granted: isGranted(list, container, terms) });
+      const name = container.name ?? '';
+      containers.push({ list, index, name, spec: container, granted: isGranted(list, name, container, terms) });
     }
   }
   return containers;
@@ -21,10 +22,10 @@ export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN'
  * init containers too. `grantTo` names its containers; without
  * it each has the grant that does not restrict itself, so that a sidecar which locked itself down stays so.
  */
-function isGranted(list: ContainerList, container: ContainerSpec, terms: Terms): boolean {
+function isGranted(list: ContainerList, name: string, container: ContainerSpec, terms: Terms): boolean {
   if (terms.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');
   if (list !== 'containers') return false;
-  if (terms.grantTo !== undefined) return matches(terms.grantTo, container.name ?? '');
+  if (terms.grantTo !== undefined) return matches(terms.grantTo, name);
   return !restrictsItself(container, terms);
 }
 

@@ -56,6 +56,7 @@ testRule(runtimeClass, {
     'another backend, and its scheduling stays': {
       profile: 'gvisor',
       pod: { runtimeClassName: 'kata-fc', nodeSelector: { 'katacontainers.io/kata-runtime': 'true' } },
+      says: ['runtimeClassName "kata-fc" is not this profile\'s (what it put into nodeSelector and tolerations stays)'],
       finds,
       fixed: { runtimeClassName: 'gvisor', nodeSelector: { 'katacontainers.io/kata-runtime': 'true' } },
     },

@@ -36,6 +36,7 @@ testRule(seccomp, {
   fails: {
     'nothing said, and one line on the pod serves all': {
       pod: { initContainers: [{ name: 'set-up' }], ...plain },
+      says: ['seccompProfile is not set'],
       finds: [POD],
       fixed: { ...under(RUNTIME), initContainers: [{ name: 'set-up' }], ...plain },
     },
@@ -76,6 +77,20 @@ testRule(seccomp, {
       finds: [POD, MAIN],
       fixed: { ...under(RUNTIME), initContainers: [{ name: 'set-up' }], ...main(WORKSPACE) },
     },
+    'containers: a workspace alone needs nothing of its pod': {
+      grant: 'containers',
+      pod: plain,
+      says: ['seccompProfile is not set'],
+      finds: [MAIN],
+      fixed: main(WORKSPACE),
+    },
+    "containers: the grant's name behind another type is not the grant's": {
+      grant: 'containers',
+      pod: main({ ...WORKSPACE, ...UNCONFINED }),
+      says: ['seccompProfile is Unconfined'],
+      finds: [MAIN],
+      fixed: main(WORKSPACE),
+    },
     'containers: a foreign local profile gives way': {
       grant: 'containers',
       pod: { ...under(FOREIGN), ...main(FOREIGN) },
@@ -91,6 +106,7 @@ testRule(seccomp, {
     'containers: a filter of its own stays, and what that costs is told': {
       grant: 'containers',
       pod: main(RUNTIME),
+      says: ['seccompProfile is RuntimeDefault, under which builds and nested containers will not work'],
       promises: [MAIN],
       fixed: 'nothing',
     },

@@ -1,6 +1,5 @@
 import { type Container, type SeccompProfile, specOf } from '../pod.ts';
 import type { Terms } from '../terms.ts';
-import { lost } from '../workspace.ts';
 import type { Context, Rule } from './rule.ts';
 
 const RUNTIME_DEFAULT = { type: 'RuntimeDefault' } as const;
@@ -46,7 +45,7 @@ export const seccomp: Rule = {
     if (effective == null || !isDefault(effective)) {
       return report({ path, message: `seccompProfile is ${print(effective)}`, fix: { set: { ...grants } } });
     }
-    const message = `seccompProfile is RuntimeDefault, under which ${lost(terms).replace('sudo, ', '')} will not work`;
+    const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
     const remedy = 'drop seccompProfile if this container is the workspace';
     report(
       terms.grantTo === undefined
