@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const clusterTests = 'test/cluster/**/*.test.ts';
+const nodeTests = 'test/node/**/*.test.ts';
 
 export default defineConfig({
   test: {
@@ -9,7 +10,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [clusterTests],
+          exclude: [clusterTests, nodeTests],
           // Numbered from 1: of order 0, what has a single worker runs last.
           sequence: { groupOrder: 1 },
           // Tests assert no times: a busy machine is not a fault.
@@ -26,6 +27,18 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'node',
+          include: [nodeTests],
+          globalSetup: 'test/node/fixture/setup.ts',
+          sequence: { groupOrder: 3 },
+          // Images are built in there, and the processors are the pods' and the control plane's too.
+          maxWorkers: 2,
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
         },
       },
     ],

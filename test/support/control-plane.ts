@@ -2,10 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { controllerManager, kubernetesBinaries } from '../../tools/kubernetes.ts';
+import { controllerManager, kubernetesBinaries, nodePrograms } from '../../tools/kubernetes.ts';
 import { type Client, type Connection, certificateClient } from './client.ts';
 import type { Daemons } from './daemons.ts';
-import { createAuthority, issueServerCertificate } from './openssl.ts';
+import { createAuthority, issueClientCertificate, issueServerCertificate } from './openssl.ts';
 
 /** The controllers that tests see at work: RBAC's aggregated roles, service accounts, workloads' pods, and the end of what is deleted. */
 const CONTROLLERS = [
@@ -20,6 +20,9 @@ const CONTROLLERS = [
   'job-controller',
   'cronjob-controller',
 ];
+
+/** What pods that run need besides: a healthy node loses the taint that it was born with. */
+const NODE_CONTROLLERS = ['node-lifecycle-controller', 'persistentvolume-binder-controller'];
 
 /** Bodies of what writes a pod, who and when for its neighbours; the API server's own chatter is left out. */
 const AUDIT_POLICY = {
@@ -45,8 +48,16 @@ const AUDIT_POLICY = {
 
 const LOOPBACK = '127.0.0.1';
 
+/** The first address of the range below: pods find it in their environment. */
+export const SERVICE_ADDRESS = '10.0.0.1';
+
+export interface ControlPlaneOptions {
+  /** Whether kubelets will join. Then there is a scheduler, and the API server asks a node's kubelet at the node's own name. */
+  readonly forNodes?: boolean;
+}
+
 /** etcd, kube-apiserver and a few controllers of kube-controller-manager, on loopback alone. */
-export async function startControlPlane(daemons: Daemons): Promise<Connection> {
+export async function startControlPlane(daemons: Daemons, { forNodes = false }: ControlPlaneOptions = {}): Promise<Connection> {
   const { folder } = daemons;
   const binaries = await kubernetesBinaries();
   const manager = await controllerManager();
@@ -58,7 +69,7 @@ export async function startControlPlane(daemons: Daemons): Promise<Connection> {
   await writeFile(serviceAccountKey, newServiceAccountKey(), { mode: 0o600 });
 
   daemons.start('etcd', join(binaries, 'etcd'), etcdFlags(folder, etcdUrl));
-  const flags = await apiServerFlags(connection, { etcdUrl, serviceAccountKey });
+  const flags = [...(await apiServerFlags(connection, { etcdUrl, serviceAccountKey })), ...(forNodes ? await nodeFlags(connection) : [])];
   const apiServer = daemons.start('kube-apiserver', join(binaries, 'kube-apiserver'), flags);
   const { request } = await certificateClient(connection, 'start', ['system:masters']);
   await daemons.ready(apiServer, () => isAnswered(request, '/readyz'), { timeoutMs: 60_000 });
@@ -66,7 +77,7 @@ export async function startControlPlane(daemons: Daemons): Promise<Connection> {
   const { kubeconfig } = await certificateClient(connection, 'system:kube-controller-manager');
   const controllers = daemons.start('kube-controller-manager', manager, [
     `--kubeconfig=${kubeconfig}`,
-    `--controllers=${CONTROLLERS.join(',')}`,
+    `--controllers=${[...CONTROLLERS, ...(forNodes ? NODE_CONTROLLERS : [])].join(',')}`,
     `--root-ca-file=${authority.certFile}`,
     `--service-account-private-key-file=${serviceAccountKey}`,
     '--use-service-account-credentials', // each controller asks as itself, as in life
@@ -74,7 +85,26 @@ export async function startControlPlane(daemons: Daemons): Promise<Connection> {
     '--secure-port=0',
   ]);
   await daemons.ready(controllers, () => isAnswered(request, TOP_ROLE, isAggregated), { timeoutMs: 30_000 });
+  if (forNodes) await startScheduler(daemons, connection);
   return connection;
+}
+
+async function startScheduler(daemons: Daemons, connection: Connection): Promise<void> {
+  const [{ scheduler }, { kubeconfig }] = await Promise.all([nodePrograms(), certificateClient(connection, 'system:kube-scheduler')]);
+  daemons.start('kube-scheduler', scheduler, [`--kubeconfig=${kubeconfig}`, '--leader-elect=false', '--secure-port=0']);
+}
+
+async function nodeFlags({ folder, authority }: Connection): Promise<readonly string[]> {
+  const client = { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'] };
+  const { certFile, keyFile } = await issueClientCertificate(folder, 'kubelet-client', authority, client);
+  return [
+    '--authorization-mode=Node', // adds to RBAC: a kubelet may do what its pods need
+    '--enable-admission-plugins=NodeRestriction',
+    `--kubelet-certificate-authority=${authority.certFile}`,
+    `--kubelet-client-certificate=${certFile}`,
+    `--kubelet-client-key=${keyFile}`,
+    '--kubelet-preferred-address-types=Hostname',
+  ];
 }
 
 /** `edit` gathers `view`, and `admin` gathers `edit`: a right of `view` that has come up here is everywhere. */
@@ -107,7 +137,7 @@ interface ApiServerParts {
 
 async function apiServerFlags(connection: Connection, { etcdUrl, serviceAccountKey }: ApiServerParts): Promise<readonly string[]> {
   const { url, folder, authority, auditFile } = connection;
-  const names = [`IP:${LOOPBACK}`, 'DNS:localhost', 'DNS:kubernetes.default.svc'];
+  const names = [`IP:${LOOPBACK}`, `IP:${SERVICE_ADDRESS}`, 'DNS:localhost', 'DNS:kubernetes.default.svc'];
   const serving = await issueServerCertificate(folder, 'kube-apiserver', authority, names);
   const auditPolicy = join(folder, 'audit-policy.json');
   await writeFile(auditPolicy, JSON.stringify(AUDIT_POLICY));
@@ -137,7 +167,7 @@ function newServiceAccountKey(): string {
   return String(privateKey.export({ type: 'sec1', format: 'pem' }));
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +10,33 @@ export interface Daemon {
   readonly name: string;
   readonly child: ChildProcess;
   readonly logFile: string;
+  /** What it ends by. */
+  readonly signal: NodeJS.Signals;
 }
 
 const GRACE_MS = 5_000;
+
+/**
+ * What cleans up: it is told of processes and of cgroups line by line, and set to work by the end of its input. A cgroup can be removed as
+ * soon as none of its processes is left, and only then nobody writes into the folder any more.
+ */
+const GUARD = `
+  while read -r line; do
+    case $line in
+      forget) pids= ;;
+      /*) cgroups="$cgroups $line" ;;
+      *) pids="$pids $line" ;;
+    esac
+  done
+  [ -z "$pids" ] || kill -9 $pids 2>/dev/null
+  for cgroup in $cgroups; do
+    for try in $(seq 1200); do
+      [ -d "$cgroup" ] || break
+      find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05
+    done
+  done
+  rm -rf -- "$1"
+`;
 
 /**
  * Background programs that share a temporary folder, and do not outlive this process.
@@ -27,8 +51,7 @@ export class Daemons {
 
   private constructor(folder: string) {
     this.folder = folder;
-    const script = 'while read -r pid; do pids="$pids $pid"; done; [ -z "$pids" ] || kill -9 $pids 2>/dev/null; rm -rf -- "$1"';
-    this.#guard = spawn('sh', ['-c', script, 'guard', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    this.#guard = spawn('sh', ['-c', GUARD, 'guard', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     this.#guard.unref();
     (this.#guard.stdin as Socket).unref();
   }
@@ -37,7 +60,7 @@ export class Daemons {
     return new Daemons(await mkdtemp(join(tmpdir(), `cloister-${name}-`)));
   }
 
-  start(name: string, program: string, args: readonly string[]): Daemon {
+  start(name: string, program: string, args: readonly string[], signal: NodeJS.Signals = 'SIGTERM'): Daemon {
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, 'a');
     const child = spawn(program, args, { stdio: ['ignore', log, log] });
@@ -45,10 +68,19 @@ export class Daemons {
     child.unref();
     if (child.pid === undefined)
       child.once('error', () => {}); // ready() tells
-    else this.#guard.stdin?.write(`${child.pid}\n`);
-    const daemon = { name, child, logFile };
+    else this.#tell(`${child.pid}`);
+    const daemon = { name, child, logFile, signal };
     this.#started.push(daemon);
     return daemon;
+  }
+
+  /** Takes a folder of a cgroup hierarchy, which may not be there yet, away with everything below it once its processes have ended. */
+  removeCgroup(folder: string): void {
+    this.#tell(folder);
+  }
+
+  #tell(line: string): void {
+    this.#guard.stdin?.write(`${line}\n`);
   }
 
   /** Waits until the answer is yes; ends early, with the log's last lines, when a program has died. */
@@ -64,17 +96,19 @@ export class Daemons {
 
   /** The last one started stops first: it may need those before it to say goodbye. */
   async stop(): Promise<void> {
-    for (const { child } of this.#started.toReversed()) await end(child);
-    this.#guard.kill('SIGKILL');
-    await rm(this.folder, { recursive: true, force: true });
+    for (const daemon of this.#started.toReversed()) await end(daemon);
+    this.#tell('forget');
+    this.#guard.ref();
+    this.#guard.stdin?.end();
+    if (!hasEnded(this.#guard)) await once(this.#guard, 'exit');
   }
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end({ child, signal }: Daemon): Promise<void> {
   if (hasEnded(child)) return;
   const ended = once(child, 'exit');
   child.ref();
-  child.kill('SIGTERM');
+  child.kill(signal);
   const impatience = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
   await ended;
   clearTimeout(impatience);

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { hierarchies } from './fixture/cgroups.ts';
+import { onNode } from './fixture/use.ts';
+
+/** However a node ends, this machine is as it was. */
+
+const PROGRAM = join(import.meta.dirname, 'fixture/start.ts');
+
+/** What a kubelet would set for the whole machine. */
+const SYSCTLS = [
+  'vm/overcommit_memory',
+  'vm/panic_on_oom',
+  'kernel/panic',
+  'kernel/panic_on_oops',
+  'kernel/keys/root_maxkeys',
+  'net/ipv4/ip_forward',
+];
+const sysctls = (): Promise<readonly string[]> => Promise.all(SYSCTLS.map((name) => readFile(join('/proc/sys', name), 'utf8')));
+const interfaces = (): Promise<readonly string[]> => readdir('/sys/class/net');
+
+onNode('a node leaves nothing behind', () => {
+  test.each([
+    ['killed before its first process does anything', 'folder', 300, 'SIGKILL'],
+    ['killed while containerd and the kubelet start', 'folder', 5_000, 'SIGKILL'],
+    ['killed while a pod starts', 'node', 400, 'SIGKILL'],
+    ['interrupted while a pod runs', 'pod', 0, 'SIGINT'],
+  ] as const)('%s', async (_, stage, delay, signal) => {
+    const before = { sysctls: await sysctls(), interfaces: await interfaces() };
+    // A group of its own, as a shell makes for what is interrupted at its terminal.
+    const child = spawn(process.execPath, [PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const ended = once(child, 'exit');
+    let folder = '';
+    for await (const line of createInterface(child.stdout)) {
+      if (line.startsWith('folder ')) folder = line.slice('folder '.length);
+      if (line.startsWith(stage)) break;
+    }
+    await sleep(delay);
+    const seen = await remainsOf(folder);
+    process.kill(signal === 'SIGINT' ? -(child.pid ?? 0) : (child.pid ?? 0), signal);
+    await ended;
+
+    expect(seen).toContain('processes'); // so that their absence means something
+    await expect.poll(() => remainsOf(folder), { timeout: 30_000, interval: 200 }).toEqual([]);
+    expect({ sysctls: await sysctls(), interfaces: await interfaces() }).toEqual(before);
+  });
+});
+
+/** What there is that bears the name of the folder. */
+async function remainsOf(folder: string): Promise<readonly string[]> {
+  const name = basename(folder);
+  const cgroups = (await hierarchies()).map((hierarchy) => join(hierarchy, name));
+  const found = {
+    folder: await isThere(folder),
+    cgroups: (await Promise.all(cgroups.map(isThere))).includes(true),
+    processes: (await anyProcess('cmdline', name)) || (await anyProcess('cgroup', name)),
+    mounts: await anyProcess('mountinfo', name),
+    disks: (await backingFiles()).some((file) => file.includes(name)),
+  };
+  return Object.entries(found).flatMap(([what, is]) => (is ? [what] : []));
+}
+
+/** Of loop devices. */
+async function backingFiles(): Promise<readonly string[]> {
+  const loops = (await readdir('/sys/block')).filter((each) => each.startsWith('loop'));
+  return Promise.all(loops.map((each) => readFile(join('/sys/block', each, 'loop/backing_file'), 'utf8').catch(() => '')));
+}
+
+async function anyProcess(file: string, name: string): Promise<boolean> {
+  const pids = (await readdir('/proc')).filter((each) => /^\d+$/.test(each));
+  const texts = await Promise.all(pids.map((pid) => readFile(join('/proc', pid, file), 'utf8').catch(() => '')));
+  return texts.some((text) => text.includes(name));
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
