@@ -1,0 +1,38 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { furtherRuntimes } from './fixture/further-runtimes.ts';
+import { type Kind, keep } from './fixture/keep.ts';
+import { offersWith } from './fixture/offers.ts';
+import { wayOut } from './fixture/report.ts';
+import { onNode, useNode } from './fixture/use.ts';
+
+/** The four promises, through Cloister, kept by a kubelet and its runtimes for pods that a tenant creates. */
+
+const { run } = offersWith(await furtherRuntimes());
+const KINDS: readonly (readonly [string, Kind])[] = [
+  ['a pod that asks for nothing but the label', 'plain'],
+  ['a docker-in-docker pod that asks for everything', 'docker-in-docker'],
+];
+
+onNode('the promises', () => {
+  let ground: Awaited<ReturnType<typeof useNode>>;
+  beforeAll(async () => {
+    ground = await useNode();
+  });
+
+  describe.each(run)('$id', (offer) => {
+    test.each(KINDS)('%s', async (_, kind) => {
+      const { outcomes, root, attempts } = await keep(ground, ground.apiServer, offer, kind);
+
+      // The first three: every step succeeds, but those of which it is known that and how they fail.
+      const failed = outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said]);
+      const known = Object.entries(offer.fails ?? {}).map(([name, says]) => [name, expect.stringMatching(says)]);
+      expect(Object.fromEntries(failed)).toEqual(Object.fromEntries(known));
+
+      // The fourth.
+      expect(root.onNode).not.toContain(0);
+      if (root.hasNodesKernel) expect(root.map[1]).toBeGreaterThanOrEqual(65536);
+      expect(attempts.length).toBeGreaterThan(20);
+      expect(attempts.filter((attempt) => wayOut(attempt, root))).toEqual([]);
+    });
+  });
+});
