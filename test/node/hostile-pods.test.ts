@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import type { ApiServer } from '../support/api-server.ts';
+import type { Client } from '../support/client.ts';
+import { type Doc, hostilePod } from '../support/hostile-pods.ts';
+import { SEED } from '../support/seed.ts';
+import { BUSYBOX } from './fixture/bench.ts';
+import { type Node, runOn } from './fixture/node.ts';
+import { onNode, useNode } from './fixture/use.ts';
+
+/** Pods that nobody would write by hand, as Cloister repaired them: they start, and their root is confined. The kernel is asked, not Cloister. */
+
+const PODS_EACH = 12;
+const NAMESPACES = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user'] as const;
+/** What runtimes give by default, by number, as linux/capability.h has them. */
+const DEFAULT = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+const SYS_ADMIN = 21;
+
+interface Container extends Doc {
+  readonly name: string;
+}
+
+interface Created {
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: { readonly containers: readonly { readonly name: string }[] };
+}
+
+onNode('hostile pods', () => {
+  let apiServer: ApiServer;
+  let node: Node;
+  beforeAll(async () => {
+    ({ apiServer, node } = await useNode());
+  });
+
+  test.each([
+    ['userns', DEFAULT],
+    ['userns-containers', DEFAULT],
+    ['userns-sysadmin', [...DEFAULT, SYS_ADMIN]],
+  ] as const)(`${PODS_EACH} of them start under %s, each confined (seed ${SEED})`, async (profile, capabilities) => {
+    const namespace = `hostile-${profile}`;
+    await apiServer.createNamespace(namespace, { 'cloister.dev/enforce': profile });
+    const tenant = await apiServer.createTenant(namespace, namespace);
+    const created: Created[] = [];
+    for (const [index, pod] of fc.sample(hostilePod, { seed: SEED, numRuns: 2000 }).entries()) {
+      if (created.length === PODS_EACH) break;
+      const repaired = await createRepaired(tenant, namespace, thatCanStart(pod, `hostile-${index}`));
+      if (repaired !== undefined) created.push(repaired);
+    }
+    expect(created).toHaveLength(PODS_EACH);
+
+    const { stdout } = await runOn(node, ['readlink', ...NAMESPACES.map((each) => `/proc/1/ns/${each}`)]);
+    const nodes = new Set(stdout.trim().split('\n'));
+    for (const { metadata, spec } of created) {
+      const { code, stderr } = await tenant.kubectl([
+        'wait',
+        `--namespace=${namespace}`,
+        '--for=condition=Ready',
+        `pod/${metadata.name}`,
+        '--timeout=120s',
+      ]);
+      expect(code, `${stderr}${await story(namespace, metadata.name)}`).toBe(0);
+      for (const { name } of spec.containers)
+        expect(await confinementOf(namespace, metadata.name, name, { nodes, capabilities })).toEqual(CONFINED);
+    }
+    await apiServer.kubectl(['delete', 'pods', '--all', '--now', `--namespace=${namespace}`]);
+  });
+
+  /** What a container is to the kernel. */
+  async function confinementOf(namespace: string, pod: string, container: string, { nodes, capabilities }: Expected): Promise<object> {
+    const links = `for each in ${NAMESPACES.join(' ')}; do readlink /proc/self/ns/$each; done`;
+    const ask = `cat /proc/self/uid_map; grep -E '^(CapBnd|Seccomp):' /proc/self/status; ${links}`;
+    const { stdout, stderr } = await apiServer.kubectl([
+      'exec',
+      `--namespace=${namespace}`,
+      pod,
+      `--container=${container}`,
+      '--',
+      'sh',
+      '-c',
+      ask,
+    ]);
+    const [map = '', bounds = '', seccomp = '', ...namespaces] = stdout.trim().split('\n');
+    const [inside, outside = 0, count] = map.trim().split(/\s+/).map(Number);
+    const held = BigInt(`0x${bounds.split(/\s+/)[1] ?? 'ffff'}`);
+    const beyond = Array.from({ length: 64 }, (_, bit) => bit).filter((bit) => (held >> BigInt(bit)) & 1n && !capabilities.includes(bit));
+    return {
+      error: stderr,
+      ids: [inside, outside >= 65536, count],
+      filtered: seccomp,
+      beyond,
+      shared: namespaces.filter((each) => nodes.has(each)),
+      namespaces: namespaces.length,
+    };
+  }
+
+  async function story(namespace: string, pod: string): Promise<string> {
+    const { stdout } = await apiServer.kubectl([
+      'get',
+      'events',
+      `--namespace=${namespace}`,
+      `--field-selector=involvedObject.name=${pod}`,
+    ]);
+    const { stdout: stored } = await apiServer.kubectl(['get', 'pod', pod, `--namespace=${namespace}`, '--output=json']);
+    return `${stdout}\n${stored}`;
+  }
+});
+
+interface Expected {
+  /** The node's own namespaces. */
+  readonly nodes: ReadonlySet<string>;
+  readonly capabilities: readonly number[];
+}
+
+const CONFINED = {
+  error: '',
+  ids: [0, true, 65536],
+  filtered: 'Seccomp:\t2',
+  beyond: [],
+  shared: [],
+  namespaces: NAMESPACES.length,
+};
+
+/** Stores it, if the API server takes it and Cloister had something to repair. */
+async function createRepaired(tenant: Client, namespace: string, pod: Doc): Promise<Created | undefined> {
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const trial = await tenant.request('POST', `${path}?dryRun=All`, pod);
+  if (trial.status !== 201 || !trial.warnings.some((each) => each.startsWith('cloister'))) return undefined;
+  const { status, body } = await tenant.request<Created>('POST', path, pod);
+  return status === 201 ? body : undefined;
+}
+
+/** With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes. */
+function thatCanStart(pod: Doc, name: string): Doc {
+  const { metadata, spec } = pod as {
+    metadata: Doc;
+    spec: Doc & { containers: Container[]; initContainers?: Container[]; volumes?: unknown };
+  };
+  const { affinity: _affinity, ephemeralContainers: _added, nodeSelector: _selector, ...rest } = spec;
+  const container = ({
+    livenessProbe: _1,
+    readinessProbe: _2,
+    startupProbe: _3,
+    lifecycle: _4,
+    resources: _5,
+    ...each
+  }: Container): Doc => ({ ...each, image: BUSYBOX });
+  const once = (each: Container): Doc => (each.restartPolicy === 'Always' ? container(each) : { ...container(each), command: ['true'] });
+  const volumes = Array.isArray(spec.volumes)
+    ? spec.volumes.map(({ name: called, emptyDir }) => ({ name: called, emptyDir: emptyDir ?? {} }))
+    : spec.volumes;
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...metadata, namespace: undefined, name },
+    spec: {
+      ...rest,
+      terminationGracePeriodSeconds: 1,
+      containers: spec.containers.map(container),
+      ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers.map(once) }),
+      ...(volumes == null ? {} : { volumes }),
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { beforeAll, expect, test } from 'vitest';
+import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { attemptsWithoutCloister, enter, exec, leave, rootOf, takeSteps } from './fixture/keep.ts';
+import { runOn } from './fixture/node.ts';
+import { dockerInDocker, privileged } from './fixture/pods.ts';
+import { onNode, useNode } from './fixture/use.ts';
+
+/** The other way round: what the same pods do where Cloister is not asked. Without this, nobody knows whether it is the wall that holds. */
+
+/** Leaves a file in the node's own mounts, by way of a process of the node that only a shared pid namespace shows. */
+const BREAK_OUT = 'sudo -n nsenter --target "$(pgrep -x containerd)" --mount touch /run/broken-out';
+
+onNode('a docker-in-docker pod as its author wrote it', () => {
+  let ground: Awaited<ReturnType<typeof useNode>>;
+  beforeAll(async () => {
+    ground = await useNode();
+  });
+
+  const hasBrokenOut = async (): Promise<boolean> => (await runOn(ground.node, ['rm', '/run/broken-out'])).code === 0;
+  const enterIn = async (namespace: string, pod = dockerInDocker(WORKSPACE_IMAGE), labels: Record<string, string> = {}) => {
+    await ground.apiServer.createNamespace(namespace, labels);
+    return enter(ground, await ground.apiServer.createTenant(namespace, namespace), namespace, pod);
+  };
+
+  test('breaks out of its container without Cloister', async () => {
+    const workspace = await enterIn('without');
+    expect(await exec(workspace, BREAK_OUT)).toMatchObject({ code: 0 });
+    expect(await hasBrokenOut()).toBe(true);
+    expect((await rootOf(ground, workspace)).onNode).toEqual([0]);
+    await leave(workspace);
+  });
+
+  test('does not with Cloister, and still builds and runs', async () => {
+    const workspace = await enterIn('with', dockerInDocker(WORKSPACE_IMAGE), { 'cloister.dev/enforce': 'userns-containers' });
+    expect((await exec(workspace, BREAK_OUT)).code).not.toBe(0);
+    expect(await hasBrokenOut()).toBe(false);
+    const outcomes = await takeSteps(workspace, ['build', 'run']);
+    expect(outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said])).toEqual([]);
+    await leave(workspace);
+  });
+
+  test('with the node’s files in it gets through to all that means anything on this kernel, without Cloister', async () => {
+    const held = (await attemptsWithoutCloister(ground, ground.apiServer)).filter(({ through }) => !through);
+    // What stops root of the node stops it because the kernel was built without it, or because the API server and not the node is asked.
+    expect(held.filter(({ detail }) => !MEANINGLESS.test(detail))).toEqual([]);
+  });
+
+  test('with the node’s files in it is refused by Cloister, which says what to do', async () => {
+    await ground.apiServer.createNamespace('refused', { 'cloister.dev/enforce': 'userns-containers' });
+    const tenant = await ground.apiServer.createTenant('refused', 'refused');
+    const { status, body } = await tenant.request<{ message: string }>(
+      'POST',
+      '/api/v1/namespaces/refused/pods',
+      privileged(WORKSPACE_IMAGE),
+    );
+    expect(status).toBe(403);
+    expect(body.message).toContain('volume "node" is the node\'s /; use an emptyDir');
+  });
+});
+
+const MEANINGLESS = /function not implemented|no such file|no such device|the API server: 403/;
