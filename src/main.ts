@@ -12,6 +12,7 @@ const commands: ReadonlyMap<string, () => Promise<{ readonly command: Command }>
   ['manifests', () => import('./commands/manifests.ts')],
   ['ensure', () => import('./commands/ensure.ts')],
   ['certs', () => import('./commands/certs.ts')],
+  ['node-profile', () => import('./commands/node-profile.ts')],
 ]);
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { readonly version: string };

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { complaint, lastLines } from './cache.ts';
 
 /** Programs for the tests are built from Go modules; a folder beside this file for each group of them that share one go.mod. */
-export type ModuleName = 'etcd' | 'kubernetes' | 'gvisor' | 'probe';
+export type ModuleName = 'etcd' | 'kubernetes' | 'gvisor' | 'probe' | 'seccomp';
 
 /** The go.mod files are the one place where versions are written. */
 export async function pinned(module: ModuleName, requirement: string): Promise<string> {
@@ -40,7 +40,13 @@ export async function build({ module, packages, into, stamps = [], modFile, reme
   await go(module, ['build', ...flags, '-o', into, ...packages], `it builds ${packages.join(', ')}`, remedy);
 }
 
-async function go(module: ModuleName, args: readonly string[], purpose: string, remedy?: string): Promise<{ readonly stdout: string }> {
+/** Runs Go in the module's folder; `purpose` and `remedy` are for whoever has no Go. */
+export async function go(
+  module: ModuleName,
+  args: readonly string[],
+  purpose: string,
+  remedy?: string,
+): Promise<{ readonly stdout: string }> {
   try {
     return await promisify(execFile)('go', args, {
       cwd: join(import.meta.dirname, module),

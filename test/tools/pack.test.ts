@@ -9,14 +9,16 @@ const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), '
 
 const run = promisify(execFile);
 
-test('what is packed holds the program, the licences of what it is made of, and the pages that `explain` prints', async () => {
+test('what is packed holds the program, the licences of what it is made of, the pages that `explain` prints, and the profile for nodes', async () => {
   const { stdout } = await run('npm', ['run', '--silent', 'pack', '--', '--dry-run', '--json'], { cwd: root });
   // The build of the packing has its say on the same stream.
   const [{ files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
   const packed: readonly string[] = files.map(({ path }: { path: string }) => path);
   const commands = (await readdir(join(root, 'src', 'commands'))).map((each) => `dist/commands/${each.replace(/\.ts$/, '.js')}`);
   expect(packed).toEqual(expect.arrayContaining(['dist/main.js', ...commands]));
-  expect(packed).toEqual(expect.arrayContaining(['docs/rules/privileged.md', 'docs/profiles/userns.md', 'LICENSE']));
+  expect(packed).toEqual(
+    expect.arrayContaining(['docs/rules/privileged.md', 'docs/profiles/userns.md', 'seccomp/workspace.json', 'LICENSE']),
+  );
   expect(packed.filter((each) => /^(src|test|tools|bench|node_modules|certs)\//.test(each))).toEqual([]);
 
   const licences = await readFile(join(root, 'dist', 'THIRD-PARTY-LICENCES.txt'), 'utf8');
@@ -33,6 +35,7 @@ test.each([
   ['fix', '--diff', '-f', 'examples'],
   ['manifests'],
   ['ensure', '--help'],
+  ['node-profile', 'install', '--dir', 'nowhere/seccomp'],
   ['serve', '--tls-dir', 'nowhere'],
 ])('what is packed does as its sources: %s %s %s', async (...args) => {
   const [packed, sources] = await Promise.all(['dist/main.js', 'src/main.ts'].map((program) => outcomeOf(program, args)));
