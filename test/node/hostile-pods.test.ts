@@ -10,6 +10,7 @@ import { onNode, useNode } from './fixture/use.ts';
 
 /** Pods that nobody would write by hand, as Cloister repaired them: they start, and their root is confined. The kernel is asked, not Cloister. */
 
+const GENERATED = 400;
 const PODS_EACH = 12;
 const NAMESPACES = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user'] as const;
 /** What runtimes give by default, by number, as linux/capability.h has them. */
@@ -40,12 +41,7 @@ onNode('hostile pods', () => {
     const namespace = `hostile-${profile}`;
     await apiServer.createNamespace(namespace, { 'cloister.dev/enforce': profile });
     const tenant = await apiServer.createTenant(namespace, namespace);
-    const created: Created[] = [];
-    for (const [index, pod] of fc.sample(hostilePod, { seed: SEED, numRuns: 2000 }).entries()) {
-      if (created.length === PODS_EACH) break;
-      const repaired = await createRepaired(tenant, namespace, thatCanStart(pod, `hostile-${index}`));
-      if (repaired !== undefined) created.push(repaired);
-    }
+    const created = await createWorst(tenant, namespace);
     expect(created).toHaveLength(PODS_EACH);
 
     const { stdout } = await runOn(node, ['readlink', ...NAMESPACES.map((each) => `/proc/1/ns/${each}`)]);
@@ -120,13 +116,17 @@ const CONFINED = {
   namespaces: NAMESPACES.length,
 };
 
-/** Stores it, if the API server takes it and Cloister had something to repair. */
-async function createRepaired(tenant: Client, namespace: string, pod: Doc): Promise<Created | undefined> {
+/** Of many pods that the API server takes, stores those of which Cloister had most to repair. */
+async function createWorst(tenant: Client, namespace: string): Promise<readonly Created[]> {
   const path = `/api/v1/namespaces/${namespace}/pods`;
-  const trial = await tenant.request('POST', `${path}?dryRun=All`, pod);
-  if (trial.status !== 201 || !trial.warnings.some((each) => each.startsWith('cloister'))) return undefined;
-  const { status, body } = await tenant.request<Created>('POST', path, pod);
-  return status === 201 ? body : undefined;
+  const trials: { readonly pod: Doc; readonly repairs: number }[] = [];
+  for (const [index, generated] of fc.sample(hostilePod, { seed: SEED, numRuns: GENERATED }).entries()) {
+    const pod = thatCanStart(generated, `hostile-${index}`);
+    const { status, warnings } = await tenant.request('POST', `${path}?dryRun=All`, pod);
+    if (status === 201) trials.push({ pod, repairs: warnings.length });
+  }
+  const worst = trials.toSorted((a, b) => b.repairs - a.repairs).slice(0, PODS_EACH);
+  return Promise.all(worst.map(async ({ pod }) => (await tenant.request<Created>('POST', path, pod)).body));
 }
 
 /** With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes. */
