@@ -38,6 +38,16 @@ describe('exit status', () => {
     expect(stdout).toContain('promise  privilege-escalation');
     expect(stdout).toContain('1 pod, none refused');
   });
+  test.each([
+    ['there is no volume where the profile wants one', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
+    ['there is none at all', '{grant: containers, storage: []}', 'nothing is mounted in container "a" that could hold the images'],
+  ])('0: a hint that nested containers have no room for images, where %s', async (_, options, hint) => {
+    const file = join(folder, 'containers.yaml');
+    await writeFile(file, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: ${options}}\n`);
+    const { code, stdout } = await cloister(['check', '-f', '-', '--config', file], CLEAN);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`promise  image-storage  .*${RegExp.escape(hint)}.*; mount an emptyDir`));
+  });
   test('1: some pod would be refused', async () => {
     const { code, stdout } = await cloister(['check', '-f', '-'], `${CLEAN}---\n${CLEAN.replace('hostUsers: false', 'hostPID: true')}`);
     expect(code).toBe(1);

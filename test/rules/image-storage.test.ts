@@ -22,7 +22,11 @@ testRule(imageStorage, {
     'sudo needs none': { grant: 'sudo', pod: { containers: [{ name: 'main' }] } },
     'a container that restricts itself': { containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] },
     'a pod that came before its wall': { old: {}, pod: { containers: [{ name: 'main' }] } },
-    'nothing that the operator wants': { options: { storage: [] }, pod: { containers: [{ name: 'main' }] } },
+    'a volume anywhere, where the operator lists no place': {
+      options: { storage: [] },
+      pod: { volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'home' } }], ...main('/home/dev') },
+    },
+    'no place listed, and another grant': { grant: 'sudo', options: { storage: [] }, pod: { containers: [{ name: 'main' }] } },
   },
   fails: {
     'nothing mounted': {
@@ -86,6 +90,22 @@ testRule(imageStorage, {
         volumes: [emptied(0)],
         containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: ROOT }, mounted(0, '/home/dev/.local/share/containers')] }],
       },
+    },
+    'no place listed, and no volume': {
+      options: { storage: [] },
+      pod: { volumes: [{ name: 'other', emptyDir: {} }], containers: [{ name: 'main' }] },
+      promises: [MOUNTS],
+      says: ['nothing is mounted in container "main" that could hold the images of nested containers'],
+      fixed: 'nothing',
+    },
+    'no place listed, and volumes that cannot be written to': {
+      options: { storage: [] },
+      pod: {
+        volumes: [{ name: 'data', configMap: { name: 'settings' } }],
+        ...main('/etc/settings'),
+      },
+      promises: [MOUNTS],
+      fixed: 'nothing',
     },
     'under sysbox where Docker keeps its own, so that it counts against the pod': {
       profile: 'sysbox',

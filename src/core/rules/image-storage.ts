@@ -1,16 +1,18 @@
 import type { Json } from '../json.ts';
-import { type ContainerSpec, each, specOf } from '../pod.ts';
+import { type ContainerSpec, each, type Pod, specOf, type Volume } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 const PREFIX = 'cloister-storage-';
 
 /**
  * Images of nested containers need a place that carries an overlay, which the container's own root does not, and that is counted against
- * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something is mounted there or above already.
+ * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something is mounted there or above already. An operator
+ * who lists no place leaves it to the pod's author; then any volume will do that can be written to, since only the image knows where its
+ * engine keeps images.
  *
  * Fields: spec.volumes, spec.containers[*].volumeMounts
  * Allowed: anything
- * Fix: add a volume and its mount.
+ * Fix: add a volume and its mount; none where no place is listed.
  */
 export const imageStorage: Rule = {
   id: 'image-storage',
@@ -18,10 +20,15 @@ export const imageStorage: Rule = {
   fields: ['spec.volumes', 'spec.containers[*].volumeMounts[*].mountPath'],
   checkPod(pod, report, { terms, containers }) {
     const { storage, storageMedium } = terms.workspace;
-    if (storage.length === 0) return;
+    if (terms.grant !== 'containers') return;
     const nextName = freeNames(new Set(each(specOf(pod).volumes).map(({ name }) => name)));
     for (const { list, index, spec, granted, name: container } of containers) {
       if (!granted) continue;
+      if (storage.length === 0 && !hasRoom(spec, pod)) {
+        const message = `nothing is mounted in container "${container}" that could hold the images of nested containers`;
+        const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
+        report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
+      }
       for (const mountPath of storage) {
         if (isMounted(spec, mountPath)) continue;
         const name = nextName();
@@ -39,6 +46,18 @@ function isMounted({ volumeMounts }: ContainerSpec, wanted: string): boolean {
   return each(volumeMounts).some(
     ({ mountPath }) => mountPath != null && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
   );
+}
+
+/** These carry what the cluster puts there, and nothing else. */
+const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'image', 'projected', 'secret']);
+
+function hasRoom({ volumeMounts }: ContainerSpec, pod: Pod): boolean {
+  const mounted = new Set(each(volumeMounts).map(({ name }) => name));
+  return each(specOf(pod).volumes).some((volume) => mounted.has(volume.name) && !isReadOnly(volume));
+}
+
+function isReadOnly(volume: Volume): boolean {
+  return Object.keys(volume).some((kind) => READ_ONLY.has(kind) && volume[kind as keyof Volume] != null);
 }
 
 /** Gives one name after the other that no volume has yet. */
