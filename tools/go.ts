@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { complaint, lastLines } from './cache.ts';
 
 /** Programs for the tests are built from Go modules; a folder beside this file for each group of them that share one go.mod. */
-export type ModuleName = 'etcd' | 'kubernetes' | 'gvisor';
+export type ModuleName = 'etcd' | 'kubernetes' | 'gvisor' | 'helm' | 'prometheus' | 'kube-score' | 'crds';
 
 /** The go.mod files are the one place where versions are written. */
 export async function pinned(module: ModuleName, requirement: string): Promise<string> {
@@ -38,6 +38,12 @@ export async function build({ module, packages, into, stamps = [], modFile, reme
   const mod = modFile === undefined ? [] : [`-modfile=${modFile}`];
   const flags = ['-trimpath', ...mod, '-ldflags', ['-s', '-w', ...stamps.map((stamp) => `-X ${stamp}`)].join(' ')];
   await go(module, ['build', ...flags, '-o', into, ...packages], `it builds ${packages.join(', ')}`, remedy);
+}
+
+/** Definitions of the custom resources whose types the packages hold. */
+export async function controllerGen(into: string, packages: readonly string[]): Promise<void> {
+  const paths = packages.map((name) => `paths=${name}`);
+  await go('crds', ['tool', 'controller-gen', 'crd', ...paths, `output:crd:dir=${into}`], 'it makes the definitions of custom resources');
 }
 
 async function go(module: ModuleName, args: readonly string[], purpose: string, remedy?: string): Promise<{ readonly stdout: string }> {
