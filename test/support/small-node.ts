@@ -358,7 +358,6 @@ class RunningPod {
       });
     const status = {
       phase,
-      hostIP: '10.244.0.1',
       ...(isBegun && { podIP: this.#address, podIPs: [{ ip: this.#address }] }),
       startTime: this.#startTime,
       conditions: [
