@@ -111,8 +111,11 @@ function kubeconfigContent(server: string, caFile: string, credential: Identity[
 }
 
 async function exchange<Body>(url: string, options: RequestOptions, body: unknown): Promise<Answer<Body>> {
-  const request = send(url, options);
-  request.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+  const sent = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  // Node leaves it out of a DELETE, whose body would then be taken for the next request.
+  const length = sent === undefined ? {} : { 'content-length': Buffer.byteLength(sent) };
+  const request = send(url, { ...options, headers: { ...(options.headers as object), ...length } });
+  request.end(sent);
   const [response] = await once(request, 'response');
   const content = await text(response);
   const isJson = String(response.headers['content-type']).includes('json');

@@ -90,8 +90,6 @@ type Data = Readonly<Record<string, string>>;
 const NODE = 'small';
 const LOOK_EVERY_MS = 200;
 
-if (import.meta.main) await serveNode(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Settings);
-
 async function serveNode(settings: Settings): Promise<void> {
   const { network: _, ...connection } = settings.connection; // it is in it
   const client = await certificateClient(connection, `system:node:${NODE}`, ['system:masters']);
@@ -120,6 +118,7 @@ interface Runner {
 
 async function sync(namespace: string, { settings, client, running }: Runner): Promise<void> {
   const found = await client.request<{ readonly items: readonly Pod[] }>('GET', podsIn(namespace));
+  if (found.status !== 200) throw new Error(JSON.stringify(found.body));
   const there = new Set(found.body.items.map(({ metadata }) => metadata.uid));
   for (const [uid, pod] of running) if (pod.namespace === namespace && !there.has(uid)) pod.vanish();
   for (const pod of found.body.items) {
@@ -456,3 +455,5 @@ class ServiceProxy {
     return status === 200 ? body.items : [];
   }
 }
+
+if (import.meta.main) await serveNode(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Settings);

@@ -53,7 +53,7 @@ test('T72: only ensure and the test get a token, for an hour', () => {
       ),
     ),
   );
-  expect(tokens).toEqual(
+  expect(tokens.sort()).toEqual(
     ['CronJob cloister-ensure', 'Job cloister-ensure', 'Pod cloister-test']
       .map((name) => [name, { path: 'token', expirationSeconds: 3600 }])
       .sort(),
