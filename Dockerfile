@@ -9,12 +9,13 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
 # Everything that runs, of the packages too, is in the files that this makes: no node_modules goes along.
-RUN npm run --silent build
+RUN npm run --silent build && mkdir -p seccomp
 
 FROM ${BASE}
 COPY --from=build /src/package.json /src/LICENSE /cloister/
 COPY --from=build /src/docs/rules /cloister/docs/rules
 COPY --from=build /src/docs/profiles /cloister/docs/profiles
+COPY --from=build /src/seccomp /cloister/seccomp
 COPY --from=build /src/dist /cloister/dist
 ENV NODE_ENV=production PATH=/nodejs/bin:/usr/bin:/bin
 USER 65532:65532
