@@ -74,7 +74,7 @@ export async function startApiServer({ hasNetwork = false } = {}): Promise<ApiSe
   const daemons = await Daemons.create('api-server');
   try {
     const network = hasNetwork ? await startNetwork(daemons) : undefined;
-    const apiServer = await connectApiServer(await startControlPlane(daemons, network));
+    const apiServer = await connectApiServer(await startControlPlane(daemons, { network }));
     return { ...apiServer, stop: () => daemons.stop() };
   } catch (error) {
     await daemons.stop();

@@ -50,8 +50,13 @@ const AUDIT_POLICY = {
 
 const LOOPBACK = '127.0.0.1';
 
+export interface ControlPlaneOptions {
+  /** Absent: this machine's. */
+  readonly network?: Network | undefined;
+}
+
 /** etcd, kube-apiserver and a few controllers of kube-controller-manager, on loopback alone. */
-export async function startControlPlane(daemons: Daemons, network?: Network): Promise<Connection> {
+export async function startControlPlane(daemons: Daemons, { network }: ControlPlaneOptions = {}): Promise<Connection> {
   const { folder } = daemons;
   const binaries = await kubernetesBinaries();
   const manager = await controllerManager();
