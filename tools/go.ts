@@ -40,13 +40,13 @@ export async function build({ module, packages, into, stamps = [], modFile, reme
   await go(module, ['build', ...flags, '-o', into, ...packages], `it builds ${packages.join(', ')}`, remedy);
 }
 
-/** Definitions of the custom resources whose types the packages hold. */
-export async function controllerGen(into: string, packages: readonly string[]): Promise<void> {
-  const paths = packages.map((name) => `paths=${name}`);
-  await go('crds', ['tool', 'controller-gen', 'crd', ...paths, `output:crd:dir=${into}`], 'it makes the definitions of custom resources');
-}
-
-async function go(module: ModuleName, args: readonly string[], purpose: string, remedy?: string): Promise<{ readonly stdout: string }> {
+/** Runs Go in the module's folder; `purpose` and `remedy` are for whoever has no Go. */
+export async function go(
+  module: ModuleName,
+  args: readonly string[],
+  purpose: string,
+  remedy?: string,
+): Promise<{ readonly stdout: string }> {
   try {
     return await promisify(execFile)('go', args, {
       cwd: join(import.meta.dirname, module),

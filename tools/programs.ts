@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached } from './cache.ts';
-import { build, controllerGen, type ModuleName, pinned } from './go.ts';
+import { build, go, type ModuleName, pinned } from './go.ts';
 
 /** Programs that judge the chart, built from their Go modules once, into the user's cache. */
 const PROGRAMS = {
@@ -36,10 +36,12 @@ export async function customResources(): Promise<string> {
   const name = 'definitions';
   const folder = await cached(`crds-prometheus-operator-${operator}-cert-manager-${certManager}`, [name], async (into) => {
     await mkdir(join(into, name));
-    await controllerGen(join(into, name), [
+    const paths = [
       'github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1',
       'github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1',
-    ]);
+    ].map((each) => `paths=${each}`);
+    const args = ['tool', 'controller-gen', 'crd', ...paths, `output:crd:dir=${join(into, name)}`];
+    await go('crds', args, 'it makes the definitions of custom resources');
   });
   return join(folder, name);
 }
