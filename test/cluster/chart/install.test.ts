@@ -124,6 +124,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     const { sent, failures } = await stop();
     expect(failures).toEqual([]);
     expect(sent).toBeGreaterThan(200);
+    process.stdout.write(`${sent} pods while it was upgraded and rolled back, ${failures.length} failed\n`);
     expect(await failedCalls()).toBe(failedBefore);
   });
 
