@@ -93,7 +93,7 @@ const LOOK_EVERY_MS = 200;
 async function serveNode(settings: Settings): Promise<void> {
   const { network: _, ...connection } = settings.connection; // it is in it
   const client = await certificateClient(connection, `system:node:${NODE}`, ['system:masters']);
-  await client.request('POST', '/api/v1/nodes', { metadata: { name: NODE } });
+  await client.request('POST', '/api/v1/nodes', { metadata: { name: NODE, labels: { 'kubernetes.io/os': 'linux' } } });
   const pods = new Map<string, RunningPod>();
   const proxy = new ServiceProxy(client);
   process.stdout.write('ready\n');

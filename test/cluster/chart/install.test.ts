@@ -77,11 +77,9 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
   });
 
   test('T72: what serves has no token, and the API server holds its pods to Pod Security restricted', async () => {
-    const { items } = await get<{ readonly items: readonly { readonly spec: { readonly volumes: readonly object[] } }[] }>(
-      `/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=app.kubernetes.io/component=webhook`,
-    );
-    expect(items).toHaveLength(3);
-    for (const { spec } of items)
+    const pods = await servingPods();
+    expect(pods).toHaveLength(3);
+    for (const { spec } of pods)
       expect(spec.volumes.map((volume) => Object.keys(volume).filter((key) => key !== 'name'))).toEqual([['configMap'], ['secret']]);
   });
 
@@ -131,10 +129,11 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
   test('T71, F8: with every pod of Cloister gone, it comes back by itself; until then governed pods are refused, and others are not', {
     timeout: 120_000,
   }, async () => {
-    const pods = `/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=app.kubernetes.io/component=webhook`;
-    await apiServer.admin.request('DELETE', pods, { gracePeriodSeconds: 0 });
+    const gone = new Set((await servingPods()).map(({ metadata }) => metadata.uid));
+    await apiServer.admin.request('DELETE', SERVING_PODS, { gracePeriodSeconds: 0 });
     await until(async () => (await create()).status === 500);
     expect(await apiServer.admin.request('POST', '/api/v1/namespaces/default/pods?dryRun=All', plainPod())).toMatchObject({ status: 201 });
+    await until(async () => (await servingPods()).filter((each) => !gone.has(each.metadata.uid) && isReady(each)).length === 3);
     await until(async () => (await create()).body.spec?.hostUsers === false);
   });
 
@@ -157,6 +156,18 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     await until(async () => (await create()).body.spec?.hostUsers === false);
   });
 });
+
+const SERVING_PODS = `/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=app.kubernetes.io/component=webhook`;
+
+interface ServingPod {
+  readonly metadata: { readonly uid: string };
+  readonly spec: { readonly volumes: readonly object[] };
+  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+const servingPods = async () => (await get<{ readonly items: readonly ServingPod[] }>(SERVING_PODS)).items;
+const isReady = ({ status }: ServingPod): boolean =>
+  status.conditions?.some((each) => each.type === 'Ready' && each.status === 'True') === true;
 
 const get = async <Body>(path: string): Promise<Body> => (await apiServer.admin.request<Body>('GET', path)).body;
 const create = () => tenant.request<Governed>('POST', PODS, plainPod());
