@@ -101,24 +101,31 @@ const must = (what: string) => ({
   error: ({ input }: { readonly input?: unknown }) => (input === undefined ? `is missing: it must ${what}` : `must ${what}`),
 });
 
-const textLike = (pattern: RegExp, what: string) => z.string(must(what)).regex(pattern, must(what));
+/** @param never which it must not match either: a JSON Schema, which is made of this, knows no lookahead in its patterns */
+function textLike(pattern: RegExp, what: string, never?: RegExp): z.ZodString {
+  const text = z.string(must(what)).regex(pattern, { ...must(what), abort: true });
+  return never === undefined ? text : text.refine((value) => !never.test(value), must(what)).meta({ not: { pattern: never.source } });
+}
 const listOf = <S extends z.ZodType>(item: S, what: string) => z.array(item, must(what));
 const someOf = <S extends z.ZodType>(item: S, what: string) => listOf(item, what).min(1, must(what));
 const oneOf = <const T extends readonly string[]>(values: T) => z.enum(values, must(`be one of ${values.join(', ')}`));
 const mapOf = (what: string) => z.custom<Readonly<Record<string, unknown>>>(isObject, must(`be a map ${what}`));
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const TOO_LONG_A_SUBDOMAIN = /^.{254}/;
 const EXTENDED_RESOURCE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/;
-/** Neither the runtime's own, which a missing option means, nor the spellings of the old annotation. */
-const APPARMOR_PROFILE = /^(?!RuntimeDefault$|runtime\/default$|unconfined$|localhost\/)\S(.*\S)?$/;
-const PATH_BELOW = /^(?!\/)(?!(.*\/)?\.\.(\/|$))\S(.*\S)?$/;
-const MOUNT_PATH = /^(?!.*\/\.\.?(\/|$))(\/[^/:\s]+)+$/;
+const NO_BLANK_ENDS = /^\S(.*\S)?$/;
+/** The runtime's own, which a missing option means, and the spellings of the old annotation. */
+const NO_APPARMOR_PROFILE = /^(RuntimeDefault|runtime\/default|unconfined)$|^localhost\//;
+const LEAVES_ITS_FOLDER = /^\/|(^|\/)\.\.(\/|$)/;
+const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
+const HAS_DOTS = /\/\.\.?(\/|$)/;
 
 const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(namePattern);
 const profileName = textLike(DNS_LABEL, 'be the name of a profile');
-const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass');
-const mountPath = textLike(MOUNT_PATH, 'be an absolute path without `..`, a colon or a slash at its end');
+const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass', TOO_LONG_A_SUBDOMAIN);
+const mountPath = textLike(ABSOLUTE_PATH, 'be an absolute path without `..`, a colon or a slash at its end', HAS_DOTS);
 const device = textLike(EXTENDED_RESOURCE, 'be an extended resource with its domain, such as nvidia.com/gpu');
 const idsPerPod = must('be a positive multiple of 65536');
 
@@ -126,14 +133,19 @@ const idsPerPod = must('be a positive multiple of 65536');
 export const optionSchemas = {
   grant: oneOf(GRANTS),
   nesting: oneOf(['seccomp', 'sysadmin']),
-  seccompProfile: textLike(PATH_BELOW, "be a path below the kubelet's seccomp folder, such as cloister/workspace.json"),
+  seccompProfile: textLike(
+    NO_BLANK_ENDS,
+    "be a path below the kubelet's seccomp folder, such as cloister/workspace.json",
+    LEAVES_ITS_FOLDER,
+  ),
   appArmorProfile: textLike(
-    APPARMOR_PROFILE,
+    NO_BLANK_ENDS,
     "be Unconfined or the name of a profile on the nodes; leave it out for the runtime's default",
+    NO_APPARMOR_PROFILE,
   ),
   seLinuxType: textLike(/^\w+$/, 'be the name of an SELinux type, such as container_engine_t'),
   grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container'),
-  storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(nothingTwice)),
+  storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(nothingTwice)).meta({ uniqueItems: true }),
   mayChoose: listOf(profileName, 'be a list of profile names'),
   devices: listOf(device, 'be a list of extended resources, such as nvidia.com/gpu'),
   runtimeClassName: runtimeClass,

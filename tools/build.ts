@@ -1,17 +1,17 @@
 import { globSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, join, relative, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { build } from 'rolldown';
 
 /**
- * Builds dist/: `./dev build`.
+ * Builds dist/, or another folder: `./dev build [folder]`.
  *
  * Everything that runs is put into few files, without what nobody calls: to find and to read a thousand files costs a starting server more
  * than its own work. The licences of what went in are put beside it, and the maps by which traces can be read.
  */
 
 const root = join(import.meta.dirname, '..');
-const dist = join(root, 'dist');
+const dist = resolve(root, process.argv[2] ?? 'dist');
 /** Each command is a file of its own, at the place that its source has: some are loaded by their name. */
 const commands = globSync('src/commands/*.ts', { cwd: root }).map((file) => [`commands/${basename(file, '.ts')}`, file]);
 

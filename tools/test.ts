@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { controllerManager, kubernetesBinaries } from './kubernetes.ts';
+import { chartPrograms } from './programs.ts';
 
 /**
  * `./dev test [vitest arguments]`: types, lint, then every test, those against the real API server included. What the machine lacks for
@@ -8,6 +9,7 @@ import { controllerManager, kubernetesBinaries } from './kubernetes.ts';
 try {
   await kubernetesBinaries();
   await controllerManager();
+  await chartPrograms();
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\nUntil then, \`./dev test:unit\` runs what needs no API server.\n`);
   process.exit(1);

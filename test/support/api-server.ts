@@ -4,6 +4,7 @@ import { inject } from 'vitest';
 import { type Client, type Connection, certificateClient, type Finished, tokenClient } from './client.ts';
 import { startControlPlane } from './control-plane.ts';
 import { Daemons } from './daemons.ts';
+import { startNetwork } from './network.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -68,10 +69,12 @@ export interface AuditEvent {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-export async function startApiServer(): Promise<ApiServer & { stop(): Promise<void> }> {
+/** @param hasNetwork whether it is in a network of its own, where pods can have addresses */
+export async function startApiServer({ hasNetwork = false } = {}): Promise<ApiServer & { stop(): Promise<void> }> {
   const daemons = await Daemons.create('api-server');
   try {
-    const apiServer = await connectApiServer(await startControlPlane(daemons));
+    const network = hasNetwork ? await startNetwork(daemons) : undefined;
+    const apiServer = await connectApiServer(await startControlPlane(daemons, { network }));
     return { ...apiServer, stop: () => daemons.stop() };
   } catch (error) {
     await daemons.stop();

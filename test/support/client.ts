@@ -4,6 +4,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { Agent, type RequestOptions, request as send } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { type Network, within } from './network.ts';
 import { issueClientCertificate, type KeyPair } from './openssl.ts';
 
 /** One identity's way to the API server: raw requests as any program sends them, and kubectl as a person types it. */
@@ -45,6 +46,8 @@ export interface Connection {
   readonly binaries: string;
   readonly authority: KeyPair;
   readonly auditFile: string;
+  /** Absent: this machine's. */
+  readonly network?: Network;
 }
 
 /** A user as the API server sees one: the name and the groups that its certificate states. */
@@ -72,8 +75,16 @@ interface Identity {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function createClient({ url, authority, binaries }: Connection, { user, home, credential, tls, headers }: Identity): Promise<Client> {
-  const agent = new Agent({ keepAlive: true, ca: await readFile(authority.certFile), ...tls });
+async function createClient(
+  { url, authority, binaries, network }: Connection,
+  { user, home, credential, tls, headers }: Identity,
+): Promise<Client> {
+  const agent = new Agent({
+    keepAlive: true,
+    ca: await readFile(authority.certFile),
+    ...tls,
+    ...(network && { socketPath: network.socket }),
+  });
   const kubeconfig = join(home, 'kubeconfig');
   await writeFile(kubeconfig, JSON.stringify(kubeconfigContent(url, authority.certFile, credential)), { mode: 0o600 });
   return {
@@ -84,7 +95,7 @@ async function createClient({ url, authority, binaries }: Connection, { user, ho
       return exchange<Body>(url + path, { method, agent, headers: { accept: 'application/json', ...headers, ...content } }, body);
     },
     kubectl: (args, { input = '' } = {}) =>
-      run(join(binaries, 'kubectl'), args, input, { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfig }),
+      run(...within(network, join(binaries, 'kubectl'), args), input, { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfig }),
   };
 }
 
@@ -100,8 +111,11 @@ function kubeconfigContent(server: string, caFile: string, credential: Identity[
 }
 
 async function exchange<Body>(url: string, options: RequestOptions, body: unknown): Promise<Answer<Body>> {
-  const request = send(url, options);
-  request.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+  const sent = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  // Node leaves it out of a DELETE, whose body would then be taken for the next request.
+  const length = sent === undefined ? {} : { 'content-length': Buffer.byteLength(sent) };
+  const request = send(url, { ...options, headers: { ...(options.headers as object), ...length } });
+  request.end(sent);
   const [response] = await once(request, 'response');
   const content = await text(response);
   const isJson = String(response.headers['content-type']).includes('json');

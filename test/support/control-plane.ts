@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { controllerManager, kubernetesBinaries, nodePrograms } from '../../tools/kubernetes.ts';
 import { type Client, type Connection, certificateClient } from './client.ts';
 import type { Daemons } from './daemons.ts';
+import { type Network, startRelay, within } from './network.ts';
 import { createAuthority, issueClientCertificate, issueServerCertificate } from './openssl.ts';
 
 /** The controllers that tests see at work: RBAC's aggregated roles, service accounts, workloads' pods, and the end of what is deleted. */
@@ -15,9 +16,13 @@ const CONTROLLERS = [
   'root-ca-certificate-publisher-controller',
   'namespace-controller',
   'garbage-collector-controller',
+  'daemonset-controller',
   'deployment-controller',
+  'disruption-controller',
+  'endpointslice-controller',
   'replicaset-controller',
   'job-controller',
+  'resourcequota-controller',
   'cronjob-controller',
 ];
 
@@ -54,28 +59,38 @@ export const SERVICE_ADDRESS = '10.0.0.1';
 export interface ControlPlaneOptions {
   /** Whether kubelets will join. Then there is a scheduler, and the API server asks a node's kubelet at the node's own name. */
   readonly forNodes?: boolean;
+  /** Absent: this machine's. */
+  readonly network?: Network | undefined;
 }
 
 /** etcd, kube-apiserver and a few controllers of kube-controller-manager, on loopback alone. */
-export async function startControlPlane(daemons: Daemons, { forNodes = false }: ControlPlaneOptions = {}): Promise<Connection> {
+export async function startControlPlane(daemons: Daemons, { forNodes = false, network }: ControlPlaneOptions = {}): Promise<Connection> {
   const { folder } = daemons;
   const binaries = await kubernetesBinaries();
   const manager = await controllerManager();
   const [apiPort, etcdPort] = await Promise.all([freePort(), freePort()]);
   const authority = await createAuthority(folder);
-  const connection = { url: `https://${LOOPBACK}:${apiPort}`, folder, binaries, authority, auditFile: join(folder, 'audit.jsonl') };
+  const connection = {
+    url: `https://${LOOPBACK}:${apiPort}`,
+    folder,
+    binaries,
+    authority,
+    auditFile: join(folder, 'audit.jsonl'),
+    ...(network && { network }),
+  };
   const etcdUrl = `http://${LOOPBACK}:${etcdPort}`;
   const serviceAccountKey = join(folder, 'service-accounts.key');
   await writeFile(serviceAccountKey, newServiceAccountKey(), { mode: 0o600 });
 
-  daemons.start('etcd', join(binaries, 'etcd'), etcdFlags(folder, etcdUrl));
+  daemons.start('etcd', ...within(network, join(binaries, 'etcd'), etcdFlags(folder, etcdUrl)));
   const flags = [...(await apiServerFlags(connection, { etcdUrl, serviceAccountKey })), ...(forNodes ? await nodeFlags(connection) : [])];
-  const apiServer = daemons.start('kube-apiserver', join(binaries, 'kube-apiserver'), flags);
+  const apiServer = daemons.start('kube-apiserver', ...within(network, join(binaries, 'kube-apiserver'), flags));
+  if (network) startRelay(daemons, network, apiPort);
   const { request } = await certificateClient(connection, 'start', ['system:masters']);
   await daemons.ready(apiServer, () => isAnswered(request, '/readyz'), { timeoutMs: 60_000 });
 
   const { kubeconfig } = await certificateClient(connection, 'system:kube-controller-manager');
-  const controllers = daemons.start('kube-controller-manager', manager, [
+  const managerFlags = [
     `--kubeconfig=${kubeconfig}`,
     `--controllers=${[...CONTROLLERS, ...(forNodes ? NODE_CONTROLLERS : [])].join(',')}`,
     `--root-ca-file=${authority.certFile}`,
@@ -83,7 +98,8 @@ export async function startControlPlane(daemons: Daemons, { forNodes = false }: 
     '--use-service-account-credentials', // each controller asks as itself, as in life
     '--leader-elect=false',
     '--secure-port=0',
-  ]);
+  ];
+  const controllers = daemons.start('kube-controller-manager', ...within(network, manager, managerFlags));
   await daemons.ready(controllers, () => isAnswered(request, TOP_ROLE, isAggregated), { timeoutMs: 30_000 });
   if (forNodes) await startScheduler(daemons, connection);
   return connection;

@@ -1,0 +1,23 @@
+# The one image: `cloister serve`, `ensure` and `node-profile`. Both bases can be had under other names: --build-arg BUILD=… --build-arg BASE=…
+ARG BUILD=docker.io/library/node:24-trixie-slim
+# Node and what it needs: no shell, no package manager; the user 65532.
+ARG BASE=gcr.io/distroless/nodejs24-debian13:nonroot
+
+FROM ${BUILD} AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY . .
+# Everything that runs, of the packages too, is in the files that this makes: no node_modules goes along.
+RUN npm run --silent build && mkdir -p seccomp
+
+FROM ${BASE}
+COPY --from=build /src/package.json /src/LICENSE /cloister/
+COPY --from=build /src/docs/rules /cloister/docs/rules
+COPY --from=build /src/docs/profiles /cloister/docs/profiles
+COPY --from=build /src/seccomp /cloister/seccomp
+COPY --from=build /src/dist /cloister/dist
+ENV NODE_ENV=production PATH=/nodejs/bin:/usr/bin:/bin
+USER 65532:65532
+# Node is process 1 and takes the signals itself. Of a container's memory the heap gets what the buffers and threads of large reviews leave.
+ENTRYPOINT ["/nodejs/bin/node", "--disable-proto=delete", "--unhandled-rejections=strict", "--max-old-space-size-percentage=60", "/cloister/dist/main.js"]

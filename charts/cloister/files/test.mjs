@@ -1,0 +1,40 @@
+// `helm test`: asks the API server for two pods, without making either. One must come back repaired, the other must be refused.
+import { readFile } from 'node:fs/promises';
+
+const { NAMESPACE, PROFILE, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+const token = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/token', 'utf8');
+const address = `https://${host?.includes(':') ? `[${host}]` : host}:${port}/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`;
+
+const workspace = { name: 'workspace', image: 'cloister-test' };
+const repaired = await ask({ containers: [{ ...workspace, securityContext: { privileged: true } }] });
+const { privileged } = repaired.body.spec?.containers[0]?.securityContext ?? {};
+const isRepaired = repaired.status === 201 && privileged !== true && applied(repaired.body)?.startsWith(`${PROFILE}/`);
+say(
+  'a privileged pod is repaired',
+  isRepaired,
+  repaired.body.message ?? `annotations: ${JSON.stringify(repaired.body.metadata?.annotations)}`,
+);
+
+const refused = await ask({ containers: [workspace], volumes: [{ name: 'node', hostPath: { path: '/' } }] });
+const isRefused = refused.status === 403 && refused.body.message?.includes('cloister.dev') === true;
+say("a pod with the node's files is refused", isRefused, refused.body.message ?? `it was created, dry-run, with status ${refused.status}`);
+
+async function ask(spec) {
+  const metadata = { generateName: 'cloister-test-', labels: { 'cloister.dev/profile': PROFILE } };
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const response = await fetch(address, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec }),
+  });
+  return { status: response.status, body: await response.json() };
+}
+
+function applied({ metadata }) {
+  return metadata?.annotations?.['cloister.dev/profile-applied'];
+}
+
+function say(claim, holds, otherwise) {
+  process.stdout.write(holds ? `ok: ${claim}\n` : `NOT SO: ${claim}: ${otherwise}\n`);
+  if (!holds) process.exitCode = 1;
+}

@@ -1,0 +1,103 @@
+{{/* Names, labels and images. One Cloister a cluster, so names are fixed: the webhook configurations' names are. */}}
+
+{{- define "cloister.labels" -}}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_")
+  "app.kubernetes.io/name" "cloister"
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/managed-by" .Release.Service -}}
+{{ toYaml (merge $own .Values.labels) }}
+{{- end }}
+
+{{/* of: the root; component */}}
+{{- define "cloister.selector" -}}
+app.kubernetes.io/name: cloister
+app.kubernetes.io/instance: {{ .of.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* of: the root; component, and if wanted annotations and labels: what stands under the `metadata` of an object, its name apart */}}
+{{- define "cloister.metadata" -}}
+labels:
+  {{- include "cloister.labels" .of | nindent 2 }}
+  {{- with .component }}
+  app.kubernetes.io/component: {{ . }}
+  {{- end }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (default (dict) .annotations) .of.Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "cloister.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* What every container of this chart shares. */}}
+{{- define "cloister.container" -}}
+image: {{ include "cloister.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- end }}
+
+{{- define "cloister.restricted" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "cloister.nodeSelector" -}}
+{{ toYaml (merge (dict "kubernetes.io/os" "linux") .) }}
+{{- end }}
+
+{{/* Under the `spec` of every pod of this chart that Pod Security `restricted` admits. */}}
+{{- define "cloister.pod" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  {{- with .Values.runAs }}
+  runAsUser: {{ .user | int64 }}
+  runAsGroup: {{ .group | int64 }}
+  fsGroup: {{ .group | int64 }}
+  {{- end }}
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{/* The service account's token, as client libraries look for it: short-lived, and only in the pods that need one. */}}
+{{- define "cloister.token" -}}
+- name: token
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
+{{- end }}
+
+{{- define "cloister.tokenMount" -}}
+- name: token
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end }}

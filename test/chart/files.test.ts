@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { chartFiles } from '../../tools/chart.ts';
+
+const chart = join(import.meta.dirname, '../../charts/cloister');
+const read = (name: string): string => readFileSync(join(chart, name), 'utf8');
+
+const files = await chartFiles();
+
+test.each([...files])('%s of the chart is what `./dev chart` writes', (name, text) => {
+  expect(read(name)).toBe(text);
+});
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: unknown;
+  readonly description?: string;
+}
+
+const schema = JSON.parse(files.get('values.schema.json') ?? '') as Schema;
+const values = parse(read('values.yaml')) as object;
+
+test('the schema knows the values that there are, and no others', () => {
+  const { global: _, ...known } = schema.properties ?? {};
+  expect(pathsOf({ properties: known })).toEqual(pathsIn(values, schema));
+});
+
+test('every value says what it means', () => {
+  const [, table = ''] = read('README.md').split('<!-- values: written by ./dev chart -->');
+  const rows = [...table.matchAll(/^\| `([^`]+)` \| (.*?) \| `.*` \|$/gm)];
+  expect(rows.length).toBeGreaterThan(60);
+  expect(rows.filter(([, , meaning = '']) => meaning.trim() === '').map(([, path]) => path)).toEqual([]);
+});
+
+test('one version: of the chart, of what it installs, and of the package', () => {
+  const { version } = JSON.parse(readFileSync(join(chart, '../../package.json'), 'utf8')) as { readonly version: string };
+  expect(parse(read('Chart.yaml'))).toMatchObject({ version, appVersion: version });
+});
+
+/** Below a value whose keys are the user's own, nothing is asked. */
+function pathsOf({ properties }: Schema): string[] {
+  return Object.entries(properties ?? {})
+    .flatMap(([key, each]) => (isPlace(key, each) ? pathsOf(each).map((path) => `${key}.${path}`) : [key]))
+    .sort();
+}
+
+function pathsIn(value: object, { properties }: Schema): string[] {
+  return Object.entries(value)
+    .flatMap(([key, each]) => {
+      const below = properties?.[key];
+      const isMap = typeof each === 'object' && each !== null && !Array.isArray(each);
+      return below !== undefined && isMap && isPlace(key, below) ? pathsIn(each, below).map((path) => `${key}.${path}`) : [key];
+    })
+    .sort();
+}
+
+const LEAVES = ['profiles', 'resources', 'affinity', 'issuerRef', 'runAs'];
+const isPlace = (key: string, { properties }: Schema): boolean => properties !== undefined && !LEAVES.includes(key);

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { useApiServer } from '../../support/api-server.ts';
+import { API_SERVER_METRICS, labelsIn } from '../../support/expressions.ts';
+import { plainPod } from '../../support/pod-manifests.ts';
+
+/** The API server's own metrics that alerts and dashboard use: made by calls that fail, of entries that nobody answers. */
+
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+const NAMESPACE = 'nobody-answers';
+
+const entry = (failurePolicy: 'Fail' | 'Ignore') => ({
+  name: `${failurePolicy.toLowerCase()}.nobody.cloister.dev`,
+  clientConfig: { url: 'https://127.0.0.1:1/' },
+  rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+  namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': NAMESPACE } },
+  failurePolicy,
+  sideEffects: 'None',
+  admissionReviewVersions: ['v1'],
+});
+
+test('they are called so, and have these labels', async () => {
+  const { admin, createNamespace, metrics } = await useApiServer();
+  await createNamespace(NAMESPACE);
+  const configuration = { metadata: { name: NAMESPACE }, webhooks: [entry('Fail'), entry('Ignore')] };
+  expect((await admin.request('POST', CONFIGURATIONS, configuration)).status).toBe(201);
+  try {
+    const create = () => admin.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, plainPod());
+    while ((await create()).status !== 500) await new Promise((resolve) => setTimeout(resolve, 50)); // the test's own timeout ends it
+    const found = labelsIn(await metrics());
+    for (const [metric, labels] of API_SERVER_METRICS) expect(found.get(metric), metric).toEqual(labels);
+    expect(await metrics()).toMatch(
+      /^apiserver_admission_webhook_rejection_count\{error_type="calling_webhook_error",name="fail\.nobody\.cloister\.dev"/m,
+    );
+  } finally {
+    await admin.request('DELETE', `${CONFIGURATIONS}/${NAMESPACE}`);
+  }
+});

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest';
+import { ensureRoles, labelerRole } from '../../../src/manifests/rbac.ts';
+import { program } from '../../../tools/programs.ts';
+import { type Manifest, only, rendered, run } from '../../support/helm.ts';
+
+/** What the chart makes by default, held against what it is to be. */
+
+const manifests = await rendered();
+const of = (kind: string, name?: string): Manifest => only(manifests, kind, name);
+const everyPod = manifests.flatMap(({ kind, metadata, spec }) => {
+  const template = kind === 'CronJob' ? spec.jobTemplate.spec.template : kind === 'Pod' ? { spec } : spec?.template;
+  return template === undefined ? [] : [{ name: `${kind} ${metadata.name}`, spec: template.spec }];
+});
+
+test('T72: `cloister ensure` may do what `cloister manifests --rbac` says, and no more', () => {
+  const printed = ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'ensure');
+  for (const { kind, metadata, ...rest } of printed) {
+    const { apiVersion: _, metadata: __, automountServiceAccountToken: ___, ...found } = of(kind, metadata.name);
+    const { apiVersion: ____, ...wanted } = rest;
+    expect(sorted(found), kind).toEqual(sorted({ kind, ...wanted }));
+  }
+});
+
+test('T72: with cert-manager it may not read a Secret', async () => {
+  const role = only(await rendered({ certificates: { source: 'cert-manager' } }), 'Role', 'cloister-ensure');
+  expect(role.rules).toEqual(
+    ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'files').find(({ kind }) => kind === 'Role')?.rules,
+  );
+});
+
+test('who may label is said as `cloister manifests` says it', () => {
+  expect(of('ClusterRole', 'cloister-labeler').rules).toEqual(labelerRole().rules);
+});
+
+test('T72: roles and bindings are those of ensure, of who may label, and of the test', () => {
+  const roles = manifests.filter(({ kind }) => /Role/.test(kind)).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  expect(roles.sort()).toEqual([
+    'ClusterRole cloister-ensure',
+    'ClusterRole cloister-labeler',
+    'ClusterRoleBinding cloister-ensure',
+    'Role cloister-ensure',
+    'Role cloister-test',
+    'RoleBinding cloister-ensure',
+    'RoleBinding cloister-test',
+  ]);
+});
+
+test('T72: only ensure and the test get a token, for an hour', () => {
+  const tokens = everyPod.flatMap(({ name, spec }) =>
+    (spec.volumes ?? []).flatMap(({ projected }: { projected?: { sources: readonly { serviceAccountToken?: object }[] } }) =>
+      (projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
+        serviceAccountToken === undefined ? [] : [[name.replace(/-[0-9a-f]{10}$/, ''), serviceAccountToken]],
+      ),
+    ),
+  );
+  expect(tokens.sort()).toEqual(
+    ['CronJob cloister-ensure', 'Job cloister-ensure', 'Pod cloister-test']
+      .map((name) => [name, { path: 'token', expirationSeconds: 3600 }])
+      .sort(),
+  );
+  expect(everyPod.map(({ spec }) => spec.automountServiceAccountToken)).toEqual(everyPod.map(() => false));
+});
+
+test('T20, T28: webhook configurations are empty, by the names that ensure writes', () => {
+  expect(of('MutatingWebhookConfiguration', 'zz-cloister')).not.toHaveProperty('webhooks');
+  expect(of('ValidatingWebhookConfiguration', 'cloister')).not.toHaveProperty('webhooks');
+});
+
+test('T67: two renderings are the same', async () => {
+  expect(await rendered()).toEqual(manifests);
+});
+
+test('F9: three replicas, spread, of which one goes at a time and those that are not ready any time', () => {
+  const { spec } = of('Deployment');
+  expect(spec).toMatchObject({ replicas: 3, strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } });
+  expect(spec.template.spec.topologySpreadConstraints).toMatchObject([
+    { topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'DoNotSchedule' },
+    { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway' },
+  ]);
+  expect(of('PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
+});
+
+test('F7: it drains within its grace', () => {
+  const { terminationGracePeriodSeconds, containers } = of('Deployment').spec.template.spec;
+  const delay = containers[0].args.find((each: string) => each.startsWith('--drain-delay=')).replace(/\D+/g, '');
+  // Longest: what is under way, as docs/serving.md says.
+  expect(Number(delay) + 11).toBeLessThan(terminationGracePeriodSeconds);
+});
+
+test.each([
+  ['sudo', {}, false],
+  ['containers', {}, true],
+  ['containers', { nesting: 'sysadmin' }, false],
+  ['containers', { seccompProfile: 'teams/own.json' }, false],
+])('the seccomp profile comes to the nodes where it is needed: grant %s, %j', async (grant, options, isNeeded) => {
+  const made = await rendered({ profiles: { userns: { grant, ...options } } });
+  expect(made.some(({ kind }) => kind === 'DaemonSet')).toBe(isNeeded);
+});
+
+describe('kube-score', () => {
+  /** What it finds and we mean, each with its reason. */
+  const MEANT: readonly (readonly [check: string, object: RegExp, reason: string])[] = [
+    ['container-resources', /./, 'no CPU limit: a throttled webhook holds up every pod of the cluster, and ensure whoever waits for it'],
+    [
+      'container-image-pull-policy',
+      /./,
+      'a version is one image: to pull it again brings nothing, and needs the registry when a node is in trouble',
+    ],
+    ['container-ephemeral-storage-request-and-limit', /./, 'nothing is written: every root is read-only, and there is no emptyDir'],
+    ['container-security-context-user-group-id', /^DaemonSet.*node-profile$/, "the kubelet's folder on a node is root's"],
+    ['deployment-has-host-podantiaffinity', /./, 'topologySpreadConstraints say it, and of each generation by itself'],
+  ];
+
+  interface Scored {
+    readonly object_name: string;
+    readonly checks: readonly {
+      readonly check: { readonly id: string };
+      readonly grade: number;
+      readonly skipped: boolean;
+      readonly comments: readonly { readonly summary: string }[] | null;
+    }[];
+  }
+
+  test('has nothing to say that is not meant', async () => {
+    const { stdout } = await run(
+      await program('kube-score'),
+      ['score', '--output-format=json', '--kubernetes-version=v1.36', '-'],
+      manifests.map((each) => JSON.stringify(each)).join('\n---\n'),
+    );
+    const scored = JSON.parse(stdout) as readonly Scored[];
+    expect(scored.length).toBeGreaterThan(5);
+    const found = scored.flatMap(({ object_name, checks }) =>
+      checks
+        .filter(({ grade, skipped }) => !skipped && grade < 10)
+        .map(({ check, comments }) => ({
+          id: check.id,
+          object: object_name,
+          says: (comments ?? []).map(({ summary }) => summary).join(', '),
+        })),
+    );
+    expect(found.filter(({ id, object }) => !MEANT.some(([check, pattern]) => check === id && pattern.test(object)))).toEqual([]);
+    const unused = MEANT.filter(([check]) => !found.some(({ id }) => id === check)).map(([check]) => check);
+    expect(unused).toEqual([]);
+  });
+});
+
+/** Rules and their words in any order are the same rules. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, each]) => [key, sorted(each)]),
+  );
+}

@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { render } from '../../support/helm.ts';
+
+/** Values that cannot be meant: each is refused before anything is installed, by a sentence that names the key. */
+const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]>> = {
+  'an unknown key': [{ replicaCount: 3 }, "additional properties 'replicaCount' not allowed"],
+  'an unknown key inside': [{ image: { registry: 'x' } }, "at '/image': additional properties 'registry' not allowed"],
+  'a failure policy, which is no choice': [{ failurePolicy: 'Ignore' }, "additional properties 'failurePolicy' not allowed"],
+  'no replica': [{ replicas: 0 }, "at '/replicas': minimum: got 0, want 1"],
+  'fewer than none': [{ replicas: -1 }, "at '/replicas': minimum: got -1, want 1"],
+  'half a replica': [{ replicas: 1.5 }, "at '/replicas': got number, want integer"],
+  'a number in words': [{ replicas: 'three' }, "at '/replicas': got string, want integer"],
+  'a tag with a colon': [{ image: { tag: ':1' } }, "at '/image/tag'"],
+  'a short digest': [{ image: { digest: 'sha256:abc' } }, "at '/image/digest'"],
+  'an unknown pull policy': [
+    { image: { pullPolicy: 'Sometimes' } },
+    "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
+  ],
+  'a pull secret without a name': [{ imagePullSecrets: [{}] }, "at '/imagePullSecrets/0': missing property 'name'"],
+  'an unknown grant': [
+    { profiles: { userns: { grant: 'all' } } },
+    "at '/profiles/userns/grant': value must be one of 'none', 'sudo', 'containers'",
+  ],
+  'an option that nobody has': [
+    { profiles: { userns: { privileged: true } } },
+    "at '/profiles/userns': additional properties 'privileged' not allowed",
+  ],
+  "another backend's option": [
+    { profiles: { gvisor: { nesting: 'seccomp' } } },
+    "at '/profiles/gvisor': additional properties 'nesting' not allowed",
+  ],
+  "another backend's option, in a profile of one's own": [
+    { profiles: { mine: { extends: 'gvisor', idsPerPod: 65536 } } },
+    "at '/profiles/mine': additional properties 'idsPerPod' not allowed",
+  ],
+  'a profile that is no backend and extends none': [
+    { profiles: { mine: { grant: 'sudo' } } },
+    "at '/profiles/mine': missing property 'extends'",
+  ],
+  'a backend that extends another': [
+    { profiles: { userns: { extends: 'gvisor' } } },
+    "at '/profiles/userns': additional properties 'extends' not allowed",
+  ],
+  'a profile that extends nothing there is': [{ profiles: { mine: { extends: 'usern' } } }, 'profiles.mine.extends: "usern" is unknown'],
+  'profiles that extend each other': [
+    { profiles: { a: { extends: 'b' }, b: { extends: 'a' } } },
+    'profiles.a.extends: leads in a circle: one of its profiles must extend a backend',
+  ],
+  'a choice that is not configured': [
+    { profiles: { userns: { mayChoose: ['kata-qemu'] } } },
+    'profiles.userns.mayChoose: "kata-qemu" is not configured: it must be one of `profiles`',
+  ],
+  'a profile with capitals': [{ profiles: { UserNS: { extends: 'userns' } } }, "invalid propertyName 'UserNS'"],
+  "a path outside the kubelet's folder": [{ profiles: { userns: { seccompProfile: '../etc' } } }, "at '/profiles/userns/seccompProfile'"],
+  'storage that is no path': [{ profiles: { userns: { storage: ['images'] } } }, "at '/profiles/userns/storage/0'"],
+  'storage twice': [{ profiles: { userns: { storage: ['/a', '/a'] } } }, "at '/profiles/userns/storage': items at 0 and 1 are equal"],
+  'ids that are no range': [{ profiles: { userns: { idsPerPod: 1000 } } }, "at '/profiles/userns/idsPerPod': multipleOf"],
+  'an exemption without a reason': [
+    { exemptions: [{ expires: '2027-01-01', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['NET_ADMIN'] } }] },
+    "at '/exemptions/0': missing property 'reason'",
+  ],
+  'an exemption without an end': [
+    { exemptions: [{ reason: 'x', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['NET_ADMIN'] } }] },
+    "at '/exemptions/0': missing property 'expires'",
+  ],
+  'an exemption for ever': [
+    { exemptions: [{ reason: 'x', expires: 'never', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['A'] } }] },
+    "at '/exemptions/0/expires'",
+  ],
+  'an exemption from what has none': [
+    { exemptions: [{ reason: 'x', expires: '2027-01-01', namespaces: ['a'], serviceAccounts: ['b'], allow: { privileged: ['true'] } }] },
+    "at '/exemptions/0/allow': additional properties 'privileged' not allowed",
+  ],
+  'more pods at least than at most': [
+    { autoscaling: { enabled: true, minReplicas: 9, maxReplicas: 3 } },
+    'autoscaling.minReplicas: is more than autoscaling.maxReplicas',
+  ],
+  'a budget that lets all go': [
+    { podDisruptionBudget: { maxUnavailable: 3 } },
+    'podDisruptionBudget.maxUnavailable: lets all 3 pods be away at once',
+  ],
+  'an unknown log level': [{ logLevel: 'trace' }, "at '/logLevel': value must be one of"],
+  'a delay without a unit': [{ drainDelay: 15 }, "at '/drainDelay': got number, want string"],
+  'names without an authority': [
+    { clientCertificates: { names: ['apiserver'] } },
+    'clientCertificates.names: says whose certificates are taken',
+  ],
+  'an unknown source of certificates': [
+    { certificates: { source: 'helm' } },
+    "at '/certificates/source': value must be one of 'ensure', 'cert-manager'",
+  ],
+  'an issuer without a name': [
+    { certificates: { certManager: { issuerRef: { kind: 'Issuer' } } } },
+    "at '/certificates/certManager/issuerRef'",
+  ],
+  'a port that is none': [{ ports: { webhook: 70000 } }, "at '/ports/webhook': maximum: got 70,000, want 65,535"],
+  'a privileged port': [{ ports: { webhook: 443 } }, "at '/ports/webhook': minimum: got 443, want 1,024"],
+  'one port for two': [{ ports: { webhook: 9443 } }, 'ports.operations: is ports.webhook, too'],
+  "a user namespace on the host's network": [{ hostNetwork: true, hostUsers: false }, 'hostUsers: false has no pod with hostNetwork'],
+  'the user root': [{ runAs: { user: 0 } }, "at '/runAs/user': minimum: got 0, want 1"],
+  'a label that is the chart’s own': [{ labels: { 'app.kubernetes.io/name': 'other' } }, 'app.kubernetes.io/name'],
+  'a schedule of four fields': [{ ensure: { schedule: '* * * *' } }, "at '/ensure/schedule'"],
+  'a flag without dashes': [{ ensure: { extraArgs: ['wait'] } }, "at '/ensure/extraArgs/0'"],
+  'an address that is no range': [{ networkPolicy: { apiServerCidrs: ['10.0.0.1'] } }, "at '/networkPolicy/apiServerCidrs/0'"],
+  'a labeler of no kind': [
+    { labelers: [{ kind: 'Team', name: 'a' }] },
+    "at '/labelers/0/kind': value must be one of 'User', 'Group', 'ServiceAccount'",
+  ],
+  'a monitor that is no switch': [{ monitoring: { serviceMonitor: true } }, "at '/monitoring/serviceMonitor': got boolean, want object"],
+  'a test where nothing is judged': [{ test: { namespace: 'cloister-system' } }, "test.namespace: cloister-system is Cloister's own"],
+};
+
+test('there are at least 25 of them', () => expect(Object.keys(WRONG).length).toBeGreaterThanOrEqual(25));
+
+test.each(Object.entries(WRONG))('%s', async (_, [values, sentence]) => {
+  const { code, stdout, stderr } = await render(stringify(values));
+  expect(stderr).toContain(sentence);
+  expect(stdout).toBe('');
+  expect(code).not.toBe(0);
+});
+
+test.each(['kube-system', 'kube-node-lease'])('a release in %s, where nothing is judged', async (namespace) => {
+  const { code, stderr } = await render('{}', [`--namespace=${namespace}`]);
+  expect(stderr).toContain(`the release's namespace is ${namespace}: install Cloister into a namespace of its own`);
+  expect(code).not.toBe(0);
+});

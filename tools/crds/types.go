@@ -1,0 +1,7 @@
+// Package tools names the packages whose types are wanted, so that go.mod keeps their modules.
+package tools
+
+import (
+	_ "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	_ "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+)
