@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Daemon, Daemons } from '../test/support/daemons.ts';
+import { imageSettings } from '../test/support/image.ts';
 import { createAuthority, issueServerCertificate } from '../test/support/openssl.ts';
 import { type Answer, open, post, type Target } from './connection.ts';
 import { checkOf } from './load.ts';
@@ -16,8 +17,8 @@ const root = join(import.meta.dirname, '..');
 const FLOOR_PARSE = join(import.meta.dirname, 'servers', 'floor-parse.ts');
 const GO_FLOOR = join(import.meta.dirname, 'servers', 'go-floor');
 
-/** Node's flags, as the image sets them. V8 would let the young part of the heap grow to 96 MiB; it is no faster for that. */
-const NODE_FLAGS = ['--max-semi-space-size=8'];
+/** Node's flags in the image. */
+const NODE_FLAGS = imageSettings().entrypoint.slice(1, -1);
 
 /** A server that takes part. All have the same certificate, and listen on loopback at a port of their own choice. */
 export interface Contestant {
