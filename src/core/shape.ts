@@ -34,7 +34,10 @@ export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
     for (const name in value) {
       const field = value[name];
       if (field == null) continue;
-      const found = shapes.get(name)?.(field);
+      const shape = shapes.get(name);
+      // Most of what is there is a text.
+      if (shape === undefined || (shape === string && typeof field === 'string')) continue;
+      const found = shape(field);
       if (found !== undefined) return within(name, found);
     }
     return undefined;
