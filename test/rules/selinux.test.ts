@@ -1,7 +1,5 @@
-import { expect, test } from 'vitest';
-import { specOf } from '../../src/core/pod.ts';
 import { selinux } from '../../src/core/rules/selinux.ts';
-import { inEachList, questionOf, repaired, type Sketch, testRule } from '../support/test-rule.ts';
+import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
 const labelled = (seLinuxOptions: Sketch | null): Sketch => ({ securityContext: { seLinuxOptions } });
 const main = (seLinuxOptions: Sketch | null): Sketch => ({ containers: [{ name: 'main', ...labelled(seLinuxOptions) }] });
@@ -60,6 +58,26 @@ testRule(selinux, {
     'a promise to the workspace': {
       ...engine,
       pod: { containers: [{ name: 'main' }] },
+      says: ['SELinux type is not set'],
+      promises: [TYPE],
+      fixed: main({ type: 'container_engine_t' }),
+    },
+    'a promise that takes the level of the pod along, because options of a container replace those of its pod whole': {
+      ...engine,
+      pod: { ...labelled({ level: 's0:c26,c5' }), containers: [{ name: 'main' }] },
+      promises: ['spec.containers[0].securityContext.seLinuxOptions'],
+      fixed: { ...labelled({ level: 's0:c26,c5' }), ...main({ level: 's0:c26,c5', type: 'container_engine_t' }) },
+    },
+    'a promise on the pod that options of the container hide': {
+      ...engine,
+      pod: { ...labelled({ type: 'container_engine_t' }), ...main({ level: 's0:c1,c2' }) },
+      promises: [TYPE],
+      fixed: { ...labelled({ type: 'container_engine_t' }), ...main({ level: 's0:c1,c2', type: 'container_engine_t' }) },
+    },
+    'a type of containers gives way to the promised': {
+      ...engine,
+      pod: main({ type: 'container_t' }),
+      says: ['SELinux type is container_t'],
       promises: [TYPE],
       fixed: main({ type: 'container_engine_t' }),
     },
@@ -84,19 +102,4 @@ testRule(selinux, {
       fixed: 'nothing',
     },
   },
-});
-
-/** A container's options replace its pod's whole. */
-test.each([
-  ['keeps the level that its pod gave it', labelled({ level: 's0:c26,c5' }), {}, { level: 's0:c26,c5', type: 'container_engine_t' }],
-  [
-    'is kept where its own options hide those of its pod',
-    labelled({ type: 'container_engine_t' }),
-    labelled({ level: 's0:c1,c2' }),
-    { level: 's0:c1,c2', type: 'container_engine_t' },
-  ],
-])('the workspace that is given its type %s', (_, pod, container, expected) => {
-  const question = questionOf({ ...pod, containers: [{ name: 'main', ...container }] }, engine);
-  repaired(question);
-  expect(specOf(question.subject.pod).containers?.[0]?.securityContext?.seLinuxOptions).toEqual(expected);
 });

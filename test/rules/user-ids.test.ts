@@ -26,8 +26,8 @@ testRule(userIds, {
     'the same under sysbox': { profile: 'sysbox', pod: pod(last + 1), finds: PATHS, fixed: 'nothing' },
     'the first id beyond a larger namespace': { options: { idsPerPod: 131_072 }, pod: pod(131_072), finds: PATHS, fixed: 'nothing' },
     'an id as OpenShift assigns them': {
-      pod: { securityContext: { fsGroup: 1_001_230_000 } },
-      finds: ['spec.securityContext.fsGroup'],
+      pod: { securityContext: { runAsUser: 1_001_230_000, fsGroup: 1_001_230_000 }, containers: [{ name: 'main' }] },
+      finds: ['spec.securityContext.runAsUser', 'spec.securityContext.fsGroup'],
       fixed: 'nothing',
     },
     ...inEachList(

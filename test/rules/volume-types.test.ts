@@ -25,7 +25,7 @@ const REFUSED = [
   'vsphereVolume',
 ];
 const volume = (source: Sketch): Sketch => ({ volumes: [{ name: 'data', ...source }] });
-const host = (path: string): Sketch => volume({ hostPath: { path } });
+const host = (path: string) => ({ volumes: [{ name: 'data', hostPath: { path } }] });
 const finds = ['spec.volumes[0].hostPath'];
 
 testRule(volumeTypes, {
@@ -77,6 +77,21 @@ testRule(volumeTypes, {
       exempt: { 'volume-types': ['hostPath'] },
       pod: host('/dev/fuse'),
       finds,
+      fixed: 'nothing',
+    },
+    'one that its containers mount is told once': {
+      pod: { ...host('/'), containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: '/host' }] }] },
+      finds,
+      fixed: 'nothing',
+    },
+    'one that was there, and an added container mounts': {
+      old: host('/'),
+      pod: {
+        volumes: [{ name: 'home', emptyDir: {} }, ...host('/').volumes],
+        ephemeralContainers: [{ name: 'debug', volumeMounts: ['home', 'data'].map((name) => ({ name, mountPath: `/${name}` })) }],
+      },
+      says: ['volume "data" is the node\'s /'],
+      finds: ['spec.ephemeralContainers[0].volumeMounts[1].name'],
       fixed: 'nothing',
     },
     'a path of the node that is not said': { pod: volume({ hostPath: {} }), finds, fixed: 'nothing' },

@@ -15,7 +15,8 @@ testRule(windows, {
     'a Windows pod': { pod: { os: { name: 'windows' } }, finds: ['spec.os.name'], fixed: 'nothing' },
     'a system that nobody knew yet': { profile: 'kata-qemu', pod: { os: { name: 'Linux' } }, finds: ['spec.os.name'], fixed: 'nothing' },
     'a pod that is its host': {
-      pod: { hostNetwork: true, securityContext: { windowsOptions: { hostProcess: true } } },
+      pod: { hostNetwork: true, securityContext: { windowsOptions: { hostProcess: true } }, containers: [{ name: 'main' }] },
+      says: ['the container is a Windows host process'],
       finds: ['spec.securityContext.windowsOptions'],
       fixed: 'nothing',
     },
@@ -35,6 +36,7 @@ testRule(windows, {
     },
     'credentials of a Windows domain': {
       pod: { securityContext: { windowsOptions: { gmsaCredentialSpecName: 'x' } } },
+      says: ['windowsOptions are set'],
       finds: ['spec.securityContext.windowsOptions'],
       fixed: 'nothing',
     },

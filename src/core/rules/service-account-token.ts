@@ -31,7 +31,7 @@ export const serviceAccountToken: Rule = {
         if (!injected.has(name)) continue;
         report({
           path: ['spec', list, index, 'volumeMounts', mount],
-          message: `volume "${name ?? ''}" holds a service account token`,
+          message: `volume "${name}" holds a service account token`,
           fix: REMOVE,
         });
       }
