@@ -129,7 +129,10 @@ async function createWorst(tenant: Client, namespace: string): Promise<readonly 
   return Promise.all(worst.map(async ({ pod }) => (await tenant.request<Created>('POST', path, pod)).body));
 }
 
-/** With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes. */
+/**
+ * With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes, and AppArmor. A
+ * kubelet whose kernel has none refuses every pod that asks for it.
+ */
 function thatCanStart(pod: Doc, name: string): Doc {
   const { metadata, spec } = pod as {
     metadata: Doc;
@@ -143,7 +146,7 @@ function thatCanStart(pod: Doc, name: string): Doc {
     lifecycle: _4,
     resources: _5,
     ...each
-  }: Container): Doc => ({ ...each, image: BUSYBOX });
+  }: Container): Doc => ({ ...each, ...withoutAppArmor(each), image: BUSYBOX });
   const once = (each: Container): Doc => (each.restartPolicy === 'Always' ? container(each) : { ...container(each), command: ['true'] });
   const volumes = Array.isArray(spec.volumes)
     ? spec.volumes.map(({ name: called, emptyDir }) => ({ name: called, emptyDir: emptyDir ?? {} }))
@@ -151,13 +154,27 @@ function thatCanStart(pod: Doc, name: string): Doc {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { ...metadata, namespace: undefined, name },
+    metadata: { ...metadata, annotations: withoutBetaAppArmor(metadata.annotations), namespace: undefined, name },
     spec: {
       ...rest,
+      ...withoutAppArmor(rest),
       terminationGracePeriodSeconds: 1,
       containers: spec.containers.map(container),
       ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers.map(once) }),
       ...(volumes == null ? {} : { volumes }),
     },
   };
+}
+
+function withoutAppArmor({ securityContext }: Doc): Doc {
+  if (typeof securityContext !== 'object' || securityContext === null) return {};
+  const { appArmorProfile: _, ...rest } = securityContext as Doc;
+  return { securityContext: rest };
+}
+
+function withoutBetaAppArmor(annotations: unknown): unknown {
+  if (typeof annotations !== 'object' || annotations === null) return annotations;
+  return Object.fromEntries(
+    Object.entries(annotations).filter(([key]) => !key.startsWith('container.apparmor.security.beta.kubernetes.io/')),
+  );
 }
