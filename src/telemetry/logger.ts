@@ -66,6 +66,9 @@ const MAX_LENGTH = 256;
 /** Where an error comes from. Not its message: that may quote what was judged. */
 export function traceOf(error: unknown): { readonly type: string; readonly trace: readonly string[] } {
   if (!(error instanceof Error)) return { type: typeof error, trace: [] };
-  const trace = (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line));
-  return { type: error.name, trace: trace.map((line) => printable(line.trim(), MAX_LENGTH)) };
+  const { name, message, stack = '' } = error;
+  // The message stands before the trace, and may look like one.
+  const start = stack.indexOf(message);
+  const lines = start === -1 ? [] : stack.slice(start + message.length).split('\n');
+  return { type: name, trace: lines.filter((line) => /^ {4}at /.test(line)).map((line) => printable(line.trim(), MAX_LENGTH)) };
 }

@@ -1,11 +1,11 @@
-import { printPath, type Result } from '../core/json.ts';
+import { printPath } from '../core/json.ts';
 import { judge, type Question, type Verdict } from '../core/judge.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
 import { isMirror } from '../core/mirror.ts';
 import { labelOf, type Pod } from '../core/pod.ts';
 import { type Offer, type Policy, policyFor } from '../core/policy.ts';
 import { type Apply, type Repair, repair } from '../core/repair.ts';
-import { type Subject, subjectOf } from '../core/subject.ts';
+import { type Malformed, subjectOf } from '../core/subject.ts';
 import { ALLOWED, type Answer, advised, enforced, mutated, onTheWire, unjudged, unknownProfile, watched } from './answer.ts';
 import type { Mode, Phase, Record } from './record.ts';
 import { type Review, readReview } from './review.ts';
@@ -74,10 +74,10 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     if (profile === undefined)
       return failed(route, `profile "${route.profile}" is not configured; configured are: ${[...offer.profiles.keys()].join(', ')}`);
     if ((kind === 'Pod' && group === '') !== (route.phase !== 'advise')) return failed(route, `kind ${kind} does not belong here`);
-    const subject = read(review, review.object);
-    if (!subject.ok) return failed(route, subject.error);
-    const old = operation === 'UPDATE' && route.phase !== 'advise' ? read(review, review.oldObject) : undefined;
-    if (old?.ok === false) return failed(route, `the object as it was: ${old.error}`);
+    const subject = subjectOf(review.object, group, kind);
+    if (!subject.ok) return unfit(route, subject.error);
+    const old = operation === 'UPDATE' && route.phase !== 'advise' ? subjectOf(review.oldObject, group, kind) : undefined;
+    if (old?.ok === false) return unfit(route, old.error, 'the object as it was: ');
     if (isMirror(subject.value.pod, review.requester)) return { answer: ALLOWED };
 
     const governing: Pod = (old?.value ?? subject.value).pod;
@@ -119,14 +119,15 @@ interface Decision {
   readonly problem?: string;
 }
 
-function failed({ phase, mode }: Route, problem: string): Decision {
-  return { answer: unjudged(phase, mode, problem), problem };
+/** @param told for the log */
+function failed({ phase, mode }: Route, problem: string, told = problem): Decision {
+  return { answer: unjudged(phase, mode, problem), problem: told };
 }
 
-function read({ group, kind }: Review, object: unknown): Result<Subject, string> {
-  const subject = subjectOf(object, group, kind);
-  if (subject.ok) return subject;
-  return { ok: false, error: `${printPath(subject.error.path) || 'the object'} must be ${subject.error.expected}` };
+/** A path may lead through keys that an author chose: they are for the author, not for the log. */
+function unfit(route: Route, { path, expected }: Malformed, before = ''): Decision {
+  const must = `must be ${expected}`;
+  return failed(route, `${before}${printPath(path) || 'the object'} ${must}`, `${before}something in the object ${must}`);
 }
 
 function recordOf({ phase, mode, profile }: Route, review: Review, { answer, policy, verdict, problem }: Decision): Record {
