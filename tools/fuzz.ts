@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { fuzzConnections } from '../test/fuzz/connections.ts';
 import { keep, search } from '../test/fuzz/decoder.ts';
 import { fuzzReviews, repeatBlock } from '../test/fuzz/reviews.ts';
 
@@ -8,8 +9,9 @@ import { fuzzReviews, repeatBlock } from '../test/fuzz/reviews.ts';
  * - `./dev fuzz [reviews] [--runs 1000000] [--seed N] [--path P]`: generated reviews; with the path that a failure names, that case alone
  * - `./dev fuzz bytes [--runs 100000] [--seed N]`: bodies, bred from those in test/fuzz/corpus; what leads somewhere new, or fails, is
  *   added to these
+ * - `./dev fuzz connections [--runs 100000] [--seed N] [--path P]`: broken HTTP and TLS, led with the serving process
  */
-const USAGE = 'use ./dev fuzz [reviews|bytes] [--runs N] [--seed N] [--path P]\n';
+const USAGE = 'use ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]\n';
 
 const EVERY_MS = 5_000;
 
@@ -19,7 +21,7 @@ const seed = number(values.seed) ?? Math.trunc(Math.random() * 0x7fffffff);
 const runs = number(values.runs) ?? (target === 'reviews' ? 1_000_000 : 100_000);
 const startedAt = performance.now();
 let toldAt = startedAt;
-process.stdout.write(`${runs} ${target}, --seed ${seed}\n`);
+process.stdout.write(`${values.path === undefined ? `${runs} ${target}` : `one of the ${target}`}, --seed ${seed}\n`);
 
 switch (target) {
   case 'reviews':
@@ -27,6 +29,9 @@ switch (target) {
     break;
   case 'bytes':
     conclude(await bytes());
+    break;
+  case 'connections':
+    conclude(await connections());
     break;
   default:
     misused();
@@ -46,6 +51,19 @@ async function bytes(): Promise<string[]> {
   keep([...kept, ...failures.map(({ input }) => input)]);
   process.stdout.write(`${kept.length} led somewhere new and were added to test/fuzz/corpus; all reach ${reached} characters of source\n`);
   return failures.map(({ input, faults }) => `${faults.join('\n')}\n${input.toString('base64')}`);
+}
+
+async function connections(): Promise<readonly string[]> {
+  const { statuses, unanswered, beside, files, faults } = await fuzzConnections({
+    runs,
+    seed,
+    path: number(values.path),
+    onProgress: tell,
+  });
+  const told = Object.entries(statuses).map(([status, count]) => `${count} answers with ${status}`);
+  process.stdout.write(`${told.join(', ')}, ${unanswered} connections without one; ${beside} reviews beside\n`);
+  process.stdout.write(`${files.before} open files before, ${files.after} after\n`);
+  return faults;
 }
 
 function tell(done: number): void {

@@ -105,7 +105,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
   const servers: Server[] = [];
   let current = secure;
   let isDraining = false;
-  // Of connections, by the certificate that they began under and what is wrong with the client's.
+  // Of connections, by the certificate that they began under and why nothing more is answered on them.
   let generation = {};
   const begun = new WeakMap<object, { readonly generation: object; readonly problem: string | undefined }>();
   const gate = makeGate(limits);
@@ -120,6 +120,12 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
         const problem = begun.get(request.socket)?.problem;
         if (problem !== undefined) {
           refuse(response, 'client', { error: problem });
+          return;
+        }
+        if (!isFramed(request)) {
+          // What follows on this connection may be anything. The parser may find fault with the body, too, and is then the one to say so.
+          begun.set(request.socket, { generation, problem: TROUBLE.framing.error });
+          request.on('end', () => refuse(response, 'framing')).resume();
           return;
         }
         const path = pathOf(request);
@@ -293,6 +299,8 @@ function makeServer({ limits, secure, asksClients }: Ground, handle: (request: I
     },
     handle,
   );
+  // What else a caller may expect is not known here, and Node would answer in our place.
+  server.on('checkExpectation', handle);
   server.maxHeadersCount = limits.headerCount;
   // Now and then a connection is made anew, so that replicas which came later get their share.
   server.maxRequestsPerSocket = limits.requestsPerConnection;
@@ -325,6 +333,11 @@ function pathOf({ url = '' }: IncomingMessage): string {
 const JSON_TYPE = 'application/json';
 const JSON_CONTENT = /^application\/json[\t ]*(?:;[\t ]*charset=(?:utf-8|"utf-8")[\t ]*)?$/i;
 
+/** Node's parser lets through versions and codings that others read otherwise than it does. */
+function isFramed({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && /^(?:chunked)?$/i.test(headers['transfer-encoding'] ?? '');
+}
+
 function isJson({ headers }: IncomingMessage): boolean {
   return JSON_CONTENT.test(headers['content-type'] ?? '') && headers['content-encoding'] === undefined;
 }
@@ -336,6 +349,7 @@ function patienceOf({ url = '' }: IncomingMessage, { largeTimeout }: Limits): nu
 }
 
 const TROUBLE = {
+  framing: { status: 400, error: 'requests come over HTTP/1.1, and their bodies as they are or in chunks, in no other coding' },
   client: { status: 403, error: 'the client certificate is not one that may call' },
   nothing: {
     status: 404,

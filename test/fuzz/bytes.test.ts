@@ -9,12 +9,12 @@ const RUNS = Number(process.env.CLOISTER_FUZZ_BYTES_RUNS ?? 10_000);
 vi.setConfig({ testTimeout: Math.max(120_000, RUNS * 50) });
 
 describe('what was found to lead somewhere once is answered well', () => {
-  test.each(corpus())('R1 R2 R3: $name', ({ bytes }) => {
+  test.each(corpus())('R1, R2, R3: $name', ({ bytes }) => {
     expect(faultsOfBytes(bytes)).toEqual([]);
   });
 });
 
-test(`R1 R2 R3: ${RUNS} bodies bred from these, led by the code they reach, are answered well`, async () => {
+test(`R1, R2, R3: ${RUNS} bodies bred from these, led by the code they reach, are answered well`, async () => {
   process.stdout.write(`fuzzed bodies: ${RUNS}, CLOISTER_PROPERTY_SEED=${SEED}\n`);
   const { failures, reached } = await search({ target: 'decoder', runs: RUNS, seed: SEED, isGuided: true });
   expect(failures.map(({ input, faults }) => `${faults.join('\n')}\n${input.toString('base64')}`)).toEqual([]);

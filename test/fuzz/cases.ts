@@ -123,16 +123,18 @@ const TOKENS = 'null,{},[],"",{,},[,],:,",\\,\\u0000,\\ud800,1e400,-0,true,0,1,"
     'SYS_ADMIN',
   )
   .map((each) => Buffer.from(each));
-const edit: fc.Arbitrary<Edit> = fc.record({
-  at: fc.double({ min: 0, max: 1, noNaN: true }),
-  cut: fc.oneof(fc.constantFrom(0, 1), fc.nat(40)),
-  put: fc.oneof(fc.constantFrom(...TOKENS), fc.uint8Array({ maxLength: 4 })),
-});
+/** @param tokens what means something where it is put */
+export const editWith = (tokens: readonly Buffer[]): fc.Arbitrary<Edit> =>
+  fc.record({
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    cut: fc.oneof(fc.constantFrom(0, 1), fc.nat(40)),
+    put: fc.oneof(fc.constantFrom(...tokens), fc.uint8Array({ maxLength: 4 })),
+  });
 
-const few = <T>(arbitrary: fc.Arbitrary<T>, none: number, maxLength: number): fc.Arbitrary<T[]> =>
+export const few = <T>(arbitrary: fc.Arbitrary<T>, none: number, maxLength: number): fc.Arbitrary<T[]> =>
   fc.oneof({ arbitrary: fc.constant<T[]>([]), weight: none }, fc.array(arbitrary, { minLength: 1, maxLength }));
 
-const rarely = <T>(arbitrary: fc.Arbitrary<T>, outOf: number): fc.Arbitrary<T | undefined> =>
+export const rarely = <T>(arbitrary: fc.Arbitrary<T>, outOf: number): fc.Arbitrary<T | undefined> =>
   fc.oneof({ arbitrary: fc.constant(undefined), weight: outOf - 1 }, arbitrary);
 
 const ownerOfMirror: Stroke = { at: ['metadata', 'ownerReferences'], value: [{ apiVersion: 'v1', kind: 'Node', name: 'control-plane-0' }] };
@@ -161,7 +163,7 @@ export const fuzzed: fc.Arbitrary<Case> = fc.record({
   workload: rarely(workload, 12),
   envelope: few(envelope, 8, 3),
   recorded: rarely(fc.oneof({ arbitrary: fc.constantFrom(...smallOnes), weight: 12 }, fc.constantFrom(...RECORDED)), 12),
-  edits: few(edit, 10, 4),
+  edits: few(editWith(TOKENS), 10, 4),
   dice: fc.nat(255),
 });
 
@@ -178,7 +180,11 @@ export function bytesOfCase(given: Case, repair: (pod: Doc) => Doc): Buffer {
   const now = isUpdate && given.added !== undefined ? adding(changed, given.added) : changed;
   const whole = recorded === undefined ? wrapped(now, isUpdate ? old : undefined, given) : put(recorded, now, old, given.review);
   const bytes = bytesOf(paintAll(whole, given.envelope));
-  return given.edits.reduce((each, { at, cut, put: added }) => {
+  return edited(bytes, given.edits);
+}
+
+export function edited(bytes: Buffer, edits: readonly Edit[]): Buffer {
+  return edits.reduce((each, { at, cut, put: added }) => {
     const from = Math.floor(at * each.length);
     return Buffer.concat([each.subarray(0, from), added, each.subarray(from + cut)]);
   }, bytes);
