@@ -1,8 +1,7 @@
 /** The workspaces whose reviews are measured: an editor, its tools and their neighbours, as development platforms make them. */
-export const pods = { small: pod('workspace-small', 3, 4), medium: pod('workspace-medium', 15, 14) } as const;
+export const pods = { small: pod('workspace-small', 3, 4), medium: pod('workspace-medium', 15, 14), large: pod('workspace-large', 252, 14) } as const;
 
 export type Size = keyof typeof pods;
-export const SIZES = Object.keys(pods) as readonly Size[];
 
 function pod(name: string, containers: number, variables: number): object {
   return {

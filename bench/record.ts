@@ -7,7 +7,7 @@ import { loadConfig } from '../src/config.ts';
 import { makeRespond } from '../src/webhook/respond.ts';
 import { type ApiServer, startApiServer } from '../test/support/api-server.ts';
 import { issueServerCertificate } from '../test/support/openssl.ts';
-import { pods, SIZES } from './pods.ts';
+import { pods } from './pods.ts';
 import { CONFIG_FILE, PROFILES, RECORDINGS, writeRecording } from './reviews.ts';
 
 /**
@@ -22,9 +22,10 @@ try {
   for (const profile of Object.values(PROFILES)) {
     await register(apiServer, webhook, profile);
     await untilReviewed(apiServer, profile, bodies);
-    for (const size of SIZES) {
+    const wanted = RECORDINGS.filter(({ path }) => path.endsWith(`/${profile}`));
+    for (const size of new Set(wanted.map((recording) => recording.size))) {
       await succeed(apiServer, `/api/v1/namespaces/${profile}/pods`, pods[size]);
-      for (const recording of RECORDINGS) {
+      for (const recording of wanted) {
         const body = bodies.get(recording.path);
         if (recording.size === size && body !== undefined) await writeRecording(recording, body);
       }

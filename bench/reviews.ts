@@ -22,6 +22,7 @@ export const RECORDINGS: readonly Recording[] = [
   { size: 'small', path: `/validate/enforce/${PROFILES.containers}` },
   { size: 'medium', path: `/mutate/${PROFILES.sudo}` },
   { size: 'medium', path: `/validate/enforce/${PROFILES.sudo}` },
+  { size: 'large', path: `/mutate/${PROFILES.sudo}` },
 ];
 
 export function readRecording(recording: Recording): Promise<Buffer> {
