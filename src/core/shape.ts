@@ -55,11 +55,17 @@ export function list<T>(item: Shape<T>): Shape<readonly T[]> {
   };
 }
 
+/** The API server takes no more annotations than 256 KiB. To list the keys of one large map costs more than to parse it, and rules do so often. */
+const MOST_ENTRIES = 10_000;
+
 /** An object used as a map: any key, one shape of value. Read it by Object.entries or Object.hasOwn, never by a bare look-up. */
 export function map<T>(item: Shape<T>): Shape<{ readonly [key: string]: T }> {
   return (value) => {
     if (!isObject(value)) return mismatch('an object');
+    let entries = 0;
     for (const key in value) {
+      entries += 1;
+      if (entries > MOST_ENTRIES) return mismatch(`a map of at most ${MOST_ENTRIES} entries`);
       const found = item(value[key]);
       if (found !== undefined) return within(key, found);
     }

@@ -2,11 +2,15 @@ import { matches } from './name-pattern.ts';
 import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, type PodSpec } from './pod.ts';
 import type { Terms } from './terms.ts';
 
-/** Lists a pod's containers in their places, and says which of them are the workspace. */
+/** Pods of the field have tens. Source of the order of magnitude: etcd keeps no object above 1.5 MB. */
+export const MOST_CONTAINERS = 1_000;
+
+/** Lists a pod's containers in their places, and says which of them are the workspace; of too many, the one too many is the last. */
 export function containersOf(spec: PodSpec, terms: Terms): Container[] {
   const containers: Container[] = [];
   for (const list of CONTAINER_LISTS) {
     for (const [index, container] of each(spec[list]).entries()) {
+      if (containers.length > MOST_CONTAINERS) return containers;
       const name = container.name ?? '';
       containers.push({ list, index, name, spec: container, granted: isGranted(list, name, container, terms) });
     }

@@ -6,12 +6,14 @@ export interface BodyLimits {
   readonly body: number;
   /** A body of more bytes is large. */
   readonly large: number;
-  /** How many commas, braces and brackets a large body may have. */
+  /** A body of about as many commas, braces and brackets is as good as large: small values cost more than their bytes. */
+  readonly dense: number;
+  /** How many of them a large body may have. */
   readonly tokens: number;
 }
 
 export interface Reader {
-  /** So many more bytes are held. */
+  /** So many more bytes are held: of a large body all that were announced, whatever has come of them. */
   readonly grew: (bytes: number) => void;
   /** Not called when the caller goes away. */
   readonly done: (body: Uint8Array<ArrayBuffer> | 'too-large' | 'too-dense') => void;
@@ -19,10 +21,14 @@ export interface Reader {
 
 /** @returns what ends the reading early: what came is forgotten, and the reader hears no more */
 export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, done }: Reader): () => void {
+  const announced = Number(request.headers['content-length'] ?? limits.body);
   let chunks: Buffer<ArrayBuffer>[] = [];
+  // Of a large body. It shares its memory with nothing, so that another thread can have it.
+  let whole: Buffer<ArrayBuffer> | undefined;
   let size = 0;
+  let held = 0;
   let tokens = 0;
-  if (Number(request.headers['content-length'] ?? 0) > limits.body) {
+  if (announced > limits.body) {
     done('too-large');
     return () => {};
   }
@@ -30,13 +36,34 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, d
   return stop;
 
   function take(chunk: Buffer<ArrayBuffer>): void {
-    const wasLarge = size > limits.large;
+    if (size + chunk.length > limits.body) {
+      refuse('too-large');
+      return;
+    }
+    if (whole === undefined && size + chunk.length > limits.large) {
+      // Put together while it comes, and in one place: to copy megabytes at the end, or whenever there is no more room, keeps others waiting.
+      whole = Buffer.allocUnsafeSlow(announced);
+      size = 0;
+      for (const early of chunks.splice(0)) add(early, whole);
+    }
+    if (whole !== undefined) add(chunk, whole);
+    else {
+      chunks.push(chunk);
+      size += chunk.length;
+    }
+    if (tokens > limits.tokens) {
+      refuse('too-dense');
+      return;
+    }
+    const more = (whole?.length ?? size) - held;
+    held += more;
+    grew(more);
+  }
+
+  function add(chunk: Uint8Array, whole: Uint8Array): void {
+    whole.set(chunk, size);
     size += chunk.length;
-    chunks.push(chunk);
-    if (size > limits.large) tokens += wasLarge ? tokensIn(chunk) : chunks.reduce((sum, each) => sum + tokensIn(each), 0);
-    if (size > limits.body) refuse('too-large');
-    else if (tokens > limits.tokens) refuse('too-dense');
-    else grew(chunk.length);
+    tokens += tokensIn(chunk);
   }
 
   function refuse(reason: 'too-large' | 'too-dense'): void {
@@ -46,13 +73,13 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, d
 
   function finish(): void {
     const [only] = chunks;
-    // What goes to another thread must not share memory with anything.
-    const isWhole = only !== undefined && chunks.length === 1 && size <= limits.large;
-    done(isWhole ? only : Buffer.concat(chunks, size));
+    if (whole !== undefined) done(whole.subarray(0, size));
+    else done(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks));
   }
 
   function stop(): void {
     chunks = [];
+    whole = undefined;
     request.off('data', take).off('end', finish);
   }
 }

@@ -8,6 +8,7 @@ import { type Crowd, makeGate, type Overload, type Visit } from './gate.ts';
 import type { Record } from './record.ts';
 import { isReviewPath, type Respond, type Response } from './respond.ts';
 import type { Thread } from './thread.ts';
+import { estimateTokens } from './tokens.ts';
 
 /** What callers may take of the server. Times are milliseconds, sizes bytes. */
 export interface Limits extends BodyLimits {
@@ -36,6 +37,8 @@ export const LIMITS: Limits = {
   body: 8 * MIB,
   // Five milliseconds of parsing and judging: others may wait that long.
   large: 256 * 1024,
+  // As many as 256 KiB of ordinary pods have.
+  dense: 20_000,
   // A body of 8 MiB of ordinary pods has 650,000. Parsing takes time and memory by their number, whatever the bytes.
   tokens: 1_000_000,
   largeTimeout: 4_000,
@@ -202,9 +205,12 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
         return;
       }
       const isLarge = body.length > limits.large;
-      const overload = visit.arrived(isLarge);
+      const isDense = !isLarge && body.length > limits.dense && estimateTokens(body) > limits.dense;
+      const overload = visit.arrived(isLarge || isDense);
       if (overload !== undefined) shed(response, overload);
       else if (isLarge) void judgeLarge(body);
+      // What is small may share its memory, which another thread must not have.
+      else if (isDense) void judgeLarge(new Uint8Array(body));
       else judgeSmall(body);
     }
 

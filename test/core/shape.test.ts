@@ -54,6 +54,12 @@ test('T47: a map is judged key by key, those included by which objects inherit',
   for (const value of [[], 'x', null]) expect(shape(value)).toEqual({ path: [], expected: 'an object' });
 });
 
+test('T22: a map of more entries than anybody needs is none, whatever they are', () => {
+  const entries = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, 'x']));
+  expect(map(string)(entries(10_000))).toBeUndefined();
+  expect(map(string)(entries(10_001))).toEqual({ path: [], expected: 'a map of at most 10000 entries' });
+});
+
 test('a proof copies nothing and changes nothing', () => {
   const value = Object.freeze({ a: Object.freeze(['x']) });
   expect(object({ a: list(string) })(value)).toBeUndefined();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 import type { Grant } from '../../src/core/terms.ts';
-import { canonical, containersOf } from '../../src/core/workspace.ts';
+import { canonical, containersOf, MOST_CONTAINERS } from '../../src/core/workspace.ts';
 
 type Spec = Parameters<typeof containersOf>[0];
 
@@ -54,4 +54,12 @@ describe('a container that drops ALL', () => {
 test('a capability has one name, its prefix only in front', () => {
   expect(['cap_chown', 'CAP_CHOWN', 'Chown'].map(canonical)).toEqual(['CHOWN', 'CHOWN', 'CHOWN']);
   expect(canonical('NO_CAP_CHOWN')).toBe('NO_CAP_CHOWN');
+});
+
+test('T22: of too many containers in all lists, the one too many is the last that is looked at', () => {
+  const found = backendById.get('userns');
+  if (found === undefined) throw new Error('no backend userns');
+  const list = Array.from({ length: 700 }, () => ({}));
+  const all = containersOf({ initContainers: list, containers: list }, makeProfile('tested', found, { grant: 'sudo' }).termsFor('sudo'));
+  expect([all.length, all.at(-1)?.list, all.at(-1)?.index]).toEqual([MOST_CONTAINERS + 1, 'containers', 300]);
 });

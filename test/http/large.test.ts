@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,6 +15,8 @@ if (!config.ok) throw new Error(config.error.join('\n'));
 const respond = makeRespond(config.value, { apply, now: () => new Date() });
 
 const MUTATE = '/mutate/userns';
+const VALIDATE = '/validate/enforce/userns';
+const MEDIUM = new URL('../../bench/reviews/medium-mutate-userns.jsonl', import.meta.url);
 const JUDGING_THREAD = new URL('../../src/commands/judging-thread.ts', import.meta.url);
 
 let folder: string;
@@ -107,6 +109,23 @@ describe('a body with too many values', () => {
     expect((await send(MUTATE, { body: dense(1_001, LIMITS.large) })).status).toBe(400);
     expect(asked).toEqual([]);
   });
+
+  test.each(['tolerations', 'volumes', 'containers'])('T22: is judged by a thread however small it is: %s', async (field) => {
+    const { send, asked, losses } = await start();
+    const review = JSON.parse(exampleReview);
+    review.request.object.spec[field] = Array.from({ length: LIMITS.dense }, () => ({}));
+    const body = JSON.stringify(review);
+    expect(body.length).toBeLessThan(LIMITS.large);
+    const { status, body: answer } = await send(VALIDATE, { body });
+    expect([status, asked, losses]).toEqual([200, [VALIDATE], []]);
+    expect(answer).toBe(respond(VALIDATE, Buffer.from(body)).body);
+  });
+
+  test('is not what an ordinary one of 64 KiB has', async () => {
+    const { send, asked } = await start();
+    const { status } = await send(MUTATE, { body: await readFile(MEDIUM) });
+    expect([status, asked]).toEqual([200, []]);
+  });
 });
 
 describe('a large body', () => {
@@ -136,6 +155,14 @@ describe('a large body', () => {
     const room = LIMITS.body - largeReview(0).length;
     const { status, body } = await send(MUTATE, { body: largeReview(room) });
     expect([status, JSON.parse(body).response.patchType]).toEqual([200, 'JSONPatch']);
+  });
+
+  test('that comes in chunks, of no announced length, is answered likewise', async () => {
+    const { send, asked } = await start();
+    const body = Buffer.from(largeReview());
+    const chunks = Array.from({ length: 10 }, (_, index) => body.subarray(index * 30_000, index === 9 ? undefined : (index + 1) * 30_000));
+    expect((await send(MUTATE, { body: chunks })).body).toBe(respond(MUTATE, body).body);
+    expect(asked).toEqual([MUTATE]);
   });
 
   test('is recorded with what was found', async () => {

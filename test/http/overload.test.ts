@@ -117,6 +117,20 @@ describe('F10: while more is arriving than may', () => {
     expect(await shed()).toEqual({ bytes: 2 });
   });
 
+  test('a large body counts whole from the start, because it has its place', async () => {
+    const { server, raw, begin } = await start();
+    const { socket } = await raw();
+    socket.on('error', () => {});
+    socket.write(headOf(MUTATE, LIMITS.body));
+    socket.write(' '.repeat(LIMITS.large));
+    await until(() => server.bodyBytes() === LIMITS.large);
+    socket.write(' ');
+    await until(() => server.bodyBytes() === LIMITS.body);
+    socket.destroy();
+    await until(() => server.bodyBytes() === 0);
+    await begin(MUTATE);
+  });
+
   test('a body larger than all may be together is alone to blame', async () => {
     const { begin, send } = await start({ enforced: { bytes: 100_000 } });
     const other = await begin(MUTATE);

@@ -1,7 +1,6 @@
+import { MOST_CONTAINERS } from '../workspace.ts';
 import type { Rule } from './rule.ts';
 
-/** Pods of the field have tens. Source of the order of magnitude: etcd keeps no object above 1.5 MB. */
-const MOST_CONTAINERS = 1_000;
 /** More faults than a person can mend, and than a patch should hold. `inspect` counts them. */
 export const MOST_FINDINGS = 1_000;
 
@@ -19,7 +18,7 @@ export const podSize: Rule = {
   fields: ['spec.containers[*]'],
   checkPod(_pod, report, { containers }) {
     if (containers.length > MOST_CONTAINERS)
-      report({ path: ['spec', 'containers'], message: `the pod has ${containers.length} containers`, remedy: REMEDY });
+      report({ path: ['spec', 'containers'], message: `the pod has more than ${MOST_CONTAINERS} containers`, remedy: REMEDY });
   },
 };
 
