@@ -17,6 +17,8 @@ export interface Connection {
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** After so many seconds the same request is to come again. */
+  readonly retryAfter: number | undefined;
 }
 
 export interface Target {
@@ -57,13 +59,22 @@ function exchangeOver(socket: TLSSocket): Connection & { isOver(): boolean } {
     received += chunk;
     const end = received.indexOf('\r\n\r\n');
     if (end < 0 || received.length < end + 4 + lengthIn(received)) return;
-    isOver = /\r\nconnection: *close/i.test(received.slice(0, end));
+    const head = received.slice(0, end);
+    isOver = /\r\nconnection: *close/i.test(head);
     if (isOver) socket.destroy();
-    waiting?.resolve({ status: Number(received.slice(9, 12)), body: received.slice(end + 4) });
+    const retryAfter = /\r\nretry-after: *(\d+)/i.exec(head)?.[1];
+    waiting?.resolve({
+      status: Number(head.slice(9, 12)),
+      body: received.slice(end + 4),
+      retryAfter: retryAfter === undefined ? undefined : Number(retryAfter),
+    });
     received = '';
   });
   socket.on('error', (error) => waiting?.reject(error));
-  socket.on('close', () => waiting?.reject(new Error('the server closed the connection before it answered')));
+  socket.on('close', () => {
+    isOver = true;
+    waiting?.reject(new Error('the server closed the connection before it answered'));
+  });
   return {
     isOver: () => isOver,
     send: (request) =>

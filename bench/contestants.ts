@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Daemon, Daemons } from '../test/support/daemons.ts';
 import { imageSettings } from '../test/support/image.ts';
-import { createAuthority, issueServerCertificate } from '../test/support/openssl.ts';
+import { createAuthority, issueServerCertificate, type KeyPair } from '../test/support/openssl.ts';
 import { type Answer, open, post, type Target } from './connection.ts';
 import { checkOf } from './load.ts';
 import { type Pin, SERVERS } from './pin.ts';
@@ -35,7 +36,8 @@ export interface Field {
   readonly cloister: Contestant;
   /** Go that decodes only the envelope; undefined where there is no Go. */
   readonly goFloor: Contestant | undefined;
-  /** Of the authority that all certificates are from. */
+  /** That all certificates are from; in files, and as PEM. */
+  readonly authority: KeyPair;
   readonly ca: string;
 }
 
@@ -50,18 +52,24 @@ export async function prepare({ folder }: Daemons): Promise<Field> {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   const goFloor = await buildGoFloor();
 
-  const local = '127.0.0.1:0';
-  const serve = ['serve', '--config', CONFIG_FILE, '--tls-dir', folder, '--listen', local, '--operations-listen', local];
   return {
     floor: { name: 'floor-parse', program: process.execPath, args: [join(folder, 'floor-parse.js'), folder], patches: () => true },
-    cloister: {
-      name: 'cloister',
-      program: process.execPath,
-      args: [...NODE_FLAGS, join(root, 'dist', 'main.js'), ...serve],
-      patches: (path) => path.startsWith('/mutate/'),
-    },
+    cloister: cloisterWith(CONFIG_FILE, folder),
     goFloor: goFloor === undefined ? undefined : { name: 'go-floor', program: goFloor, args: [folder], patches: () => true },
+    authority,
     ca: await readFile(authority.certFile, 'utf8'),
+  };
+}
+
+/** With a configuration and certificates of its own. */
+export function cloisterWith(config: string, tlsDir: string): Contestant {
+  const local = '127.0.0.1:0';
+  const serve = ['serve', '--config', config, '--tls-dir', tlsDir, '--listen', local, '--operations-listen', local];
+  return {
+    name: 'cloister',
+    program: process.execPath,
+    args: [...NODE_FLAGS, join(root, 'dist', 'main.js'), ...serve],
+    patches: (path) => path.startsWith('/mutate/'),
   };
 }
 
@@ -92,6 +100,10 @@ export interface Running {
   readonly target: Target;
   /** From the moment it was started to its first right answer. */
   readonly startMs: number;
+  /** What it printed so far. */
+  said(): Promise<string>;
+  /** Asks it to end, and gives its exit code. */
+  end(): Promise<number | null>;
   /** At once: for one whose part is over. */
   kill(): void;
 }
@@ -111,7 +123,23 @@ export async function start(contestant: Contestant, { path, body }: { path: stri
   const target = await listening(daemon, stage.ca);
   check(await firstAnswer(target, request));
   const startMs = performance.now() - since;
-  return { contestant, pid: daemon.child.pid as number, target, startMs, kill: () => daemon.child.kill('SIGKILL') };
+  const { child, logFile } = daemon;
+  return {
+    contestant,
+    pid: child.pid as number,
+    target,
+    startMs,
+    said: () => readFile(logFile, 'utf8'),
+    async end() {
+      // Otherwise this program does not wait for it.
+      child.ref();
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      const [code] = await ended;
+      return code;
+    },
+    kill: () => child.kill('SIGKILL'),
+  };
 }
 
 const PATIENCE_MS = 30_000;

@@ -7,16 +7,18 @@ import { cpuSeconds } from './proc.ts';
 export interface Job {
   readonly target: Target;
   readonly pid: number;
-  /** The file of the review, and the path it goes to. */
-  readonly file: string;
+  /** The files of the reviews, which are sent in turn, and the path they go to. */
+  readonly files: readonly string[];
   readonly path: string;
-  /** Whether a right answer holds a patch. */
-  readonly patched: boolean;
+  /** Whether a right answer holds a patch; absent: whatever is answered will do. */
+  readonly patched?: boolean;
   /**
    * `full`: each of 16 connections sends as soon as it has its answer. `fresh`: likewise, with a connection for each review. A number: so
    * many a second over 25 connections, whatever the server does.
    */
   readonly pace: 'full' | 'fresh' | number;
+  /** Other than so many. */
+  readonly connections?: number;
   readonly seconds: number;
 }
 
@@ -34,18 +36,31 @@ const SAMPLE = 64;
 type Send = (connection: Connection, index: number) => Promise<void>;
 type Sent = Pick<Load, 'reviews' | 'latencies'>;
 
-async function load({ target, pid, file, path, patched, pace, seconds }: Job): Promise<Load> {
-  const body = readFileSync(file);
-  const request = post(path, body);
-  const check = checkOf(body, patched);
-  const send: Send = async (connection, index) => check(await connection.send(request), index);
+async function load({
+  target,
+  pid,
+  files,
+  path,
+  patched,
+  pace,
+  connections: count = typeof pace === 'number' ? 25 : 16,
+  seconds,
+}: Job): Promise<Load> {
+  const reviews = files.map((file) => {
+    const body = readFileSync(file);
+    return { request: post(path, body), check: patched === undefined ? () => {} : checkOf(body, patched) };
+  });
+  const send: Send = async (connection, index) => {
+    const { request, check } = reviews[index % reviews.length] as (typeof reviews)[number];
+    check(await connection.send(request), index);
+  };
   const sendAfresh: Send = async (_, index) => {
     const connection = await open(target);
     await send(connection, index);
     connection.close();
   };
 
-  const connections = await Promise.all(Array.from({ length: typeof pace === 'number' ? 25 : 16 }, () => open(target)));
+  const connections = await Promise.all(Array.from({ length: count }, () => open(target)));
   await Promise.all(connections.map((connection) => send(connection, 0)));
   const before = cpuSeconds(pid);
   const sent = await (typeof pace === 'number'

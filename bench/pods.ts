@@ -1,5 +1,9 @@
 /** The workspaces whose reviews are measured: an editor, its tools and their neighbours, as development platforms make them. */
-export const pods = { small: pod('workspace-small', 3, 4), medium: pod('workspace-medium', 15, 14), large: pod('workspace-large', 252, 14) } as const;
+export const pods = {
+  small: pod('workspace-small', 3, 4),
+  medium: pod('workspace-medium', 15, 14),
+  large: pod('workspace-large', 252, 14),
+} as const;
 
 export type Size = keyof typeof pods;
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
@@ -11,8 +11,24 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Resident memory in MB (10^6 bytes). Source: proc_pid_status(5) */
-export function residentMb(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+/** Resident memory in MB (10^6 bytes): now, and the most there ever was. Source: proc_pid_status(5) */
+export const residentMb = (pid: number): number => memoryMb(pid, 'VmRSS');
+export const peakMb = (pid: number): number => memoryMb(pid, 'VmHWM');
+
+function memoryMb(pid: number, field: string): number {
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return (Number(kib) * 1_024) / 1e6;
+}
+
+/** How many files and sockets a process has open. */
+export function openFiles(pid: number): { readonly files: number; readonly sockets: number } {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return ''; // closed meanwhile
+    }
+  });
+  const sockets = links.filter((link) => link.startsWith('socket:')).length;
+  return { sockets, files: links.length - sockets };
 }

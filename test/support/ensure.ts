@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import { entriesOf } from '../../src/manifests/entries.ts';
 import { policies } from '../../src/manifests/policies.ts';
 import type { ApiServer } from './api-server.ts';
 import { Daemons } from './daemons.ts';
+import { SecretVolume } from './secret-volume.ts';
 import { type Cloister, startServing } from './webhook.ts';
 
 export const NAMESPACE = 'cloister-system';
@@ -33,33 +34,6 @@ export const OBJECTS = [
 
 export interface Secret {
   readonly data: Readonly<Record<string, string>>;
-}
-
-/** A folder that changes as a kubelet changes a Secret volume: what its files lead through is swapped in one rename. */
-export class SecretVolume {
-  readonly folder: string;
-  #number = 0;
-
-  constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  async write(data: Secret['data']): Promise<void> {
-    this.#number += 1;
-    const version = `..version-${this.#number}`;
-    await mkdir(join(this.folder, version));
-    for (const [name, text] of Object.entries(data)) {
-      await writeFile(join(this.folder, version, name), Buffer.from(text, 'base64'), { mode: 0o600 });
-      await symlink(join('..data', name), join(this.folder, name)).catch(ignoreExisting);
-    }
-    await symlink(version, join(this.folder, '..data.part'));
-    await rename(join(this.folder, '..data.part'), join(this.folder, '..data'));
-    await rm(join(this.folder, `..version-${this.#number - 1}`), { recursive: true, force: true });
-  }
-}
-
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error;
 }
 
 /** A serving pod as far as `ensure` can tell: `cloister serve`, and the volume with its Secret. */

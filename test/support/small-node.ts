@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, type Connection, certificateClient } from './client.ts';
-import { SecretVolume } from './ensure.ts';
+import { SecretVolume } from './secret-volume.ts';
 
 /**
  * A node, as far as Cloister's own pods need one: the scheduler's, the kubelet's and kube-proxy's part. It is a program of its own, run in

@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Running, Stage } from '../contestants.ts';
+import { type Figure, quantile } from '../figures.ts';
+import type { Job, Load } from '../load.ts';
+import { residentMb } from '../proc.ts';
+import { begin, put, SMALL } from '../put.ts';
+import { PROFILES, type Recording } from '../reviews.ts';
+import type { Ground, Section } from '../section.ts';
+
+/** What Cloister costs beside the least that a webhook can cost, in turns: the machine decides what a review costs, so only ratios are told. */
+export const costs: Section = {
+  name: 'costs',
+  title: 'What a review costs',
+  about: ({
+    goFloor,
+  }) => `Beside **floor-parse**, the least that a webhook in Node can do: \`node:https\`, \`JSON.parse\`, and always the same
+patch. 1.00 is as much as that; for reviews per CPU second more is better, for times less.${
+    goFloor === undefined
+      ? ' Go is not installed here, so nothing is compared with a Go server.'
+      : ' **go-floor** is the same in Go, and decodes only the envelope.'
+  }
+The reviews are a real API server's: of pods with 3, 15 and 252 containers. Mutating repairs the pod and judges the outcome;
+validating sees the repaired pod. Every ratio is of one round, in which the servers take turns.`,
+  measure,
+};
+
+/** Seconds, and how often. */
+const QUICK = {
+  rounds: 1,
+  warmUp: 0.2,
+  capacity: 0.3,
+  rates: { rounds: 1, seconds: 0.5 },
+  fresh: { rounds: 1, seconds: 0.3 },
+  starts: 1,
+  reviews: 0,
+};
+const USUAL = {
+  rounds: 5,
+  // V8 goes on making the code faster for some ten seconds of load.
+  warmUp: 8,
+  // Long enough that what V8 undid while the others had their turns is made good.
+  capacity: 3,
+  rates: { rounds: 3, seconds: 2.5 },
+  fresh: { rounds: 3, seconds: 4 },
+  starts: 7,
+  reviews: 200_000,
+};
+/** The million of the goals. */
+const FULL = { ...USUAL, reviews: 1_000_000 };
+
+interface Case extends Recording {
+  readonly what: string;
+  readonly least?: number;
+  /** Of the Go floor. */
+  readonly leastOfGo?: number;
+}
+
+const CASES: readonly Case[] = [
+  { what: 'mutate, 11 KiB', ...SMALL, least: 0.65, leastOfGo: 0.65 },
+  { what: 'mutate, 64 KiB', size: 'medium', path: `/mutate/${PROFILES.sudo}`, least: 0.82, leastOfGo: 1 },
+  { what: 'mutate, 1 MiB', size: 'large', path: `/mutate/${PROFILES.sudo}`, least: 0.75 },
+  { what: 'validate, 11 KiB', size: 'small', path: `/validate/enforce/${PROFILES.sudo}`, least: 0.75 },
+  { what: 'validate, 64 KiB', size: 'medium', path: `/validate/enforce/${PROFILES.sudo}`, least: 0.85 },
+  { what: 'mutate with grant containers, 11 KiB', size: 'small', path: `/mutate/${PROFILES.containers}` },
+  { what: 'validate with grant containers, 11 KiB', size: 'small', path: `/validate/enforce/${PROFILES.containers}` },
+];
+
+/** Who takes part, and how long it goes on. */
+interface Scene {
+  readonly floor: Running;
+  readonly cloister: Running;
+  readonly goFloor: Running | undefined;
+  readonly stage: Stage;
+  readonly amounts: typeof USUAL;
+  /** Reviews answered by Cloister. */
+  answered: number;
+}
+
+async function measure(ground: Ground): Promise<Figure[]> {
+  const { field, stage, extent } = ground;
+  const amounts = { quick: QUICK, usual: USUAL, full: FULL }[extent];
+  const starts = await measureStarts(ground, amounts.starts);
+  const floor = await begin(field.floor, stage);
+  const cloister = await begin(field.cloister, stage);
+  const goFloor = field.goFloor === undefined ? undefined : await begin(field.goFloor, stage);
+  const scene: Scene = { floor, cloister, goFloor, stage, amounts, answered: 0 };
+  await sleep(1_000);
+  const idle: Figure = { what: 'memory, idle', values: [residentMb(cloister.pid)], unit: 'MB', must: { most: 95 } };
+  return [
+    ...(await measureCapacity(scene)),
+    ...(await measureRates(scene)),
+    await measureFresh(scene),
+    starts,
+    idle,
+    await measureMemory(scene),
+  ];
+}
+
+async function measureCapacity(scene: Scene): Promise<Figure[]> {
+  const { floor, cloister, goFloor, amounts } = scene;
+  for (const each of CASES) {
+    for (const server of [floor, cloister, goFloor]) if (server) await load(each, server, { pace: 'full', seconds: amounts.warmUp }, scene);
+  }
+  const ratios = new Map<Case, { readonly toFloor: number[]; readonly toGo: number[] }>(
+    CASES.map((each) => [each, { toFloor: [], toGo: [] }]),
+  );
+  for (let round = 0; round < amounts.rounds; round += 1) {
+    for (const [each, { toFloor, toGo }] of ratios) {
+      const ofFloor = await perCpuSecond(each, floor, scene);
+      const ofCloister = await perCpuSecond(each, cloister, scene);
+      toFloor.push(ofCloister / ofFloor);
+      if (goFloor && each.leastOfGo !== undefined) toGo.push(ofCloister / (await perCpuSecond(each, goFloor, scene)));
+    }
+  }
+  return [...ratios].flatMap(([{ what, least, leastOfGo }, { toFloor, toGo }]) => [
+    { what: `${what}: reviews per CPU second`, values: toFloor, unit: 'x', ...(least === undefined ? {} : { must: { least } }) },
+    ...(toGo.length === 0 || leastOfGo === undefined
+      ? []
+      : [{ what: `${what}: likewise, to go-floor`, values: toGo, unit: 'x' as const, must: { least: leastOfGo } }]),
+  ]);
+}
+
+async function perCpuSecond(recording: Recording, server: Running, scene: Scene): Promise<number> {
+  const { reviews, cpuSeconds } = await load(recording, server, { pace: 'full', seconds: scene.amounts.capacity }, scene);
+  return reviews / cpuSeconds;
+}
+
+async function measureRates(scene: Scene): Promise<Figure[]> {
+  const { floor, cloister } = scene;
+  const { rounds, seconds } = scene.amounts.rates;
+  const figures: Figure[] = [];
+  for (const { pace, most } of [{ pace: 300 }, { pace: 500, most: 1.5 }]) {
+    const p50: number[] = [];
+    const p99: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const { latencies: ofFloor } = await load(SMALL, floor, { pace, seconds }, scene);
+      const { latencies: ofCloister } = await load(SMALL, cloister, { pace, seconds }, scene);
+      p50.push(quantile(ofCloister, 0.5) / quantile(ofFloor, 0.5));
+      p99.push(quantile(ofCloister, 0.99) / quantile(ofFloor, 0.99));
+    }
+    const what = `mutate, 11 KiB, ${pace} a second over 25 connections`;
+    figures.push({ what: `${what}: median time`, values: p50, unit: 'x' });
+    figures.push({ what: `${what}: p99`, values: p99, unit: 'x', ...(most === undefined ? {} : { must: { most } }) });
+  }
+  return figures;
+}
+
+async function measureFresh(scene: Scene): Promise<Figure> {
+  const { floor, cloister } = scene;
+  const { rounds, seconds } = scene.amounts.fresh;
+  const values: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const ofFloor = await load(SMALL, floor, { pace: 'fresh', seconds }, scene);
+    const ofCloister = await load(SMALL, cloister, { pace: 'fresh', seconds }, scene);
+    values.push(ofCloister.reviews / ofCloister.cpuSeconds / (ofFloor.reviews / ofFloor.cpuSeconds));
+  }
+  return { what: 'a new connection for each review: reviews per CPU second', values, unit: 'x', must: { least: 0.8 } };
+}
+
+async function measureStarts({ field, stage }: Ground, rounds: number): Promise<Figure> {
+  const values: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const floor = await begin(field.floor, stage);
+    floor.kill();
+    const cloister = await begin(field.cloister, stage);
+    cloister.kill();
+    values.push(cloister.startMs / floor.startMs);
+  }
+  return { what: 'start to first right answer', values, unit: 'x', must: { most: 3 } };
+}
+
+async function measureMemory(scene: Scene): Promise<Figure> {
+  const { cloister, amounts } = scene;
+  while (scene.answered < amounts.reviews) await load(SMALL, cloister, { pace: 'full', seconds: 3 }, scene);
+  const what = `memory after ${Math.round(scene.answered / 1_000)},000 reviews of all kinds`;
+  return { what, values: [residentMb(cloister.pid)], unit: 'MB', must: { most: 180 } };
+}
+
+async function load(recording: Recording, server: Running, how: Pick<Job, 'pace' | 'seconds'>, scene: Scene): Promise<Load> {
+  const load = await put(recording, server, how, scene.stage);
+  if (server === scene.cloister) scene.answered += load.reviews;
+  return load;
+}

@@ -1,0 +1,153 @@
+import type { Running, Stage } from '../contestants.ts';
+import { type Crowd, SLOW } from '../crowd.ts';
+import { type Figure, quantile } from '../figures.ts';
+import { peakMb } from '../proc.ts';
+import { begin, call, put, SMALL } from '../put.ts';
+import { fileOf, PROFILES, type Recording } from '../reviews.ts';
+import type { Ground, Section } from '../section.ts';
+
+/** What one replica holds: one process on one processor. */
+export const load: Section = {
+  name: 'load',
+  title: 'Load',
+  about:
+    () => `One replica: one process, on one processor. Steady load goes over 25 kept connections, as many as an API server keeps; a review that finds
+them all busy waits, and its time runs. A call that is not answered, or wrongly, ends the measurement. The burst and the overload are
+called as API servers call: over a new connection where none is free, again a second after a 429, at most ${MOST} at a time, and for 5 seconds
+each, after which the call has failed. Half of the overload's reviews enforce, half only watch.`,
+  measure,
+};
+
+/** Seconds, and how often; load beside the floor's is put in turns. */
+const AMOUNTS = {
+  quick: { rounds: 1, steady: 0.5, medium: 0.5, warmUp: 0.5, bursts: 1, starts: 1, capacity: 0.5, overload: 1, after: 1 },
+  usual: { rounds: 3, steady: 20, medium: 10, warmUp: 8, bursts: 3, starts: 5, capacity: 3, overload: 30, after: 10 },
+  full: { rounds: 10, steady: 60, medium: 30, warmUp: 8, bursts: 5, starts: 7, capacity: 3, overload: 120, after: 10 },
+} as const;
+type Amounts = (typeof AMOUNTS)['quick' | 'usual' | 'full'];
+
+const MEDIUM: Recording = { size: 'medium', path: `/mutate/${PROFILES.sudo}` };
+/** Three API servers, each with 600 seats for what it does at a time. */
+const MOST = 1_800;
+const BURST = 600;
+
+interface Scene {
+  readonly stage: Stage;
+  readonly amounts: Amounts;
+}
+
+async function measure({ field, stage, extent }: Ground): Promise<Figure[]> {
+  const scene = { stage, amounts: AMOUNTS[extent] };
+  const figures = [await measureStarts(field, scene)];
+  const cloister = await warm(field.cloister, scene);
+  const floor = await warm(field.floor, scene);
+  figures.push(...(await measureSteady(cloister, floor, scene)));
+  figures.push(...(await measureBurst(cloister, floor, scene)));
+  floor.kill();
+  figures.push(...(await measureOverload(cloister, scene)));
+  cloister.kill();
+  return figures;
+}
+
+async function warm(contestant: Ground['field']['cloister'], { stage, amounts }: Scene): Promise<Running> {
+  const server = await begin(contestant, stage);
+  for (const recording of [SMALL, MEDIUM]) await put(recording, server, { pace: 'full', seconds: amounts.warmUp }, stage);
+  return server;
+}
+
+async function measureStarts({ cloister, floor }: Ground['field'], { stage, amounts }: Scene): Promise<Figure> {
+  const values: number[] = [];
+  const beside: number[] = [];
+  for (let round = 0; round < amounts.starts; round += 1) {
+    for (const [contestant, times] of [
+      [floor, beside],
+      [cloister, values],
+    ] as const) {
+      const server = await begin(contestant, stage);
+      times.push(server.startMs);
+      server.kill();
+    }
+  }
+  return { what: 'start to first right answer', values, unit: 'ms', must: { most: 1_000 }, beside: { [floor.name]: beside } };
+}
+
+/** Seconds. What the floor does in them, it does all day. */
+const FLOOR_TURN = 10;
+
+/** Rates, and the shares of reviews that must be answered within so many milliseconds. */
+const STEADY = [
+  { what: '11 KiB, 500 a second', recording: SMALL, pace: 500, length: 'steady', shares: { p50: 3, p99: 25, 'p99.9': 100 } },
+  { what: '64 KiB, 150 a second', recording: MEDIUM, pace: 150, length: 'medium', shares: { p99: 60 } },
+] as const;
+
+async function measureSteady(cloister: Running, floor: Running, { stage, amounts }: Scene): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const { what, recording, pace, length, shares } of STEADY) {
+    const rounds: { readonly ours: readonly number[]; readonly theirs: readonly number[] }[] = [];
+    for (let round = 0; round < amounts.rounds; round += 1) {
+      const { latencies: theirs } = await put(recording, floor, { pace, seconds: Math.min(amounts[length], FLOOR_TURN) }, stage);
+      const { latencies: ours } = await put(recording, cloister, { pace, seconds: amounts[length] }, stage);
+      rounds.push({ ours, theirs });
+    }
+    for (const [share, most] of Object.entries(shares)) {
+      const at = Number(share.slice(1)) / 100;
+      figures.push({
+        what: `mutate, ${what}: ${share}`,
+        values: rounds.map(({ ours }) => quantile(ours, at)),
+        unit: 'ms',
+        must: { most },
+        beside: { [floor.contestant.name]: rounds.map(({ theirs }) => quantile(theirs, at)) },
+      });
+    }
+  }
+  return figures;
+}
+
+async function measureBurst(cloister: Running, floor: Running, { stage, amounts }: Scene): Promise<Figure[]> {
+  const ours: Crowd[] = [];
+  const theirs: Crowd[] = [];
+  for (let round = 0; round < amounts.bursts; round += 1) {
+    for (const [server, crowds] of [
+      [floor, theirs],
+      [cloister, ours],
+    ] as const) {
+      const ways = [{ path: SMALL.path, patched: true }];
+      crowds.push(...(await call(server, { file: fileOf(SMALL), ways, phases: [{ calls: BURST }], most: MOST }, stage)));
+    }
+  }
+  const line = (what: string, of: (crowd: Crowd) => number, rest: Pick<Figure, 'unit' | 'must'>): Figure => ({
+    what: `${BURST} reviews at once, each over a new connection: ${what}`,
+    values: ours.map(of),
+    beside: { [floor.contestant.name]: theirs.map(of) },
+    ...rest,
+  });
+  return [
+    line('the last is answered', ({ calls }) => Math.max(...calls), { unit: 'ms', must: { most: 2_500 } }),
+    line('failed', ({ failed }) => failed, { unit: '', must: { most: 0 } }),
+  ];
+}
+
+/** Three times as much as it can take, and what is left of it afterwards. */
+async function measureOverload(cloister: Running, { stage, amounts }: Scene): Promise<Figure[]> {
+  const { reviews } = await put(SMALL, cloister, { pace: 'full', seconds: amounts.capacity }, stage);
+  const capacity = reviews / amounts.capacity;
+  const phases = [
+    { calls: Math.round(3 * capacity * amounts.overload), perSecond: 3 * capacity },
+    { calls: 300 * amounts.after, perSecond: 300 },
+  ];
+  const ways = [
+    { path: SMALL.path, patched: true },
+    { path: `/validate/warn/${PROFILES.sudo}`, patched: false },
+  ];
+  const [over, after] = await call(cloister, { file: fileOf(SMALL), ways, phases, most: MOST }, stage);
+  if (over === undefined || after === undefined) return [];
+  const what = `${Math.round(3 * capacity)} reviews a second`;
+  return [
+    { what: `${what}, three times what it can take: answered`, values: [over.calls.length / amounts.overload / capacity], unit: 'x' },
+    { what: `${what}: p99 of what is answered`, values: [quantile(over.tries, 0.99)], unit: 'ms', must: { most: 2_000 } },
+    { what: `${what}: told to come again`, values: [over.shed / amounts.overload], unit: '/s' },
+    { what: `${what}: most memory`, values: [peakMb(cloister.pid)], unit: 'MB', must: { most: 256 } },
+    { what: `afterwards: until none takes ${SLOW} ms`, values: [after.slowUntil / 1_000], unit: 's', must: { most: 5 } },
+    { what: 'afterwards: failed', values: [after.failed], unit: '', must: { most: 0 } },
+  ];
+}
