@@ -48,14 +48,22 @@ const CLOSING_MS = 100;
 
 /** Leads one connection to its end. */
 export function hold({ port, ca }: Address, { over, pieces, pause = 0, spoilt, ending, answers = 0, tls }: Talk): Promise<Heard> {
+  const { promise, resolve } = Promise.withResolvers<Heard>();
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-  const channel =
-    over === 'tcp' ? socket : connectTls({ servername: 'localhost', ca, ...tls, socket: spoilt ? spoil(socket, spoilt) : socket });
+  const wire = spoilt === undefined ? socket : spoil(socket, spoilt);
+  const channel = over === 'tcp' ? socket : connectTls({ servername: 'localhost', ca, ...tls, socket: wire });
   const chunks: Buffer[] = [];
   let error: string | undefined;
   let isStuck = false;
   let isSaid = false;
+  const impatience = setTimeout(() => {
+    isStuck = true;
+    finish();
+  }, PATIENCE_MS);
   socket.on('error', () => channel.destroy());
+  // TLS does not always hear of the end of what is below it.
+  socket.once('close', () => setTimeout(finish, CLOSING_MS));
+  channel.once('close', finish);
   channel.on('error', (each: NodeJS.ErrnoException) => {
     error = each.code ?? each.message;
   });
@@ -70,37 +78,24 @@ export function hold({ port, ca }: Address, { over, pieces, pause = 0, spoilt, e
       await sleep(pause);
     }
     isSaid = true;
-    if (ending === 'reset') reset(socket);
-    if (ending === 'leave') channel.destroy();
+    if (ending === 'reset') socket.resetAndDestroy();
+    // A reset waits for what is still to be written, which may be for ever.
+    if (ending === 'reset' || ending === 'leave') setTimeout(finish, CLOSING_MS);
     endIfAnswered();
   });
-  return new Promise((resolve) => {
-    const impatience = setTimeout(() => {
-      isStuck = true;
-      finish();
-    }, PATIENCE_MS);
-    channel.once('close', finish);
-    // TLS over something else than a socket does not always hear of its end.
-    socket.once('close', () => setTimeout(finish, CLOSING_MS));
-
-    function finish(): void {
-      clearTimeout(impatience);
-      channel.destroy();
-      socket.destroy();
-      resolve({ received: Buffer.concat(chunks), error, isStuck });
-    }
-  });
+  return promise;
 
   function endIfAnswered(): void {
     if (!isSaid || ending !== 'end' || !channel.writable) return;
     if (answers === 0 || repliesIn(Buffer.concat(chunks)).length >= answers) channel.end();
   }
-}
 
-/** A reset waits for what is still to be written, which may be for ever. */
-function reset(socket: Socket): void {
-  socket.resetAndDestroy();
-  setTimeout(() => socket.destroy(), CLOSING_MS);
+  function finish(): void {
+    clearTimeout(impatience);
+    channel.destroy();
+    socket.destroy();
+    resolve({ received: Buffer.concat(chunks), error, isStuck });
+  }
 }
 
 /** What TLS writes goes through this to the socket, and not all of it as it was. */
@@ -127,7 +122,10 @@ function spoil(socket: Socket, { at, how }: Spoilt): Duplex {
           socket.end(before, () => done());
           return;
         case 'reset':
-          socket.write(before, () => reset(socket));
+          socket.write(before, () => {
+            socket.resetAndDestroy();
+            done();
+          });
           return;
         default:
           how satisfies never;
