@@ -16,7 +16,6 @@ import { CONFIG_FILE } from './reviews.ts';
 const exec = promisify(execFile);
 const root = join(import.meta.dirname, '..');
 const FLOOR_PARSE = join(import.meta.dirname, 'servers', 'floor-parse.ts');
-const GO_FLOOR = join(import.meta.dirname, 'servers', 'go-floor');
 
 /** Node's flags in the image. */
 const NODE_FLAGS = imageSettings().entrypoint.slice(1, -1);
@@ -36,6 +35,8 @@ export interface Field {
   readonly cloister: Contestant;
   /** Go that decodes only the envelope; undefined where there is no Go. */
   readonly goFloor: Contestant | undefined;
+  /** Go as it is usually written, which does what the profile does; likewise. */
+  readonly controllerRuntime: Contestant | undefined;
   /** That all certificates are from; in files, and as PEM. */
   readonly authority: KeyPair;
   readonly ca: string;
@@ -50,12 +51,17 @@ export async function prepare({ folder }: Daemons): Promise<Field> {
   await exec(process.execPath, [join(root, 'tools', 'build.ts')], { cwd: root });
   await compile('--ignoreConfig', '--target', 'es2024', '--module', 'esnext', '--outDir', folder, FLOOR_PARSE);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-  const goFloor = await buildGoFloor();
+  const goFloor = await buildGo('go-floor');
+  const controllerRuntime = await buildGo('controller-runtime');
 
   return {
     floor: { name: 'floor-parse', program: process.execPath, args: [join(folder, 'floor-parse.js'), folder], patches: () => true },
     cloister: cloisterWith(CONFIG_FILE, folder),
     goFloor: goFloor === undefined ? undefined : { name: 'go-floor', program: goFloor, args: [folder], patches: () => true },
+    controllerRuntime:
+      controllerRuntime === undefined
+        ? undefined
+        : { name: 'controller-runtime', program: controllerRuntime, args: [folder], patches: isMutating },
     authority,
     ca: await readFile(authority.certFile, 'utf8'),
   };
@@ -69,23 +75,26 @@ export function cloisterWith(config: string, tlsDir: string): Contestant {
     name: 'cloister',
     program: process.execPath,
     args: [...NODE_FLAGS, join(root, 'dist', 'main.js'), ...serve],
-    patches: (path) => path.startsWith('/mutate/'),
+    patches: isMutating,
   };
 }
+
+const isMutating = (path: string): boolean => path.startsWith('/mutate/');
 
 /** Emits only: whether the types are right is told elsewhere. */
 async function compile(...args: readonly string[]): Promise<void> {
   await exec(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--noCheck', ...args], { cwd: root });
 }
 
-async function buildGoFloor(): Promise<string | undefined> {
+/** @param name of the folder of its module */
+async function buildGo(name: string): Promise<string | undefined> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cloister', 'bench');
-  const part = join(folder, `go-floor-${process.pid}`);
+  const part = join(folder, `${name}-${process.pid}`);
   try {
     await mkdir(folder, { recursive: true });
-    await exec('go', ['build', '-o', part, '.'], { cwd: GO_FLOOR });
-    await rename(part, join(folder, 'go-floor'));
-    return join(folder, 'go-floor');
+    await exec('go', ['build', '-o', part, '.'], { cwd: join(import.meta.dirname, 'servers', name) });
+    await rename(part, join(folder, name));
+    return join(folder, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     await rm(part, { force: true });
