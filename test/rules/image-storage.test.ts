@@ -98,15 +98,17 @@ testRule(imageStorage, {
       says: ['nothing is mounted in container "main" that could hold the images of nested containers'],
       fixed: 'nothing',
     },
-    'no place listed, and volumes that cannot be written to': {
-      options: { storage: [] },
-      pod: {
-        volumes: [{ name: 'data', configMap: { name: 'settings' } }],
-        ...main('/etc/settings'),
-      },
-      promises: [MOUNTS],
-      fixed: 'nothing',
-    },
+    ...Object.fromEntries(
+      ['configMap', 'downwardAPI', 'image', 'projected', 'secret'].map((kind) => [
+        `no place listed, and a volume that cannot be written to: ${kind}`,
+        {
+          options: { storage: [] },
+          pod: { volumes: [{ name: 'data', [kind]: {} }], ...main('/data') },
+          promises: [MOUNTS],
+          fixed: 'nothing',
+        },
+      ]),
+    ),
     'under sysbox where Docker keeps its own, so that it counts against the pod': {
       profile: 'sysbox',
       pod: { containers: [{ name: 'main' }] },

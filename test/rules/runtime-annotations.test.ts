@@ -2,7 +2,8 @@ import { runtimeAnnotations } from '../../src/core/rules/runtime-annotations.ts'
 import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
 
 const noted = (...keys: string[]): Sketch => ({ metadata: { annotations: Object.fromEntries(keys.map((key) => [key, 'x'])) } });
-const path = (key: string): string => (/^[A-Za-z_][\w-]*$/.test(key) ? `metadata.annotations.${key}` : `metadata.annotations["${key}"]`);
+const path = (key: string): string =>
+  /^[A-Za-z_][\w-]*$/.test(key) ? `metadata.annotations.${key}` : `metadata.annotations[${JSON.stringify(key)}]`;
 
 const ORDERS = [
   'io.kubernetes.cri-o.userns-mode',
@@ -38,6 +39,8 @@ const ORDERS = [
   'io.containers.trace-syscall',
   'seccomp.security.alpha.kubernetes.io/pod',
   'container.seccomp.security.alpha.kubernetes.io/main',
+  // No key of a stored pod, but a review may hold it.
+  'a\nb.crio.io',
 ];
 
 testRule(runtimeAnnotations, {

@@ -15,7 +15,9 @@ testRule(selinux, {
     ...Object.fromEntries(
       ['container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'].map((type) => [`type ${type}`, main({ type })]),
     ),
-    'a plain pair of categories, as OpenShift assigns': labelled({ level: 's0:c26,c5' }),
+    ...Object.fromEntries(
+      ['s0', 's15', 's0:c7', 's10:c1023', 's0:c26,c5', 's15:c1022,c1023'].map((level) => [`level ${level}`, labelled({ level })]),
+    ),
     "the operator's type on the workspace": { ...own, pod: main({ type: 'workspace_t' }) },
     'no type in an init container under a grant': { ...engine, pod: { initContainers: [{ name: 'set-up' }] } },
   },
@@ -32,6 +34,7 @@ testRule(selinux, {
       fixed: 'nothing',
     },
     'a range behind a range of levels': { pod: labelled({ level: 's0-s0:c0.c1023' }), finds: [`${POD}.level`], fixed: 'nothing' },
+    'something before a plain level': { pod: labelled({ level: 's0-s0:c1,c2' }), finds: [`${POD}.level`], fixed: 'nothing' },
     'a range among pairs': { pod: labelled({ level: 's0:c1,c5.c9' }), finds: [`${POD}.level`], fixed: 'nothing' },
     'more categories than a pair, which dominate every pair of them': {
       pod: labelled({ level: 's0:c0,c1,c2,c3' }),

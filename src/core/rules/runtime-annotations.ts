@@ -50,12 +50,12 @@ const isExempt = (key: string, { exempts }: Context): boolean => !key.includes('
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 
-/** One pattern for all: every annotation of every pod is asked. `s`: a key that is none may hold anything. */
+/** One pattern for all: every annotation of every pod is asked. */
 const PATTERN = patternOf(RUNTIME_ANNOTATIONS);
 
 function patternOf({ names, prefixes, domains }: typeof RUNTIME_ANNOTATIONS): RegExp {
   const anyOf = (texts: readonly string[]) => `(?:${texts.map(RegExp.escape).join('|')})`;
-  return new RegExp(`^(?:${anyOf(names)}$|${anyOf(prefixes)}|(?:[^/]*\\.)?${anyOf(domains)}(?:/|$))`, 's');
+  return new RegExp(`^(?:${anyOf(names)}$|${anyOf(prefixes)}|(?:[^/]*\\.)?${anyOf(domains)}(?:/|$))`);
 }
 
 /** A wrong value of such a key is for `user-namespace` to repair. */
