@@ -35,10 +35,11 @@ function isGranted(list: ContainerList, name: string, container: ContainerSpec, 
 
 function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, sysbox }: Terms): boolean {
   if (securityContext?.allowPrivilegeEscalation === false) return true;
-  if (!dropsAll(each(securityContext?.capabilities?.drop))) return false;
+  const { drop, add } = securityContext?.capabilities ?? {};
+  if (!dropsAll(each(drop))) return false;
   // `drop: [ALL]` with the grant written out is how a grant looks, not a restriction.
   if (sysbox && workspace.sysboxMode === 'TRUE') return !each(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
-  const added = each(securityContext?.capabilities?.add).map(canonical);
+  const added = each(add).map(canonical);
   return !(workspace.capabilities ?? SUDO_CAPABILITIES).every((capability) => added.includes(capability));
 }
 

@@ -6,10 +6,10 @@ import { canonical, containersOf, MOST_CONTAINERS } from '../../src/core/workspa
 
 type Spec = Parameters<typeof containersOf>[0];
 
-function grantedIn(backend: string, grant: Grant, container: object): boolean {
+function grantedIn(backend: string, grant: Grant, container: object, list = 'containers'): boolean {
   const found = backendById.get(backend);
   if (found === undefined) throw new Error(`no backend ${backend}`);
-  const spec = { containers: [{ name: 'main', ...container }] } as Spec;
+  const spec = { [list]: [{ name: 'main', ...container }] } as Spec;
   return containersOf(spec, makeProfile('tested', found, { grant }).termsFor(grant))[0]?.granted === true;
 }
 
@@ -18,6 +18,23 @@ const dropping = (add: readonly string[] = [], env: readonly object[] = []): obj
   securityContext: { capabilities: { drop: ['ALL'], add } },
 });
 const MODE = 'SYSBOX_SYSCONT_MODE';
+
+describe('none takes from', () => {
+  test.each([
+    ['a container', 'containers', {}],
+    ['one that restricts itself', 'containers', { securityContext: { allowPrivilegeEscalation: false } }],
+    ['a sidecar among the init containers, which runs as long', 'initContainers', { restartPolicy: 'Always' }],
+  ])('%s', (_, list, container) => expect(grantedIn('userns', 'none', container, list)).toBe(true));
+
+  test.each([
+    ['an init container', 'initContainers', {}],
+    ['one that is tried again', 'initContainers', { restartPolicy: 'OnFailure' }],
+    ['an ephemeral container', 'ephemeralContainers', {}],
+    ['one that claims to be a sidecar', 'ephemeralContainers', { restartPolicy: 'Always' }],
+  ])('not from %s, which is held to what any container may', (_, list, container) =>
+    expect(grantedIn('userns', 'none', container, list)).toBe(false),
+  );
+});
 
 describe('a container that drops ALL', () => {
   test('restricts itself, if it adds nothing', () => expect(grantedIn('userns', 'sudo', dropping())).toBe(false));

@@ -64,6 +64,12 @@ testRule(privilegeEscalation, {
       finds: [path],
       fixed: escalation(false),
     },
+    'none, to a sidecar among the init containers': {
+      grant: 'none',
+      pod: { initContainers: [{ name: 'proxy', restartPolicy: 'Always' }] },
+      finds: ['spec.initContainers[0].securityContext.allowPrivilegeEscalation'],
+      fixed: { initContainers: [{ name: 'proxy', restartPolicy: 'Always', securityContext: { allowPrivilegeEscalation: false } }] },
+    },
     'none does not ask grantTo': {
       grant: 'none',
       options: { grantTo: [] },
