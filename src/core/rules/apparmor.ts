@@ -1,3 +1,4 @@
+import { exemptedAs, printProfile } from '../named-profile.ts';
 import { type AppArmorProfile, annotationOf, type Container, type Pod, specOf } from '../pod.ts';
 import type { Context, Rule } from './rule.ts';
 import { REMOVE } from './rule.ts';
@@ -26,7 +27,7 @@ export const apparmor: Rule = {
   checkPod(pod, report, context) {
     const own = specOf(pod).securityContext?.appArmorProfile;
     if (own != null && !isHarmless(own, context)) {
-      report({ path: ['spec', 'securityContext', 'appArmorProfile'], message: `appArmorProfile is ${print(own)}`, fix: REMOVE });
+      report({ path: ['spec', 'securityContext', 'appArmorProfile'], message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE });
     }
     const annotations = pod.metadata?.annotations ?? {};
     const keys = Object.keys(annotations).filter((key) => key.startsWith(ANNOTATION));
@@ -51,10 +52,10 @@ export const apparmor: Rule = {
         const message = 'appArmorProfile is RuntimeDefault, which may deny mounts to nested containers';
         report({ path, message, remedy: 'drop it if this container is the workspace', kind: 'promise' });
       }
-      if (own != null && !isHarmless(own, context)) report({ path, message: `appArmorProfile is ${print(own)}`, fix: REMOVE });
+      if (own != null && !isHarmless(own, context)) report({ path, message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE });
       const inherited = inheritedBy(container, pod);
       if (inherited != null && !isHarmless(inherited, context)) {
-        report({ path, message: `the pod's appArmorProfile is ${print(inherited)}`, fix: { set: { type: 'RuntimeDefault' } } });
+        report({ path, message: `the pod's appArmorProfile is ${printProfile(inherited)}`, fix: { set: { type: 'RuntimeDefault' } } });
       }
       return;
     }
@@ -62,7 +63,7 @@ export const apparmor: Rule = {
     const effective = own ?? (annotation === undefined ? undefined : fromAnnotation(annotation));
     if (effective != null && same(effective, given)) return;
     const kind = effective == null || isHarmless(effective, context) ? 'promise' : 'escape';
-    report({ path, message: `appArmorProfile is ${print(effective)}`, fix: { set: { ...given } }, kind });
+    report({ path, message: `appArmorProfile is ${printProfile(effective)}`, fix: { set: { ...given } }, kind });
   },
 };
 
@@ -86,8 +87,8 @@ function asksForDefault({ spec, name }: Container, pod: Pod): boolean {
   return asked?.type === 'RuntimeDefault';
 }
 
-function isHarmless({ type, localhostProfile }: AppArmorProfile, { exempts }: Context): boolean {
-  return type === 'RuntimeDefault' || exempts('apparmor', (type === 'Localhost' ? localhostProfile : type) ?? '');
+function isHarmless(profile: AppArmorProfile, { exempts }: Context): boolean {
+  return profile.type === 'RuntimeDefault' || exempts('apparmor', exemptedAs(profile));
 }
 
 function fromAnnotation(value: string): AppArmorProfile {
@@ -98,8 +99,3 @@ function fromAnnotation(value: string): AppArmorProfile {
 
 const same = (a: AppArmorProfile, b: AppArmorProfile): boolean =>
   a.type === b.type && (a.localhostProfile ?? '') === (b.localhostProfile ?? '');
-
-function print(profile: AppArmorProfile | null | undefined): string {
-  if (profile == null) return 'not set';
-  return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
-}

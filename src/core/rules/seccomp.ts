@@ -1,3 +1,4 @@
+import { exemptedAs, printProfile } from '../named-profile.ts';
 import { type Container, type SeccompProfile, specOf } from '../pod.ts';
 import type { Terms } from '../terms.ts';
 import type { Context, Rule } from './rule.ts';
@@ -23,7 +24,7 @@ export const seccomp: Rule = {
     const own = specOf(pod).securityContext?.seccompProfile;
     const path = ['spec', 'securityContext', 'seccompProfile'];
     const passes = own != null && (isDefault(own) || isGrants(own, context.terms) || isExempt(own, context));
-    if (own != null && !passes) report({ path, message: `seccompProfile is ${print(own)}`, fix: { set: RUNTIME_DEFAULT } });
+    if (own != null && !passes) report({ path, message: `seccompProfile is ${printProfile(own)}`, fix: { set: RUNTIME_DEFAULT } });
     if (own == null && context.containers.some((each) => leavesDefaultToPod(each, context.terms))) {
       report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
     }
@@ -39,11 +40,11 @@ export const seccomp: Rule = {
       if (effective == null && leavesDefaultToPod(container, terms)) return;
       if (own == null && effective != null && !isGrants(effective, terms) && container.list !== 'ephemeralContainers') return;
       if (effective != null && (isDefault(effective) || isExempt(effective, context))) return;
-      return report({ path, message: `seccompProfile is ${print(effective)}`, fix: { set: RUNTIME_DEFAULT } });
+      return report({ path, message: `seccompProfile is ${printProfile(effective)}`, fix: { set: RUNTIME_DEFAULT } });
     }
     if (effective != null && (isGrants(effective, terms) || isExempt(effective, context))) return;
     if (effective == null || !isDefault(effective)) {
-      return report({ path, message: `seccompProfile is ${print(effective)}`, fix: { set: { ...grants } } });
+      return report({ path, message: `seccompProfile is ${printProfile(effective)}`, fix: { set: { ...grants } } });
     }
     const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
     const remedy = 'drop seccompProfile if this container is the workspace';
@@ -68,11 +69,6 @@ function isGrants({ type, localhostProfile }: SeccompProfile, { workspace }: Ter
   return grants !== undefined && type === grants.type && localhostProfile === grants.localhostProfile;
 }
 
-function isExempt({ type, localhostProfile }: SeccompProfile, { exempts }: Context): boolean {
-  return exempts('seccomp', (type === 'Localhost' ? localhostProfile : type) ?? '');
-}
-
-function print(profile: SeccompProfile | null | undefined): string {
-  if (profile == null) return 'not set';
-  return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
+function isExempt(profile: SeccompProfile, { exempts }: Context): boolean {
+  return exempts('seccomp', exemptedAs(profile));
 }

@@ -1,0 +1,16 @@
+/** How AppArmor and seccomp profiles are both named: by a type and, if that is Localhost, by what a node calls one of its own. */
+export interface NamedProfile {
+  readonly type?: string | null;
+  readonly localhostProfile?: string | null;
+}
+
+/** For messages. */
+export function printProfile(profile: NamedProfile | null | undefined): string {
+  if (profile == null) return 'not set';
+  return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
+}
+
+/** The value by which an operator exempts it. */
+export function exemptedAs({ type, localhostProfile }: NamedProfile): string {
+  return (type === 'Localhost' ? localhostProfile : type) ?? '';
+}
