@@ -9,7 +9,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
 # Everything that runs, of the packages too, is in the files that this makes: no node_modules goes along.
-RUN npm run --silent build && mkdir -p seccomp
+RUN npm run --silent build
 
 FROM ${BASE}
 COPY --from=build /src/package.json /src/LICENSE /cloister/

@@ -1,64 +1,19 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
+import { BUILT_IMAGE, type Buildah, buildImage, canBuildImage } from '../support/built-image.ts';
 import { run } from '../support/helm.ts';
 import { imageSettings } from '../support/image.ts';
 import { exampleReview, send } from '../support/webhook-server.ts';
 
-/**
- * The image, built by buildah from the Dockerfile. Its bases are stood in for by what this machine has: for building its own programs, for running
- * its Node with the libraries that it needs, and nothing else. So every line of the Dockerfile is carried out, and the result is run as a
- * cluster would: as its numeric user, with a read-only root.
- */
+/** The image as a cluster would run it: as its numeric user, with a read-only root. */
 
 const root = join(import.meta.dirname, '../..');
-const NODE = process.execPath;
-const isRoot = process.getuid?.() === 0;
-const hasBuildah = spawnSync('buildah', ['--version']).status === 0;
-
-let folder: string;
-
-async function buildah(...args: readonly string[]): Promise<string> {
-  const store = ['--root', join(folder, 'store'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
-  const { code, stdout, stderr } = await run('buildah', [...store, ...args]);
-  if (code !== 0) throw new Error(`buildah ${args[0]}: ${stderr.slice(-3_000)}${stdout.slice(-3_000)}`);
-  return stdout.trim();
-}
-
-/** An image of some files, under a name. */
-async function imageOf(name: string, lines: readonly string[], context: string): Promise<void> {
-  await writeFile(join(context, 'Containerfile'), ['FROM scratch', 'COPY root/ /', ...lines, ''].join('\n'));
-  await buildah('bud', '--isolation=chroot', '--tag', name, context);
-}
-
-/** Programs of this machine are mounted while it builds; what the image itself holds are the places for them. */
-async function baseForBuilding(): Promise<readonly string[]> {
-  const places = ['/usr', '/bin', '/lib', '/lib64', '/etc/ssl', dirname(dirname(NODE)), join(homedir(), '.npm')];
-  const npm = spawnSync('npm', ['root', '--global'], { encoding: 'utf8' }).stdout.trim();
-  const context = await mkdtemp(join(folder, 'build-'));
-  for (const place of [...places, '/tmp', '/root']) await mkdir(join(context, 'root', place), { recursive: true });
-  await imageOf('localhost/build', [`ENV PATH=${dirname(NODE)}:${process.env.PATH} HOME=/root npm_config_prefer_offline=true`], context);
-  expect(npm).not.toBe('');
-  return places.map((place) => `--volume=${place}:${place}${place.endsWith('.npm') ? '' : ':ro'}`);
-}
-
-async function baseForRunning(): Promise<void> {
-  const context = await mkdtemp(join(folder, 'base-'));
-  const { stdout } = await run('ldd', [NODE]);
-  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
-  expect(libraries.length).toBeGreaterThan(3);
-  for (const library of libraries) await cp(library, join(context, 'root', library), { dereference: true });
-  await cp(NODE, join(context, 'root/nodejs/bin/node'));
-  await mkdir(join(context, 'root/etc'), { recursive: true });
-  await writeFile(join(context, 'root/etc/passwd'), 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n');
-  for (const place of ['dev', 'proc', 'tmp', 'config', 'tls']) await mkdir(join(context, 'root', place), { recursive: true });
-  await imageOf('localhost/base', [], context);
-}
 
 interface Inspected {
   readonly OCIv1: {
@@ -71,41 +26,24 @@ interface Inspected {
   };
 }
 
-describe.skipIf(!isRoot || !hasBuildah)('with buildah, as root', () => {
+describe.skipIf(!canBuildImage)('with buildah, as root', () => {
+  let folder: string;
+  let buildah: Buildah;
   let mounted: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cloister-image-'));
-    const volumes = await baseForBuilding();
-    await baseForRunning();
-    const bases = ['--build-arg=BUILD=localhost/build', '--build-arg=BASE=localhost/base'];
-    const environment = ['NODE_EXTRA_CA_CERTS'].flatMap((name) =>
-      process.env[name] === undefined ? [] : [`--env=${name}=${process.env[name]}`],
-    );
-    const registry = `--volume=${join(homedir(), '.npmrc')}:/root/.npmrc:ro`;
-    await buildah(
-      'bud',
-      '--isolation=chroot',
-      '--network=host',
-      '--pull-never',
-      ...bases,
-      ...volumes,
-      registry,
-      ...environment,
-      '--tag=cloister',
-      root,
-    );
-    const container = await buildah('from', '--pull-never', 'localhost/cloister');
-    mounted = await buildah('mount', container);
+    buildah = await buildImage(folder);
+    mounted = await buildah('mount', await buildah('from', '--pull-never', BUILT_IMAGE));
   }, 900_000);
   afterAll(async () => {
     if (folder === undefined) return;
-    await buildah('rm', '--all');
+    await buildah?.('rm', '--all');
     await rm(folder, { recursive: true, force: true });
   });
 
   test('it runs as a numeric user, with the entry point that the chart counts on', async () => {
-    const { OCIv1 } = JSON.parse(await buildah('inspect', '--type=image', 'localhost/cloister')) as Inspected;
+    const { OCIv1 } = JSON.parse(await buildah('inspect', '--type=image', BUILT_IMAGE)) as Inspected;
     const { entrypoint, path } = imageSettings();
     expect(OCIv1.config).toMatchObject({ User: '65532:65532', Entrypoint: entrypoint });
     expect(OCIv1.config.Env).toContain(`PATH=${path}`);

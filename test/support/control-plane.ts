@@ -107,7 +107,8 @@ export async function startControlPlane(daemons: Daemons, { forNodes = false, ne
 
 async function startScheduler(daemons: Daemons, connection: Connection): Promise<void> {
   const [{ scheduler }, { kubeconfig }] = await Promise.all([nodePrograms(), certificateClient(connection, 'system:kube-scheduler')]);
-  daemons.start('kube-scheduler', scheduler, [`--kubeconfig=${kubeconfig}`, '--leader-elect=false', '--secure-port=0']);
+  const flags = [`--kubeconfig=${kubeconfig}`, '--leader-elect=false', '--secure-port=0'];
+  daemons.start('kube-scheduler', ...within(connection.network, scheduler, flags));
 }
 
 async function nodeFlags({ folder, authority }: Connection): Promise<readonly string[]> {
@@ -120,6 +121,7 @@ async function nodeFlags({ folder, authority }: Connection): Promise<readonly st
     `--kubelet-client-certificate=${certFile}`,
     `--kubelet-client-key=${keyFile}`,
     '--kubelet-preferred-address-types=Hostname',
+    '--enable-aggregator-routing', // there is no kube-proxy: a Service's pods are called by their own addresses
   ];
 }
 

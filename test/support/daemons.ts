@@ -12,6 +12,7 @@ export interface Daemon {
   readonly logFile: string;
   /** What it ends by. */
   readonly signal: NodeJS.Signals;
+  readonly command: readonly [program: string, args: readonly string[]];
 }
 
 const GRACE_MS = 5_000;
@@ -47,7 +48,7 @@ const GUARD = `
 export class Daemons {
   readonly folder: string;
   readonly #guard: ChildProcess;
-  readonly #started: Daemon[] = [];
+  #started: readonly Daemon[] = [];
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -69,9 +70,17 @@ export class Daemons {
     if (child.pid === undefined)
       child.once('error', () => {}); // ready() tells
     else this.#tell(`${child.pid}`);
-    const daemon = { name, child, logFile, signal };
-    this.#started.push(daemon);
+    const daemon: Daemon = { name, child, logFile, signal, command: [program, args] };
+    this.#started = [...this.#started, daemon];
     return daemon;
+  }
+
+  /** Ends some of them at once, as a power failure does, and starts them again in their order. */
+  async restart(names: readonly string[]): Promise<void> {
+    const chosen = this.#started.filter(({ name }) => names.includes(name));
+    this.#started = this.#started.filter((each) => !chosen.includes(each));
+    await Promise.all(chosen.map((each) => end({ ...each, signal: 'SIGKILL' })));
+    for (const { name, command, signal } of chosen) this.start(name, ...command, signal);
   }
 
   /** Takes a folder of a cgroup hierarchy, which may not be there yet, away with everything below it once its processes have ended. */

@@ -1,11 +1,32 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseAllDocuments } from 'yaml';
 import { program } from '../../tools/programs.ts';
+import type { ApiServer } from './api-server.ts';
 import type { Finished } from './client.ts';
+import { within } from './network.ts';
 
 export const CHART = join(import.meta.dirname, '../../charts/cloister');
+
+/** Of the release. */
+export const NAMESPACE = 'cloister-system';
+
+/** As the cluster's administrator. @throws with what helm says */
+export async function helm({ connection, admin }: ApiServer, args: readonly string[], values: object = {}): Promise<Finished> {
+  const [command, all] = within(connection.network, await program('helm'), [...args, `--namespace=${NAMESPACE}`]);
+  const env = { PATH: process.env.PATH, HOME: dirname(admin.kubeconfig), KUBECONFIG: admin.kubeconfig };
+  const finished = await run(command, all, JSON.stringify(values), env);
+  if (finished.code !== 0) throw new Error(`helm ${args[0]}: ${finished.stderr}`);
+  return finished;
+}
+
+/** Waits until the Job of the release as it is now has done its work. @throws with why it has not */
+export async function ensured({ kubectl }: ApiServer): Promise<void> {
+  const job = ['--selector=app.kubernetes.io/component=ensure', `--namespace=${NAMESPACE}`];
+  const { code, stderr } = await kubectl(['wait', '--for=condition=complete', 'job', ...job, '--timeout=180s']);
+  if (code !== 0) throw new Error(`${stderr}${(await kubectl(['logs', ...job, '--tail=20'])).stdout}`);
+}
 
 export interface Manifest {
   readonly apiVersion: string;
@@ -22,7 +43,7 @@ export interface Manifest {
 
 /** What the chart becomes with some values, in YAML or JSON. */
 export async function render(values: string, args: readonly string[] = []): Promise<Finished> {
-  const release = ['template', 'cloister', CHART, '--namespace=cloister-system', '--values=-'];
+  const release = ['template', 'cloister', CHART, `--namespace=${NAMESPACE}`, '--values=-'];
   return run(await program('helm'), [...release, ...args], values);
 }
 

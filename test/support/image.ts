@@ -19,7 +19,11 @@ export function imageSettings(): Pick<Image, 'entrypoint' | 'path'> {
 export async function imageFiles(folder: string): Promise<Image> {
   const dist = join(folder, 'dist');
   await promisify(execFile)(process.execPath, [join(root, 'tools/build.ts'), dist]);
-  const own = { '/cloister/dist': dist, '/cloister/package.json': join(root, 'package.json') };
+  const own = {
+    '/cloister/dist': dist,
+    '/cloister/package.json': join(root, 'package.json'),
+    '/cloister/seccomp': join(root, 'seccomp'),
+  };
   const machine = Object.fromEntries(['/usr', '/lib', '/lib64', '/dev', '/proc'].map((path) => [path, path]));
   return { ...imageSettings(), files: { ...own, ...machine, '/nodejs/bin/node': process.execPath } };
 }

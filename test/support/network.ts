@@ -8,6 +8,8 @@ import type { Daemons } from './daemons.ts';
  */
 export interface Network {
   readonly enter: readonly string[];
+  /** The same for root, who stays what they are on this machine. */
+  readonly join: readonly string[];
   readonly socket: string;
 }
 
@@ -22,24 +24,29 @@ export async function startNetwork(daemons: Daemons): Promise<Network> {
   await daemons.ready(holder, async () => (await readFile(holder.logFile, 'utf8')) === 'up\n', { timeoutMs: 10_000 });
   return {
     enter: ['nsenter', `--target=${holder.child.pid}`, '--user', '--net', '--preserve-credentials', '--'],
+    join: ['nsenter', `--target=${holder.child.pid}`, '--net', '--'],
     socket: join(daemons.folder, 'api-server.sock'),
   };
 }
 
 /** A program with its arguments, in a network or not. */
-export function within(network: Network | undefined, program: string, args: readonly string[]): readonly [string, readonly string[]] {
+export function within(
+  network: Pick<Network, 'enter'> | undefined,
+  program: string,
+  args: readonly string[],
+): readonly [string, readonly string[]] {
   const [first, ...others] = [...(network?.enter ?? []), program, ...args];
   return [first ?? program, others];
 }
 
 /** Carries connections from the socket to a port of the network's loopback. */
-export function startRelay(daemons: Daemons, { enter, socket }: Network, port: number): void {
+export function startRelay(daemons: Daemons, network: Network, port: number): void {
   const script = `const net = require('node:net');
 net.createServer((from) => {
   const to = net.connect(${port}, '127.0.0.1');
   from.pipe(to).pipe(from);
   for (const each of [from, to]) each.on('error', () => { from.destroy(); to.destroy(); });
-}).listen(${JSON.stringify(socket)});`;
-  const [program, args] = within({ enter, socket }, process.execPath, ['-e', script]);
-  daemons.start('relay', program, args);
+}).listen(${JSON.stringify(network.socket)});`;
+  const [program, args] = within(network, process.execPath, ['-e', script]);
+  daemons.start('network-relay', program, args);
 }

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Entry } from '../../../src/manifests/entries.ts';
-import { program } from '../../../tools/programs.ts';
 import { type ApiServer, startApiServer } from '../../support/api-server.ts';
 import type { Client, Finished } from '../../support/client.ts';
 import { Daemons } from '../../support/daemons.ts';
 import { ADMISSION } from '../../support/ensure.ts';
-import { CHART, run } from '../../support/helm.ts';
+import { CHART, ensured as ensuredOn, helm as helmOn, NAMESPACE, run } from '../../support/helm.ts';
 import { imageFiles } from '../../support/image.ts';
 import { within } from '../../support/network.ts';
 import { hostPath, plainPod } from '../../support/pod-manifests.ts';
@@ -22,10 +21,9 @@ import type { Settings } from '../../support/small-node.ts';
 
 const canHaveNetwork = spawnSync('unshare', ['--user', '--map-root-user', '--net', '--mount', 'ip', 'link']).status === 0;
 
-const NAMESPACE = 'cloister-system';
 const NODES = 'cloister-nodes';
 const PODS = '/api/v1/namespaces/team/pods?dryRun=All';
-const VALUES = { nodeProfile: { enabled: false, namespace: NODES } };
+const VALUES = { nodeProfile: { namespace: NODES } };
 
 interface Governed {
   readonly spec?: { readonly hostUsers?: boolean; readonly runtimeClassName?: string };
@@ -74,6 +72,11 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
       true,
     );
     expect(await logs('serve', /"msg":"serving"/)).toHaveLength(3);
+  });
+
+  test('the seccomp profile is on the node where its kubelet looks for it', async () => {
+    const profile = await readFile(join(daemons.folder, 'host/var/lib/kubelet/seccomp/cloister/workspace.json'), 'utf8');
+    expect(profile).toBe(await readFile(join(import.meta.dirname, '../../../seccomp/workspace.json'), 'utf8'));
   });
 
   test('T72: what serves has no token, and the API server holds its pods to Pod Security restricted', async () => {
@@ -172,25 +175,15 @@ const isReady = ({ status }: ServingPod): boolean =>
 const get = async <Body>(path: string): Promise<Body> => (await apiServer.admin.request<Body>('GET', path)).body;
 const create = () => tenant.request<Governed>('POST', PODS, plainPod());
 
-/** As the cluster's administrator. @throws with what helm says */
-async function helm(args: readonly string[], values: object = {}): Promise<Finished> {
-  const [command, all] = within(apiServer.connection.network, await program('helm'), [...args, `--namespace=${NAMESPACE}`]);
-  const home = daemons.folder;
-  const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: apiServer.admin.kubeconfig };
-  const finished = await run(command, all, JSON.stringify(values), env);
-  if (finished.code !== 0) throw new Error(`helm ${args[0]}: ${finished.stderr}${await nodeLog()}`);
-  return finished;
+const helm = (args: readonly string[], values?: object): Promise<Finished> => helmOn(apiServer, args, values).catch(withNodeLog);
+const ensured = (): Promise<void> => ensuredOn(apiServer).catch(withNodeLog);
+
+async function withNodeLog({ message }: Error): Promise<never> {
+  throw new Error(`${message}\n${await nodeLog()}`);
 }
 
 async function nodeLog(): Promise<string> {
   return (await readFile(join(daemons.folder, 'node.log'), 'utf8')).slice(-3_000);
-}
-
-/** The Job of the release as it is now has done its work. */
-async function ensured(): Promise<void> {
-  const args = ['wait', '--for=condition=complete', 'job', '--selector=app.kubernetes.io/component=ensure', '--timeout=180s'];
-  const { code, stderr } = await apiServer.kubectl([...args, `--namespace=${NAMESPACE}`]);
-  if (code !== 0) throw new Error(`${stderr}\n${(await logs('ensure', /.+/)).join('\n')}\n${await nodeLog()}`);
 }
 
 /** Lines of what containers of a kind wrote. */
