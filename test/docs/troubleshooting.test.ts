@@ -20,6 +20,51 @@ test.each([...headings, ...cells.filter((text) => !FOREIGN.test(text))])('Cloist
   expect(text.split('…').filter((part) => !sources.includes(part.trim()))).toEqual([]);
 });
 
+/** Where our own errors are said to whoever runs a cluster, and what stands before each of them there. */
+const SPOKEN: Readonly<Record<string, RegExp>> = {
+  'webhook/server.ts': /error:/,
+  'webhook/review.ts': /unreadable\(/,
+  'webhook/answer.ts': /const message =|asked === undefined \?|known-profile'? :/,
+  'webhook/respond.ts': /failed\(route,/,
+  'manifests/policies.ts': /messageExpression:/,
+  'tls/files.ts': /problem\(/,
+  'tls/strength.ts': /return/,
+  'tls/clients.ts': /return|undefined :/,
+  'cluster/client.ts': /ClusterError\(|error:|\[40[13],/,
+  'cluster/serving.ts': /problem:/,
+  'commands/ensure-plan.ts': /return \[?(?=\s*.(?:\$\{address\}|no |does not cover ))|\? undefined :/,
+  'commands/ensure-run.ts': /contested\(|logger\.\w+\(\{[^}]*\},/,
+  'commands/ensure.ts': /logger\.(?:warn|error)\(\{[^}]*\},/,
+  'commands/node-profile.ts': /error:|Error\(|(?:whole|torn|broken|none):|problem:|return|\? /,
+  'commands/serve.ts': /error:|return|logger\.(?:error|fatal)\(\{[^}]*\},|const (?:folder|names) =/,
+};
+
+/** What one finds by searching the page: whatever it quotes that is more than a word. */
+const quoted = [...headings, ...page.text.matchAll(/`([^`\n]+)`/g).map(([, text = '']) => text)]
+  .flatMap((text) => text.split('…'))
+  .map((text) => text.replace(/^[\s,:;]+|[\s,:;]+$/g, ''))
+  .filter((text) => /\w \w/.test(text));
+
+const LITERAL = /\s*(?:'((?:[^'\\]|\\.)+)'|"((?:[^"\\]|\\.)+)"|`((?:[^`\\]|\\.)+)`)/;
+
+/** What of a text is always the same, and more than a word. */
+function phrasesOf(text: string): readonly string[] {
+  const parts = text.replaceAll(/\\(.)/g, '$1').split(/\$\{[^}]*\}|variables\.\w+\.join\(', '\) \+ '/);
+  return parts.filter((part) => /\w \w/.test(part));
+}
+
+const spoken = Object.entries(SPOKEN).map(([file, before]) => {
+  const source = readFileSync(join(root, 'src', file), 'utf8');
+  const found = source.matchAll(new RegExp(`(?:${before.source})${LITERAL.source}`, 'g'));
+  const texts = [...found].map((match) => phrasesOf(match.slice(1).find((each) => each !== undefined) ?? ''));
+  return [file, texts.filter((phrases) => phrases.length > 0)] as const;
+});
+
+test.each(spoken)('what %s says can be found here', (_, texts) => {
+  expect(texts.length).toBeGreaterThan(0);
+  expect(texts.filter((phrases) => !quoted.some((each) => phrases.some((phrase) => phrase.includes(each))))).toEqual([]);
+});
+
 test('this test reads headings and tables', () => {
   expect(headings.length).toBeGreaterThanOrEqual(6);
   expect(cells.length).toBeGreaterThan(30);
