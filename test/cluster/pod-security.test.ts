@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { readPage, rowsOf, sectionOf } from '../docs/page.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { dockerInDocker, hostNamespaces, plainPod, sidecars } from '../support/pod-manifests.ts';
 
@@ -74,3 +75,52 @@ test('baseline of 1.34 and before does not yet know that a user namespace makes 
   expect(status).toBe(403);
   expect(body.message).toContain('violates PodSecurity "baseline:v1.34": procMount');
 });
+
+/** docs/install.md: the strictest level under which each grant is had. */
+const MATRIX = rowsOf(sectionOf(readPage('docs/install.md'), 'Pod Security of the namespaces with workspaces')).flatMap(
+  ([names = '', ...cells], row) => {
+    const backends = [...names.matchAll(/`([a-z-]+)`/g)].map(([, backend = '']) => backend);
+    const isSysadmin = names.includes('nesting: sysadmin');
+    return backends.flatMap((backend) =>
+      ['none', 'sudo', 'containers'].map((grant, index) => {
+        const profile = isSysadmin && grant === 'containers' ? 'userns-sysadmin' : `${backend}-${grant}`;
+        return [profile, grant, /`(\w+)`/.exec(cells[index] ?? '')?.[1] ?? '', row] as const;
+      }),
+    );
+  },
+);
+
+const LEVELS = ['privileged', 'baseline', 'restricted'];
+
+/** As strict as its author can write it and still be given the grant: what a container denies itself, it is not given. */
+function strictPod(grant: string) {
+  const own = grant === 'none' ? { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } : {};
+  const container = { name: 'workspace', image: 'registry.example/workspace:1', securityContext: own };
+  return plainPod('strict', { containers: [container], securityContext: { runAsNonRoot: true, runAsUser: 1000 } });
+}
+
+test('the page has a level for each profile and grant', () => {
+  expect(MATRIX.length).toBeGreaterThanOrEqual(24);
+  expect(MATRIX.filter(([, , level]) => !LEVELS.includes(level))).toEqual([]);
+});
+
+test.each(MATRIX)(
+  '%s, a pod as strict as grant %s can be: it passes %s, and nothing stricter, as the page says',
+  async (profile, grant, level, row) => {
+    const name = `matrix-${row}-${profile}`;
+    await apiServer.createNamespace(name, { 'cloister.dev/enforce': profile });
+    const taken: string[] = [];
+    for (const each of LEVELS) {
+      const labels = { 'pod-security.kubernetes.io/enforce': each };
+      await apiServer.admin.request(
+        'PATCH',
+        `/api/v1/namespaces/${name}`,
+        { metadata: { labels } },
+        { contentType: 'application/merge-patch+json' },
+      );
+      const { status } = await apiServer.admin.request('POST', `/api/v1/namespaces/${name}/pods?dryRun=All`, strictPod(grant));
+      if (status === 201) taken.push(each);
+    }
+    expect(taken.at(-1)).toBe(level);
+  },
+);
