@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -40,6 +41,25 @@ test.each([
 ])('what is packed does as its sources: %s %s %s', async (...args) => {
   const [packed, sources] = await Promise.all(['dist/main.js', 'src/main.ts'].map((program) => outcomeOf(program, args)));
   expect(packed).toEqual(sources);
+});
+
+test('installed from its tarball, `npx cloister fix -f pod.yaml` repairs', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-packed-'));
+  try {
+    const pod =
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec: {containers: [{name: workspace, image: x, securityContext: {privileged: true}}]}\n';
+    await writeFile(join(folder, 'pod.yaml'), pod);
+    const { stdout } = await run('npm', ['run', '--silent', 'pack', '--', '--silent', `--pack-destination=${folder}`], { cwd: root });
+    const tarball = stdout.trim().split('\n').at(-1) ?? '';
+    await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)], { cwd: folder });
+    const packed = await run('npx', ['--no', 'cloister', 'fix', '-f', 'pod.yaml'], { cwd: folder });
+    const sources = await run(process.execPath, [join(root, 'src/main.ts'), 'fix', '-f', 'pod.yaml'], { cwd: folder });
+    expect(packed.stdout).toBe(sources.stdout);
+    expect(packed.stdout).toContain('hostUsers: false');
+    expect(packed.stdout).toContain('privileged: false');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 async function outcomeOf(program: string, args: readonly string[]) {
