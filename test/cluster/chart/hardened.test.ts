@@ -1,7 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ensureRoles, labelerRole } from '../../../src/manifests/rbac.ts';
-import { program } from '../../../tools/programs.ts';
-import { type Manifest, only, rendered, run } from '../../support/helm.ts';
+import { type Manifest, only, rendered } from '../../support/helm.ts';
 
 /** What the chart makes by default, held against what it is to be. */
 
@@ -95,53 +94,6 @@ test.each([
 ])('the seccomp profile comes to the nodes where it is needed: grant %s, %j', async (grant, options, isNeeded) => {
   const made = await rendered({ profiles: { userns: { grant, ...options } } });
   expect(made.some(({ kind }) => kind === 'DaemonSet')).toBe(isNeeded);
-});
-
-describe('kube-score', () => {
-  /** What it finds and we mean, each with its reason. */
-  const MEANT: readonly (readonly [check: string, object: RegExp, reason: string])[] = [
-    ['container-resources', /./, 'no CPU limit: a throttled webhook holds up every pod of the cluster, and ensure whoever waits for it'],
-    [
-      'container-image-pull-policy',
-      /./,
-      'a version is one image: to pull it again brings nothing, and needs the registry when a node is in trouble',
-    ],
-    ['container-ephemeral-storage-request-and-limit', /./, 'nothing is written: every root is read-only, and there is no emptyDir'],
-    ['container-security-context-user-group-id', /^DaemonSet.*node-profile$/, "the kubelet's folder on a node is root's"],
-    ['deployment-has-host-podantiaffinity', /./, 'topologySpreadConstraints say it, and of each generation by itself'],
-  ];
-
-  interface Scored {
-    readonly object_name: string;
-    readonly checks: readonly {
-      readonly check: { readonly id: string };
-      readonly grade: number;
-      readonly skipped: boolean;
-      readonly comments: readonly { readonly summary: string }[] | null;
-    }[];
-  }
-
-  test('has nothing to say that is not meant', async () => {
-    const { stdout } = await run(
-      await program('kube-score'),
-      ['score', '--output-format=json', '--kubernetes-version=v1.36', '-'],
-      manifests.map((each) => JSON.stringify(each)).join('\n---\n'),
-    );
-    const scored = JSON.parse(stdout) as readonly Scored[];
-    expect(scored.length).toBeGreaterThan(5);
-    const found = scored.flatMap(({ object_name, checks }) =>
-      checks
-        .filter(({ grade, skipped }) => !skipped && grade < 10)
-        .map(({ check, comments }) => ({
-          id: check.id,
-          object: object_name,
-          says: (comments ?? []).map(({ summary }) => summary).join(', '),
-        })),
-    );
-    expect(found.filter(({ id, object }) => !MEANT.some(([check, pattern]) => check === id && pattern.test(object)))).toEqual([]);
-    const unused = MEANT.filter(([check]) => !found.some(({ id }) => id === check)).map(([check]) => check);
-    expect(unused).toEqual([]);
-  });
 });
 
 /** Rules and their words in any order are the same rules. */
