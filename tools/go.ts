@@ -5,7 +5,17 @@ import { promisify } from 'node:util';
 import { complaint, lastLines } from './cache.ts';
 
 /** Programs for the tests are built from Go modules; a folder beside this file for each group of them that share one go.mod. */
-export type ModuleName = 'etcd' | 'kubernetes' | 'gvisor' | 'probe' | 'seccomp' | 'helm' | 'prometheus' | 'kube-score' | 'crds';
+export type ModuleName =
+  | 'etcd'
+  | 'kubernetes'
+  | 'gvisor'
+  | 'probe'
+  | 'seccomp'
+  | 'helm'
+  | 'prometheus'
+  | 'kube-score'
+  | 'actionlint'
+  | 'crds';
 
 /** The go.mod files are the one place where versions are written. */
 export async function pinned(module: ModuleName, requirement: string): Promise<string> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { cached } from './cache.ts';
 import { build, go, type ModuleName, pinned } from './go.ts';
 
-/** Programs that judge the chart, built from their Go modules once, into the user's cache. */
+/** Programs that judge the chart and how it is released, built from their Go modules once, into the user's cache. */
 const PROGRAMS = {
   helm: { module: 'helm', package: 'helm.sh/helm/v4/cmd/helm', requirement: 'helm.sh/helm/v4' },
   kubeconform: { module: 'helm', package: 'github.com/yannh/kubeconform/cmd/kubeconform', requirement: 'github.com/yannh/kubeconform' },
@@ -13,6 +13,7 @@ const PROGRAMS = {
     requirement: 'github.com/prometheus/prometheus',
   },
   'kube-score': { module: 'kube-score', package: 'github.com/zegl/kube-score/cmd/kube-score', requirement: 'github.com/zegl/kube-score' },
+  actionlint: { module: 'actionlint', package: 'github.com/rhysd/actionlint/cmd/actionlint', requirement: 'github.com/rhysd/actionlint' },
 } as const satisfies Readonly<Record<string, { module: ModuleName; package: string; requirement: string }>>;
 
 export type ProgramName = keyof typeof PROGRAMS;

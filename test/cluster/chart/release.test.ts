@@ -27,6 +27,12 @@ test('the chart that is released has the image that is released, by its digest',
   expect(spec.containers[0].image).toBe(`registry.example.com/team/cloister@${DIGEST}`);
 });
 
+test('actionlint finds nothing to say about the workflow', async () => {
+  const { code, stdout, stderr } = await run(await program('actionlint'), [join(root, '.github/workflows/release.yaml')]);
+  expect(stdout + stderr).toBe('');
+  expect(code).toBe(0);
+});
+
 test('the workflow names scripts and files that there are', async () => {
   interface Workflow {
     readonly jobs: Readonly<Record<string, { readonly steps: readonly { readonly run?: string }[] }>>;
