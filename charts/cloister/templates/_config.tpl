@@ -90,6 +90,18 @@
 {{- end -}}
 {{- if eq $values.test.namespace .Release.Namespace -}}
   {{- $problems = append $problems (printf "test.namespace: %s is Cloister's own, where nothing is judged: name another" .Release.Namespace) -}}
+{{- else if has $values.test.namespace (list "kube-system" "kube-node-lease") -}}
+  {{- $problems = append $problems (printf "test.namespace: in %s nothing is judged: name another" $values.test.namespace) -}}
+{{- end -}}
+{{- range $values.env -}}
+  {{- if eq .name "POD_IP" -}}
+    {{- $problems = append $problems "env: POD_IP is the chart's own, by which the pods know where to listen: leave it out" -}}
+  {{- end -}}
+{{- end -}}
+{{- with $values.certificates.certManager -}}
+  {{- if le (include "cloister.seconds" .duration | int64) (include "cloister.seconds" .renewBefore | int64) -}}
+    {{- $problems = append $problems (printf "certificates.certManager.renewBefore: %s is no shorter than its duration, %s: make it a third of that" .renewBefore .duration) -}}
+  {{- end -}}
 {{- end -}}
 {{- if has .Release.Namespace (list "kube-system" "kube-node-lease") -}}
   {{- $problems = append $problems (printf "the release's namespace is %s: install Cloister into a namespace of its own, with --namespace cloister-system --create-namespace" .Release.Namespace) -}}

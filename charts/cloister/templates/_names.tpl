@@ -52,6 +52,16 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* A duration, such as 500ms or 1h30m, in seconds, rounded up. */}}
+{{- define "cloister.seconds" -}}
+{{- $milliseconds := 0 -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- range regexFindAll "[0-9]+(ms|[smh])" . -1 -}}
+{{- $milliseconds = add $milliseconds (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{ div (add $milliseconds 999) 1000 }}
+{{- end }}
+
 {{- define "cloister.nodeSelector" -}}
 {{ toYaml (merge (dict "kubernetes.io/os" "linux") .) }}
 {{- end }}

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseDuration } from '../../../src/commands/flags.ts';
 import { ensureRoles, labelerRole } from '../../../src/manifests/rbac.ts';
 import { type Manifest, only, rendered } from '../../support/helm.ts';
 
@@ -79,11 +80,17 @@ test('F9: three replicas, spread, of which one goes at a time and those that are
   expect(of('PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
 });
 
-test('F7: it drains within its grace', () => {
-  const { terminationGracePeriodSeconds, containers } = of('Deployment').spec.template.spec;
-  const delay = containers[0].args.find((each: string) => each.startsWith('--drain-delay=')).replace(/\D+/g, '');
+test.each([
+  [undefined, 60],
+  ['2m', 165],
+  ['1500ms', 47],
+  ['0s', 45],
+])('F7: it drains within its grace: %s', async (drainDelay, grace) => {
+  const { terminationGracePeriodSeconds, containers } = only(await rendered({ drainDelay }), 'Deployment').spec.template.spec;
+  const delay = containers[0].args.find((each: string) => each.startsWith('--drain-delay=')).replace('--drain-delay=', '');
+  expect(terminationGracePeriodSeconds).toBe(grace);
   // Longest: what is under way, as docs/serving.md says.
-  expect(Number(delay) + 11).toBeLessThan(terminationGracePeriodSeconds);
+  expect(parseDuration(delay) / 1_000 + 11).toBeLessThan(terminationGracePeriodSeconds);
 });
 
 test.each([

@@ -109,6 +109,12 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
   ],
   'a monitor that is no switch': [{ monitoring: { serviceMonitor: true } }, "at '/monitoring/serviceMonitor': got boolean, want object"],
   'a test where nothing is judged': [{ test: { namespace: 'cloister-system' } }, "test.namespace: cloister-system is Cloister's own"],
+  'a test where nothing is ever judged': [{ test: { namespace: 'kube-system' } }, 'test.namespace: in kube-system nothing is judged'],
+  "a variable that is the chart's own": [{ env: [{ name: 'POD_IP', value: '10.0.0.7' }] }, "env: POD_IP is the chart's own"],
+  'a certificate that is to be renewed before it is made': [
+    { certificates: { source: 'cert-manager', certManager: { duration: '24h', renewBefore: '1h1380m' } } },
+    'certificates.certManager.renewBefore: 1h1380m is no shorter than its duration, 24h',
+  ],
 };
 
 test('there are at least 25 of them', () => expect(Object.keys(WRONG).length).toBeGreaterThanOrEqual(25));
