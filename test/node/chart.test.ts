@@ -79,14 +79,15 @@ onNode('the chart', () => {
     });
 
     test('it runs as nobody on the node: a user without rights, and a root that cannot be written to', async () => {
-      const find = 'for each in $(grep -lzx serve /proc/[0-9]*/cmdline); do cat $(dirname $each)/status; done';
-      const { stdout } = await runOn(cluster.node, ['sh', '-c', find]);
+      const look = `cat $(dirname $each)/status; awk '$5 == "/" { print "Root: " substr($6, 1, 2) }' $(dirname $each)/mountinfo`;
+      const { stdout } = await runOn(cluster.node, ['sh', '-c', `for each in $(grep -lzx serve /proc/[0-9]*/cmdline); do ${look}; done`]);
       const values = (field: string) => [...stdout.matchAll(new RegExp(`^${field}:\\s+(.*)$`, 'gm'))].map(([, value]) => value);
       expect(values('Uid')).toEqual(Array(3).fill('65532\t65532\t65532\t65532'));
       expect(values('CapEff')).toEqual(Array(3).fill('0000000000000000'));
       expect(values('CapBnd')).toEqual(Array(3).fill('0000000000000000'));
       expect(values('NoNewPrivs')).toEqual(['1', '1', '1']);
       expect(values('Seccomp')).toEqual(['2', '2', '2']);
+      expect(values('Root')).toEqual(['ro', 'ro', 'ro']);
     });
 
     test('`helm test`: a pod is repaired, and one is refused', async () => {
