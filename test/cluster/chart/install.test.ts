@@ -153,15 +153,19 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     });
   });
 
-  test('and it can be installed again', { timeout: 300_000 }, async () => {
-    await helm(['install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-'], VALUES);
+  test('and it can be installed again, without any value', { timeout: 300_000 }, async () => {
+    // Then the DaemonSet is there too, which mounts a folder of the node.
+    await apiServer.kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce-']);
+    await helm(['install', 'cloister', CHART, '--wait', '--timeout=4m']);
     await ensured();
     await until(async () => (await create()).body.spec?.hostUsers === false);
+    const { status } = await get<{ readonly status: object }>(`/apis/apps/v1/namespaces/${NAMESPACE}/daemonsets/cloister-node-profile`);
+    expect(status).toMatchObject({ desiredNumberScheduled: 1, numberReady: 1 });
   });
 
   // As tools do that keep a cluster at what a repository says. Last, since they and helm would contend for who applies.
   test('manifests that are applied again, by force, differ in nothing and take nothing away of what `ensure` wrote', async () => {
-    const { stdout: input } = await helm(['template', 'cloister', CHART, '--no-hooks', '--values=-'], VALUES);
+    const { stdout: input } = await helm(['template', 'cloister', CHART, '--no-hooks']);
     const [entries, certificate] = [entriesOf(await configurations()), await get(SERVING_SECRET)];
     const server = ['--server-side', '--force-conflicts', '--field-manager=a-tool', '--filename=-'];
     expect(await apiServer.kubectl(['diff', ...server], { input })).toMatchObject({ code: 0, stdout: '' });
