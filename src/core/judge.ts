@@ -29,7 +29,9 @@ export interface Verdict {
 export function judge({ subject, old, policy, namespace, exemptions, now }: Question): Verdict {
   const leave = leaveFor(exemptions, namespace, serviceAccountOf(subject.pod), now);
   const terms = termsFor(policy, old?.pod);
-  const asks = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts: leave.exempts };
+  // An exemption is made with the wall in mind, as a grant is.
+  const exempts = terms === policy.profile.unwalled ? () => false : leave.exempts;
+  const asks = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
   const findings = inspect(subject.pod, subject.at, terms, asks);
   if (old === undefined || findings.length === 0) return { findings, exempted: leave.used };
 

@@ -5,13 +5,16 @@ import type { Terms } from './terms.ts';
 /** Pods of the field have tens. Source of the order of magnitude: etcd keeps no object above 1.5 MB. */
 export const MOST_CONTAINERS = 1_000;
 
+/** The API server takes 63 characters, but says so only after it has asked us. Findings hold the name, each of them. */
+export const MOST_NAME = 253;
+
 /** Lists a pod's containers in their places, and says which of them are the workspace; of too many, the one too many is the last. */
 export function containersOf(spec: PodSpec, terms: Terms): Container[] {
   const containers: Container[] = [];
   for (const list of CONTAINER_LISTS) {
     for (const [index, container] of each(spec[list]).entries()) {
       if (containers.length > MOST_CONTAINERS) return containers;
-      const name = container.name ?? '';
+      const name = container.name?.slice(0, MOST_NAME) ?? '';
       containers.push({ list, index, name, spec: container, granted: isGranted(list, name, container, terms) });
     }
   }
@@ -23,8 +26,8 @@ export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN'
 
 /**
  * Whether the grant is this container's: only ever a regular one's. `none` takes from all that run as long as the pod, sidecars among the
- * init containers too. `grantTo` names its containers; without
- * it each has the grant that does not restrict itself, so that a sidecar which locked itself down stays so.
+ * init containers too. `grantTo` names its containers; without it each has the grant that does not restrict itself, so that a sidecar
+ * which locked itself down stays so.
  */
 function isGranted(list: ContainerList, name: string, container: ContainerSpec, terms: Terms): boolean {
   if (terms.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');

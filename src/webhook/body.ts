@@ -13,7 +13,7 @@ export interface BodyLimits {
 }
 
 export interface Reader {
-  /** So many more bytes are held: of a large body all that were announced, whatever has come of them. */
+  /** So many more bytes have come. What was announced takes no memory until it comes. */
   readonly grew: (bytes: number) => void;
   /** Not called when the caller goes away. */
   readonly done: (body: Uint8Array<ArrayBuffer> | 'too-large' | 'too-dense') => void;
@@ -26,7 +26,6 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, d
   // Of a large body. It shares its memory with nothing, so that another thread can have it.
   let whole: Buffer<ArrayBuffer> | undefined;
   let size = 0;
-  let held = 0;
   let tokens = 0;
   if (announced > limits.body) {
     done('too-large');
@@ -55,9 +54,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, d
       refuse('too-dense');
       return;
     }
-    const more = (whole?.length ?? size) - held;
-    held += more;
-    grew(more);
+    grew(chunk.length);
   }
 
   function add(chunk: Uint8Array, whole: Uint8Array): void {

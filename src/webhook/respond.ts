@@ -66,6 +66,7 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     if (WITHOUT_POD.has(subresource)) return { answer: ALLOWED };
     if (route.phase === 'unknown') {
       const pod = subjectOf(review.object, group, kind);
+      if (pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
       const asked = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
       return { answer: unknownProfile(route.mode, asked, [...offer.profiles.keys()]) };
     }

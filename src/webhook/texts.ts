@@ -9,7 +9,7 @@ const MAX_TEXT = 200;
 const MAX_SENTENCE_BYTES = 4096;
 const MAX_ANNOTATION_BYTES = 8192;
 const CUT = '… (cut)';
-// A pod may have a hundred thousand faults; an answer of that length would be a failed call.
+// An answer with all that a pod may have would be longer than anybody reads.
 const MAX_CAUSES = 200;
 const MAX_WARNINGS = 64;
 

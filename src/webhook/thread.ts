@@ -66,6 +66,7 @@ export function makeThread({ script, data, limits: given, onLost }: ThreadOption
   return {
     judge: (path, body, signal) =>
       new Promise((resolve, reject) => {
+        signal.throwIfAborted();
         const task = { path, body, resolve, reject };
         waiting.add(task);
         signal.addEventListener('abort', () => {

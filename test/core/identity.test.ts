@@ -9,7 +9,6 @@ function identityIn(element: Json): string {
 
 test.each<[string, Json, Json]>([
   ['a name', { name: 'a', value: '1' }, { name: 'a', value: '2' }],
-  ['a key, if it has no name', { key: 'a', effect: 'NoSchedule' }, { key: 'a', effect: 'NoExecute' }],
   ['its words, in whatever order', { operator: 'Exists', effect: 'NoExecute' }, { effect: 'NoExecute', operator: 'Exists' }],
   ['its words alone, numbers may change', { operator: 'Exists', tolerationSeconds: 1 }, { operator: 'Exists', tolerationSeconds: 2 }],
   ['itself, if it is a word', 'SYS_ADMIN', 'SYS_ADMIN'],
@@ -19,6 +18,7 @@ test.each<[string, Json, Json]>([
 test.each<[string, Json, Json]>([
   ['names', { name: 'a' }, { name: 'b' }],
   ['keys', { key: 'a' }, { key: 'b' }],
+  ['words beside one key', { key: 'a', effect: 'NoSchedule' }, { key: 'a', operator: 'Exists' }],
   ['words', { operator: 'Exists', effect: 'NoExecute' }, { operator: 'Exists', effect: 'NoSchedule' }],
   ['kinds of words', { operator: 'a' }, { effect: 'a' }],
   ['values', 'SYS_ADMIN', 'NET_ADMIN'],
@@ -34,6 +34,40 @@ test('rule, container and path tell findings apart', () => {
   ];
   const known = [finding, ...others].map((each) => identityOf(each, {}));
   expect(new Set(known).size).toBe(4);
+});
+
+test.each<[string, Json, Json]>([
+  ['word', '/opt/qemu', '/tmp/qemu'],
+  ['number', 0, 1],
+])('a path that ends at another %s is another', (_, one, other) => {
+  const identityAt = (value: Json) =>
+    identityOf(
+      { rule: 'some-rule', kind: 'escape', path: ['metadata', 'annotations', 'a'], message: 'told' },
+      { metadata: { annotations: { a: value } } },
+    );
+  expect(identityAt(one)).toBe(identityAt(one));
+  expect(identityAt(other)).not.toBe(identityAt(one));
+});
+
+test('T22: what an element says is read once, however many findings are about it', () => {
+  let reads = 0;
+  const element = new Proxy(
+    { value: 'x' },
+    {
+      ownKeys(target) {
+        reads += 1;
+        return Reflect.ownKeys(target);
+      },
+    },
+  );
+  const finding = { rule: 'a', kind: 'escape', path: ['list', 0, 'value'], message: 'told' } as const;
+  newFindings(
+    Array.from({ length: 100 }, () => finding),
+    { list: [element] },
+    [finding],
+    { list: [element] },
+  );
+  expect(reads).toBe(1);
 });
 
 test('what only a forged review says at such length is known by its length and its beginning', () => {

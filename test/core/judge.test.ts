@@ -42,6 +42,19 @@ describe('an update', () => {
     ]);
   });
 
+  test('T17: may not give a bad annotation another value', () => {
+    const noted = (value: string): Sketch => ({ metadata: { annotations: { 'io.katacontainers.config.hypervisor.path': value } } });
+    expect(escapes(noted('/opt/qemu'), noted('/opt/qemu'))).toEqual([]);
+    expect(escapes(noted('/opt/qemu'), noted('/tmp/qemu'))).toHaveLength(1);
+  });
+
+  test('T17: may not put a wider toleration in the place of one of the same key', () => {
+    const key = 'node-role.kubernetes.io/control-plane';
+    const narrow = { key, operator: 'Exists', effect: 'NoSchedule' };
+    expect(escapes({ tolerations: [narrow, narrow] }, { tolerations: [narrow, narrow] })).toEqual([]);
+    expect(escapes({ tolerations: [narrow, narrow] }, { tolerations: [narrow, { key, operator: 'Exists' }] })).toHaveLength(1);
+  });
+
   test('may mend some faults and keep others', () => {
     expect(escapes({ hostPID: true, hostIPC: true }, { hostPID: true })).toEqual([]);
   });
@@ -214,6 +227,14 @@ describe('exemptions', () => {
     const pod = { ...mesh, securityContext: { seccompProfile: { type: 'Unconfined' } }, containers: [container('a'), container('b')] };
     const { exempted } = judge(questionOf(pod, { exempt: { seccomp: ['Unconfined'] } }));
     expect(exempted).toEqual([{ rule: 'seccomp', value: 'Unconfined', reason: 'the operator knows it' }]);
+  });
+
+  test('T07: hold only where the wall stands', () => {
+    const bad = { name: 'debug', securityContext: { capabilities: { add: ['NET_ADMIN'] }, seccompProfile: { type: 'RuntimeDefault' } } };
+    const exempt = { capabilities: ['NET_ADMIN'] };
+    const joined = (pod: Sketch): string[] => escapes(pod, { ...pod, ephemeralContainers: [bad] }, { exempt });
+    expect(joined({ ...SAFE, hostUsers: false })).toEqual([]);
+    expect(joined(SAFE)).toEqual(['capabilities at spec.ephemeralContainers[0].securityContext.capabilities.add[0]']);
   });
 
   test('T06, T07: go by the pod’s service account, `default` where it names none', () => {

@@ -125,8 +125,8 @@ describe('an update', () => {
     const joining = { name: 'debug', volumeMounts: [{ name: 'root', mountPath: '/host' }] };
     const { repair: done } = repaired(update(old, { ...old, ephemeralContainers: [joining] }));
     expect(told(done.unresolved)).toEqual([
-      'escape host-namespaces at spec.ephemeralContainers[0].name: the container joins a pod with hostPID',
       'escape volume-types at spec.ephemeralContainers[0].volumeMounts[0].name: volume "root" is the node\'s /',
+      'escape host-namespaces at spec.ephemeralContainers[0].name: the container joins a pod with hostPID',
     ]);
   });
 

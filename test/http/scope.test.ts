@@ -118,6 +118,17 @@ describe('T15: every operation has an answer, and none but CREATE and the added 
     expect(await ask(ENFORCE, reviewOf({ operation, object: null }))).toMatchObject({ uid: UID, allowed: false });
   });
 
+  test.each(['/unknown/enforce', ENFORCE])('T14: a mirror pod of the kubelet passes %s, whatever it is', async (path) => {
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name: 'worker-1', uid: UID }];
+    const metadata = { name: 'static', annotations: { 'kubernetes.io/config.mirror': 'a1b2' }, ownerReferences };
+    const object = { ...bad, metadata, spec: { ...bad.spec, nodeName: 'worker-1' } };
+    const userInfo = { username: 'system:node:worker-1', groups: ['system:nodes'] };
+    expect(await ask(path, reviewOf({ object, userInfo }))).toMatchObject({ allowed: true });
+    expect(await ask(path, reviewOf({ object, userInfo: { ...userInfo, username: 'system:node:worker-2' } }))).toMatchObject({
+      allowed: false,
+    });
+  });
+
   test('T31: UPDATE of a bad pod is not patched', async () => {
     const answer = await ask('/mutate/userns', reviewOf({ operation: 'UPDATE', oldObject: bad }));
     expect(answer).toMatchObject({ allowed: true });

@@ -17,6 +17,9 @@ testRule(imageStorage, {
     'a volume there': main(ROOT),
     'a volume there, with a slash behind it': main(`${ROOT}/`),
     'a volume above it': main('/var/lib'),
+    'a device there, where the API server takes no mount': {
+      containers: [{ name: 'main', volumeDevices: [{ name: 'disk', devicePath: ROOT }] }],
+    },
     'a volume at the root of all': main('/'),
     'no workspace, no storage': { initContainers: [{ name: 'set-up' }] },
     'sudo needs none': { grant: 'sudo', pod: { containers: [{ name: 'main' }] } },

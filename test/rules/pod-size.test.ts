@@ -35,6 +35,21 @@ test('T22, T32: only the first thousand faults are told, and the pod is not repa
   expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 faults']);
 });
 
+test('T22: a name longer than any is refused, and no finding repeats it', () => {
+  const name = 'ж'.repeat(100_000);
+  const securityContext = { capabilities: { add: Array.from({ length: 900 }, () => 'SYS_ADMIN') } };
+  const { findings } = judge(questionOf({ containers: [{ name, securityContext }] }));
+  expect(findings.length).toBeGreaterThan(900);
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      rule: 'pod-size',
+      path: ['spec', 'containers', 0, 'name'],
+      message: "the container's name has 100000 characters",
+    }),
+  );
+  expect(JSON.stringify(findings).length).toBeLessThan(1_000_000);
+});
+
 test('an old pod of too many faults hides no new one among them', () => {
   const old = questionOf(faulty(2_000)).subject;
   const findings = judge({ ...questionOf({ ...faulty(2_000), hostPID: true }), old }).findings;

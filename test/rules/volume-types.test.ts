@@ -1,5 +1,7 @@
+import { expect, test } from 'vitest';
+import { judge } from '../../src/core/judge.ts';
 import { volumeTypes } from '../../src/core/rules/volume-types.ts';
-import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, questionOf, type Sketch, testRule } from '../support/test-rule.ts';
 
 const SAFE = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'];
 const REFUSED = [
@@ -96,4 +98,23 @@ testRule(volumeTypes, {
     },
     'a path of the node that is not said': { pod: volume({ hostPath: {} }), finds, fixed: 'nothing' },
   },
+});
+
+test('T22: volumes are looked through once, however many containers mount them', () => {
+  let looks = 0;
+  const volumes = new Proxy([{ name: 'data', hostPath: { path: '/' } }], {
+    get(target, key, receiver) {
+      if (key === '0') looks += 1;
+      return Reflect.get(target, key, receiver);
+    },
+  });
+  const late = Array.from({ length: 100 }, (_, index) => ({
+    name: `debug-${index}`,
+    volumeMounts: [{ name: 'data', mountPath: '/data' }],
+  }));
+  const question = questionOf({ ephemeralContainers: late });
+  const pod = { ...question.subject.pod, spec: { ...question.subject.pod.spec, volumes } };
+  const found = judge({ ...question, subject: { ...question.subject, pod } }).findings.filter(({ rule }) => rule === 'volume-types');
+  expect(found).toHaveLength(101);
+  expect(looks).toBeLessThan(20);
 });

@@ -1,5 +1,5 @@
 import type { Json } from '../json.ts';
-import { type ContainerSpec, each, type Pod, specOf, type Volume } from '../pod.ts';
+import { type ContainerSpec, each, specOf, type Volume } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 const PREFIX = 'cloister-storage-';
@@ -21,10 +21,12 @@ export const imageStorage: Rule = {
   checkPod(pod, report, { terms, containers }) {
     const { storage, storageMedium } = terms.workspace;
     if (terms.grant !== 'containers') return;
-    const nextName = freeNames(new Set(each(specOf(pod).volumes).map(({ name }) => name)));
+    const volumes = each(specOf(pod).volumes);
+    const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
+    const nextName = freeNames(new Set(volumes.map(({ name }) => name)));
     for (const { list, index, spec, granted, name: container } of containers) {
       if (!granted) continue;
-      if (storage.length === 0 && !hasRoom(spec, pod)) {
+      if (storage.length === 0 && !each(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
         const message = `nothing is mounted in container "${container}" that could hold the images of nested containers`;
         const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
@@ -42,7 +44,9 @@ export const imageStorage: Rule = {
   },
 };
 
-function isMounted({ volumeMounts }: ContainerSpec, wanted: string): boolean {
+function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string): boolean {
+  // The API server takes no mount where a device is.
+  if (each(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
   return each(volumeMounts).some(
     ({ mountPath }) => mountPath != null && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
   );
@@ -50,11 +54,6 @@ function isMounted({ volumeMounts }: ContainerSpec, wanted: string): boolean {
 
 /** These carry what the cluster puts there, and nothing else. */
 const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'image', 'projected', 'secret']);
-
-function hasRoom({ volumeMounts }: ContainerSpec, pod: Pod): boolean {
-  const mounted = new Set(each(volumeMounts).map(({ name }) => name));
-  return each(specOf(pod).volumes).some((volume) => mounted.has(volume.name) && !isReadOnly(volume));
-}
 
 function isReadOnly(volume: Volume): boolean {
   return Object.keys(volume).some((kind) => READ_ONLY.has(kind) && volume[kind as keyof Volume] != null);

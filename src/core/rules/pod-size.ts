@@ -1,4 +1,4 @@
-import { MOST_CONTAINERS } from '../workspace.ts';
+import { MOST_CONTAINERS, MOST_NAME } from '../workspace.ts';
 import type { Rule } from './rule.ts';
 
 /** More faults than a person can mend, and than a patch should hold. `inspect` counts them. */
@@ -8,17 +8,22 @@ export const MOST_FINDINGS = 1_000;
  * Whoever can send a review of a few megabytes could keep everybody else waiting: for the judgement of a hundred thousand faults, and for
  * a patch as long.
  *
- * Fields: the number of containers in all lists, and of findings
- * Allowed: 1,000 of each
+ * Fields: the number of containers in all lists, and of findings; containers' names
+ * Allowed: 1,000 of each; 253 characters, which is more than the API server takes
  * Fix: none.
  */
 export const podSize: Rule = {
   id: 'pod-size',
   summary: 'The pod is small enough to be judged and repaired while others wait.',
-  fields: ['spec.containers[*]'],
+  fields: ['spec.containers[*]', 'spec.containers[*].name'],
   checkPod(_pod, report, { containers }) {
     if (containers.length > MOST_CONTAINERS)
       report({ path: ['spec', 'containers'], message: `the pod has more than ${MOST_CONTAINERS} containers`, remedy: REMEDY });
+    for (const { list, index, spec } of containers) {
+      const length = spec.name?.length ?? 0;
+      if (length <= MOST_NAME) continue;
+      report({ path: ['spec', list, index, 'name'], message: `the container's name has ${length} characters`, remedy: 'shorten it' });
+    }
   },
 };
 

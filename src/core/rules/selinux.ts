@@ -1,3 +1,4 @@
+import type { Json } from '../json.ts';
 import { type SeLinuxOptions, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
@@ -35,7 +36,7 @@ export const selinux: Rule = {
     if (given === undefined || effective?.type === given || (effective?.type && !TYPES.has(effective.type))) return;
     const message = `SELinux type is ${effective?.type || 'not set'}`;
     // A container's options replace the pod's as a whole, its level included.
-    if (own == null && pods != null) report({ path, message, fix: { set: { ...pods, type: given } }, kind: 'promise' });
+    if (own == null && pods != null) report({ path, message, fix: { set: withType(pods, given) }, kind: 'promise' });
     else report({ path: [...path, 'type'], message, fix: { set: given }, kind: 'promise' });
   },
 };
@@ -55,4 +56,9 @@ function checkOptions(options: SeLinuxOptions | null | undefined, path: string[]
       remedy: 'name a plain pair of categories, or none',
     });
   }
+}
+
+/** The known fields alone, with another type. */
+function withType({ user, role, level }: SeLinuxOptions, type: string): Json {
+  return Object.fromEntries(Object.entries({ user, role, type, level }).filter(([, value]) => value != null)) as Json;
 }

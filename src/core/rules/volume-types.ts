@@ -29,21 +29,22 @@ export const volumeTypes: Rule = {
   fields: ['spec.volumes[*].*', 'spec.containers[*].volumeMounts[*].name'],
   exempts: 'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse',
   checkPod(pod, report, context) {
+    const unsafe = new Map<string | null | undefined, string>();
     for (const [index, volume] of each(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
-        report({ path: ['spec', 'volumes', index, kind], message: describe(volume, kind), remedy: REMEDY });
+        const message = describe(volume, kind);
+        unsafe.set(volume.name, message);
+        report({ path: ['spec', 'volumes', index, kind], message, remedy: REMEDY });
       }
     }
-  },
-  checkContainer({ spec, list }, report, context, pod) {
-    // An ephemeral container joins a pod whose volumes are not judged again.
-    if (list !== 'ephemeralContainers' || each(spec.volumeMounts).length === 0) return;
-    const unsafe = new Map(
-      each(specOf(pod).volumes).flatMap((volume) => unsafeKinds(volume, context).map((kind) => [volume.name, describe(volume, kind)])),
-    );
-    for (const [index, { name }] of each(spec.volumeMounts).entries()) {
-      const message = unsafe.get(name);
-      if (message !== undefined) report({ path: ['volumeMounts', index, 'name'], message, remedy: 'do not mount it' });
+    for (const { list, index, spec } of context.containers) {
+      // An ephemeral container joins a pod whose volumes are not judged again.
+      if (list !== 'ephemeralContainers') continue;
+      for (const [mount, { name }] of each(spec.volumeMounts).entries()) {
+        const message = unsafe.get(name);
+        if (message === undefined) continue;
+        report({ path: ['spec', list, index, 'volumeMounts', mount, 'name'], message, remedy: 'do not mount it' });
+      }
     }
   },
 };
