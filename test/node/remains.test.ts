@@ -5,6 +5,8 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { hierarchies } from './fixture/cgroups.ts';
+import { startCluster } from './fixture/cluster.ts';
+import type { FurtherRuntime } from './fixture/further-runtimes.ts';
 import { onNode } from './fixture/use.ts';
 
 /** However a node ends, this machine is as it was. */
@@ -48,7 +50,29 @@ onNode('a node leaves nothing behind', () => {
     await expect.poll(() => remainsOf(folder), { timeout: 30_000, interval: 200 }).toEqual([]);
     expect({ sysctls: await sysctls(), interfaces: await interfaces() }).toEqual(before);
   });
+
+  test('one of whose programs ends at once', async () => {
+    const before = { sysctls: await sysctls(), interfaces: await interfaces() };
+    let folder = '';
+    const onFolder = (path: string): void => {
+      folder = path;
+    };
+    await expect(startCluster({ runtimes: [BROKEN], onFolder })).rejects.toThrow(/^broken ended, which .*\nno device$/m);
+    expect(await remainsOf(folder)).toEqual([]);
+    expect({ sysctls: await sysctls(), interfaces: await interfaces() }).toEqual(before);
+  });
 });
+
+/** A runtime whose daemon does not come up. */
+const BROKEN: FurtherRuntime = {
+  handler: 'broken',
+  type: 'io.containerd.runc.v2',
+  runtimeClass: 'broken',
+  packages: [],
+  programs: [],
+  daemons: { broken: 'echo no device >&2; exit 1' },
+  offers: [],
+};
 
 /** What there is that bears the name of the folder. */
 async function remainsOf(folder: string): Promise<readonly string[]> {
