@@ -2,14 +2,16 @@ import { writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { furtherRuntimes } from '../test/node/fixture/further-runtimes.ts';
-import { attemptsWithoutCloister, type Kept, keep, waitInVain } from '../test/node/fixture/keep.ts';
+import { type Kept, keep, type Unasked, waitInVain, withoutCloister } from '../test/node/fixture/keep.ts';
 import { runOn } from '../test/node/fixture/node.ts';
 import { offersWith } from '../test/node/fixture/offers.ts';
+import { dockerInDocker, withNodeFiles } from '../test/node/fixture/pods.ts';
 import { pageOf, type Run, tableOf } from '../test/node/fixture/report.ts';
 import { missingForNode } from '../test/node/fixture/requirements.ts';
 import { type Ground, startGround } from '../test/node/fixture/setup.ts';
 import type { ApiServer } from '../test/support/api-server.ts';
 import { pinned } from './go.ts';
+import { WORKSPACE_IMAGE } from './workspace-image.ts';
 
 /** `./dev promises`: what becomes of the four promises on a real node, as a table; and docs/promises.md, written from the same run. */
 
@@ -34,7 +36,11 @@ try {
 
 async function runAll(ground: Ground, apiServer: ApiServer): Promise<Run> {
   const offers = offersWith(await furtherRuntimes());
-  const privileged = await attemptsWithoutCloister(ground, apiServer);
+  const unasked: Unasked[] = [];
+  for (const pod of [dockerInDocker(WORKSPACE_IMAGE), withNodeFiles(WORKSPACE_IMAGE)]) {
+    process.stderr.write(`${pod.metadata.name}, without Cloister ...\n`);
+    unasked.push(await withoutCloister(ground, apiServer, pod));
+  }
   const kept: Kept[] = [];
   for (const offer of offers.run) {
     for (const kind of ['plain', 'docker-in-docker'] as const) {
@@ -44,7 +50,7 @@ async function runAll(ground: Ground, apiServer: ApiServer): Promise<Run> {
   }
   const missed = new Map<string, string>();
   for (const offer of offers.stored) missed.set(offer.id, (await waitInVain(apiServer, offer)).said);
-  return { offers, kept, privileged, missed: Object.fromEntries(missed), versions: await versions(ground) };
+  return { offers, kept, unasked, missed: Object.fromEntries(missed), versions: await versions(ground) };
 }
 
 async function versions({ node }: Ground): Promise<Readonly<Record<string, string>>> {

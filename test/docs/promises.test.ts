@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { offersWith, PROMISED } from '../node/fixture/offers.ts';
+import { dockerInDocker, withNodeFiles } from '../node/fixture/pods.ts';
 import { STEPS } from '../node/fixture/steps.ts';
 import { readPage, root, sectionOf } from './page.ts';
 
@@ -9,6 +10,7 @@ import { readPage, root, sectionOf } from './page.ts';
 
 const page = readPage('docs/promises.md');
 const { run, stored } = offersWith([]);
+const unasked = [dockerInDocker('any'), withNodeFiles('any')].map(({ metadata }) => metadata.name);
 
 type Row = readonly string[];
 function rowsOf(section: string): readonly Row[] {
@@ -28,7 +30,7 @@ const code = (id: string): string => `\`${id}\``;
 
 test('the table has a row for each profile and grant, and says of each promise what became of it', () => {
   const [, ...rows] = rowsOf('The table');
-  expect(rows.map(([id]) => id)).toEqual([...run, ...stored].map(({ id }) => code(id)));
+  expect(rows.map(([id]) => id)).toEqual([...[...run, ...stored].map(({ id }) => code(id)), ...unasked.map((pod) => `none: ${code(pod)}`)]);
   for (const [index, offer] of [...run, ...stored].entries()) {
     const [, grant, ...promises] = rows[index] ?? [];
     expect(grant).toMatch(new RegExp(`^\`${offer.grant}\``));
@@ -42,6 +44,11 @@ test('the table has a row for each profile and grant, and says of each promise w
 
 test('nobody got out', () => {
   for (const [, ...row] of rowsOf('The table').slice(1, run.length + 1)) expect(row.at(-1)).toMatch(/^kept: 0 of \d+ got out$/);
+});
+
+test('everybody gets out where Cloister is not asked', () => {
+  for (const row of rowsOf('The table').slice(-unasked.length))
+    expect(row.at(-1)).toMatch(/^broken: [1-9]\d* of \d+ got out, and root is root of the node$/);
 });
 
 test('what is only kept in part is told with its error', () => {
@@ -63,10 +70,13 @@ test('each attempt has its row, beside what comes of it without Cloister', () =>
   );
   expect(names.length).toBeGreaterThan(20);
   const [head, ...rows] = rowsOf('Promise 4: what root of the pod tried');
-  expect(head).toEqual(['Attempt', 'Privileged, without Cloister', ...run.map(({ id }) => code(id))]);
+  expect(head).toEqual(['Attempt', ...unasked.map((pod) => `${code(pod)}, without Cloister`), ...run.map(({ id }) => code(id))]);
   expect(rows.map(([name]) => name)).toEqual(names);
-  for (const [, without] of rows) expect(without).toMatch(/^(gets through|means nothing here: .+|refused as well: .+)$/);
-  expect(rows.filter(([, without]) => without === 'gets through').length).toBeGreaterThan(10);
+  for (const [nr] of unasked.entries()) {
+    const without = rows.map((row) => row[nr + 1]);
+    for (const each of without) expect(each).toMatch(/^(gets through|means nothing here: .+|refused as well: .+)$/);
+    expect(without.filter((each) => each === 'gets through').length).toBeGreaterThan(15);
+  }
   expect(page.text).not.toContain('got out**');
 });
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { furtherRuntimes } from './fixture/further-runtimes.ts';
 import { type Kind, keep } from './fixture/keep.ts';
-import { offersWith } from './fixture/offers.ts';
+import { hasOwnKernel, offersWith } from './fixture/offers.ts';
 import { wayOut } from './fixture/report.ts';
 import { onNode, useNode } from './fixture/use.ts';
 
@@ -29,8 +29,13 @@ onNode('the promises', () => {
       expect(Object.fromEntries(failed)).toEqual(Object.fromEntries(known));
 
       // The fourth.
+      expect(root.hasNodesKernel).toBe(!hasOwnKernel(offer.backend));
       expect(root.onNode).not.toContain(0);
-      if (root.hasNodesKernel) expect(root.map[1]).toBeGreaterThanOrEqual(65536);
+      if (root.hasNodesKernel) {
+        const [inside, outside, count] = root.map;
+        expect([inside, count, [outside]]).toEqual([0, 65536, root.onNode]);
+        expect(outside).toBeGreaterThanOrEqual(65536);
+      }
       expect(attempts.length).toBeGreaterThan(20);
       expect(attempts.filter((attempt) => wayOut(attempt, root))).toEqual([]);
     });

@@ -62,7 +62,8 @@ var attempts = []attempt{
 	{"read the kubelet's key", false, below("tmp/cloister-*/node/kubelet-client.key", read)},
 	{"read another pod's files", false, below("var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/*/secret", read)},
 	{"write into a folder of the node", false, below("etc", write)},
-	{"read all Secrets with the pod's token", false, readSecrets},
+	{"read all Secrets with the pod's token", false, func() (string, error) { return readSecrets("/var/run/secrets/kubernetes.io/serviceaccount/token") }},
+	{"read all Secrets with another pod's token", false, below("var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*/token", readSecrets)},
 }
 
 func main() {
@@ -348,8 +349,8 @@ func below(pattern string, use func(string) (string, error)) func() (string, err
 	}
 }
 
-func readSecrets() (string, error) {
-	token, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/token")
+func readSecrets(tokenFile string) (string, error) {
+	token, err := os.ReadFile(tokenFile)
 	if err != nil {
 		return "", err
 	}
