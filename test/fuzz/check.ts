@@ -42,9 +42,13 @@ function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): s
   const exempt = { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['Unconfined'], ...setting.exempt };
   return [...larger, { ...setting, exempt }].flatMap((looser) => {
     const { allowed, status } = ask(looser);
-    return allowed === true ? [] : [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
+    if (allowed === true || isTooLarge(map(status))) return [];
+    return [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
   });
 }
+
+/** Hundreds of containers to which a grant promises something are more than one patch gives. */
+const isTooLarge = ({ message }: Doc): boolean => String(message).includes('- pod-size: ');
 
 const SETTINGS: readonly Setting[] = [
   { backend: 'userns', grant: 'containers' },
