@@ -29,6 +29,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(UNUSABLE);
 });
 
+const NODE = 24;
+const { node } = process.versions;
+if (Number.parseInt(node, 10) < NODE) {
+  process.stderr.write(`cloister needs Node ${NODE} or later, and this is ${node}: install it, or call cloister by another node\n`);
+  process.exit(UNUSABLE);
+}
+
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {

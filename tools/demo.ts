@@ -4,11 +4,14 @@ import { Document, isScalar, visit } from 'yaml';
 import { type ApiServer, startApiServer } from '../test/support/api-server.ts';
 import type { Client } from '../test/support/client.ts';
 import { startCloister } from '../test/support/webhook.ts';
+import { takeNoArguments } from './no-arguments.ts';
 
 /**
  * `./dev demo`: a real API server with Cloister in front of it, one pod that is repaired and one that is refused. Everything that is
  * printed was answered by that API server; nothing of it is left afterwards.
  */
+
+takeNoArguments('`./dev demo` takes no arguments: it starts an API server and Cloister, submits two pods, and ends');
 
 const CONFIG = `apiVersion: cloister.dev/v1alpha1
 kind: Config

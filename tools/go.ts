@@ -67,7 +67,7 @@ export async function go(
     const { code, stderr } = error as { code?: unknown; stderr?: string };
     const version = await goVersion(module);
     const remedies = [`install Go ${version} or later`, ...(remedy === undefined ? [] : [remedy])].join(', or ');
-    if (code === 'ENOENT') throw complaint(`These tests need Go, where ${purpose}, and there is none here: ${remedies}.`);
+    if (code === 'ENOENT') throw complaint(`This needs Go, where ${purpose}, and there is none here: ${remedies}.`);
     throw complaint(`Go failed where ${purpose} (${lastLines(stderr ?? String(error))}); ${remedies}.`);
   }
 }

@@ -11,11 +11,16 @@ import { missingForNode } from '../test/node/fixture/requirements.ts';
 import { type Ground, startGround } from '../test/node/fixture/setup.ts';
 import type { ApiServer } from '../test/support/api-server.ts';
 import { pinned } from './go.ts';
+import { takeNoArguments } from './no-arguments.ts';
 import { WORKSPACE_IMAGE } from './workspace-image.ts';
 
 /** `./dev promises`: what becomes of the four promises on a real node, as a table; and docs/promises.md, written from the same run. */
 
 const PAGE = join(import.meta.dirname, '../docs/promises.md');
+
+takeNoArguments(
+  '`./dev promises` takes no arguments: it starts a node, tries every profile on it for some ten minutes, and writes docs/promises.md',
+);
 
 try {
   const missing = await missingForNode();

@@ -61,7 +61,7 @@ export async function readManifests(names: readonly string[], stdin: Readable): 
       seen.add(file);
       const read = await readSource(file, stdin);
       if (read.ok) sources.push(read.value);
-      else problems.push(...read.error);
+      else for (const problem of read.error) problems.push(problem);
     }
   }
   return problems.length > 0 ? { ok: false, error: problems } : { ok: true, value: sources };
