@@ -21,7 +21,7 @@ each, after which the call has failed. Half of the overload's reviews enforce, h
 /** Seconds, and how often; load beside the floor's is put in turns. */
 const AMOUNTS = {
   quick: { rounds: 1, steady: 0.5, medium: 0.5, warmUp: 0.5, bursts: 1, starts: 1, capacity: 0.5, overload: 1, after: 1 },
-  usual: { rounds: 3, steady: 20, medium: 10, warmUp: 8, bursts: 3, starts: 5, capacity: 3, overload: 30, after: 10 },
+  usual: { rounds: 3, steady: 20, medium: 10, warmUp: 8, bursts: 3, starts: 5, capacity: 3, overload: 120, after: 10 },
   full: { rounds: 10, steady: 60, medium: 30, warmUp: 8, bursts: 5, starts: 7, capacity: 3, overload: 120, after: 10 },
 } as const;
 type Amounts = (typeof AMOUNTS)['quick' | 'usual' | 'full'];

@@ -26,7 +26,7 @@ megabyte more or less is 9 MB/h.`,
 const AMOUNTS = {
   quick: { reviews: 500, soak: 4, certificates: 2 },
   usual: { reviews: 100_000, soak: 60, certificates: 4 },
-  full: { reviews: 1_000_000, soak: 600, certificates: 20 },
+  full: { reviews: 100_000, soak: 600, certificates: 20 },
 } as const;
 
 const RATE = 200;

@@ -64,9 +64,10 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     const { operation, subresource, kind, group } = review;
     if (operation !== 'CREATE' && operation !== 'UPDATE') return { answer: ALLOWED };
     if (WITHOUT_POD.has(subresource)) return { answer: ALLOWED };
+    const isPod = kind === 'Pod' && group === '';
     if (route.phase === 'unknown') {
       const pod = subjectOf(review.object, group, kind);
-      if (pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
+      if (isPod && pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
       const asked = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
       return { answer: unknownProfile(route.mode, asked, [...offer.profiles.keys()]) };
     }
@@ -74,7 +75,7 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     const profile = offer.profiles.get(route.profile);
     if (profile === undefined)
       return failed(route, `profile "${route.profile}" is not configured; configured are: ${[...offer.profiles.keys()].join(', ')}`);
-    if ((kind === 'Pod' && group === '') !== (route.phase !== 'advise')) return failed(route, `kind ${kind} does not belong here`);
+    if (isPod !== (route.phase !== 'advise')) return failed(route, `kind ${kind} does not belong here`);
     const subject = subjectOf(review.object, group, kind);
     if (!subject.ok) return unfit(route, subject.error);
     const old = operation === 'UPDATE' && route.phase !== 'advise' ? subjectOf(review.oldObject, group, kind) : undefined;

@@ -32,6 +32,13 @@ function missingIn(object: unknown, what: string): string[] {
   return isThere(object) && isThere(map(object).spec) ? [] : [`${what} is no pod`];
 }
 
+/** Whether a kubelet tells of a pod of its own node, which no entry stands in the way of. */
+export function isMirrorPod({ kind, object, userInfo }: Doc): boolean {
+  const { group, kind: name } = map(kind);
+  const isPod = name === 'Pod' && (group ?? '') === '' && missingIn(object, 'the object').length === 0;
+  return isPod && mistypedIn(map(object)).length === 0 && isMirror(map(object), map(userInfo));
+}
+
 /** A kubelet tells of a pod that it already runs; nothing is decided by that. */
 function isMirror(pod: Doc, { username, groups }: Doc): boolean {
   const node = map(pod.spec).nodeName;
