@@ -17,14 +17,8 @@ const exec = promisify(execFile);
 const root = join(import.meta.dirname, '..');
 const FLOOR_PARSE = join(import.meta.dirname, 'servers', 'floor-parse.ts');
 
-/** `resources.limits.memory` in the chart's values. */
-const POD_MIB = 512;
-/** Node's flags in the image. What it takes of a pod's memory it would take of this machine's: it gets what the chart's pod has. */
-const NODE_FLAGS = imageSettings()
-  .entrypoint.slice(1, -1)
-  .map((flag) =>
-    flag.replace(/^--max-old-space-size-percentage=(\d+)$/, (_, share) => `--max-old-space-size=${Math.floor((POD_MIB * share) / 100)}`),
-  );
+/** Node's flags in the image. */
+const NODE_FLAGS = imageSettings().entrypoint.slice(1, -1);
 
 /** A server that takes part. All have the same certificate, and listen on loopback at a port of their own choice. */
 export interface Contestant {
