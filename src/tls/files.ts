@@ -1,5 +1,5 @@
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Result } from '../core/json.ts';
@@ -80,17 +80,15 @@ export interface WatchOptions {
 }
 
 /**
- * Looks at the files twice a second, and reads those that are not what they were. A Secret volume is swapped by renaming a link that the
- * files' paths lead through, where watching the files sees nothing; and they may change between reading the one and the other, so that a
- * pair which does not fit is read again.
+ * Looks at the files twice a second and compares bytes. A Secret volume is swapped by renaming a link that the files' paths lead through,
+ * where watching the files sees nothing; and they may change between reading the one and the other, so that a pair which does not fit is
+ * read again.
  * @param loaded what the caller read already
  */
 export function watchPair(files: TlsFiles, loaded: Result<Pair, string>, { now, onPair, onProblem, everyMs = 500 }: WatchOptions): Watch {
   let current = loaded.ok ? loaded.value : undefined;
   let problem = loaded.ok ? undefined : loaded.error;
   let checking: Promise<void> | undefined;
-  /** Of the files as `current` was read from them, or before: whatever changes afterwards is another. */
-  let version: string | undefined;
   const timer = setInterval(check, everyMs);
   timer.unref();
   return { current: () => current, problem: () => problem, check, stop: () => clearInterval(timer) };
@@ -103,9 +101,6 @@ export function watchPair(files: TlsFiles, loaded: Result<Pair, string>, { now, 
   }
 
   async function look(): Promise<void> {
-    const before = version;
-    version = await versionOf(files);
-    if (version !== undefined && version === before && problem === undefined && current !== undefined && now() < current.expires) return;
     const found = await readAll(files);
     const isOld = found.ok && current !== undefined && isSame(found.value, current);
     if (isOld && current !== undefined && now() < current.expires) {
@@ -129,22 +124,9 @@ function isSame(one: Found, other: Found): boolean {
   return isSameCa && one.certificate.equals(other.certificate) && one.key.equals(other.key);
 }
 
-function namesOf({ folder, clientCa }: TlsFiles): readonly string[] {
-  return [join(folder, CERTIFICATE_FILE), join(folder, KEY_FILE), ...(clientCa === undefined ? [] : [clientCa])];
-}
-
-/** Another one after every change, because the system alone sets the time of the last change of a file (`ctime`); undefined: one is missing. */
-async function versionOf(files: TlsFiles): Promise<string | undefined> {
-  try {
-    const stats = await Promise.all(namesOf(files).map((name) => stat(name, { bigint: true })));
-    return stats.map(({ dev, ino, size, ctimeNs }) => `${dev}:${ino}:${size}:${ctimeNs}`).join();
-  } catch {
-    return undefined;
-  }
-}
-
-async function readAll(files: TlsFiles): Promise<Result<Found, string>> {
-  const contents = await Promise.all(namesOf(files).map(read));
+async function readAll({ folder, clientCa }: TlsFiles): Promise<Result<Found, string>> {
+  const names = [join(folder, CERTIFICATE_FILE), join(folder, KEY_FILE), ...(clientCa === undefined ? [] : [clientCa])];
+  const contents = await Promise.all(names.map(read));
   const bad = contents.find((each) => !each.ok);
   if (bad?.ok === false) return bad;
   const [certificate, key, authorities] = contents.map((each) => (each.ok ? each.value : Buffer.alloc(0))) as [Buffer, Buffer, Buffer?];
