@@ -15,7 +15,10 @@ const commands: ReadonlyMap<string, () => Promise<{ readonly command: Command }>
   ['node-profile', () => import('./commands/node-profile.ts')],
 ]);
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+const { version, engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+};
 
 /** Something is wrong with what the user gave. 1 is left to commands: the answer is no. */
 const UNUSABLE = 2;
@@ -29,10 +32,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(UNUSABLE);
 });
 
-const NODE = 24;
+const needed = Number(/\d+/.exec(engines.node));
 const { node } = process.versions;
-if (Number.parseInt(node, 10) < NODE) {
-  process.stderr.write(`cloister needs Node ${NODE} or later, and this is ${node}: install it, or call cloister by another node\n`);
+if (Number.parseInt(node, 10) < needed) {
+  process.stderr.write(`cloister needs Node ${needed} or later, and this is ${node}: install it, or call cloister by another node\n`);
   process.exit(UNUSABLE);
 }
 

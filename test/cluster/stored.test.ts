@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { BASELINE } from '../support/baseline.ts';
 import type { Client } from '../support/client.ts';
 import { goldenFiles } from '../support/golden.ts';
 import { dockerInDocker, hostNamespaces, type PodManifest, plainPod, sidecars } from '../support/pod-manifests.ts';
@@ -46,10 +47,6 @@ const governances: readonly Governance[] = [
   { id: 'userns-sysadmin', backend: 'userns', grant: 'containers', nesting: 'sysadmin' },
 ];
 
-/** What Pod Security baseline lets any container add. */
-const BASELINE = 'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
-  ' ',
-);
 /** What engines in a user namespace need: the above without AUDIT_WRITE and MKNOD. */
 const ENGINES = 'CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(' ');
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { BASELINE } from '../support/baseline.ts';
 import type { Client } from '../support/client.ts';
 import { hostNamespaces, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 
@@ -28,10 +29,6 @@ interface Ephemeral {
   };
 }
 
-/** In baseline, as every container may add it; NET_RAW, SYS_PTRACE, NET_ADMIN and SYS_ADMIN are not. */
-const BASELINE = 'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
-  ' ',
-);
 const MERGE = { contentType: 'application/merge-patch+json' };
 const STRATEGIC = { contentType: 'application/strategic-merge-patch+json' };
 const profiles = [

@@ -51,6 +51,16 @@ describe('the help of a command', () => {
   });
 });
 
+test('an older Node: which it needs, and no stack', async () => {
+  const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });`;
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(older)}`;
+  expect(await cloister(['--version'], '', { NODE_OPTIONS })).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: 'cloister needs Node 24 or later, and this is 20.20.2: install it, or call cloister by another node\n',
+  });
+});
+
 test('loads what a command needs, and no more', async () => {
   const trace = `const { registerHooks } = require('node:module');
     registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;

@@ -2,7 +2,7 @@ import { apply } from '../../src/apply.ts';
 import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
 import { bytesOf, type Doc, NOW, offerOf, reviewOf, type Setting } from '../support/hostile-pods.ts';
-import { map } from '../support/oracle.ts';
+import { list, map } from '../support/oracle.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 import { bytesOfCase, type Case } from './cases.ts';
 import { ENFORCE, faultsOf, faultsOfAskingAgain, faultsOfLeavingOut, MUTATE } from './faults.ts';
@@ -37,18 +37,17 @@ function repairedBy(respond: Respond, pod: Doc): Doc {
 function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): string[] {
   const ask = (given: Setting): Doc => map(map(JSON.parse(make(given)(ENFORCE, bytes).body)).response);
   if (ask(setting).allowed !== true) return [];
+  // What a grant promises to hundreds of containers is more than one patch gives.
+  const hasMany = list(map(map(map(map(JSON.parse(Buffer.from(bytes).toString())).request).object).spec).containers).length > 200;
   // Under Sysbox a pod says which grant it is under, and anything else is refused.
   const larger: Setting[] = setting.backend === 'sysbox' ? [] : [{ ...setting, grant: 'containers' }];
   const exempt = { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['Unconfined'], ...setting.exempt };
   return [...larger, { ...setting, exempt }].flatMap((looser) => {
     const { allowed, status } = ask(looser);
-    if (allowed === true || isTooLarge(map(status))) return [];
+    if (allowed === true || (hasMany && String(map(status).message).includes('- pod-size: '))) return [];
     return [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
   });
 }
-
-/** Hundreds of containers to which a grant promises something are more than one patch gives. */
-const isTooLarge = ({ message }: Doc): boolean => String(message).includes('- pod-size: ');
 
 const SETTINGS: readonly Setting[] = [
   { backend: 'userns', grant: 'containers' },

@@ -165,7 +165,7 @@ describe('the fuzzer finds a judge out that', () => {
 });
 
 test('what compares shares no code with what is compared', () => {
-  const comparing = ['answer-rules', 'field-types', 'gains', 'oracle', 'review-oracle', 'rfc6902'];
+  const comparing = ['answer-rules', 'baseline', 'field-types', 'gains', 'oracle', 'review-oracle', 'rfc6902'];
   const imports = comparing.flatMap((name) => {
     const text = readFileSync(new URL(`../support/${name}.ts`, import.meta.url), 'utf8');
     return [...text.matchAll(/^import (?!type )[^;]*? from '(.*)';/gm)].map(([, from]) => from);

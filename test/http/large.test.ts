@@ -180,6 +180,13 @@ describe('a large body', () => {
     expect((await large).status).toBe(500);
   });
 
+  test('whose caller is gone already is judged for nobody', async () => {
+    const thread = makeThread({ script: pathToFileURL(join(folder, 'nowhere.mjs')), data: undefined, onLost: () => {} });
+    const gone = AbortSignal.abort(new Error('gone'));
+    await expect(thread.judge(MUTATE, new Uint8Array(1), gone)).rejects.toThrow('gone');
+    await thread.stop();
+  });
+
   test('T27: whose caller waits no longer is answered before that, and the next is judged', async () => {
     const { tell, losses } = await scripted({ workTimeout: 1_500 });
     const since = performance.now();

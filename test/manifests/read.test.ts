@@ -145,3 +145,10 @@ items:
     ]);
   });
 });
+
+test('as many faults as a file may have are told, each in its place', async () => {
+  await writeFile(join(folder, 'many.yaml'), '---\n1\n'.repeat(130_000));
+  const problems = await problemsOf(join(folder, 'many.yaml'));
+  expect(problems.length).toBe(130_000);
+  expect(problems.at(-1)).toMatch(/^many\.yaml:260000:1: /);
+});

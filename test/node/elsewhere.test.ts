@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { BASELINE } from '../support/baseline.ts';
 import { furtherRuntimes } from './fixture/further-runtimes.ts';
 import { waitInVain } from './fixture/keep.ts';
 import { type Backend, classOf, type Grant, offersWith } from './fixture/offers.ts';
@@ -33,22 +34,6 @@ interface Given {
   readonly storage: Readonly<Record<string, object>>;
 }
 
-/** Those that Pod Security's baseline lets a container have. */
-const BASELINE = [
-  'AUDIT_WRITE',
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'MKNOD',
-  'NET_BIND_SERVICE',
-  'SETFCAP',
-  'SETGID',
-  'SETPCAP',
-  'SETUID',
-  'SYS_CHROOT',
-];
 const memory = { medium: 'Memory' };
 
 /** Written out here, so that it is not Cloister that says what Cloister should do. */

@@ -1,24 +1,9 @@
 import { namePattern } from '../../src/core/name-pattern.ts';
 import { capabilities } from '../../src/core/rules/capabilities.ts';
 import type { Grant } from '../../src/core/terms.ts';
+import { BASELINE } from '../support/baseline.ts';
 import { type Failing, inEachList, type Passing, type Sketch, testRule } from '../support/test-rule.ts';
 
-/** Pod Security baseline's list. Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline */
-const BASELINE = [
-  'AUDIT_WRITE',
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'MKNOD',
-  'NET_BIND_SERVICE',
-  'SETFCAP',
-  'SETGID',
-  'SETPCAP',
-  'SETUID',
-  'SYS_CHROOT',
-];
 const DANGEROUS = [
   'ALL',
   'SYS_ADMIN',

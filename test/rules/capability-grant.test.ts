@@ -1,5 +1,6 @@
 import { namePattern } from '../../src/core/name-pattern.ts';
 import { capabilityGrant } from '../../src/core/rules/capability-grant.ts';
+import { BASELINE } from '../support/baseline.ts';
 import { type Sketch, testRule } from '../support/test-rule.ts';
 
 const ELEVEN = [
@@ -13,21 +14,6 @@ const ELEVEN = [
   'SETPCAP',
   'KILL',
   'NET_BIND_SERVICE',
-  'SYS_CHROOT',
-];
-const THIRTEEN = [
-  'AUDIT_WRITE',
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'MKNOD',
-  'NET_BIND_SERVICE',
-  'SETFCAP',
-  'SETGID',
-  'SETPCAP',
-  'SETUID',
   'SYS_CHROOT',
 ];
 
@@ -84,21 +70,21 @@ testRule(capabilityGrant, {
       grant: 'containers',
       pod: main({}),
       promises: [DROP, ADD],
-      fixed: holding(['ALL'], [...THIRTEEN, 'SYS_ADMIN', 'NET_ADMIN']),
+      fixed: holding(['ALL'], [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN']),
     },
     'containers under gvisor': {
       profile: 'gvisor',
       grant: 'containers',
       pod: main({}),
       promises: [DROP, ADD],
-      fixed: holding(['ALL'], THIRTEEN),
+      fixed: holding(['ALL'], BASELINE),
     },
     'sudo under sysbox: all dropped, and the thirteen': {
       profile: 'sysbox',
       grant: 'sudo',
       pod: main({}),
       promises: [DROP, ADD],
-      fixed: holding(['ALL'], THIRTEEN),
+      fixed: holding(['ALL'], BASELINE),
     },
     'containers under sysbox: all dropped, for Sysbox gives its own': {
       profile: 'sysbox',

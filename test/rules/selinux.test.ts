@@ -71,6 +71,12 @@ testRule(selinux, {
       promises: ['spec.containers[0].securityContext.seLinuxOptions'],
       fixed: { ...labelled({ level: 's0:c26,c5' }), ...main({ level: 's0:c26,c5', type: 'container_engine_t' }) },
     },
+    'a promise that takes along what is known of the options, and nothing else': {
+      ...engine,
+      pod: { ...labelled({ level: 's0:c26,c5', odd: 'x' }), containers: [{ name: 'main' }] },
+      promises: ['spec.containers[0].securityContext.seLinuxOptions'],
+      fixed: { ...labelled({ level: 's0:c26,c5', odd: 'x' }), ...main({ level: 's0:c26,c5', type: 'container_engine_t' }) },
+    },
     'a promise on the pod that options of the container hide': {
       ...engine,
       pod: { ...labelled({ type: 'container_engine_t' }), ...main({ level: 's0:c1,c2' }) },

@@ -1,3 +1,4 @@
+import { BASELINE } from './baseline.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
 import { beyondBaseline, chosenBy, grantOf, isNamed, list, map } from './oracle.ts';
 
@@ -100,9 +101,5 @@ function gainsOfContainer(before: Doc, after: Doc, given: Setting, grant: string
   }
   return gains;
 }
-
-const BASELINE = 'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
-  ' ',
-);
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -1,3 +1,4 @@
+import { BASELINE } from './baseline.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
 
 /** The profile that a pod may choose where its setting says so. */
@@ -276,9 +277,6 @@ const isControlPlane = (label: string): boolean => /^node-role\.kubernetes\.io\/
 const RUNTIME =
   /^(bundle$|io\.containers\.trace-syscall$|io\.katacontainers\.|io\.kubernetes\.cri(-o)?\.|cdi\.k8s\.io\/|dev\.gvisor\.|run\.oci\.|org\.(systemd\.property|criu)\.|module\.wasm\.image\/|(rdt|blockio)\.resources\.|(container\.)?seccomp\.security\.alpha\.kubernetes\.io\/|seccomp-profile\.kubernetes\.cri-o\.io|[^/]*(crio\.io|nri\.io|nri\.containerd\.io)(\/|$))/;
 
-const BASELINE = 'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
-  ' ',
-);
 const VOLUMES = 'configMap csi downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret'.split(' ');
 const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'];
 const SYSCTLS = (
