@@ -10,6 +10,7 @@ const VOLUMES = 'spec.volumes';
 const MOUNTS = 'spec.containers[0].volumeMounts';
 const mounted = (number: number, mountPath: string): Sketch => ({ name: `cloister-storage-${number}`, mountPath });
 const emptied = (number: number, emptyDir: Sketch = {}): Sketch => ({ name: `cloister-storage-${number}`, emptyDir });
+const token = { name: 'kube-api-access-x7k2p', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } };
 
 testRule(imageStorage, {
   grant: 'containers',
@@ -21,6 +22,10 @@ testRule(imageStorage, {
       containers: [{ name: 'main', volumeDevices: [{ name: 'disk', devicePath: ROOT }] }],
     },
     'a volume at the root of all': main('/'),
+    'a token there, which stays': {
+      volumes: [token],
+      containers: [{ name: 'main', volumeMounts: [{ name: token.name, mountPath: '/' }] }],
+    },
     'no workspace, no storage': { initContainers: [{ name: 'set-up' }] },
     'sudo needs none': { grant: 'sudo', pod: { containers: [{ name: 'main' }] } },
     'a container that restricts itself': { containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] },
@@ -36,6 +41,16 @@ testRule(imageStorage, {
       pod: { containers: [{ name: 'main' }] },
       promises: [VOLUMES, MOUNTS],
       fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+    // The API server mounts it where Kubernetes looks for it; a pod's author may reuse its volume anywhere.
+    'only a token that is taken away': {
+      options: { serviceAccountToken: 'remove' },
+      pod: { volumes: [token], containers: [{ name: 'main', volumeMounts: [{ name: token.name, mountPath: '/' }] }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: {
+        volumes: [token, emptied(0)],
+        containers: [{ name: 'main', volumeMounts: [{ name: token.name, mountPath: '/' }, mounted(0, ROOT)] }],
+      },
     },
     'null lists': {
       pod: { volumes: null, containers: [{ name: 'main', volumeMounts: null }] },

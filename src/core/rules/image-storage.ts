@@ -1,12 +1,16 @@
 import type { Json } from '../json.ts';
 import { type ContainerSpec, each, specOf, type Volume } from '../pod.ts';
 import type { Rule } from './rule.ts';
+import { injectedTokens } from './service-account-token.ts';
 
 const PREFIX = 'cloister-storage-';
 
+type Names = ReadonlySet<Volume['name']>;
+const NONE: Names = new Set();
+
 /**
  * Images of nested containers need a place that carries an overlay, which the container's own root does not, and that is counted against
- * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something is mounted there or above already. An operator
+ * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something that stays is mounted there or above already. An operator
  * who lists no place leaves it to the pod's author; then any volume will do that can be written to, since only the image knows where its
  * engine keeps images.
  *
@@ -23,6 +27,7 @@ export const imageStorage: Rule = {
     if (terms.grant !== 'containers') return;
     const volumes = each(specOf(pod).volumes);
     const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
+    const leaving: Names = terms.withoutToken ? injectedTokens(volumes) : NONE;
     const nextName = freeNames(new Set(volumes.map(({ name }) => name)));
     for (const { list, index, spec, granted, name: container } of containers) {
       if (!granted) continue;
@@ -32,7 +37,7 @@ export const imageStorage: Rule = {
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
       }
       for (const mountPath of storage) {
-        if (isMounted(spec, mountPath)) continue;
+        if (isMounted(spec, mountPath, leaving)) continue;
         const name = nextName();
         const emptyDir: Json = storageMedium === undefined ? {} : { medium: storageMedium };
         const message = `nothing is mounted at ${mountPath} in container "${container}"`;
@@ -44,11 +49,12 @@ export const imageStorage: Rule = {
   },
 };
 
-function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string): boolean {
+function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string, leaving: Names): boolean {
   // The API server takes no mount where a device is.
   if (each(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
   return each(volumeMounts).some(
-    ({ mountPath }) => mountPath != null && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
+    ({ name, mountPath }) =>
+      mountPath != null && !leaving.has(name) && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
   );
 }
 
@@ -60,7 +66,7 @@ function isReadOnly(volume: Volume): boolean {
 }
 
 /** Gives one name after the other that no volume has yet. */
-function freeNames(taken: ReadonlySet<string | null | undefined>): () => string {
+function freeNames(taken: Names): () => string {
   let number = -1;
   return () => {
     do number += 1;

@@ -25,7 +25,7 @@ export const serviceAccountToken: Rule = {
       const message = `volume "${volume.name ?? ''}" holds a service account token`;
       report(isInjected(volume) ? { path, message, fix: REMOVE } : { path, message, remedy: 'remove its serviceAccountToken source' });
     }
-    const injected = new Set(each(volumes).flatMap((volume) => (holdsToken(volume) && isInjected(volume) ? [volume.name] : [])));
+    const injected = injectedTokens(each(volumes));
     for (const { list, index, spec } of containers) {
       for (const [mount, { name }] of each(spec.volumeMounts).entries()) {
         if (!injected.has(name)) continue;
@@ -38,6 +38,11 @@ export const serviceAccountToken: Rule = {
     }
   },
 };
+
+/** The names of the volumes that the API server put a token into: these go, with their mounts, where the profile wants none. */
+export function injectedTokens(volumes: readonly Volume[]): ReadonlySet<Volume['name']> {
+  return new Set(volumes.flatMap((volume) => (holdsToken(volume) && isInjected(volume) ? [volume.name] : [])));
+}
 
 const holdsToken = ({ projected }: Volume): boolean => each(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
 
