@@ -112,35 +112,32 @@ async function measure(ground: Ground): Promise<Figure[]> {
   ];
 }
 
+/** One case after the other, each warmed up for itself: V8 takes back what it made of code that rests while the others have their turns. */
 async function measureCapacity(scene: Scene): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const each of CASES) figures.push(...(await measureCase(each, scene)));
+  return figures;
+}
+
+async function measureCase(each: Case, scene: Scene): Promise<Figure[]> {
   const { cloister, others, amounts } = scene;
-  const cases = CASES.map((each) => {
-    const beside = others.filter(({ contestant }) => contestant.name in each.least);
-    return { each, ratios: beside.map((server) => ({ server, values: [] as number[] })) };
-  });
-  for (const { each, ratios } of cases) {
-    for (const server of [cloister, ...ratios.map(({ server }) => server)]) {
-      await load(each, server, { pace: 'full', seconds: amounts.warmUp }, scene);
-    }
-  }
+  const beside = others.filter(({ contestant }) => contestant.name in each.least);
+  const ratios = beside.map((server) => ({ server, values: [] as number[] }));
+  for (const server of [cloister, ...beside]) await load(each, server, { pace: 'full', seconds: amounts.warmUp }, scene);
   for (let round = 0; round < amounts.rounds; round += 1) {
-    for (const { each, ratios } of cases) {
-      const ours = await perCpuSecond(each, cloister, scene);
-      for (const { server, values } of ratios) values.push(ours / (await perCpuSecond(each, server, scene)));
-    }
+    const ours = await perCpuSecond(each, cloister, scene);
+    for (const { server, values } of ratios) values.push(ours / (await perCpuSecond(each, server, scene)));
   }
-  return cases.flatMap(({ each: { what, least }, ratios }) =>
-    ratios.map(({ server, values }): Figure => {
-      const { name } = server.contestant;
-      const must = least[name];
-      return {
-        what: `${what}: ${name === others[0].contestant.name ? 'reviews per CPU second' : `likewise, to ${name}`}`,
-        values,
-        unit: 'x',
-        ...(must === undefined ? {} : { must: { least: must } }),
-      };
-    }),
-  );
+  return ratios.map(({ server, values }): Figure => {
+    const { name } = server.contestant;
+    const must = each.least[name];
+    return {
+      what: `${each.what}: ${name === others[0].contestant.name ? 'reviews per CPU second' : `likewise, to ${name}`}`,
+      values,
+      unit: 'x',
+      ...(must === undefined ? {} : { must: { least: must } }),
+    };
+  });
 }
 
 async function perCpuSecond(recording: Recording, server: Running, scene: Scene): Promise<number> {
