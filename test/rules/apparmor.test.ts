@@ -76,6 +76,12 @@ testRule(apparmor, {
       finds: ['spec.ephemeralContainers[0].securityContext.appArmorProfile'],
       fixed: { ...under(UNCONFINED), ...plain, ephemeralContainers: [{ name: 'debug', ...under(RUNTIME) }] },
     },
+    'an ephemeral container that an annotation waits for': {
+      old: { ...annotated('unconfined', 'debug'), ...plain },
+      pod: { ...annotated('unconfined', 'debug'), ...plain, ephemeralContainers: [{ name: 'debug' }] },
+      finds: ['spec.ephemeralContainers[0].securityContext.appArmorProfile'],
+      fixed: { ...annotated('unconfined', 'debug'), ...plain, ephemeralContainers: [{ name: 'debug', ...under(RUNTIME) }] },
+    },
     'none, by annotation': { pod: { ...annotated('unconfined'), ...plain }, finds: [NOTE], fixed: { ...bare, ...plain } },
     'a local one, by annotation': { pod: { ...annotated('localhost/mine'), ...plain }, finds: [NOTE], fixed: { ...bare, ...plain } },
     'an annotation for a container that is not there': {

@@ -67,10 +67,11 @@ export const apparmor: Rule = {
   },
 };
 
-/** An ephemeral container joins a pod whose own profile cannot be repaired any more, so it needs one of its own. */
-function inheritedBy({ list, spec }: Container, pod: Pod): AppArmorProfile | null | undefined {
-  const isLate = list === 'ephemeralContainers' && spec.securityContext?.appArmorProfile == null;
-  return isLate ? specOf(pod).securityContext?.appArmorProfile : undefined;
+/** An ephemeral container joins a pod whose own profile and annotations cannot be repaired any more, so it needs a profile of its own. */
+function inheritedBy({ list, spec, name }: Container, pod: Pod): AppArmorProfile | null | undefined {
+  if (list !== 'ephemeralContainers' || spec.securityContext?.appArmorProfile != null) return undefined;
+  const annotation = annotationOf(pod, ANNOTATION + name);
+  return annotation === undefined ? specOf(pod).securityContext?.appArmorProfile : fromAnnotation(annotation);
 }
 
 /** What the grant gives this container; nothing, if it or its pod asked for RuntimeDefault and no `grantTo` overrides that. */
