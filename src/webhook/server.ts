@@ -39,8 +39,8 @@ export const LIMITS: Limits = {
   large: 256 * 1024,
   // As many as 256 KiB of ordinary pods have.
   dense: 20_000,
-  // A body of 8 MiB of ordinary pods has 650,000. Parsing takes time and memory by their number, whatever the bytes.
-  tokens: 1_000_000,
+  // Two ordinary objects of 3 MiB have 490,000. Parsing takes time and memory by their number, whatever the bytes.
+  tokens: 500_000,
   largeTimeout: 4_000,
   headers: 8 * 1024,
   headerCount: 64,

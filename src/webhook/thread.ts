@@ -13,7 +13,7 @@ export interface ThreadLimits {
   readonly youngHeap: number;
 }
 
-export const THREAD_LIMITS: ThreadLimits = { startTimeout: 10_000, workTimeout: 2_000, idleTimeout: 30_000, heap: 96, youngHeap: 16 };
+export const THREAD_LIMITS: ThreadLimits = { startTimeout: 10_000, workTimeout: 2_000, idleTimeout: 30_000, heap: 64, youngHeap: 8 };
 
 /** `ended`: by itself, in a bug or because its memory was full; `overdue`: it was ended, because it did not come to an end. */
 export const THREAD_LOSSES = ['ended', 'overdue'] as const;

@@ -1,13 +1,16 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply } from '../../src/apply.ts';
 import { loadConfig, parseConfig } from '../../src/config.ts';
 import { makeRespond } from '../../src/webhook/respond.ts';
 import { LIMITS, type Limits } from '../../src/webhook/server.ts';
-import { makeThread, THREAD_LOSSES, type Thread, type ThreadLimits } from '../../src/webhook/thread.ts';
+import { makeThread, THREAD_LIMITS, THREAD_LOSSES, type Thread, type ThreadLimits } from '../../src/webhook/thread.ts';
+import { imageSettings } from '../support/image.ts';
 import { exampleReview, startServer, until } from '../support/webhook-server.ts';
 
 const config = await loadConfig(undefined);
@@ -231,6 +234,20 @@ describe('F17: a thread', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(JSON.parse((await tell('answer')).body).thread).not.toBe(first);
     expect(losses).toEqual([]);
+  });
+
+  // V8's own --max-old-space-size, by whatever name, holds for every thread in place of what the thread is given.
+  test('T24: has no more memory than it is given under the flags that the image starts Node with', async () => {
+    const { heap, youngHeap } = THREAD_LIMITS;
+    const limits = { maxOldGenerationSizeMb: heap, maxYoungGenerationSizeMb: youngHeap };
+    const script = `new (require('worker_threads').Worker)(
+      "require('worker_threads').parentPort.postMessage(require('v8').getHeapStatistics().heap_size_limit)",
+      { eval: true, resourceLimits: ${JSON.stringify(limits)} },
+    ).on('message', console.log)`;
+    const flags = imageSettings().entrypoint.slice(1, -1);
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', script]);
+    // The young part is at least what the flags say, three times over.
+    expect(Number(stdout) / 1024 ** 2).toBeLessThanOrEqual(heap + 24);
   });
 
   test('that is stopped fails what it has', async () => {
