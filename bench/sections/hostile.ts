@@ -120,7 +120,8 @@ async function measureMedley(contestant: Contestant, files: readonly string[], {
   server.kill();
   return [
     { what: 'likewise, beside the other kinds in turn: p99', values: p99, unit: 'ms', must: { most: 20 } },
-    { what: 'most memory meanwhile', values: [peak], unit: 'MB', must: { most: 256 } },
+    // What the chart gives the pod.
+    { what: 'most memory meanwhile', values: [peak], unit: 'MB', must: { most: 512 } },
   ];
 }
 

@@ -1,14 +1,19 @@
 const WEIGHTS = new Uint8Array(256);
 for (const character of ',{[') WEIGHTS[character.charCodeAt(0)] = 1;
 
+/** One byte of so many is looked at: to look at each would cost a third of what parsing does. Primes, so that no pattern suits more than one. */
+const STEPS = [7, 11, 13] as const;
+
 /**
- * How much there is to parse: each value of a JSON text costs one of these three bytes but the first. Those inside strings count too; telling
- * them apart would take the parser that this is to spare.
+ * About how much there is to parse: each value of a JSON text costs one of these three bytes but the first. Those inside strings count too;
+ * telling them apart would take the parser that this is to spare. Which bytes are looked at is picked at random, so that nobody can hide
+ * from it.
  */
 export function tokensIn(chunk: Uint8Array): number {
+  const step = STEPS[below(STEPS.length)] as number;
   let found = 0;
-  for (let index = 0; index < chunk.length; index += 1) found += WEIGHTS[chunk[index] as number] as number;
-  return found;
+  for (let index = below(step); index < chunk.length; index += step) found += WEIGHTS[chunk[index] as number] as number;
+  return found * step;
 }
 
 /** Enough to tell twice as many as there may be from half as many. */
@@ -17,6 +22,8 @@ const LOOKS = 100;
 /** About how many there are, for a fraction of the cost: the bytes looked at are picked at random, so that nobody can hide from it. */
 export function estimateTokens(bytes: Uint8Array): number {
   let found = 0;
-  for (let look = 0; look < LOOKS; look += 1) found += WEIGHTS[bytes[Math.floor(Math.random() * bytes.length)] as number] as number;
+  for (let look = 0; look < LOOKS; look += 1) found += WEIGHTS[bytes[below(bytes.length)] as number] as number;
   return (found / LOOKS) * bytes.length;
 }
+
+const below = (end: number): number => Math.floor(Math.random() * end);
