@@ -96,8 +96,9 @@ function gainsOfContainer(before: Doc, after: Doc, given: Setting, grant: string
   if (!added.every((each) => hasContainers && String(map(each).name).startsWith('cloister-storage-'))) gains.push('volumeMounts');
   const variables = list(after.env).filter((each) => !list(before.env).some((one) => same(one, each)));
   for (const { name, value } of variables.map(map)) {
-    if (given.backend !== 'sysbox' || name !== 'SYSBOX_SYSCONT_MODE' || value !== (hasContainers && value === 'TRUE' ? 'TRUE' : 'FALSE'))
-      gains.push('env');
+    // FALSE gives nothing, whichever profile's it is: of an update that moves a pod to another profile, the old pod's still counts.
+    const isGiven = value === 'FALSE' || (value === 'TRUE' && hasContainers && given.backend === 'sysbox');
+    if (name !== 'SYSBOX_SYSCONT_MODE' || !isGiven) gains.push('env');
   }
   return gains;
 }
