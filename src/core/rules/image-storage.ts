@@ -10,9 +10,9 @@ const NONE: Names = new Set();
 
 /**
  * Images of nested containers need a place that carries an overlay, which the container's own root does not, and that is counted against
- * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something that stays is mounted there or above already. An operator
- * who lists no place leaves it to the pod's author; then any volume will do that can be written to, since only the image knows where its
- * engine keeps images.
+ * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something that stays is mounted there or above already.
+ * An operator who lists no place leaves it to the pod's author; then any volume will do that can be written to, since only the image knows
+ * where its engine keeps images.
  *
  * Fields: spec.volumes, spec.containers[*].volumeMounts
  * Allowed: anything
