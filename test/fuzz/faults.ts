@@ -92,7 +92,8 @@ function faultsOfPatching(question: Question, review: Doc, operations: readonly 
       .filter((each) => !loose.includes(each))
       .map((each) => `R2: the patch leaves a mount without its volume: ${each}`),
   );
-  faults.push(...gainsOf(before, after, setting).map((each) => `R3: the patch gives more than the grant: ${each}`));
+  const governing = request.operation === 'UPDATE' ? map(request.oldObject) : before;
+  faults.push(...gainsOf(before, after, governing, setting).map((each) => `R3: the patch gives more than the grant: ${each}`));
 
   const repaired = bytesOf({ ...review, request: { ...request, object: after } });
   const second = answerTo({ ...question, bytes: repaired });

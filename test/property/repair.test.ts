@@ -55,7 +55,7 @@ test('T45: a patch touches nothing but what its findings name', () => {
 test('T30: a patch adds no privilege that the grant does not list', () => {
   check(0.08, cases, ([pod, given]) => {
     const { patch } = repaired(copyOf(pod), given);
-    expect(gainsOf(pod, applyPatch(pod, patch) as Doc, given)).toEqual([]);
+    expect(gainsOf(pod, applyPatch(pod, patch) as Doc, pod, given)).toEqual([]);
   });
 });
 

@@ -2,11 +2,14 @@ import { BASELINE } from './baseline.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
 import { beyondBaseline, chosenBy, grantOf, isNamed, list, map } from './oracle.ts';
 
-/** What a pod may do now and could not before, beyond what the grant lists. */
-export function gainsOf(before: Doc, after: Doc, setting: Setting): string[] {
-  const given = chosenBy(before, setting);
+/**
+ * What a pod may do now and could not before, beyond what the grant lists.
+ * @param governing the pod whose labels count: of an update the old one
+ */
+export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Setting): string[] {
+  const given = chosenBy(governing, setting);
   const gains: string[] = [];
-  const grant = grantOf(before, given) ?? given.grant;
+  const grant = grantOf(governing, given) ?? given.grant;
   const [old, now] = [map(before.spec), map(after.spec)];
   for (const field of [
     'hostNetwork',
@@ -96,9 +99,8 @@ function gainsOfContainer(before: Doc, after: Doc, given: Setting, grant: string
   if (!added.every((each) => hasContainers && String(map(each).name).startsWith('cloister-storage-'))) gains.push('volumeMounts');
   const variables = list(after.env).filter((each) => !list(before.env).some((one) => same(one, each)));
   for (const { name, value } of variables.map(map)) {
-    // FALSE gives nothing, whichever profile's it is: of an update that moves a pod to another profile, the old pod's still counts.
-    const isGiven = value === 'FALSE' || (value === 'TRUE' && hasContainers && given.backend === 'sysbox');
-    if (name !== 'SYSBOX_SYSCONT_MODE' || !isGiven) gains.push('env');
+    if (given.backend !== 'sysbox' || name !== 'SYSBOX_SYSCONT_MODE' || value !== (hasContainers && value === 'TRUE' ? 'TRUE' : 'FALSE'))
+      gains.push('env');
   }
   return gains;
 }
