@@ -20,6 +20,9 @@ const FLOOR_PARSE = join(import.meta.dirname, 'servers', 'floor-parse.ts');
 /** Node's flags in the image. */
 const NODE_FLAGS = imageSettings().entrypoint.slice(1, -1);
 
+/** The memory of a pod of the chart; in its values 512Mi, which is a little more. */
+export const POD_MB = 512;
+
 /** A server that takes part. All have the same certificate, and listen on loopback at a port of their own choice. */
 export interface Contestant {
   readonly name: string;

@@ -4,7 +4,8 @@ export interface Figure {
   /** One value a round: ratios to the other's of the same round, or plain numbers of a unit. */
   readonly values: readonly number[];
   readonly unit: keyof typeof UNITS;
-  readonly must?: { readonly least: number } | { readonly most: number };
+  /** Of the median; `never` is a goal of each value. */
+  readonly must?: { readonly least: number } | { readonly most: number } | { readonly never: number };
   /** The same of others, by their names. */
   readonly beside?: Readonly<Record<string, readonly number[]>>;
 }
@@ -19,9 +20,10 @@ const UNITS = {
   '': (value: number) => value.toFixed(0),
 } as const;
 
-/** Whether the median keeps the goal; undefined: there is none. */
+/** Whether the goal is kept; undefined: there is none. */
 export function isReached({ values, must }: Figure): boolean | undefined {
   if (must === undefined) return undefined;
+  if ('never' in must) return Math.max(...values) <= must.never;
   return 'least' in must ? median(values) >= must.least : median(values) <= must.most;
 }
 
@@ -39,7 +41,7 @@ export function tableOf(figures: readonly Figure[]): string {
 function cellsOf(figure: Figure, others: readonly string[]): string[] {
   const { what, values, unit, must, beside = {} } = figure;
   const print = UNITS[unit];
-  const goal = must === undefined ? '' : 'least' in must ? `at least ${print(must.least)}` : `at most ${print(must.most)}`;
+  const goal = must === undefined ? '' : goalOf(must, print);
   const reached = isReached(figure);
   const spread = values.length > 1 ? `${print(Math.min(...values))} to ${print(Math.max(...values))}` : '';
   const besides = others.map((other) => {
@@ -47,6 +49,11 @@ function cellsOf(figure: Figure, others: readonly string[]): string[] {
     return theirs.length === 0 ? '' : print(median(theirs));
   });
   return [what, print(median(values)), spread, ...besides, goal, reached === undefined ? '' : reached ? 'yes' : 'no'];
+}
+
+function goalOf(must: NonNullable<Figure['must']>, print: (value: number) => string): string {
+  if ('never' in must) return `never above ${print(must.never)}`;
+  return 'least' in must ? `at least ${print(must.least)}` : `at most ${print(must.most)}`;
 }
 
 export function median(values: readonly number[]): number {

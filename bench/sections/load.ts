@@ -1,4 +1,4 @@
-import type { Running, Stage } from '../contestants.ts';
+import { POD_MB, type Running, type Stage } from '../contestants.ts';
 import { type Crowd, SLOW } from '../crowd.ts';
 import { type Figure, quantile } from '../figures.ts';
 import { peakMb } from '../proc.ts';
@@ -127,9 +127,6 @@ async function measureBurst(cloister: Running, floor: Running, { stage, amounts 
   ];
 }
 
-/** What the chart gives a pod, MB. */
-const POD_MEMORY = 512;
-
 /** Three times as much as it can take, and what is left of it afterwards. */
 async function measureOverload(cloister: Running, floor: Running, { stage, amounts }: Scene): Promise<Figure[]> {
   const ours = await overload(cloister, { stage, amounts });
@@ -146,7 +143,7 @@ async function measureOverload(cloister: Running, floor: Running, { stage, amoun
     line(`${what}: answered a second`, ({ over }) => over.calls.length / amounts.overload, { unit: '/s' }),
     line(`${what}: p99 of what is answered`, ({ over }) => quantile(over.tries, 0.99), { unit: 'ms', must: { most: 2_000 } }),
     line(`${what}: told to come again`, ({ over }) => over.shed / amounts.overload, { unit: '/s' }),
-    line(`${what}: most memory`, ({ peak }) => peak, { unit: 'MB', must: { most: POD_MEMORY } }),
+    line(`${what}: most memory`, ({ peak }) => peak, { unit: 'MB', must: { most: POD_MB } }),
     line(`afterwards: until none takes ${SLOW} ms`, ({ after }) => after.slowUntil / 1_000, { unit: 's', must: { most: 5 } }),
     line('afterwards: failed', ({ after }) => after.failed, { unit: '', must: { most: 0 } }),
   ];
