@@ -1,4 +1,5 @@
 import type { Json, Path } from './json.ts';
+import { pointerOf } from './pointer.ts';
 import type { Fix } from './rules/rule.ts';
 
 /** RFC 6902, as far as fixes need it. */
@@ -32,7 +33,7 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
     }
     if (taken.has(pointer)) continue;
     taken.add(pointer);
-    if ('set' in fix) set(path, path.length, pointer, fix.set);
+    if ('set' in fix) set(path, path.length, fix.set);
     else remove(path, pointer);
   }
 
@@ -45,7 +46,7 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
     if (valueAt(document, path) === undefined) return;
     const last = path.at(-1);
     if (typeof last === 'number') {
-      const list = parentOf(pointer);
+      const list = pointerOf(path, path.length - 1);
       const indices = removals.get(list);
       if (indices === undefined) removals.set(list, [last]);
       else indices.push(last);
@@ -57,16 +58,17 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
     if (Array.isArray(list)) list.push(...values);
     else if (Array.isArray(valueAt(document, path)))
       for (const value of values) operations.push({ op: 'add', path: `${pointer}/-`, value });
-    else set(path, path.length, pointer, [...values]);
+    else set(path, path.length, [...values]);
   }
 
   /** Sets what the first `depth` steps of the path lead to. */
-  function set(path: Path, depth: number, pointer: string, given: Json): void {
+  function set(path: Path, depth: number, given: Json): void {
+    const pointer = pointerOf(path, depth);
     // A list may still grow by an append, and what a fix gives is often a profile's own data: never grow that.
     const value = Array.isArray(given) ? [...given] : given;
     if (Array.isArray(value)) made.set(pointer, value);
     const key = String(path[depth - 1]);
-    const parentPointer = parentOf(pointer);
+    const parentPointer = pointerOf(path, depth - 1);
     const parent = made.get(parentPointer);
     if (parent !== undefined) {
       (parent as Record<string, Json>)[key] = value;
@@ -74,7 +76,7 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
     }
     if (valueAt(document, path, depth - 1) == null) {
       const created: Record<string, Json> = { [key]: value };
-      set(path, depth - 1, parentPointer, created);
+      set(path, depth - 1, created);
       made.set(parentPointer, created);
       return;
     }
@@ -83,23 +85,6 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
 }
 
 type Made = Record<string, Json> | Json[];
-
-/** RFC 6901: `~` and `/` inside a key are escaped. */
-export function pointerOf(path: Path): string {
-  let pointer = '';
-  for (const step of path) pointer += `/${typeof step === 'string' ? escaped(step) : step}`;
-  return pointer;
-}
-
-function escaped(key: string): string {
-  if (!key.includes('~') && !key.includes('/')) return key;
-  return key.replaceAll('~', '~0').replaceAll('/', '~1');
-}
-
-/** No slash of a pointer is part of a key. */
-function parentOf(pointer: string): string {
-  return pointer.slice(0, pointer.lastIndexOf('/'));
-}
 
 /** What the first `depth` steps of the path lead to. */
 export function valueAt(document: unknown, path: Path, depth = path.length): unknown {

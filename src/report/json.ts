@@ -1,5 +1,5 @@
 import { printPath } from '../core/json.ts';
-import { pointerOf } from '../core/patch.ts';
+import { pointerOf } from '../core/pointer.ts';
 import { remedyOf } from '../core/remedy.ts';
 import { isRefused, type PlacedFinding, type PodReport, type Report } from './report.ts';
 

@@ -8,6 +8,7 @@ import { podLabels } from '../core/rules/pod-labels.ts';
 import type { Finding } from '../core/rules/rule.ts';
 import { type Memory, makeMemory } from './memory.ts';
 import type { Count, Mode, Outlook, Phase } from './record.ts';
+import { isWatching } from './route.ts';
 import { annotationsOf, type Cause, denialOf, warningsOf } from './texts.ts';
 
 /** What we tell the API server. */
@@ -35,11 +36,11 @@ const LEFT_TO_VALIDATION: Answer = written({ allowed: true, outlook: 'refused' }
 const CLEAN: Answer = written({ allowed: true, outlook: 'clean', auditAnnotations: annotationsOf({ verdict: 'clean', findings: [] }) });
 
 /** Workspaces are made from a few templates, so the same changes are made again and again. */
-const remembered = makeMemory<Answer>({ entries: 128, keyLength: 8192 });
+const remembered = makeMemory<Answer>({ entries: 64, size: 8192 });
 
 /**
  * A mutating entry: never denies. It patches only if that makes the pod one that may run.
- * @param remember gives the answer that was made for the same key, or makes it
+ * @param remember gives the answer that was made from the same, or makes it
  */
 export function mutated(
   { findings }: Verdict,
@@ -48,7 +49,9 @@ export function mutated(
   remember: Memory<Answer> = remembered,
 ): Answer {
   if (unresolved.length > 0) return { ...LEFT_TO_VALIDATION, counts: countsOf(findings) };
-  return remember(keyOf(profile.id, patch, findings, repaired), () => {
+  // Nearly always all findings are repaired; else which ones goes into the answer, too.
+  const done = repaired.length === findings.length ? 'all' : repaired;
+  return remember([profile.id, patch, findings, done], () => {
     const told: Told = {
       allowed: true,
       outlook: repaired.length > 0 ? 'repairable' : 'clean',
@@ -58,12 +61,6 @@ export function mutated(
     };
     return written(told, findings);
   });
-}
-
-/** All that a mutating answer is made from. */
-function keyOf(profile: string, patch: readonly PatchOp[], findings: readonly Finding[], repaired: readonly Finding[]): string {
-  const done = new Set(repaired);
-  return JSON.stringify([profile, patch, findings, findings.map((each) => done.has(each))]);
 }
 
 /** A validating entry that enforces: never repairs. */
@@ -103,7 +100,7 @@ export function advised(mode: Mode, verdict: Verdict, repair: Repair, policy: Po
 export function unjudged(phase: Phase, mode: Mode, problem: string): Answer {
   const message = `cloister cannot judge this: ${printable(problem)}`;
   if (phase === 'mutate') return ALLOWED;
-  if (phase === 'advise' || mode !== 'enforce') return written({ allowed: true, warnings: [message] });
+  if (isWatching({ phase, mode })) return written({ allowed: true, warnings: [message] });
   return written({ allowed: false, denial: { code: 400, reason: 'BadRequest', message, causes: [] } });
 }
 

@@ -7,8 +7,9 @@ import { type Offer, type Policy, policyFor } from '../core/policy.ts';
 import { type Apply, type Repair, repair } from '../core/repair.ts';
 import { type Malformed, subjectOf } from '../core/subject.ts';
 import { ALLOWED, type Answer, advised, enforced, mutated, onTheWire, unjudged, unknownProfile, watched } from './answer.ts';
-import type { Mode, Phase, Record } from './record.ts';
+import type { Record } from './record.ts';
 import { type Review, readReview } from './review.ts';
+import { type Route, routeOf } from './route.ts';
 
 /** One answered request: what goes on the wire, and what is told about it. */
 export interface Response {
@@ -21,26 +22,6 @@ export interface Response {
 
 /** @param path of the URL, without a query */
 export type Respond = (path: string, body: Uint8Array) => Response;
-
-/** Where a request goes; the API server's selectors chose the profile, so the path says it. */
-interface Route {
-  readonly phase: Phase;
-  readonly mode: Mode;
-  readonly profile: string;
-}
-
-const PATH =
-  /^\/(?:(mutate)|(validate|advise)\/(enforce|warn|audit))\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$|^\/(unknown)\/(enforce|warn|audit)$/;
-
-function routeOf(path: string): Route | undefined {
-  const found = PATH.exec(path);
-  if (found === null) return undefined;
-  const [, mutate, phase, mode, profile, unknown, unknownMode] = found;
-  if (unknown !== undefined) return { phase: 'unknown', mode: unknownMode as Mode, profile: '' };
-  return { phase: (mutate ?? phase) as Phase, mode: (mode ?? 'enforce') as Mode, profile: profile ?? '' };
-}
-
-export const isReviewPath = (path: string): boolean => routeOf(path) !== undefined;
 
 /** Requests for these carry no pod, or only what the kubelet reports: no wall can change by them. */
 const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status']);

@@ -6,7 +6,8 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { type BodyLimits, readBody } from './body.ts';
 import { type Crowd, makeGate, type Overload, type Visit } from './gate.ts';
 import type { Record } from './record.ts';
-import { isReviewPath, type Respond, type Response } from './respond.ts';
+import type { Respond, Response } from './respond.ts';
+import { isWatching, type Route, routeOf } from './route.ts';
 import type { Thread } from './thread.ts';
 import { estimateTokens } from './tokens.ts';
 
@@ -132,8 +133,9 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
           return;
         }
         const path = pathOf(request);
-        if (request.method === 'POST' && isReviewPath(path)) {
-          review(path, request, response);
+        const route = request.method === 'POST' ? routeOf(path) : undefined;
+        if (route !== undefined) {
+          review({ path, route }, request, response);
           return;
         }
         if (isLast(request)) response.setHeader('connection', 'close');
@@ -173,7 +175,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
     },
   };
 
-  function review(path: string, request: IncomingMessage, response: ServerResponse): void {
+  function review({ path, route }: Called, request: IncomingMessage, response: ServerResponse): void {
     const startedAt = performance.now();
     recorder.began();
     let left = () => {};
@@ -186,7 +188,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
       return;
     }
     let stopReading = () => {};
-    const entered = gate.enter(isWatchPath(path), (why) => {
+    const entered = gate.enter(isWatching(route), (why) => {
       stopReading();
       shed(response, why);
     });
@@ -282,6 +284,11 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
   }
 }
 
+interface Called {
+  readonly path: string;
+  readonly route: Route;
+}
+
 interface Ground {
   readonly limits: Limits;
   readonly secure: SecureContextOptions;
@@ -317,18 +324,13 @@ function makeServer({ limits, secure, asksClients }: Ground, handle: (request: I
 /** Before any body is read. */
 function turnAwayTheRest(app: FastifyInstance, recorder: Recorder): void {
   app.addHook('onRequest', async (request, reply) => {
-    const isReview = isReviewPath(pathOf(request.raw));
+    const isReview = routeOf(pathOf(request.raw)) !== undefined;
     const trouble = isReview ? 'method' : 'nothing';
     const { status } = TROUBLE[trouble];
     recorder.refused(status);
     if (isReview) reply.header('allow', 'POST');
     await reply.code(status).type(JSON_TYPE).send(messageOf(trouble));
   });
-}
-
-/** Entries that enforce fail closed; all others let pass what is not answered. */
-function isWatchPath(path: string): boolean {
-  return /^\/(?:advise|validate\/(?:warn|audit)|unknown\/(?:warn|audit))(?:\/|$)/.test(path);
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {
@@ -341,11 +343,13 @@ const JSON_CONTENT = /^application\/json[\t ]*(?:;[\t ]*charset=(?:utf-8|"utf-8"
 
 /** Node's parser lets through versions and codings that others read otherwise than it does. */
 function isFramed({ httpVersion, headers }: IncomingMessage): boolean {
-  return httpVersion === '1.1' && /^(?:chunked)?$/i.test(headers['transfer-encoding'] ?? '');
+  const { 'transfer-encoding': coding } = headers;
+  return httpVersion === '1.1' && (coding === undefined || /^(?:chunked)?$/i.test(coding));
 }
 
 function isJson({ headers }: IncomingMessage): boolean {
-  return JSON_CONTENT.test(headers['content-type'] ?? '') && headers['content-encoding'] === undefined;
+  const { 'content-type': type = '', 'content-encoding': coding } = headers;
+  return (type === JSON_TYPE || JSON_CONTENT.test(type)) && coding === undefined;
 }
 
 /** The API server says how long it waits; what it no longer waits for is not worth judging. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../src/apply.ts';
-import { type Change, patchOf, pointerOf, valueAt } from '../../src/core/patch.ts';
+import { type Change, patchOf, valueAt } from '../../src/core/patch.ts';
 
 const set = (path: Change['path'], value: unknown): Change => ({ path, fix: { set: value as never } });
 const remove = (...path: (string | number)[]): Change => ({ path, fix: { remove: true } });
@@ -100,11 +100,6 @@ describe('operations', () => {
     expect(valueAt(JSON.parse('{"__proto__": {"a": 1}}'), ['__proto__', 'a'])).toBe(1);
     expect(valueAt([1, 2], ['map'])).toBeUndefined();
   });
-});
-
-test('T46: pointers escape what RFC 6901 says, and nothing else', () => {
-  expect(pointerOf([])).toBe('');
-  expect(pointerOf(['a/b', 'c~d', '~1', 0, '', 'é "\\'])).toBe('/a~1b/c~0d/~01/0//é "\\');
 });
 
 test('T46: values set at random places are there, whatever else there was', () => {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { describe, expect, test } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
-import { type PatchOp, pointerOf } from '../../src/core/patch.ts';
+import type { PatchOp } from '../../src/core/patch.ts';
+import { pointerOf } from '../../src/core/pointer.ts';
 import { edit } from '../../src/manifests/edit.ts';
 import { parseStream } from '../../src/manifests/yaml.ts';
 

@@ -26,7 +26,7 @@ function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Giv
 }
 
 test('a remembered answer says what a new one would', () => {
-  const memory = makeMemory<Answer>({ entries: 100_000, keyLength: Number.POSITIVE_INFINITY });
+  const memory = makeMemory<Answer>({ entries: 1_000, size: Number.POSITIVE_INFINITY });
   let repeated = 0;
   check(0.1, fc.tuple(hostilePod, setting), ([pod, chosen]) => {
     const asked = given(pod, chosen);
@@ -42,7 +42,7 @@ test('a remembered answer says what a new one would', () => {
 });
 
 test('answers to changes that look alike are kept apart', () => {
-  const memory = makeMemory<Answer>({ entries: 100_000, keyLength: Number.POSITIVE_INFINITY });
+  const memory = makeMemory<Answer>({ entries: 1_000, size: Number.POSITIVE_INFINITY });
   const finding = { rule: 'a', kind: 'escape', path: ['spec', 'a'], message: 'm', fix: { remove: true } } as const;
   const policies = ['userns', 'gvisor'].map((id) => ({ profile: { id } }) as Given[2]);
   const variants = [

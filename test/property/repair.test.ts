@@ -3,7 +3,7 @@ import jsonPatch, { type Operation } from 'fast-json-patch';
 import { expect, test } from 'vitest';
 import { apply } from '../../src/apply.ts';
 import { judge, type Question } from '../../src/core/judge.ts';
-import { pointerOf } from '../../src/core/patch.ts';
+import { pointerOf } from '../../src/core/pointer.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { type Repair, repair } from '../../src/core/repair.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';

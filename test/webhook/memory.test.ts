@@ -1,23 +1,49 @@
 import { expect, test, vi } from 'vitest';
 import { makeMemory } from '../../src/webhook/memory.ts';
 
-test('makes a thing once for each key', () => {
-  const remember = makeMemory<object>({ entries: 8, keyLength: 8 });
-  const made = remember('a', () => ({}));
-  expect(remember('a', vi.fn())).toBe(made);
-  expect(remember('b', () => ({}))).not.toBe(made);
+test('makes a thing once from the same data', () => {
+  const remember = makeMemory<object>({ entries: 8, size: 100 });
+  const data = () => ({ a: [1, 'b', null, { c: true }], d: {} });
+  const made = remember(data(), () => ({}));
+  expect(remember(data(), vi.fn())).toBe(made);
 });
 
-test('forgets what came first, and keeps to its bounds', () => {
-  const remember = makeMemory<number>({ entries: 2, keyLength: 8 });
-  for (const [value, key] of ['a', 'b', 'c'].entries()) remember(key, () => value);
-  expect(remember('b', () => 7)).toBe(1);
-  expect(remember('c', () => 7)).toBe(2);
-  expect(remember('a', () => 7)).toBe(7);
-  expect(remember('b', () => 8)).toBe(8);
+test.each([
+  ['a value', { a: 1 }, { a: 2 }],
+  ['a kind of value', { a: 1 }, { a: '1' }],
+  ['null and nothing', { a: null }, {}],
+  ['null and an object', { a: null }, { a: {} }],
+  ['false and null', { a: false }, { a: null }],
+  ['a key', { a: 1 }, { b: 1 }],
+  ['one key more', { a: 1 }, { a: 1, b: 2 }],
+  ['an element', [1, 2], [1, 3]],
+  ['one element more', [1], [1, 2]],
+  ['an order', [1, 2], [2, 1]],
+  ['a list and an object', [1], { 0: 1 }],
+  ['an empty list and an empty object', { a: [] }, { a: {} }],
+  ['what every object has', { x: {} }, JSON.parse('{"__proto__": {}}')],
+  ['something far down', { a: [{ b: [{ c: 1 }] }] }, { a: [{ b: [{ c: 2 }] }] }],
+])('tells apart by %s', (_, one, other) => {
+  for (const [first, second] of [
+    [one, other],
+    [other, one],
+  ]) {
+    const remember = makeMemory<number>({ entries: 8, size: 100 });
+    expect(remember(first, () => 1)).toBe(1);
+    expect(remember(second, () => 2)).toBe(2);
+    expect(remember(structuredClone(first), () => 3)).toBe(1);
+  }
 });
 
-test('keeps nothing of keys that are too long', () => {
-  const remember = makeMemory<number>({ entries: 2, keyLength: 2 });
-  expect(['abc', 'abc', 'ab', 'ab'].map((key, value) => remember(key, () => value))).toEqual([0, 1, 2, 2]);
+test('forgets what was longest of no use, and keeps to its bounds', () => {
+  const remember = makeMemory<number>({ entries: 2, size: 100 });
+  const ask = (word: string, value: number) => remember([word], () => value);
+  expect([ask('a', 0), ask('b', 1), ask('a', 2), ask('c', 3)]).toEqual([0, 1, 0, 3]);
+  expect([ask('a', 4), ask('c', 5), ask('b', 6)]).toEqual([0, 3, 6]);
+  expect(ask('a', 7)).toBe(7);
+});
+
+test('keeps nothing of what is too large', () => {
+  const remember = makeMemory<number>({ entries: 2, size: 6 });
+  expect(['abc', 'abc', 'ab', 'ab'].map((word, value) => remember([word], () => value))).toEqual([0, 1, 2, 2]);
 });

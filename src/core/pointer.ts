@@ -1,0 +1,55 @@
+import type { Path } from './json.ts';
+
+/** Where a path leads to, and on from there. */
+interface Place {
+  readonly pointer: string;
+  readonly next: Map<string | number, Place>;
+}
+
+const MOST_PLACES = 2_000;
+const LONGEST = 256;
+
+let document = place('');
+let names: Record<string, true> = Object.create(null);
+let places = 0;
+
+/**
+ * RFC 6901: `~` and `/` inside a key are escaped.
+ *
+ * The same few places are repaired in every pod, so their pointers are remembered, within bounds.
+ * @param depth of how many steps of the path
+ */
+export function pointerOf(path: Path, depth = path.length): string {
+  let at = document;
+  for (let step = 0; step < depth; step += 1) at = next(at, path[step] as string | number);
+  return at.pointer;
+}
+
+function next(from: Place, step: string | number): Place {
+  const known = from.next.get(step);
+  if (known !== undefined) return known;
+  const made = place(`${from.pointer}/${typeof step === 'string' ? escaped(step) : step}`);
+  if (made.pointer.length <= LONGEST) remember(from, step, made);
+  return made;
+}
+
+function remember(from: Place, step: string | number, made: Place): void {
+  if (places === MOST_PLACES) {
+    document = place('');
+    names = Object.create(null);
+    places = 0;
+  }
+  places += 1;
+  from.next.set(step, made);
+  // V8 splits a text that is a property's name once and for all. Whoever applies a patch splits every pointer, and more than once.
+  names[made.pointer] = true;
+}
+
+function place(pointer: string): Place {
+  return { pointer, next: new Map() };
+}
+
+function escaped(key: string): string {
+  if (!key.includes('~') && !key.includes('/')) return key;
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
