@@ -16,8 +16,8 @@ export function tokensIn(chunk: Uint8Array): number {
   return found * step;
 }
 
-/** Enough to tell twice as many as there may be from half as many. */
-const LOOKS = 100;
+/** Enough to tell half as many again as there may be from two thirds of it. */
+const LOOKS = 256;
 
 /** About how many there are, for a fraction of the cost: the bytes looked at are picked at random, so that nobody can hide from it. */
 export function estimateTokens(bytes: Uint8Array): number {
