@@ -12,7 +12,7 @@ import type { Subject } from './subject.ts';
 export type Apply = (document: object, operations: readonly PatchOp[]) => void;
 
 export interface Repair {
-  /** Repairs every finding that has a fix. */
+  /** Repairs every finding that has a fix; empty where something would be left that only a person can change. */
   readonly patch: readonly PatchOp[];
   /** What it ends. */
   readonly repaired: readonly Finding[];
@@ -39,9 +39,10 @@ export function repair(question: Question, verdict: Verdict, apply: Apply, stamp
   }
   if (stamp) changes.push(...stampOf(question));
 
+  // Half a repair is of no use to anybody.
+  if (changes.length === 0 || stuck.length > 0) return { patch: [], repaired, unresolved: stuck };
   const { document } = question.subject;
   const patch = patchOf(document, changes);
-  if (changes.length === 0 || stuck.length > 0) return { patch, repaired, unresolved: stuck };
   apply(document, patch);
   return { patch, repaired, unresolved: escapesOf(judge(question).findings) };
 }

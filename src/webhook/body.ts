@@ -76,6 +76,8 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, d
 
   function stop(): void {
     chunks = [];
+    // Now: megabytes that wait to be collected bring the whole collection forward.
+    whole?.buffer.transfer(0);
     whole = undefined;
     request.off('data', take).off('end', finish);
   }
