@@ -9,7 +9,7 @@ import type { Record } from './record.ts';
 import type { Respond, Response } from './respond.ts';
 import { isWatching, type Route, routeOf } from './route.ts';
 import type { Thread } from './thread.ts';
-import { estimateTokens } from './tokens.ts';
+import { tokensIn } from './tokens.ts';
 
 /** What callers may take of the server. Times are milliseconds, sizes bytes. */
 export interface Limits extends BodyLimits {
@@ -207,7 +207,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
         return;
       }
       const isLarge = body.length > limits.large;
-      const isDense = !isLarge && body.length > limits.dense && estimateTokens(body) > limits.dense;
+      const isDense = !isLarge && body.length > limits.dense && tokensIn(body) > limits.dense;
       const overload = visit.arrived(isLarge || isDense);
       if (overload !== undefined) shed(response, overload);
       else if (isLarge) void judgeLarge(body);

@@ -16,14 +16,4 @@ export function tokensIn(chunk: Uint8Array): number {
   return found * step;
 }
 
-/** Enough to tell half as many again as there may be from two thirds of it. */
-const LOOKS = 512;
-
-/** About how many there are, for a fraction of the cost: the bytes looked at are picked at random, so that nobody can hide from it. */
-export function estimateTokens(bytes: Uint8Array): number {
-  let found = 0;
-  for (let look = 0; look < LOOKS; look += 1) found += WEIGHTS[bytes[below(bytes.length)] as number] as number;
-  return (found / LOOKS) * bytes.length;
-}
-
 const below = (end: number): number => Math.floor(Math.random() * end);

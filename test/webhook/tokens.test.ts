@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { estimateTokens, tokensIn } from '../../src/webhook/tokens.ts';
+import { tokensIn } from '../../src/webhook/tokens.ts';
 
 const BYTES = 8_190;
 
@@ -11,12 +11,12 @@ function commas(period: number, phase: number): Uint8Array {
 
 const PATTERNS = [2, 5, 7, 8, 11, 13, 16].flatMap((period) => Array.from({ length: period }, (_, phase) => ({ period, phase })));
 
-test.each([tokensIn, estimateTokens])('T22: no pattern of values hides from $name', (count) => {
+test('T22: no pattern of values hides', () => {
   for (const { period, phase } of PATTERNS) {
     const bytes = commas(period, phase);
     const times = 1_500;
     let sum = 0;
-    for (let time = 0; time < times; time += 1) sum += count(bytes);
+    for (let time = 0; time < times; time += 1) sum += tokensIn(bytes);
     // Six standard deviations of what chance does to the mean, or more.
     expect(Math.abs(sum / times / (BYTES / period) - 1), `one in ${period} from ${phase}`).toBeLessThan(0.3);
   }
