@@ -91,7 +91,7 @@ describe('the core', () => {
 
   test('goes one way: judging knows rules, rules know pods, and none of them knows back', () => {
     const below = (file: string): string[] => reachable([file], (name) => isRelative(name));
-    for (const file of ['json.ts', 'labels.ts', 'shape.ts', 'pod.ts', 'terms.ts', 'exemptions.ts', 'patch.ts']) {
+    for (const file of ['json.ts', 'labels.ts', 'shape.ts', 'pod.ts', 'terms.ts', 'exemptions.ts', 'pointer.ts', 'patch.ts']) {
       const found = below(`core/${file}`);
       expect(
         found.filter((each) => /core\/(judge|inspect|repair|policy|profiles\/|rules\/index)/.test(each)),
@@ -100,7 +100,7 @@ describe('the core', () => {
     }
     for (const rule of within('core').filter((file) => file.startsWith('core/rules/') && !file.endsWith('/index.ts'))) {
       expect(
-        below(rule).filter((each) => /core\/(judge|inspect|repair|policy|patch|profiles\/|rules\/index)/.test(each)),
+        below(rule).filter((each) => /core\/(judge|inspect|repair|policy|patch|pointer|profiles\/|rules\/index)/.test(each)),
         rule,
       ).toEqual([]);
     }

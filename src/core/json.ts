@@ -1,6 +1,6 @@
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** A place inside a document: ['spec', 'containers', 0, 'image']. It becomes a JSON pointer only in patch.ts. */
+/** A place inside a document: ['spec', 'containers', 0, 'image']. It becomes a JSON pointer only in pointer.ts. */
 export type Path = readonly (string | number)[];
 
 export type Result<T, E> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E };

@@ -41,7 +41,7 @@ function remember(from: Place, step: string | number, made: Place): void {
   }
   places += 1;
   from.next.set(step, made);
-  // V8 splits a text that is a property's name once and for all. Whoever applies a patch splits every pointer, and more than once.
+  // V8 keeps the parts of what it split last, if it is the name of a property. Whoever applies a patch splits every pointer, and more than once.
   names[made.pointer] = true;
 }
 

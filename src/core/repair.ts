@@ -12,9 +12,9 @@ import type { Subject } from './subject.ts';
 export type Apply = (document: object, operations: readonly PatchOp[]) => void;
 
 export interface Repair {
-  /** Repairs every finding that has a fix; empty where something would be left that only a person can change. */
+  /** Repairs every finding that has a fix; empty where one has none that may be made. */
   readonly patch: readonly PatchOp[];
-  /** What it ends. */
+  /** What it ends, if nothing else undoes it. */
   readonly repaired: readonly Finding[];
   /** The escapes that the patch leaves: a person must change them. Not empty: the patch is not to be sent. */
   readonly unresolved: readonly Finding[];
@@ -40,7 +40,7 @@ export function repair(question: Question, verdict: Verdict, apply: Apply, stamp
   if (stamp) changes.push(...stampOf(question));
 
   // Half a repair is of no use to anybody.
-  if (changes.length === 0 || stuck.length > 0) return { patch: [], repaired, unresolved: stuck };
+  if (changes.length === 0 || stuck.length > 0) return { patch: [], repaired: [], unresolved: stuck };
   const { document } = question.subject;
   const patch = patchOf(document, changes);
   apply(document, patch);

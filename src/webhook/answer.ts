@@ -51,7 +51,7 @@ export function mutated(
   if (unresolved.length > 0) return { ...LEFT_TO_VALIDATION, counts: countsOf(findings) };
   // Nearly always all findings are repaired; else which ones goes into the answer, too.
   const done = repaired.length === findings.length ? 'all' : repaired;
-  return remember([profile.id, patch, findings, done], () => {
+  return remember(hintOf(profile.id, findings), [profile.id, patch, findings, done], () => {
     const told: Told = {
       allowed: true,
       outlook: repaired.length > 0 ? 'repairable' : 'clean',
@@ -61,6 +61,13 @@ export function mutated(
     };
     return written(told, findings);
   });
+}
+
+/** What tells most answers apart: the rules, and the containers by their names. */
+function hintOf(profile: string, findings: readonly Finding[]): string {
+  let hint = profile;
+  for (const { rule, container } of findings) hint += container === undefined ? ` ${rule}` : ` ${rule} ${container}`;
+  return hint;
 }
 
 /** A validating entry that enforces: never repairs. */

@@ -70,7 +70,10 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, d
 
   function finish(): void {
     const [only] = chunks;
-    if (whole !== undefined) done(whole.subarray(0, size));
+    const large = whole;
+    // From now on it is the reader's.
+    whole = undefined;
+    if (large !== undefined) done(large.subarray(0, size));
     else done(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks));
   }
 

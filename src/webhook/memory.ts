@@ -4,26 +4,29 @@ export interface Bounds {
   readonly size: number;
 }
 
-/** Gives what was made from the same data before, else makes it; nothing else may go into it. */
-export type Memory<T> = (data: object, make: () => T) => T;
+/**
+ * Gives what was made from the same data before, else makes it; nothing else may go into it.
+ * @param hint part of the data, or follows from it; data with different hints are different
+ */
+export type Memory<T> = (hint: string, data: object, make: () => T) => T;
+
+/** As many with the same hint are kept: each is compared, and whoever chooses the data must not make that dear. */
+const ALIKE = 4;
 
 /**
- * Remembers what was made from plain data, within bounds; what was longest of no use is forgotten first. Data are compared as they are: to
- * write them down for a key costs more than all comparing.
+ * Remembers what was made from plain data, within bounds; what came first is forgotten first. Data are compared as they are: to write them
+ * down for a key costs more than that.
  */
 export function makeMemory<T>({ entries, size }: Bounds): Memory<T> {
-  const known: { readonly data: object; readonly made: T }[] = [];
-  return (data, make) => {
-    const at = known.findIndex((each) => isSame(each.data, data));
-    const found = known[at];
-    if (found !== undefined) {
-      if (at > 0) known.unshift(...known.splice(at, 1));
-      return found.made;
-    }
+  const known = new Map<string, readonly { readonly data: object; readonly made: T }[]>();
+  return (hint, data, make) => {
+    const alike = known.get(hint) ?? [];
+    const found = alike.find((each) => isSame(each.data, data));
+    if (found !== undefined) return found.made;
     const made = make();
     if (JSON.stringify(data).length > size) return made;
-    if (known.length === entries) known.pop();
-    known.unshift({ data, made });
+    if (alike.length === 0 && known.size === entries) known.delete(known.keys().next().value as string);
+    known.set(hint, [{ data, made }, ...alike].slice(0, ALIKE));
     return made;
   };
 }

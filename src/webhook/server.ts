@@ -40,7 +40,8 @@ export const LIMITS: Limits = {
   large: 256 * 1024,
   // As many as 150 KiB of ordinary pods have. The smaller the values, the more work a byte makes.
   dense: 12_000,
-  // Two ordinary objects of 3 MiB have 490,000. Parsing takes time and memory by their number, whatever the bytes.
+  // Two ordinary objects of 3 MiB, the most that an API server takes, have 490,000; etcd keeps half of that. Parsing takes time and memory by
+  // their number, whatever the bytes.
   tokens: 500_000,
   largeTimeout: 4_000,
   headers: 8 * 1024,
@@ -209,8 +210,10 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
       const isLarge = body.length > limits.large;
       const isDense = !isLarge && body.length > limits.dense && tokensIn(body) > limits.dense;
       const overload = visit.arrived(isLarge || isDense);
-      if (overload !== undefined) shed(response, overload);
-      else if (isLarge) void judgeLarge(body);
+      if (overload !== undefined) {
+        if (isLarge) body.buffer.transfer(0);
+        shed(response, overload);
+      } else if (isLarge) void judgeLarge(body);
       // What is small may share its memory, which another thread must not have.
       else if (isDense) void judgeLarge(new Uint8Array(body));
       else judgeSmall(body);

@@ -9,7 +9,7 @@ export interface ThreadLimits {
   /** After so long without work the thread ends, and its memory is given back. */
   readonly idleTimeout: number;
   readonly heap: number;
-  /** The part of it for what is new: V8 fills it before it looks for garbage. */
+  /** For what is new, beside that: V8 fills it before it looks for garbage. Node's `--max-semi-space-size`, three times over, holds in its place. */
   readonly youngHeap: number;
 }
 
@@ -70,7 +70,8 @@ export function makeThread({ script, data, limits: given, onLost }: ThreadOption
         const task = { path, body, resolve, reject };
         waiting.add(task);
         signal.addEventListener('abort', () => {
-          waiting.delete(task);
+          // Its megabytes are not to wait until they are collected.
+          if (waiting.delete(task)) body.buffer.transfer(0);
           reject(signal.reason);
         });
         next();

@@ -32,7 +32,7 @@ test('a remembered answer says what a new one would', () => {
     const asked = given(pod, chosen);
     // What is left to validation is not kept.
     if (asked === undefined || asked[1].unresolved.length > 0) return;
-    const fresh = mutated(...asked, (_, make) => make());
+    const fresh = mutated(...asked, (_hint, _data, make) => make());
     const remembered = mutated(...asked, memory);
     if (remembered !== mutated(...asked, memory)) throw new Error('it was not remembered');
     repeated += 1;
@@ -61,7 +61,7 @@ test('answers to changes that look alike are kept apart', () => {
     for (const each of variants) {
       for (const repaired of [[each], []]) {
         const asked = [{ findings: [each], exempted: [] }, { patch, repaired, unresolved: [] }, policy] as const;
-        expect(mutated(...asked, memory).text).toBe(mutated(...asked, (_, make) => make()).text);
+        expect(mutated(...asked, memory).text).toBe(mutated(...asked, (_hint, _data, make) => make()).text);
       }
     }
   }

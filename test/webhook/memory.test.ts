@@ -4,8 +4,9 @@ import { makeMemory } from '../../src/webhook/memory.ts';
 test('makes a thing once from the same data', () => {
   const remember = makeMemory<object>({ entries: 8, size: 100 });
   const data = () => ({ a: [1, 'b', null, { c: true }], d: {} });
-  const made = remember(data(), () => ({}));
-  expect(remember(data(), vi.fn())).toBe(made);
+  const made = remember('', data(), () => ({}));
+  expect(remember('', data(), vi.fn())).toBe(made);
+  expect(remember('other', data(), () => ({}))).not.toBe(made);
 });
 
 test.each([
@@ -29,21 +30,28 @@ test.each([
     [other, one],
   ]) {
     const remember = makeMemory<number>({ entries: 8, size: 100 });
-    expect(remember(first, () => 1)).toBe(1);
-    expect(remember(second, () => 2)).toBe(2);
-    expect(remember(structuredClone(first), () => 3)).toBe(1);
+    expect(remember('', first, () => 1)).toBe(1);
+    expect(remember('', second, () => 2)).toBe(2);
+    expect(remember('', structuredClone(first), () => 3)).toBe(1);
   }
 });
 
-test('forgets what was longest of no use, and keeps to its bounds', () => {
+test('forgets what came first, and keeps to its bounds', () => {
   const remember = makeMemory<number>({ entries: 2, size: 100 });
-  const ask = (word: string, value: number) => remember([word], () => value);
+  const ask = (word: string, value: number) => remember(word, [word], () => value);
   expect([ask('a', 0), ask('b', 1), ask('a', 2), ask('c', 3)]).toEqual([0, 1, 0, 3]);
-  expect([ask('a', 4), ask('c', 5), ask('b', 6)]).toEqual([0, 3, 6]);
-  expect(ask('a', 7)).toBe(7);
+  expect([ask('b', 4), ask('c', 5), ask('a', 6)]).toEqual([1, 3, 6]);
+  expect(ask('b', 7)).toBe(7);
+});
+
+test('keeps four with the same hint, the last that came', () => {
+  const remember = makeMemory<number>({ entries: 2, size: 100 });
+  const ask = (word: string, value: number) => remember('', [word], () => value);
+  expect(['a', 'b', 'c', 'd', 'e'].map(ask)).toEqual([0, 1, 2, 3, 4]);
+  expect(['b', 'c', 'd', 'e', 'a'].map((word, at) => ask(word, 10 + at))).toEqual([1, 2, 3, 4, 14]);
 });
 
 test('keeps nothing of what is too large', () => {
   const remember = makeMemory<number>({ entries: 2, size: 6 });
-  expect(['abc', 'abc', 'ab', 'ab'].map((word, value) => remember([word], () => value))).toEqual([0, 1, 2, 2]);
+  expect(['abc', 'abc', 'ab', 'ab'].map((word, value) => remember('', [word], () => value))).toEqual([0, 1, 2, 2]);
 });
