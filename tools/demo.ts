@@ -31,14 +31,14 @@ interface Pod {
   readonly spec: object;
 }
 
-/** A workspace as one finds them: the Docker daemon inside was given the node, because nobody knew another way. */
+/** A workspace as they are found: it was given the node so that Docker runs inside. */
 const workspace = {
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name: 'workspace' },
   spec: {
     hostNetwork: true,
-    containers: [{ name: 'workspace', image: 'docker:dind', securityContext: { privileged: true } }],
+    containers: [{ name: 'workspace', image: 'registry.example.com/workspace-docker:1', securityContext: { privileged: true } }],
   },
 };
 
@@ -88,6 +88,11 @@ async function show(apiServer: ApiServer): Promise<void> {
   const { body: defaulted } = await apiServer.admin.request<Pod>('POST', `${pods('elsewhere')}?dryRun=All`, workspace);
   say(`\n${bold('asked -> stored')}`);
   showDifference(manifestOf(workspace), manifestOf(without(stored, defaulted, workspace) as Pod));
+
+  say(
+    '\nIn this pod `docker build` and `docker run` work, for a user who is root inside and has no rights on the node, if its image is the one of',
+  );
+  say('examples/workspace-image: docs/promises.md has each step, as it was run on a real node.');
 
   heading("2. A pod that asks for the node's files, which no repair keeps the sense of");
   await submit(developer, borrower);

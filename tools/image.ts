@@ -14,6 +14,7 @@ export interface Image {
   readonly root: string;
   /** As an image configuration has it. */
   readonly config?: {
+    readonly Entrypoint?: readonly string[];
     readonly Cmd?: readonly string[];
     readonly Env?: readonly string[];
     readonly User?: string;

@@ -16,5 +16,6 @@ done
 
 install -D --mode=0644 --target-directory=/etc/containers "$here/containers.conf" "$here/storage.conf"
 install -d /var/lib/containers
+install --mode=0755 "$here/start.sh" /usr/local/bin/workspace-start
 
 rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb

@@ -1,35 +1,54 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readContainerfile, source } from '../../tools/workspace-image.ts';
-import { PARTS } from '../node/fixture/parts.ts';
+import { DOCKER_PARTS, PARTS } from '../node/fixture/parts.ts';
 import { readPage, rowsOf, sectionOf } from './page.ts';
 
 const textOf = (name: string): string => readFileSync(join(source, name), 'utf8');
 
-test('the page lists the parts that are taken away on a node, each with what is said there', () => {
-  const listed = rowsOf(sectionOf(readPage('docs/workspace-image.md'), 'What it needs')).map(([name, , says]) => [name, says]);
-  expect(listed).toEqual(PARTS.map(({ name, says }) => [name, says.includes('`') ? `\`\`${says}\`\`` : `\`${says}\``]));
+test.each([
+  ['What it needs', PARTS],
+  ['Docker', DOCKER_PARTS],
+])('the page lists under "%s" the parts that are taken away on a node, each with what is printed there', (section, parts) => {
+  const listed = rowsOf(sectionOf(readPage('docs/workspace-image.md'), section)).map(([name, , says]) => [name, says]);
+  expect(listed).toEqual(parts.map(({ name, says }) => [name, says.includes('`') ? `\`\`${says}\`\`` : `\`${says}\``]));
 });
 
 test('every setting of engines has its row', () => {
-  const settings = [...textOf('containers.conf').matchAll(/^(\w+ = .*?) #/gm)].map(([, setting]) => `\`${setting}\``);
-  expect(settings.length).toBeGreaterThan(0);
-  expect(PARTS.map(({ name }) => name)).toEqual(expect.arrayContaining(settings));
+  const files = ['containers.conf', 'no-pivot-root.conf'].map(textOf).join('');
+  const settings = [...files.matchAll(/^(\w+ = .*?) #/gm)].map(([, setting]) => `\`${setting}\``);
+  expect(settings.length).toBeGreaterThan(4);
+  for (const setting of settings) expect(PARTS.map(({ name }) => name.split(',')[0])).toContain(setting);
 });
 
 test('the Containerfile takes the same steps and files as the maker without a registry', () => {
   const steps = textOf('Containerfile')
     .replaceAll(/^#.*\n/gm, '')
     .trim()
-    .split('\n');
-  expect(steps.map((step) => step.split(' ')[0])).toEqual(['FROM', 'COPY', 'RUN', 'USER', 'WORKDIR', 'CMD']);
-  expect(steps[1]).toBe('COPY packages setup.sh containers.conf storage.conf /opt/workspace/');
-  expect(steps[2]).toBe(
+    .split(/\n+/);
+  expect(steps).toEqual([
+    'FROM docker.io/library/debian:trixie-slim AS workspace',
+    'COPY packages setup.sh start.sh containers.conf no-pivot-root.conf storage.conf /opt/workspace/',
     'RUN apt-get update && xargs apt-get install --yes --no-install-recommends < /opt/workspace/packages && sh /opt/workspace/setup.sh',
+    'USER 1000:1000',
+    'WORKDIR /home/dev',
+    'ENTRYPOINT ["workspace-start"]',
+    'CMD ["sleep", "infinity"]',
+    'FROM workspace AS workspace-docker',
+    'USER 0:0',
+    'COPY docker /opt/workspace/docker',
+    'RUN apt-get update && xargs apt-get install --yes --no-install-recommends < /opt/workspace/docker/packages && sh /opt/workspace/docker/setup.sh',
+    'USER 1000:1000',
+  ]);
+  const copied = steps.filter((step) => step.startsWith('COPY')).flatMap((step) => step.split(' ').slice(1, -1));
+  expect(copied.toSorted()).toEqual(
+    readdirSync(source)
+      .filter((name) => name !== 'Containerfile')
+      .toSorted(),
   );
   expect(readContainerfile(textOf('Containerfile'))).toEqual({
     suite: 'trixie',
-    config: { User: '1000:1000', WorkingDir: '/home/dev', Cmd: ['sleep', 'infinity'] },
+    config: { User: '1000:1000', WorkingDir: '/home/dev', Entrypoint: ['workspace-start'], Cmd: ['sleep', 'infinity'] },
   });
 });

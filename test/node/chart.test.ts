@@ -39,7 +39,7 @@ onNode('the chart', () => {
       await buildah('push', BUILT_IMAGE, `docker-archive:${archive}:${BUILT_IMAGE}`);
       cluster = await startCluster({ reachesPods: true });
       await importImage(cluster.node, archive);
-      await importImage(cluster.node, await workspaceImage());
+      await importImage(cluster.node, await workspaceImage('workspace'));
       const { apiServer } = cluster;
       await apiServer.createNamespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' });
       await apiServer.createNamespace(NODES, { 'pod-security.kubernetes.io/enforce': 'privileged' });
