@@ -1,8 +1,11 @@
 import { beforeAll, expect, test } from 'vitest';
 import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { SETTINGS } from './fixture/attempts.ts';
+import { cgroupsCalled } from './fixture/cgroups.ts';
 import { enter, exec, leave, rootOf, takeSteps, withoutCloister } from './fixture/keep.ts';
 import { runOn } from './fixture/node.ts';
 import { dockerInDocker, withNodeFiles } from './fixture/pods.ts';
+import { wayOut } from './fixture/report.ts';
 import { onNode, useNode } from './fixture/use.ts';
 
 /** The other way round: what the same pods do where Cloister is not asked. Without this, nobody knows whether it is the wall that holds. */
@@ -16,6 +19,10 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
     ground = await useNode();
   });
 
+  const settings = async (): Promise<string> => {
+    const files = SETTINGS.map((name) => `/proc/sys/${name.replaceAll('.', '/')}`);
+    return (await runOn(ground.node, ['grep', '', ...files])).stdout;
+  };
   const hasBrokenOut = async (): Promise<boolean> => (await runOn(ground.node, ['rm', '/run/broken-out'])).code === 0;
   const enterIn = async (namespace: string, pod = dockerInDocker(WORKSPACE_IMAGE), labels: Record<string, string> = {}) => {
     await ground.apiServer.createNamespace(namespace, labels);
@@ -42,10 +49,17 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
   test.each([
     ['as it is', dockerInDocker],
     ['with the node’s files in it', withNodeFiles],
-  ])('gets through to all that means anything on this kernel, without Cloister, %s', async (_, pod) => {
-    const { attempts } = await withoutCloister(ground, ground.apiServer, pod(WORKSPACE_IMAGE));
+  ])('gets through to all that means anything on this kernel, without Cloister, %s, and leaves the node as it was', async (_, pod) => {
+    const before = await settings();
+    const { attempts, root } = await withoutCloister(ground, ground.apiServer, pod(WORKSPACE_IMAGE));
     // What stops root of the node stops it because the kernel was built without it, or because the API server and not the node is asked.
-    expect(attempts.filter(({ through, detail }) => !(through || MEANINGLESS.test(detail)))).toEqual([]);
+    expect(attempts.filter((attempt) => !(wayOut(attempt, root) || MEANINGLESS.test(attempt.detail)))).toEqual([]);
+    expect(attempts.filter(({ own }) => own === false).map(({ name }) => name)).toEqual([
+      ...SETTINGS.map((name) => `raise ${name}`),
+      'make a control group',
+    ]);
+    expect(await settings()).toBe(before);
+    expect(await cgroupsCalled(`cloister-probe-${process.pid}-*`)).toEqual([]);
   });
 
   test('with the node’s files in it is refused by Cloister, which says what to do', async () => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { Agent, type RequestOptions, request as send } from 'node:https';
@@ -13,7 +13,10 @@ export interface Client {
   /** Path of a kubeconfig file for programs that take one. */
   readonly kubeconfig: string;
   request<Body = unknown>(method: Method, path: string, body?: unknown, options?: RequestSettings): Promise<Answer<Body>>;
-  kubectl(args: readonly string[], options?: { readonly input?: string }): Promise<Finished>;
+  /** The code is -1 where the time limit ended it. */
+  kubectl(args: readonly string[], options?: { readonly input?: string; readonly timeoutMs?: number }): Promise<Finished>;
+  /** For a caller that reads the output while it runs. */
+  startKubectl(args: readonly string[], options?: { readonly timeoutMs?: number }): ChildProcessWithoutNullStreams;
 }
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -87,6 +90,9 @@ async function createClient(
   });
   const kubeconfig = join(home, 'kubeconfig');
   await writeFile(kubeconfig, JSON.stringify(kubeconfigContent(url, authority.certFile, credential)), { mode: 0o600 });
+  const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfig };
+  const startKubectl: Client['startKubectl'] = (args, { timeoutMs } = {}) =>
+    spawn(...within(network, join(binaries, 'kubectl'), args), { env, timeout: timeoutMs ?? 0 });
   return {
     user,
     kubeconfig,
@@ -94,8 +100,8 @@ async function createClient(
       const content = body === undefined ? {} : { 'content-type': contentType };
       return exchange<Body>(url + path, { method, agent, headers: { accept: 'application/json', ...headers, ...content } }, body);
     },
-    kubectl: (args, { input = '' } = {}) =>
-      run(...within(network, join(binaries, 'kubectl'), args), input, { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfig }),
+    kubectl: (args, { input = '', ...options } = {}) => finish(startKubectl(args, options), input),
+    startKubectl,
   };
 }
 
@@ -132,8 +138,7 @@ function warningText(header: string): string {
   return quoted === undefined ? header : quoted.replace(/\\(.)/g, '$1');
 }
 
-async function run(program: string, args: readonly string[], input: string, env: NodeJS.ProcessEnv): Promise<Finished> {
-  const child = spawn(program, args, { env });
+async function finish(child: ChildProcessWithoutNullStreams, input: string): Promise<Finished> {
   child.stdin.on('error', () => {}); // it may end without reading
   child.stdin.end(input);
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);

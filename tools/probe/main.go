@@ -1,8 +1,12 @@
-// Probe tries, as root of a container, what only root of the node may do, and prints a line of JSON for each attempt. Each is harmless where
-// it goes through: what is opened is closed, what is written is what was there, and a system call that would act is given what the kernel
-// refuses only after it has agreed to the caller.
+// Probe tries, as root of a container, what only root of the node may do, and prints a line of JSON for each attempt. Each attempt is harmless
+// where it goes through: what is opened is closed, what is changed is put back, and a system call that would act gets arguments that the
+// kernel refuses only after it has agreed to the caller.
 //
-//	probe MAJOR:MINOR HOST    a disk of the node, and the API server's address
+//	probe try MAJOR:MINOR HOST      a disk of the node, and the API server's address
+//	probe hold GROUP SETTING...     raises each setting (fs.file-max) by one and makes control groups of that name, until its input ends
+//
+// Whether a change of `hold` reached the node cannot be seen from inside: namespaces and runtimes show a pod values of its own. The caller
+// looks at the node while the change is held.
 package main
 
 import (
@@ -10,12 +14,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +47,6 @@ var attempts = []attempt{
 	{"read a disk of the node", true, onDisk(read)},
 	{"mount a disk of the node", true, onDisk(mountReadOnly)},
 	{"choose the program that is run when one crashes (core_pattern)", true, open("/proc/sys/kernel/core_pattern", os.O_WRONLY)},
-	{"set a value of the kernel (vm.swappiness)", true, rewrite("/proc/sys/vm/swappiness")},
 	{"command the kernel (sysrq)", true, open("/proc/sysrq-trigger", os.O_WRONLY)},
 	{"read the kernel's log (/dev/kmsg)", true, withDevice(unix.S_IFCHR, 1, 11, read)},
 	{"read the kernel's log (syslog)", true, call(unix.SYS_SYSLOG, nil, 3, address(make([]byte, 64)), 64)},
@@ -55,7 +61,6 @@ var attempts = []attempt{
 	{"mount debugfs", true, mount("debugfs")},
 	{"mount tracefs", true, mount("tracefs")},
 	{"mount securityfs", true, mount("securityfs")},
-	{"make a control group", true, makeControlGroup},
 	{"trace a process of the node", false, traceNode},
 	{"enter the mounts of a process of the node", false, enterNode},
 	{"read a file that is root's alone on the node", false, below("etc/shadow", read)},
@@ -68,13 +73,59 @@ var attempts = []attempt{
 
 func main() {
 	runtime.LockOSThread() // who traces is a thread
-	out := json.NewEncoder(os.Stdout)
+	switch arguments := os.Args[1:]; {
+	case len(arguments) == 3 && arguments[0] == "try":
+		try(arguments[1], arguments[2])
+	case len(arguments) > 1 && arguments[0] == "hold":
+		hold(arguments[1], arguments[2:])
+	default:
+		fmt.Fprintln(os.Stderr, "usage: probe try MAJOR:MINOR HOST | probe hold GROUP SETTING...")
+		os.Exit(2)
+	}
+}
+
+func try(disk, host string) {
+	node.disk, node.host = disk, host
 	for _, each := range attempts {
 		detail, err := each.try()
-		if err != nil {
-			detail = err.Error()
-		}
-		_ = out.Encode(result{each.name, each.ofKernel, err == nil, detail})
+		report(each.name, each.ofKernel, detail, err)
+	}
+}
+
+// What the attempts are aimed at.
+var node struct{ disk, host string }
+
+func report(name string, ofKernel bool, detail string, err error) {
+	if err != nil {
+		detail = err.Error()
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(result{name, ofKernel, err == nil, detail})
+}
+
+// Longer than any look at the node takes: what is held is put back even where the other end of the input is lost without a sign.
+const holdLimit = 2 * time.Minute
+
+func hold(group string, settings []string) {
+	// Caught before anything is changed. A broken pipe too: without a reader everything is still put back.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGPIPE)
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	for _, setting := range settings {
+		putBack, err := raise("/proc/sys/" + strings.ReplaceAll(setting, ".", "/"))
+		defer putBack()
+		report("raise "+setting, true, "raised, and put back", err)
+	}
+	remove, err := makeControlGroups(group)
+	defer remove()
+	report("make a control group", true, "made, and removed", err)
+	select {
+	case <-ended:
+	case <-signals:
+	case <-time.After(holdLimit):
 	}
 }
 
@@ -111,14 +162,27 @@ func open(path string, flags int) func() (string, error) {
 	}
 }
 
-func rewrite(path string) func() (string, error) {
-	return func() (string, error) {
-		value, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		return "written as it was: " + strings.TrimSpace(string(value)), os.WriteFile(path, value, 0)
+// Raises a number of the kernel's by one, and returns what puts it back.
+func raise(path string) (putBack func(), err error) {
+	putBack = func() {}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return putBack, err
 	}
+	value, err := strconv.ParseUint(strings.TrimSpace(string(before)), 10, 63)
+	if err != nil {
+		return putBack, err
+	}
+	raised := strconv.FormatUint(value+1, 10)
+	if err := os.WriteFile(path, []byte(raised), 0); err != nil {
+		return putBack, err
+	}
+	putBack = func() { _ = os.WriteFile(path, before, 0) }
+	after, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(after)) != raised {
+		err = fmt.Errorf("%s took %s, and says %s", path, raised, strings.TrimSpace(string(after)))
+	}
+	return putBack, err
 }
 
 // Devices and mounts
@@ -141,7 +205,7 @@ func withDevice(kind uint32, major, minor uint32, use func(string) (string, erro
 func onDisk(use func(string) (string, error)) func() (string, error) {
 	return func() (string, error) {
 		var major, minor uint32
-		if _, err := fmt.Sscanf(os.Args[1], "%d:%d", &major, &minor); err != nil {
+		if _, err := fmt.Sscanf(node.disk, "%d:%d", &major, &minor); err != nil {
 			return "", err
 		}
 		return withDevice(unix.S_IFBLK, major, minor, use)()
@@ -187,25 +251,70 @@ func mountAt(source, kind string, flags uintptr) (string, error) {
 	return "mounted, and unmounted", unix.Unmount(folder, unix.MNT_DETACH)
 }
 
-// As many hierarchies as there are, made writable first where they are not.
-func makeControlGroup() (string, error) {
-	folders, _ := filepath.Glob("/sys/fs/cgroup/*/cgroup.procs")
-	folders = append(folders, "/sys/fs/cgroup/cgroup.procs")
-	last := error(unix.ENOENT)
-	for _, procs := range folders {
-		folder := filepath.Dir(procs)
-		if !isControlGroup(folder) {
-			continue
+// Makes a control group of that name wherever one can be made: at the root of every hierarchy, mounted for it, and in every folder of
+// /sys/fs/cgroup, made writable where it is not. Returns what removes them.
+func makeControlGroups(name string) (remove func(), err error) {
+	parents, unmount := mountHierarchies()
+	found, _ := filepath.Glob("/sys/fs/cgroup/*/cgroup.procs")
+	for _, procs := range append(found, "/sys/fs/cgroup/cgroup.procs") {
+		if parent := filepath.Dir(procs); isControlGroup(parent) {
+			_ = unix.Mount("", parent, "", unix.MS_REMOUNT|unix.MS_BIND, "")
+			parents = append(parents, parent)
 		}
-		_ = unix.Mount("", folder, "", unix.MS_REMOUNT|unix.MS_BIND, "")
-		group := filepath.Join(folder, "cloister-probe")
-		if err := os.Mkdir(group, 0o700); err != nil {
-			last = err
-			continue
-		}
-		return "made and removed below " + folder, os.Remove(group)
 	}
-	return "", last
+	var made []string
+	err = unix.ENOENT
+	for _, parent := range parents {
+		folder := filepath.Join(parent, name)
+		if failed := os.Mkdir(folder, 0o700); failed != nil {
+			err = failed
+			continue
+		}
+		made = append(made, folder)
+	}
+	if len(made) > 0 {
+		err = nil
+	}
+	remove = func() {
+		for _, folder := range made {
+			_ = os.Remove(folder)
+		}
+		unmount()
+	}
+	return remove, err
+}
+
+// Mounts every hierarchy of control groups that this process is in, as far as the kernel lets it.
+func mountHierarchies() (folders []string, unmount func()) {
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	for _, line := range strings.Split(strings.TrimSpace(string(groups)), "\n") {
+		fields := strings.SplitN(line, ":", 3) // such as 4:memory:/kubepods, of version 2 0::/kubepods
+		if len(fields) != 3 {
+			continue
+		}
+		kind, options := "cgroup", fields[1]
+		switch {
+		case options == "":
+			kind = "cgroup2"
+		case strings.HasPrefix(options, "name="):
+			options = "none," + options
+		}
+		folder, err := os.MkdirTemp("", "probe")
+		if err != nil {
+			continue
+		}
+		if err := unix.Mount("none", folder, kind, 0, options); err != nil {
+			_ = os.Remove(folder)
+			continue
+		}
+		folders = append(folders, folder)
+	}
+	return folders, func() {
+		for _, folder := range folders {
+			_ = unix.Unmount(folder, unix.MNT_DETACH)
+			_ = os.Remove(folder)
+		}
+	}
 }
 
 func isControlGroup(folder string) bool {
@@ -354,7 +463,7 @@ func readSecrets(tokenFile string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	request, err := http.NewRequest(http.MethodGet, "https://"+os.Args[2]+"/api/v1/secrets", nil)
+	request, err := http.NewRequest(http.MethodGet, "https://"+node.host+"/api/v1/secrets", nil)
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { type Attempt, judgeFromNode, SETTINGS } from '../node/fixture/attempts.ts';
+import { wayOut } from '../node/fixture/report.ts';
+
+/** What an attempt that got through means: for a pod with the node's kernel, and for a pod with a kernel of its own. */
+
+const UID = '6f1c9a52-0d5c-4a53-8d0c-2f1d5ab6f0a1';
+const [setting] = SETTINGS;
+const raised: Attempt = { name: `raise ${setting}`, ofKernel: true, through: true, detail: 'raised, and put back' };
+const grouped: Attempt = { name: 'make a control group', ofKernel: true, through: true, detail: 'made, and removed' };
+const nothing = { changed: [], groups: [] };
+
+const shared = { map: [0, 65536, 65536], onNode: [65536], kernel: 'x', hasNodesKernel: true };
+const separate = { ...shared, hasNodesKernel: false };
+const isWayOut = (attempt: Attempt): readonly boolean[] => [shared, separate].map((root) => wayOut(attempt, root));
+
+test('a value that changes on the node is a way out, whatever kernel the pod has', () => {
+  const attempt = judgeFromNode(raised, { ...nothing, changed: [setting] }, UID);
+  expect(attempt).toEqual({ ...raised, own: false, detail: 'raised on the node, and put back' });
+  expect(isWayOut(attempt)).toEqual([true, true]);
+});
+
+test('a value that changes on the node is a way out, even where the pod does not see the change', () => {
+  const attempt = judgeFromNode({ ...raised, through: false, detail: 'took 11, and says 10' }, { ...nothing, changed: [setting] }, UID);
+  expect(isWayOut(attempt)).toEqual([true, true]);
+});
+
+test('a value that changes in the pod alone is none', () => {
+  const attempt = judgeFromNode(raised, { ...nothing, changed: [SETTINGS[1]] }, UID);
+  expect(attempt).toEqual({ ...raised, own: true, detail: 'its own value only' });
+  expect(isWayOut(attempt)).toEqual([false, false]);
+});
+
+const own = `/sys/fs/cgroup/memory/node/kubepods/besteffort/pod${UID}/container/probe`;
+
+test('a control group below the pod’s own is none', () => {
+  const attempt = judgeFromNode(grouped, { ...nothing, groups: [own, own.replace('memory', 'pids')] }, UID);
+  expect(attempt).toEqual({ ...grouped, own: true, detail: 'its own subtree only' });
+  expect(isWayOut(attempt)).toEqual([false, false]);
+});
+
+test.each([
+  ['at the root', '/sys/fs/cgroup/pids/probe'],
+  ['beside the pod’s', '/sys/fs/cgroup/pids/node/kubepods/besteffort/probe'],
+  ['in another pod', own.replace(UID, `${UID.slice(0, -1)}2`)],
+])('one of several control groups %s is a way out', (_, elsewhere) => {
+  const attempt = judgeFromNode(grouped, { ...nothing, groups: [own, elsewhere] }, UID);
+  expect(attempt).toEqual({ ...grouped, own: false, detail: "made outside the pod's own, and removed" });
+  expect(isWayOut(attempt)).toEqual([true, true]);
+});
+
+test('a control group that this machine does not show is of the pod’s own kernel, if it has one', () => {
+  const attempt = judgeFromNode(grouped, nothing, UID);
+  expect(attempt).toEqual(grouped);
+  expect(isWayOut(attempt)).toEqual([true, false]);
+});
+
+test('what did not get through stays as it is', () => {
+  const refused = { ...raised, through: false, detail: 'read-only file system' };
+  expect(judgeFromNode(refused, { ...nothing, changed: [SETTINGS[1]] }, UID)).toEqual(refused);
+  expect(isWayOut(refused)).toEqual([false, false]);
+});
+
+test('what no kernel decides is a way out from either', () => {
+  expect(isWayOut({ name: 'read a file', ofKernel: false, through: true, detail: 'read' })).toEqual([true, true]);
+});
