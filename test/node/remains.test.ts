@@ -70,6 +70,8 @@ const BROKEN: FurtherRuntime = {
   runtimeClass: 'broken',
   packages: [],
   programs: [],
+  versions: {},
+  archives: [],
   daemons: { broken: 'echo no device >&2; exit 1' },
   offers: [],
 };

@@ -1,9 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { join, relative } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { writeImage } from '../../tools/image.ts';
+import { type Runtime, runtimeTable } from '../node/fixture/files.ts';
 import { furtherRuntimes } from '../node/fixture/further-runtimes.ts';
-import { configOf, offersWith } from '../node/fixture/offers.ts';
+import { configOf, knownFailure, type Offer, offersWith, stepsOf, timeoutsOf } from '../node/fixture/offers.ts';
+import { STEPS, type Step } from '../node/fixture/steps.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -21,6 +25,16 @@ offers:
   - {id: kata-qemu-containers, backend: kata-qemu, grant: containers, podSecurity: privileged, fails: {podman run: 'mount .proc'}}
 `;
 
+/** A file with as little in it as there can be, and these keys. */
+const fileOf = (keys: object): string =>
+  stringify({
+    handler: 'odd',
+    type: 'io.containerd.odd.v2',
+    runtimeClass: 'odd',
+    offers: [{ id: 'odd', backend: 'userns', grant: 'sudo' }],
+    ...keys,
+  });
+
 test('without a folder there are none', async () => {
   expect(await furtherRuntimes('')).toEqual([]);
 });
@@ -37,12 +51,143 @@ test('each file is one, and takes the place of what was only stored', async () =
   expect(configOf(offers).match(/^ {2}kata-qemu-containers:/gm)).toHaveLength(1);
 });
 
-test('the file that comes with the tests is one', async () => {
-  expect(await furtherRuntimes(join(import.meta.dirname, '../node/runtimes'))).toMatchObject([{ handler: 'crun', packages: ['crun'] }]);
+test('the file that comes with the tests is one, and its offers are all of it', async () => {
+  const runtimes = join(import.meta.dirname, '../node/runtimes');
+  const [crun, ...others] = await furtherRuntimes(runtimes);
+  expect(others).toEqual([]);
+  expect(crun).toMatchObject({ handler: 'crun', packages: ['crun'], programs: [join(runtimes, 'bin')], archives: [] });
+  expect(crun?.options?.BinaryName).toBe(join(runtimes, 'bin/crun-net-admin'));
+  const { offers = [] } = crun ?? {};
+  expect(offers.map(({ id }) => id)).toEqual(['crun', 'crun-containers', 'crun-unbuilt']);
+  // It is the example of every key that needs nothing which a machine may lack.
+  const keys = ['backend', 'grant', 'options', 'image', 'steps', 'fails', 'attempts', 'timeouts'];
+  expect(Object.keys(Object.assign({}, ...offers))).toEqual(expect.arrayContaining(keys));
+});
+
+test('paths are the file’s, wherever it is read from', async () => {
+  await writeFile(
+    join(folder, 'odd.yaml'),
+    fileOf({ programs: ['bin', '../up', '/opt/bin'], daemons: { log: `exec \${folder}/bin/log` } }),
+  );
+  const [read] = await furtherRuntimes(relative(process.cwd(), folder));
+  expect(read?.programs).toEqual([join(folder, 'bin'), join(folder, '../up'), '/opt/bin']);
+  expect(read?.daemons).toEqual({ log: `exec ${folder}/bin/log` });
+});
+
+test('containerd reads what stands beside the options', async () => {
+  const settings = { privileged_without_host_devices: true, pod_annotations: ['a.*', 'b/c'] };
+  await writeFile(join(folder, 'odd.yaml'), fileOf({ settings, options: { Path: '/a "b"', Debug: false } }));
+  const [read] = await furtherRuntimes(folder);
+  expect(runtimeTable('runtimes', read as Runtime)).toBe(`[runtimes.'odd']
+  runtime_type = 'io.containerd.odd.v2'
+  privileged_without_host_devices = true
+  pod_annotations = ["a.*","b/c"]
+[runtimes.'odd'.options]
+  Path = "/a \\"b\\""
+  Debug = false
+`);
+});
+
+describe('an offer', () => {
+  const read = async (keys: object, grant = 'containers'): Promise<Offer> => {
+    await writeFile(join(folder, 'odd.yaml'), fileOf({ offers: [{ id: 'odd', backend: 'userns', grant, ...keys }] }));
+    const { run } = offersWith(await furtherRuntimes(folder));
+    return run.at(-1) as Offer;
+  };
+  const namesOf = (steps: readonly Step[]): readonly string[] => steps.map(({ name }) => name);
+
+  test('that says no more takes all steps of its grant, and none is known to fail', async () => {
+    const offer = await read({});
+    expect(stepsOf(offer)).toEqual(STEPS);
+    expect(STEPS.map(({ name }) => knownFailure(offer, name))).toEqual(STEPS.map(() => undefined));
+    expect(offer.podSecurity).toBe('baseline');
+    expect(namesOf(stepsOf(await read({}, 'sudo')))).toEqual(['sudo id', 'sudo apt-get update, install']);
+  });
+
+  test('chooses steps by their names and by patterns', async () => {
+    const offer = await read({ steps: ['podman run', '/^sudo (id|podman run)$/'] });
+    expect(namesOf(stepsOf(offer))).toEqual(['sudo id', 'podman run', 'sudo podman run']);
+  });
+
+  test('says which steps are known to fail by their names and by patterns', async () => {
+    const offer = await read({ fails: { 'crun by hand': 'mount .proc', '/^podman run/': 'no room' } });
+    const known = STEPS.filter(({ name }) => knownFailure(offer, name) !== undefined);
+    expect(namesOf(known)).toEqual(namesOf(STEPS.filter(({ name }) => name === 'crun by hand' || name.startsWith('podman run'))));
+    expect(knownFailure(offer, 'podman run')).toEqual(/no room/);
+    expect(knownFailure(offer, 'sudo podman run')).toBeUndefined();
+  });
+
+  test('has the time that it says, and else the usual', async () => {
+    const usual = timeoutsOf(await read({}));
+    expect(timeoutsOf(await read({ timeouts: { podSeconds: 900 } }))).toEqual({ ...usual, podSeconds: 900 });
+    expect(timeoutsOf(await read({ timeouts: { stepSeconds: 1200 } }))).toEqual({ ...usual, stepSeconds: 1200 });
+  });
+
+  test('with the id of a stored one is what the stored one says, where it says nothing itself', async () => {
+    const { stored } = offersWith([]);
+    const known = stored.find(({ id }) => id === 'sysbox-containers');
+    expect(known?.fails).not.toBeUndefined();
+    const offer = await read({ id: 'sysbox-containers', backend: 'sysbox', attempts: { 'set the clock': 'as a joke' } });
+    expect(offer).toMatchObject({ fails: known?.fails, attempts: { 'set the clock': 'as a joke' } });
+    expect((await read({ id: 'kata-qemu-containers', backend: 'kata-qemu' })).podSecurity).toBe('privileged');
+  });
+
+  test('names an image that the node has', async () => {
+    await read({ image: 'localhost/busybox:test' });
+    const [runtime] = await furtherRuntimes(folder);
+    expect(runtime).toMatchObject({ archives: [], offers: [{ image: 'localhost/busybox:test' }] });
+  });
+
+  test('brings an image in an archive, and uses the name in there', async () => {
+    await mkdir(join(folder, 'images/root'), { recursive: true });
+    await writeImage(join(folder, 'images/mine.tar'), { name: 'localhost/mine:1', root: join(folder, 'images/root') });
+    await read({ image: 'images/mine.tar' });
+    const [runtime] = await furtherRuntimes(folder);
+    expect(runtime).toMatchObject({ archives: [join(folder, 'images/mine.tar')], offers: [{ image: 'localhost/mine:1' }] });
+  });
+
+  test.each([
+    ['an archive that is missing', { image: 'missing.tar' }, 'missing.tar is no archive of an image: '],
+    ['an image of no tag', { image: 'localhost/mine' }, 'offers[0].image'],
+    ['an image of the tag latest', { image: 'localhost:5000/mine:latest' }, 'offers[0].image'],
+    ['a step that is called otherwise', { steps: ['podman fly'] }, 'no step is called podman fly'],
+    ['a pattern that fits no step', { steps: ['/^fly/'] }, 'no step is called /^fly/'],
+    ['a pattern that is none', { steps: ['/(/'] }, '/(/ is not a regular expression'],
+    ['no steps', { steps: [] }, 'offers[0].steps'],
+    ['steps of no granted promise', { grant: 'sudo', steps: ['podman run'] }, 'choose no step of sudo'],
+    ['an unknown step that fails', { fails: { 'podman fly': 'x' } }, 'offers[0].fails["podman fly"]'],
+    ['words that are no pattern', { fails: { 'podman run': '(' } }, '( is not a regular expression'],
+    ['an attempt without a reason', { attempts: { 'set the clock': '' } }, 'offers[0].attempts["set the clock"]'],
+    ['no time', { timeouts: { podSeconds: 0 } }, 'offers[0].timeouts.podSeconds'],
+    ['an unknown limit', { timeouts: { seconds: 1 } }, '"seconds"'],
+  ])('with %s is refused', async (_, keys, complaint) => {
+    await expect(read(keys)).rejects.toThrow(complaint);
+  });
+});
+
+test('an archive that is no image’s is named', async () => {
+  await writeFile(join(folder, 'text.tar'), 'text');
+  await writeFile(join(folder, 'odd.yaml'), fileOf({ offers: [{ id: 'odd', backend: 'userns', grant: 'sudo', image: 'text.tar' }] }));
+  await expect(furtherRuntimes(folder)).rejects.toThrow(`${join(folder, 'text.tar')} is no archive of an image: tar: `);
+});
+
+test.each(['runtime_type', 'options'])('what has a key of its own cannot be set beside the options: %s', async (key) => {
+  await writeFile(join(folder, 'odd.yaml'), fileOf({ settings: { [key]: 'x' } }));
+  await expect(furtherRuntimes(folder)).rejects.toThrow('at settings');
 });
 
 test('a folder without any says so', async () => {
   await expect(furtherRuntimes(folder)).rejects.toThrow(`CLOISTER_RUNTIMES is ${folder}, where there is no file whose name ends in .yaml`);
+});
+
+test('a folder that is missing says so', async () => {
+  const missing = join(folder, 'missing');
+  await expect(furtherRuntimes(missing)).rejects.toThrow(`CLOISTER_RUNTIMES is ${missing}, which is no folder that can be read: ENOENT`);
+});
+
+test('a file that is no YAML is named', async () => {
+  await writeFile(join(folder, 'odd.yaml'), 'handler: [');
+  await expect(furtherRuntimes(folder)).rejects.toThrow(`${join(folder, 'odd.yaml')} is no YAML: `);
 });
 
 test('what cannot be read is named, all of it at once', async () => {
