@@ -95,7 +95,7 @@ function givenBy({ backend, grant, nesting }: Governance): Given {
       return { ...userns, lists: ENGINES, seccomp: 'Localhost cloister/workspace.json' };
     }
     case 'sysbox':
-      return { ...plain, ...all, storage: { '/var/lib/docker': '' }, sysboxMode: 'TRUE' };
+      return { ...plain, ...all, storage: { '/var/lib/docker': '', '/var/lib/containers': '' }, sysboxMode: 'TRUE' };
     case 'gvisor':
       return { ...plain, ...all, lists: BASELINE, may: [...BASELINE, 'SYS_PTRACE'], storage: { '/var/lib/containers': '' } };
     default: {
@@ -189,7 +189,7 @@ const READ: Readonly<Record<string, readonly string[]>> = {
   'userns-sysadmin': ['docker-in-docker'],
   'sysbox-none': ['plain'],
   'sysbox-sudo': ['sidecars'],
-  'sysbox-containers': ['docker-in-docker'],
+  'sysbox-containers': ['plain', 'docker-in-docker'],
   'kata-qemu-none': ['plain'],
   'kata-qemu-containers': ['docker-in-docker'],
   'kata-clh-sudo': ['foreign-class'],

@@ -23,6 +23,22 @@ test.each([
   expect(await cloister(['explain', name])).toEqual({ code: 0, stdout: await readFile(join(docs, page), 'utf8'), stderr: '' });
 });
 
+test('sysbox: what it cannot do, in the words that an engine says, and which settings of the node its pods change', async () => {
+  const { stdout } = await cloister(['explain', 'sysbox']);
+  for (const said of [
+    "kernel does not support overlay fs: 'overlay' is not supported over extfs",
+    'crun: mount `proc` to `proc`: Invalid argument',
+    'crun: mount `/sys` to `sys`: Invalid argument',
+    'crun: open_tree `/sys`: Operation not permitted',
+    'crun: umount `/sys`: Device or resource busy',
+    'Rootless engines',
+    'fs.file-max',
+    'net.unix.max_dgram_qlen',
+  ]) {
+    expect(stdout).toContain(said);
+  }
+});
+
 test("a profile of the operator's own: what it extends, and that page", async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cloister-explain-'));
   const config = join(folder, 'config.yaml');

@@ -11,6 +11,8 @@ import { BASELINE_CAPABILITIES, GRANTS, type Grant, type WorkspaceTerms } from '
 import { hostilePod, hostilePods, plainPod } from '../support/pods.ts';
 import { type Circumstances, podOf, questionOf, repaired, type Sketch, told } from '../support/test-rule.ts';
 
+const MODE = 'SYSBOX_SYSCONT_MODE';
+
 /** What an operator may turn on, each of it once. */
 const VARIANTS: Readonly<Record<string, ProfileOptions>> = {
   '': {},
@@ -79,6 +81,33 @@ describe.each(combinations)('%s', (_, circumstances) => {
     expect(told(judge(questionOf(hostilePod, circumstances)).findings)).toEqual(told(judge(question).findings));
   });
 });
+
+test.each(GRANTS)(
+  'T35: under sysbox with %s only workspace containers that nest others run in the mode that writes to the node',
+  (grant) => {
+    const restricted = { allowPrivilegeEscalation: false };
+    const sketch = {
+      initContainers: [{ name: 'set-up' }, { name: 'lasting', restartPolicy: 'Always' }],
+      containers: [
+        { name: 'workspace' },
+        { name: 'proxy', securityContext: restricted },
+        { name: 'asks', env: [{ name: MODE, value: 'TRUE' }] },
+      ],
+    };
+    const question = questionOf(sketch, { profile: 'sysbox', grant });
+    repaired(question);
+    const { initContainers, containers } = specOf(question.subject.pod);
+    const modes = [...each(initContainers), ...each(containers)].map(({ name, env, securityContext }) => {
+      const [mode] = each(env).filter((variable) => variable.name === MODE);
+      // Where it is FALSE the capability list counts, and without SYS_ADMIN nothing can be mounted.
+      if (mode?.value === 'FALSE')
+        expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...each(securityContext?.capabilities?.add)]));
+      return [name, mode?.value];
+    });
+    const nested = grant === 'containers' ? 'TRUE' : 'FALSE';
+    expect(Object.fromEntries(modes)).toEqual({ 'set-up': 'FALSE', lasting: 'FALSE', workspace: nested, proxy: 'FALSE', asks: nested });
+  },
+);
 
 describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (id, backend) => {
   test.each(Object.entries(VARIANTS))('T30: a smaller grant gives a smaller share%s', (_, options) => {

@@ -16,6 +16,25 @@ test('the index lists the backends in order, each with its summary', () => {
   expect(listed).toEqual(backends.map(({ id, summary }) => [`[${id}](profiles/${id}.md)`, summary]));
 });
 
+test('T35: the settings of the node that Sysbox writes are named on its page, with what each reaches, and in the threat model', () => {
+  const { text } = readPage('docs/profiles/sysbox.md');
+  const table = text.slice(text.indexOf('### The settings of the node'), text.indexOf('## Source'));
+  const rows = rowsOf(table);
+  expect(rows.map(([setting]) => setting)).toEqual([
+    '`fs.file-max`',
+    '`fs.nr_open`',
+    '`net.core.somaxconn`',
+    '`net.netfilter.nf_conntrack_tcp_timeout_established`',
+    '`net.unix.max_dgram_qlen`',
+  ]);
+  for (const [, seen, reaches] of rows) {
+    expect(seen).toMatch(/^\d+, then \d+$/);
+    expect(reaches).toMatch(/^the (whole machine|network namespace of the node): /);
+  }
+  const threat = /^\| T35 .*$/m.exec(readPage('docs/threat-model.md').text)?.[0] ?? '';
+  for (const [setting = ''] of rows) expect(threat).toContain(setting);
+});
+
 describe.each(backends)('the page of $id', (backend) => {
   const page = readPage(`docs/profiles/${backend.id}.md`);
 

@@ -42,7 +42,7 @@ const SYSBOX: Readonly<Record<Grant, Given>> = {
   containers: {
     env: [{ name: 'SYSBOX_SYSCONT_MODE', value: 'TRUE' }],
     capabilities: { drop: ['ALL'] },
-    storage: { '/var/lib/docker': {} },
+    storage: { '/var/lib/docker': {}, '/var/lib/containers': {} },
   },
 };
 const KATA: Readonly<Record<Grant, Given>> = {

@@ -127,11 +127,23 @@ testRule(imageStorage, {
         },
       ]),
     ),
-    'under sysbox where Docker keeps its own, so that it counts against the pod': {
+    'under sysbox where Docker and where podman keeps its own, so that it counts against the pod': {
       profile: 'sysbox',
       pod: { containers: [{ name: 'main' }] },
+      promises: [VOLUMES, MOUNTS, VOLUMES, MOUNTS],
+      fixed: {
+        volumes: [emptied(0), emptied(1)],
+        containers: [{ name: 'main', volumeMounts: [mounted(0, '/var/lib/docker'), mounted(1, ROOT)] }],
+      },
+    },
+    'under sysbox beside the volume that the author brings': {
+      profile: 'sysbox',
+      pod: { volumes: [{ name: 'data', emptyDir: {} }], ...main('/var/lib/docker') },
       promises: [VOLUMES, MOUNTS],
-      fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, '/var/lib/docker')] }] },
+      fixed: {
+        volumes: [{ name: 'data', emptyDir: {} }, emptied(0)],
+        containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: '/var/lib/docker' }, mounted(0, ROOT)] }],
+      },
     },
     'under kata in memory, because virtio-fs carries no overlay': {
       profile: 'kata-qemu',

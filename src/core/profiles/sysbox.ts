@@ -21,7 +21,7 @@ export const sysbox: Backend = {
         : { hostUsers: false }),
     }),
   pod: ({ idsPerPod = 65536 }) => ({ idsPerPod, sysbox: true }),
-  workspace(grant, { storage = ['/var/lib/docker'] }) {
+  workspace(grant, { storage = ['/var/lib/docker', '/var/lib/containers'] }) {
     switch (grant) {
       case 'none':
         return { mustDropAll: true, mayHold: new Set() };
