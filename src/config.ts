@@ -120,6 +120,8 @@ const NO_BLANK_ENDS = /^\S(.*\S)?$/;
 const NO_APPARMOR_PROFILE = /^(RuntimeDefault|runtime\/default|unconfined)$|^localhost\//;
 const LEAVES_ITS_FOLDER = /^\/|(^|\/)\.\.(\/|$)/;
 const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
+/** The quantities of which a volume for images can be: at least a megabyte, in the usual units. */
+const SIZE = /^[1-9]\d*(\.\d+)?[MGT]i?$/;
 const HAS_DOTS = /\/\.\.?(\/|$)/;
 
 const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(namePattern);
@@ -146,6 +148,8 @@ export const optionSchemas = {
   seLinuxType: textLike(/^\w+$/, 'be the name of an SELinux type, such as container_engine_t'),
   grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container'),
   storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(nothingTwice)).meta({ uniqueItems: true }),
+  storageMedium: oneOf(['memory', 'disk']),
+  storageSize: textLike(SIZE, 'be a size in M, G, T, Mi, Gi or Ti, such as 4Gi'),
   mayChoose: listOf(profileName, 'be a list of profile names'),
   devices: listOf(device, 'be a list of extended resources, such as nvidia.com/gpu'),
   runtimeClassName: runtimeClass,

@@ -175,6 +175,39 @@ const WRONG_PROFILES: Table<string> = {
   'ids as a text': ["userns: {idsPerPod: '65536'}", 'profiles.userns.idsPerPod: must be a positive multiple of 65536'],
   'an identity that is unknown': ['sysbox: {identity: none}', 'profiles.sysbox.identity: must be one of host-users, crio-annotation'],
   'a word that is not true or false': ['kata-qemu: {guestPrivileged: yes}', 'profiles.kata-qemu.guestPrivileged: must be true or false'],
+  'a medium that is unknown': ['kata-qemu: {storageMedium: Memory}', 'profiles.kata-qemu.storageMedium: must be one of memory, disk'],
+  'a medium where storage is on disk in any case': [
+    'userns: {storageMedium: disk}',
+    'profiles.userns.storageMedium: is an option of kata-qemu, kata-clh, kata-fc and kata-acrn alone: remove it',
+  ],
+  'a size in bytes alone': [
+    "kata-qemu: {storageSize: '4294967296'}",
+    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  ],
+  'a size that is a number': [
+    'kata-qemu: {storageSize: 4}',
+    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  ],
+  'a size of nothing': [
+    'kata-qemu: {storageSize: 0Gi}',
+    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  ],
+  'a size below all use': [
+    'kata-qemu: {storageSize: 64Ki}',
+    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  ],
+  'a size in a unit that Kubernetes does not know': [
+    'kata-qemu: {storageSize: 4GB}',
+    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  ],
+  'a size below nothing': [
+    'kata-qemu: {storageSize: -4Gi}',
+    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  ],
+  'a size of another backend': [
+    'sysbox: {storageSize: 4Gi}',
+    'profiles.sysbox.storageSize: is an option of kata-qemu, kata-clh, kata-fc and kata-acrn alone: remove it',
+  ],
   'a token that is neither kept nor removed': [
     'userns: {serviceAccountToken: drop}',
     'profiles.userns.serviceAccountToken: must be one of keep, remove',
@@ -357,6 +390,11 @@ describe('profiles', () => {
     expect(profiles.get('team')?.termsFor('sudo').wall.runtimeClassName).toBe('gvisor');
   });
 
+  test.each(['4Gi', '4096Mi', '1.5Gi', '2T', '1Ti', '500M', '10G'])('a size may be written %s, and is kept so', (size) => {
+    const { profiles } = good(withProfiles(`kata-qemu: {storageSize: ${size}}`));
+    expect(profiles.get('kata-qemu')?.termsFor('containers').workspace.storageSize).toBe(size);
+  });
+
   test('names of containers are whole names, in which * stands for any run', () => {
     const { profiles } = good(withProfiles('userns: {grantTo: [tooling-*, notebook]}'));
     const patterns = profiles.get('userns')?.termsFor('sudo').grantTo ?? [];
@@ -373,6 +411,8 @@ describe('profiles', () => {
       idsPerPod: 131072,
       identity: 'crio-annotation',
       guestPrivileged: true,
+      storageMedium: 'disk',
+      storageSize: '1.5Gi',
     };
     const options = Object.fromEntries((backend?.options ?? []).map((option) => [option, values[option]]));
     expect(good(parse(HEAD + stringify({ profiles: { [id]: options } }))).profiles.get(id)?.backend).toBe(backend);

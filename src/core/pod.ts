@@ -161,6 +161,11 @@ export function each<T>(items: readonly T[] | null | undefined): readonly T[] {
   return items ?? NONE;
 }
 
-function entryOf(entries: { readonly [key: string]: string } | null | undefined, key: string): string | undefined {
+/** As it is written: a quantity, if the API server takes it. */
+export function memoryLimitOf(resources: Resources | null | undefined): unknown {
+  return entryOf(resources?.limits, 'memory');
+}
+
+function entryOf<T>(entries: { readonly [key: string]: T } | null | undefined, key: string): T | undefined {
   return entries != null && Object.hasOwn(entries, key) ? entries[key] : undefined;
 }

@@ -61,9 +61,13 @@ export interface WorkspaceTerms {
   readonly seccompProfile: SeccompProfile | undefined;
   readonly appArmorProfile: AppArmorProfile | undefined;
   readonly seLinuxType: string | undefined;
-  /** Where nested images live. */
+  /** Where nested images live: an emptyDir for each path. */
   readonly storage: readonly string[];
   readonly storageMedium: 'Memory' | undefined;
+  /** The `sizeLimit` of each; undefined: of memory a share of the container's own, of disk none. */
+  readonly storageSize: string | undefined;
+  /** What a container without a memory limit has, in bytes, where it has a guest of its own; undefined: there is no guest. */
+  readonly guestMemoryBytes: number | undefined;
   /** The value of SYSBOX_SYSCONT_MODE; containers outside the grant have FALSE. */
   readonly sysboxMode: 'TRUE' | 'FALSE';
 }

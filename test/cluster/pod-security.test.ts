@@ -55,7 +55,7 @@ const paths = {
 
 test.each([
   ['userns-sysadmin', '"SYS_ADMIN"'],
-  ['kata-qemu-containers', '"NET_ADMIN", "SYS_ADMIN"'],
+  ['kata-qemu-containers', '"NET_ADMIN", "SYS_ADMIN", "SYS_RESOURCE"'],
 ])(
   'baseline refuses the capabilities that %s grants: it takes a privileged namespace, or an exemption of the runtime class',
   async (profile, list) => {

@@ -4,7 +4,7 @@ import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { BASELINE } from '../support/baseline.ts';
 import type { Client } from '../support/client.ts';
 import { goldenFiles } from '../support/golden.ts';
-import { dockerInDocker, hostNamespaces, type PodManifest, plainPod, sidecars } from '../support/pod-manifests.ts';
+import { dockerInDocker, hostNamespaces, limited, type PodManifest, plainPod, sidecars } from '../support/pod-manifests.ts';
 
 /**
  * What the API server stores, for each profile and grant. The expectations are written here by hand, from what the product promises, and
@@ -59,7 +59,7 @@ interface View {
   readonly seccomp: string;
   readonly appArmor: string | undefined;
   readonly procMount: string;
-  /** Mount path of a volume of ours -> its medium. */
+  /** Mount path of a volume of ours -> its medium and its size limit. */
   readonly storage: Readonly<Record<string, string>>;
   readonly sysboxMode: string | undefined;
   readonly hostPorts: number;
@@ -99,8 +99,9 @@ function givenBy({ backend, grant, nesting }: Governance): Given {
     case 'gvisor':
       return { ...plain, ...all, lists: BASELINE, may: [...BASELINE, 'SYS_PTRACE'], storage: { '/var/lib/containers': '' } };
     default: {
-      const lists = [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN'];
-      const storage = { '/var/lib/containers': 'Memory', '/var/tmp': 'Memory', '/tmp': 'Memory' };
+      const lists = [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE'];
+      // Half of what a guest has without a memory limit.
+      const storage = { '/var/lib/containers': 'Memory 1Gi', '/var/tmp': 'Memory 1Gi', '/tmp': 'Memory 1Gi' };
       return { ...plain, ...all, lists, may: [...lists, 'SYS_PTRACE', 'NET_RAW'], storage };
     }
   }
@@ -110,6 +111,13 @@ function workspace(governance: Governance, asked: readonly string[] = []): View 
   const { lists, may, ...rest } = givenBy(governance);
   const add = [...new Set([...lists, ...asked.filter((each) => may.includes(each))])].sort();
   return { ...rest, add, privileged: false, appArmor: undefined, hostPorts: 0 };
+}
+
+/** A workspace whose volumes of memory are of another size. */
+function workspaceWith(size: string, governance: Governance): View {
+  const view = workspace(governance);
+  const storage = Object.entries(view.storage).map(([path, volume]) => [path, volume.replace('1Gi', size)] as const);
+  return { ...view, storage: Object.fromEntries(storage) };
 }
 
 /** Outside the grant: hardened, and otherwise as it was written. */
@@ -149,6 +157,10 @@ const cases: Readonly<Record<string, Case>> = {
       const { '/var/lib/docker': _, ...storage } = view.storage;
       return { workspace: { ...view, storage } };
     },
+  },
+  limited: {
+    pod: limited(),
+    containers: (governance) => ({ workspace: workspaceWith('1430Mi', governance), tools: workspaceWith('4Gi', governance) }),
   },
   'explicit-host-users': {
     pod: plainPod('explicit-host-users', { hostUsers: true }),
@@ -191,7 +203,7 @@ const READ: Readonly<Record<string, readonly string[]>> = {
   'sysbox-sudo': ['sidecars'],
   'sysbox-containers': ['plain', 'docker-in-docker'],
   'kata-qemu-none': ['plain'],
-  'kata-qemu-containers': ['docker-in-docker'],
+  'kata-qemu-containers': ['docker-in-docker', 'limited'],
   'kata-clh-sudo': ['foreign-class'],
   'gvisor-containers': ['docker-in-docker'],
 };
@@ -304,7 +316,7 @@ interface StoredSpec extends Wall {
   readonly securityContext: SecurityContext;
   readonly initContainers?: readonly StoredContainer[];
   readonly containers: readonly StoredContainer[];
-  readonly volumes: readonly { readonly name: string; readonly emptyDir?: { readonly medium?: string } }[];
+  readonly volumes: readonly { readonly name: string; readonly emptyDir?: { readonly medium?: string; readonly sizeLimit?: string } }[];
 }
 
 interface StoredContainer {
@@ -335,9 +347,9 @@ function viewsOf({ initContainers = [], containers, securityContext: ofPod, volu
 
   function viewOf({ securityContext: own = {}, env = [], ports = [], volumeMounts = [] }: StoredContainer): View {
     const ours = volumeMounts.filter(({ name }) => name.startsWith('cloister-'));
-    const mediumOf = (name: string): string => {
-      const volume = volumes.find((each) => each.name === name);
-      return volume?.emptyDir === undefined ? 'no emptyDir' : (volume.emptyDir.medium ?? '');
+    const volumeOf = (name: string): string => {
+      const { emptyDir } = volumes.find((each) => each.name === name) ?? {};
+      return emptyDir === undefined ? 'no emptyDir' : [emptyDir.medium ?? [], emptyDir.sizeLimit ?? []].flat().join(' ');
     };
     return {
       privileged: own.privileged ?? false,
@@ -347,7 +359,7 @@ function viewsOf({ initContainers = [], containers, securityContext: ofPod, volu
       seccomp: printProfile(own.seccompProfile ?? ofPod.seccompProfile) ?? 'unset',
       appArmor: printProfile(own.appArmorProfile ?? ofPod.appArmorProfile),
       procMount: own.procMount ?? 'Default',
-      storage: Object.fromEntries(ours.map(({ name, mountPath }) => [mountPath, mediumOf(name)])),
+      storage: Object.fromEntries(ours.map(({ name, mountPath }) => [mountPath, volumeOf(name)])),
       sysboxMode: env.find(({ name }) => name === 'SYSBOX_SYSCONT_MODE')?.value,
       hostPorts: ports.filter(({ hostPort, hostIP }) => hostPort !== undefined || hostIP !== undefined).length,
     };

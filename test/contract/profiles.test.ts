@@ -23,6 +23,8 @@ const VARIANTS: Readonly<Record<string, ProfileOptions>> = {
     seLinuxType: 'container_engine_t',
     storage: ['/var/lib/containers', '/home/dev/.local/share/containers'],
     guestPrivileged: true,
+    storageMedium: 'disk',
+    storageSize: '20Gi',
     identity: 'crio-annotation',
     serviceAccountToken: 'remove',
     runtimeClassName: 'team-a',
@@ -169,7 +171,7 @@ function expectWithin(less: WorkspaceTerms, more: WorkspaceTerms): void {
   for (const power of ['allowPrivilegeEscalation', 'privileged', 'procMountUnmasked'] as const) {
     expect(less[power] && !more[power], power).toBe(false);
   }
-  for (const extra of ['seccompProfile', 'appArmorProfile', 'seLinuxType', 'storageMedium'] as const) {
+  for (const extra of ['seccompProfile', 'appArmorProfile', 'seLinuxType', 'storageMedium', 'storageSize'] as const) {
     expect([undefined, more[extra]], extra).toContainEqual(less[extra]);
   }
   expect(less.storage.filter((path) => !more.storage.includes(path))).toEqual([]);

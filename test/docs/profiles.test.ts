@@ -116,7 +116,7 @@ function grantRows(backend: Backend): string[][] {
     row('`procMount`', ({ workspace }) => (workspace.procMountUnmasked ? '`Unmasked`' : 'absent')),
     row('emptyDirs', ({ workspace: { storage, storageMedium } }) => {
       const paths = storage.map((path) => `\`${path}\``).join(', ');
-      return paths === '' ? 'none' : paths + (storageMedium === undefined ? '' : `, of medium \`${storageMedium}\``);
+      return paths === '' ? 'none' : paths + (storageMedium === undefined ? '' : `, of medium \`${storageMedium}\` with a \`sizeLimit\``);
     }),
     row('environment', ({ workspace, sysbox }) => (sysbox ? `\`SYSBOX_SYSCONT_MODE=${workspace.sysboxMode}\`` : 'as it is')),
   ];

@@ -34,7 +34,8 @@ interface Given {
   readonly storage: Readonly<Record<string, object>>;
 }
 
-const memory = { medium: 'Memory' };
+/** Half of what a guest has without a memory limit. */
+const memory = { medium: 'Memory', sizeLimit: '1Gi' };
 
 /** Written out here, so that it is not Cloister that says what Cloister should do. */
 const SYSBOX: Readonly<Record<Grant, Given>> = {
@@ -48,7 +49,7 @@ const SYSBOX: Readonly<Record<Grant, Given>> = {
 const KATA: Readonly<Record<Grant, Given>> = {
   sudo: { storage: {} },
   containers: {
-    capabilities: { drop: ['ALL'], add: [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN'] },
+    capabilities: { drop: ['ALL'], add: [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE'] },
     storage: { '/var/lib/containers': memory, '/var/tmp': memory, '/tmp': memory },
   },
 };

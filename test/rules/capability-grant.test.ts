@@ -70,7 +70,7 @@ testRule(capabilityGrant, {
       grant: 'containers',
       pod: main({}),
       promises: [DROP, ADD],
-      fixed: holding(['ALL'], [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN']),
+      fixed: holding(['ALL'], [...BASELINE, 'SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE']),
     },
     'containers under gvisor': {
       profile: 'gvisor',

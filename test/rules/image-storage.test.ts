@@ -1,6 +1,9 @@
+import { expect, test } from 'vitest';
+import { judge } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
+import type { ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { imageStorage } from '../../src/core/rules/image-storage.ts';
-import { type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, questionOf, type Sketch, testRule } from '../support/test-rule.ts';
 
 const ROOT = '/var/lib/containers';
 const main = (...mountPaths: string[]): Sketch => ({
@@ -8,6 +11,7 @@ const main = (...mountPaths: string[]): Sketch => ({
 });
 const VOLUMES = 'spec.volumes';
 const MOUNTS = 'spec.containers[0].volumeMounts';
+const TOOLS = 'spec.containers[1].volumeMounts';
 const mounted = (number: number, mountPath: string): Sketch => ({ name: `cloister-storage-${number}`, mountPath });
 const emptied = (number: number, emptyDir: Sketch = {}): Sketch => ({ name: `cloister-storage-${number}`, emptyDir });
 const token = { name: 'kube-api-access-x7k2p', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } };
@@ -145,12 +149,101 @@ testRule(imageStorage, {
         containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: '/var/lib/docker' }, mounted(0, ROOT)] }],
       },
     },
-    'under kata in memory, because virtio-fs carries no overlay': {
-      profile: 'kata-qemu',
-      options: { storage: [ROOT] },
-      pod: { containers: [{ name: 'main' }] },
-      promises: [VOLUMES, MOUNTS],
-      fixed: { volumes: [emptied(0, { medium: 'Memory' })], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+  },
+});
+
+const kata = { profile: 'kata-qemu', grant: 'containers', options: { storage: [ROOT] } } as const;
+const ofMemory = (number: number, sizeLimit: string): Sketch => emptied(number, { medium: 'Memory', sizeLimit });
+const limitedTo = (memory: unknown): Sketch => ({ name: 'main', resources: { limits: { memory } } });
+
+/** One container, and the size of its one volume. */
+function sized(container: Sketch, sizeLimit: string, ofPod: Sketch = {}): Failing {
+  return {
+    pod: { ...ofPod, containers: [container] },
+    promises: [VOLUMES, MOUNTS],
+    fixed: { ...ofPod, volumes: [ofMemory(0, sizeLimit)], containers: [{ ...container, volumeMounts: [mounted(0, ROOT)] }] },
+  };
+}
+
+testRule(imageStorage, {
+  ...kata,
+  passes: {
+    'a volume of the author, of whatever kind and size': {
+      volumes: [{ name: 'data', emptyDir: { medium: 'Memory' } }],
+      ...main(ROOT),
     },
   },
+  fails: {
+    'virtio-fs carries no overlay: a volume of memory, half of what a guest has by itself': sized({ name: 'main' }, '1Gi'),
+    'half of the memory limit': sized(limitedTo('4Gi'), '2Gi'),
+    'half of a limit in powers of ten, in whole mebibytes': sized(limitedTo('5G'), '2384Mi'),
+    'half of a limit with an exponent': sized(limitedTo('2e9'), '953Mi'),
+    'half of a limit with a fraction': sized(limitedTo('1.5Gi'), '768Mi'),
+    'half of a limit that is a bare number': sized(limitedTo(2_147_483_648), '1Gi'),
+    'at least 256 MiB': sized(limitedTo('500M'), '256Mi'),
+    'a limit that is no quantity is none': sized(limitedTo('much'), '1Gi'),
+    'a limit of nothing is none': sized(limitedTo('0'), '1Gi'),
+    'a limit beyond all quantities is none': sized(limitedTo('1e300'), '1Gi'),
+    'a limit that is an object is none': sized(limitedTo({ Gi: 1 }), '1Gi'),
+    'limits of other things are none': sized({ name: 'main', resources: { limits: { cpu: '2' }, requests: { memory: '8Gi' } } }, '1Gi'),
+    "the pod's limit where the container has none": sized({ name: 'main' }, '3Gi', { resources: { limits: { memory: '6Gi' } } }),
+    "the container's limit before the pod's": sized(limitedTo('4Gi'), '2Gi', { resources: { limits: { memory: '6Gi' } } }),
+    'each of several volumes, and each container by its own limit': {
+      options: { storage: [ROOT, '/var/tmp'] },
+      pod: { containers: [limitedTo('4Gi'), { ...limitedTo('1Gi'), name: 'tools' }] },
+      promises: [VOLUMES, MOUNTS, VOLUMES, MOUNTS, VOLUMES, TOOLS, VOLUMES, TOOLS],
+      fixed: {
+        volumes: [ofMemory(0, '2Gi'), ofMemory(1, '2Gi'), ofMemory(2, '512Mi'), ofMemory(3, '512Mi')],
+        containers: [
+          { ...limitedTo('4Gi'), volumeMounts: [mounted(0, ROOT), mounted(1, '/var/tmp')] },
+          { ...limitedTo('1Gi'), name: 'tools', volumeMounts: [mounted(2, ROOT), mounted(3, '/var/tmp')] },
+        ],
+      },
+    },
+    "the author's volume stays as it is, and only what is missing is added": {
+      options: { storage: [ROOT, '/var/tmp'] },
+      pod: { volumes: [{ name: 'data', emptyDir: { medium: 'Memory' } }], ...main(ROOT) },
+      promises: [VOLUMES, MOUNTS],
+      fixed: {
+        volumes: [{ name: 'data', emptyDir: { medium: 'Memory' } }, ofMemory(0, '1Gi')],
+        containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: ROOT }, mounted(0, '/var/tmp')] }],
+      },
+    },
+    "the operator's size, whatever the limit": {
+      ...sized(limitedTo('16Gi'), '4Gi'),
+      options: { ...kata.options, storageSize: '4Gi' },
+    },
+    'on disk, where the handler makes block devices of emptyDirs': {
+      options: { ...kata.options, storageMedium: 'disk' },
+      pod: { containers: [limitedTo('4Gi')] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: { volumes: [emptied(0)], containers: [{ ...limitedTo('4Gi'), volumeMounts: [mounted(0, ROOT)] }] },
+    },
+    "on disk, of the operator's size": {
+      options: { ...kata.options, storageMedium: 'disk', storageSize: '20Gi' },
+      pod: { containers: [{ name: 'main' }] },
+      promises: [VOLUMES, MOUNTS],
+      fixed: { volumes: [emptied(0, { sizeLimit: '20Gi' })], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+  },
+});
+
+test.each<[string, ProfileOptions, Sketch, string]>([
+  [
+    'half of the limit',
+    {},
+    limitedTo('4Gi'),
+    'mount an emptyDir of medium Memory there, with sizeLimit 2Gi (half of the memory limit, at least 256Mi)',
+  ],
+  [
+    'what a guest has by itself',
+    {},
+    { name: 'main' },
+    'mount an emptyDir of medium Memory there, with sizeLimit 1Gi (half of the 2Gi that a guest has where no memory limit is set, at least 256Mi)',
+  ],
+  ["the operator's", { storageSize: '4Gi' }, { name: 'main' }, 'mount an emptyDir of medium Memory there, with sizeLimit 4Gi'],
+  ['none on disk', { storageMedium: 'disk' }, { name: 'main' }, 'mount an emptyDir there'],
+])('the remedy says which size the volume has, and why: %s', (_, options, container, remedy) => {
+  const { findings } = judge(questionOf({ containers: [container] }, { ...kata, options: { ...kata.options, ...options } }));
+  expect(findings.filter(({ rule }) => rule === imageStorage.id).map((finding) => finding.remedy)).toEqual([remedy, remedy]);
 });

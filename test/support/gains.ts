@@ -27,7 +27,7 @@ export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Settin
   }
   if (now.hostUsers === true && old.hostUsers !== true) gains.push('hostUsers');
   if (now.automountServiceAccountToken === true && old.automountServiceAccountToken !== true) gains.push('automountServiceAccountToken');
-  gains.push(...gainsOfVolumes(list(old.volumes).map(map), list(now.volumes).map(map), given, grant));
+  gains.push(...gainsOfVolumes(old, now, given, grant));
 
   for (const kind of ['initContainers', 'containers', 'ephemeralContainers']) {
     for (const [index, container] of list(now[kind]).map(map).entries()) {
@@ -38,13 +38,17 @@ export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Settin
   return gains;
 }
 
-function gainsOfVolumes(old: Doc[], now: Doc[], { backend, serviceAccountToken }: Setting, grant: string): string[] {
+function gainsOfVolumes(before: Doc, after: Doc, given: Setting, grant: string): string[] {
+  const [old, now] = [list(before.volumes).map(map), list(after.volumes).map(map)];
   const added = now.filter((each) => !old.some((one) => same(one, each)));
   const removed = old.filter((each) => !now.some((one) => same(one, each)));
-  const emptyDir = backend.startsWith('kata-') ? { medium: 'Memory' } : {};
+  const { serviceAccountToken } = given;
   return [
     ...added.filter(
-      ({ name, ...source }) => grant !== 'containers' || !String(name).startsWith('cloister-storage-') || !same(source, { emptyDir }),
+      ({ name, ...source }) =>
+        grant !== 'containers' ||
+        !String(name).startsWith('cloister-storage-') ||
+        !same(source, { emptyDir: storageOf(String(name), after, given) }),
     ),
     ...removed.filter(
       ({ name, projected }) =>
@@ -53,6 +57,22 @@ function gainsOfVolumes(old: Doc[], now: Doc[], { backend, serviceAccountToken }
         !list(map(projected).sources).some((each) => map(each).serviceAccountToken != null),
     ),
   ].map((each) => `volume ${JSON.stringify(each)}`);
+}
+
+/** Memory limits that generated pods have, and the share of each that a volume of memory may take. */
+const SHARES: Readonly<Record<string, string>> = { '1': '256Mi', '4Gi': '2Gi', '0.75Gi': '384Mi', '3e9': '1430Mi', '500M': '256Mi' };
+
+/** What a volume of ours is, by the setting and by the container that has it. */
+function storageOf(name: string, { containers, resources }: Doc, { backend, storageMedium, storageSize }: Setting): Doc {
+  if (!backend.startsWith('kata-')) return {};
+  const medium = storageMedium === 'disk' ? {} : { medium: 'Memory' };
+  if (storageSize !== undefined) return { ...medium, sizeLimit: storageSize };
+  if (storageMedium === 'disk') return {};
+  const user = list(containers)
+    .map(map)
+    .find(({ volumeMounts }) => list(volumeMounts).some((each) => map(each).name === name));
+  const limits = [map(user).resources, resources].map((each) => String(map(map(each).limits).memory));
+  return { ...medium, sizeLimit: SHARES[limits.find((each) => Object.hasOwn(SHARES, each)) ?? ''] ?? '1Gi' };
 }
 
 function gainsOfContainer(before: Doc, after: Doc, given: Setting, grant: string): string[] {

@@ -33,6 +33,8 @@ export interface Setting {
   readonly idsPerPod?: number;
   readonly identity?: 'host-users' | 'crio-annotation';
   readonly guestPrivileged?: boolean;
+  readonly storageMedium?: 'memory' | 'disk';
+  readonly storageSize?: string;
   readonly serviceAccountToken?: 'keep' | 'remove';
   /** Whether a pod may ask for the profile `other` instead. */
   readonly mayChoose?: readonly string[];
@@ -185,6 +187,7 @@ const badTerm = fc.constantFrom<Doc>(
   ...[{ matchExpressions: [{ key: 'zone' }, { key: 'node-role.kubernetes.io/master', operator: 'In', values: [''] }] }],
 );
 const resource = fc.constantFrom('cpu', 'memory', 'hugepages-2Mi', 'ephemeral-storage');
+const amount = fc.constantFrom<unknown>('1', '1', '4Gi', '0.75Gi', '3e9', '500M', '0', 'much', 1, {});
 const badResource = fc.constantFrom(
   'nvidia.com/gpu',
   'devices.kubevirt.io/kvm',
@@ -277,7 +280,7 @@ const REFUSED_POD_FIELDS: readonly Field[] = [
     ['spec', 'resourceClaims'],
     fc.constantFrom<unknown>(null, [], [{ name: 'gpu', resourceClaimName: 'mine' }], [{ name: 'gpu', resourceClaimTemplateName: 'gpu' }]),
   ],
-  [['spec', 'resources', 'limits'], fc.dictionary(fc.oneof(resource, badResource), fc.constant('1'), { maxKeys: 2 })],
+  [['spec', 'resources', 'limits'], fc.dictionary(fc.oneof(resource, badResource), amount, { maxKeys: 2 })],
   [['metadata', 'annotations', 'kubernetes.io/config.mirror'], fc.constant('x')],
   [['metadata', 'annotations', 'kubernetes.io/config.source'], fc.constant('file')],
   [['metadata', 'labels', 'cloister.dev/grant'], fc.constantFrom('none', 'sudo', 'containers', 'root', '', 'constructor', '__proto__')],
@@ -318,7 +321,7 @@ const CONTAINER_FIELDS: readonly Field[] = [
   [['env'], fc.array(environment, { maxLength: 3 })],
   ...['livenessProbe', 'readinessProbe', 'startupProbe'].map((field): Field => [[field], handler]),
   ...['postStart', 'preStop'].map((field): Field => [['lifecycle', field], handler]),
-  [['resources', 'limits'], fc.dictionary(resource, fc.constant('1'), { maxKeys: 2 })],
+  [['resources', 'limits'], fc.dictionary(resource, amount, { maxKeys: 2 })],
 ];
 
 const REFUSED_CONTAINER_FIELDS: readonly Field[] = [
@@ -332,7 +335,7 @@ const REFUSED_CONTAINER_FIELDS: readonly Field[] = [
     ['envFrom'],
     fc.constantFrom(null, [{ prefix: '' }], [{ prefix: 'SYS' }], [{ prefix: 'SYSBOX_SYSCONT' }], [{ prefix: 'A', secretRef: {} }]),
   ],
-  [['resources', 'limits'], fc.dictionary(fc.oneof(resource, badResource), fc.constant('1'), { maxKeys: 2 })],
+  [['resources', 'limits'], fc.dictionary(fc.oneof(resource, badResource), amount, { maxKeys: 2 })],
   [['resources', 'requests'], fc.dictionary(badResource, fc.constant('1'), { maxKeys: 1 })],
 ];
 
@@ -431,6 +434,8 @@ export const setting: fc.Arbitrary<Setting> = fc
       idsPerPod: optional(131072),
       identity: fc.constantFrom(undefined, 'host-users', 'crio-annotation'),
       guestPrivileged: flag.map((each) => each ?? undefined),
+      storageMedium: fc.constantFrom(undefined, undefined, 'memory', 'disk'),
+      storageSize: optional('8Gi'),
     }),
     exempt: fc.constantFrom(
       ...[undefined, undefined, undefined, undefined],

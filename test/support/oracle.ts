@@ -203,7 +203,7 @@ export function hasWall(pod: Doc, { backend, identity, runtimeClassName, runtime
 export function beyondBaseline({ backend, nesting }: Setting): string[] {
   if (backend === 'userns') return nesting === 'sysadmin' ? ['SYS_ADMIN'] : [];
   if (backend === 'gvisor') return ['SYS_PTRACE'];
-  return backend.startsWith('kata-') ? ['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'NET_RAW'] : [];
+  return backend.startsWith('kata-') ? ['SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE', 'SYS_PTRACE', 'NET_RAW'] : [];
 }
 
 export function isNamed({ name }: Doc, { grantTo }: Setting): boolean {

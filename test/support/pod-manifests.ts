@@ -52,6 +52,19 @@ export const dockerInDocker = (name = 'docker-in-docker'): PodManifest => ({
   },
 });
 
+/** One container by its own memory limit, and one by the pod's. */
+export const limited = (name = 'limited'): PodManifest => ({
+  ...POD,
+  metadata: { name },
+  spec: {
+    resources: { limits: { memory: '8Gi' } },
+    containers: [
+      { name: 'workspace', image: IMAGE, resources: { limits: { memory: '3e9' } } },
+      { name: 'tools', image: IMAGE },
+    ],
+  },
+});
+
 /** The node's own files: nothing that a repair could keep the intent of. */
 export const hostPath = (name = 'host-path', path = '/var/run/docker.sock'): PodManifest => ({
   ...POD,

@@ -1,8 +1,13 @@
 import { BASELINE_CAPABILITIES } from '../terms.ts';
 import { type Backend, wallOf } from './profile.ts';
 
-/** Engines through sudo need these of the guest's kernel. */
-const ENGINE_CAPABILITIES = [...BASELINE_CAPABILITIES, 'SYS_ADMIN', 'NET_ADMIN'];
+/** Engines through sudo need these of the guest's kernel; podman raises its limit of processes, which takes SYS_RESOURCE. */
+const ENGINE_CAPABILITIES = [...BASELINE_CAPABILITIES, 'SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE'];
+
+/** `default_memory` of the configuration that Kata ships: 2048 MiB. */
+const GUEST_MEMORY_BYTES = 2 * 1024 ** 3;
+
+const STORAGE = ['/var/lib/containers', '/var/tmp', '/tmp'];
 
 /**
  * Kata Containers: each pod is a virtual machine. What the pod may do, it does to its guest.
@@ -13,10 +18,10 @@ function kata(id: string, hypervisor: string, requires: readonly string[] = []):
     id,
     summary: `Each pod runs in a virtual machine of its own, made by ${hypervisor}: kernel and root are the guest's.`,
     requires: [`Kata Containers with ${hypervisor} and a RuntimeClass for its handler, /dev/kvm on the nodes`, ...requires],
-    options: ['guestPrivileged'],
+    options: ['guestPrivileged', 'storageMedium', 'storageSize'],
     wall: (options) => wallOf(options, { runtimeClassName: id }),
     pod: () => ({ blockDevices: true }),
-    workspace(grant, { guestPrivileged = false, storage = ['/var/lib/containers', '/var/tmp', '/tmp'] }) {
+    workspace(grant, { guestPrivileged = false, storage = STORAGE, storageMedium = 'memory', storageSize }) {
       // Processes of `kubectl exec` do not inherit no_new_privs in the guest, so only an empty capability set keeps them from sudo.
       if (grant === 'none') return { mustDropAll: true, mayHold: new Set() };
       if (grant !== 'containers') return {};
@@ -24,9 +29,11 @@ function kata(id: string, hypervisor: string, requires: readonly string[] = []):
         capabilities: ENGINE_CAPABILITIES,
         mayHold: new Set([...ENGINE_CAPABILITIES, 'SYS_PTRACE', 'NET_RAW']),
         privileged: guestPrivileged,
-        // virtio-fs, which carries the guest's root, cannot hold an overlay.
         storage,
-        storageMedium: 'Memory',
+        // virtio-fs, which carries the guest's root and its ordinary emptyDirs, cannot hold an overlay.
+        storageMedium: storageMedium === 'memory' ? 'Memory' : undefined,
+        storageSize,
+        guestMemoryBytes: GUEST_MEMORY_BYTES,
       };
     },
   };

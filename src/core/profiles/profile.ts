@@ -14,6 +14,10 @@ export interface ProfileOptions {
   readonly grantTo?: readonly NamePattern[] | undefined;
   /** Mount paths for nested image storage. */
   readonly storage?: readonly string[] | undefined;
+  /** What the volumes at these paths are made of. */
+  readonly storageMedium?: 'memory' | 'disk' | undefined;
+  /** The size limit of each of these volumes, as a quantity of bytes. */
+  readonly storageSize?: string | undefined;
   /** Profiles that a pod's label may choose instead. */
   readonly mayChoose?: readonly string[] | undefined;
   readonly devices?: readonly string[] | undefined;
@@ -120,6 +124,8 @@ function workspaceOf(grant: Grant): WorkspaceTerms {
     seLinuxType: undefined,
     storage: [],
     storageMedium: undefined,
+    storageSize: undefined,
+    guestMemoryBytes: undefined,
     sysboxMode: 'FALSE',
   };
 }

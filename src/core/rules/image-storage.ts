@@ -1,5 +1,7 @@
 import type { Json } from '../json.ts';
-import { type ContainerSpec, each, specOf, type Volume } from '../pod.ts';
+import { type ContainerSpec, each, memoryLimitOf, type PodSpec, specOf, type Volume } from '../pod.ts';
+import { bytesOf, quantityOf } from '../quantity.ts';
+import type { WorkspaceTerms } from '../terms.ts';
 import type { Rule } from './rule.ts';
 import { injectedTokens } from './service-account-token.ts';
 
@@ -14,18 +16,23 @@ const NONE: Names = new Set();
  * An operator who lists no place leaves it to the pod's author; then any volume will do that can be written to, since only the image knows
  * where its engine keeps images.
  *
+ * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each gets half of what its
+ * container may use. The memory limit of the container, or of the pod, is read for that and not judged.
+ *
  * Fields: spec.volumes, spec.containers[*].volumeMounts
  * Allowed: anything
  * Fix: add a volume and its mount; none where no place is listed.
+ * Source: https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
  */
 export const imageStorage: Rule = {
   id: 'image-storage',
   summary: 'Workspace containers have a volume for the images of nested containers.',
   fields: ['spec.volumes', 'spec.containers[*].volumeMounts[*].mountPath'],
   checkPod(pod, report, { terms, containers }) {
-    const { storage, storageMedium } = terms.workspace;
+    const { storage } = terms.workspace;
     if (terms.grant !== 'containers') return;
-    const volumes = each(specOf(pod).volumes);
+    const podSpec = specOf(pod);
+    const volumes = each(podSpec.volumes);
     const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
     const leaving: Names = terms.withoutToken ? injectedTokens(volumes) : NONE;
     const nextName = freeNames(new Set(volumes.map(({ name }) => name)));
@@ -39,9 +46,8 @@ export const imageStorage: Rule = {
       for (const mountPath of storage) {
         if (isMounted(spec, mountPath, leaving)) continue;
         const name = nextName();
-        const emptyDir: Json = storageMedium === undefined ? {} : { medium: storageMedium };
+        const { emptyDir, remedy } = volumeFor(spec, podSpec, terms.workspace);
         const message = `nothing is mounted at ${mountPath} in container "${container}"`;
-        const remedy = 'mount an emptyDir there';
         report({ path: ['spec', 'volumes'], message, remedy, fix: { append: [{ name, emptyDir }] }, kind: 'promise' });
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, fix: { append: [{ name, mountPath }] }, kind: 'promise' });
       }
@@ -57,6 +63,42 @@ function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: strin
       mountPath != null && !leaving.has(name) && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
   );
 }
+
+/** The volume for a path of a container, and how to say so. */
+function volumeFor(
+  container: ContainerSpec,
+  pod: PodSpec,
+  workspace: WorkspaceTerms,
+): { readonly emptyDir: Json; readonly remedy: string } {
+  const { storageMedium } = workspace;
+  const size = sizeFor(container, pod, workspace);
+  const medium = storageMedium === undefined ? '' : ` of medium ${storageMedium}`;
+  return {
+    emptyDir: { ...(storageMedium && { medium: storageMedium }), ...(size && { sizeLimit: size.limit }) },
+    remedy: `mount an emptyDir${medium} there${size === undefined ? '' : `, with sizeLimit ${size.limit}${size.why}`}`,
+  };
+}
+
+interface Size {
+  readonly limit: string;
+  /** Where the limit is computed: from what, in brackets. */
+  readonly why: string;
+}
+
+function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: WorkspaceTerms): Size | undefined {
+  const { storageMedium, storageSize, guestMemoryBytes } = workspace;
+  if (storageSize !== undefined) return { limit: storageSize, why: '' };
+  if (storageMedium === undefined) return undefined;
+  const own = bytesOf(memoryLimitOf(resources)) ?? bytesOf(memoryLimitOf(pod.resources));
+  const bytes = own ?? guestMemoryBytes;
+  if (bytes === undefined) return undefined;
+  const whole = own === undefined ? `the ${quantityOf(bytes)} that a guest has where no memory limit is set` : 'the memory limit';
+  const limit = quantityOf(Math.max(bytes / 2, LEAST_BYTES));
+  return { limit, why: ` (half of ${whole}, at least ${quantityOf(LEAST_BYTES)})` };
+}
+
+/** Less holds no image worth building on. */
+const LEAST_BYTES = 256 * 1024 ** 2;
 
 /** These carry what the cluster puts there, and nothing else. */
 const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'image', 'projected', 'secret']);
