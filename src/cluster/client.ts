@@ -2,7 +2,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import type { Result } from '../core/json.ts';
 import { collectionPath, type LiveObject, objectPath, type Reference, titleOf } from './object.ts';
 
-/** What a command may do with a cluster's objects. All of it throws a ClusterError when the API server cannot be reached, or says no. */
+/** What a command may do with a cluster. What reads or writes objects throws a ClusterError when the API server cannot be reached, or says no. */
 export interface Cluster {
   /** Undefined: there is none. */
   read(object: Reference): Promise<LiveObject | undefined>;
@@ -12,6 +12,14 @@ export interface Cluster {
   create(object: Reference): Promise<boolean>;
   /** @returns false when it is no longer what was read: somebody else wrote or removed it meanwhile */
   update(object: LiveObject): Promise<boolean>;
+  /** @returns undefined when the API server cannot be reached, says no, or names no numbers */
+  version(): Promise<ServerVersion | undefined>;
+}
+
+/** The version of Kubernetes by which an API server behaves: the one that it emulates, where that is not its own. */
+export interface ServerVersion {
+  readonly major: number;
+  readonly minor: number;
 }
 
 /** Why the API server did not do what it was asked; the message is a sentence for whoever runs the command. */
@@ -84,6 +92,7 @@ export function rehearse(cluster: Cluster): { readonly rehearsal: Cluster; chang
   const written = new Map<string, LiveObject>();
   const rehearsal: Cluster = {
     list: cluster.list,
+    version: cluster.version,
     async read(object) {
       const known = written.get(titleOf(object));
       if (known !== undefined) return known;
@@ -146,6 +155,11 @@ function clusterOf(server: string, send: Send): Cluster {
       taken(answer, `update ${titleOf(object)}`);
       return true;
     },
+    async version() {
+      // By default every identity may read it (system:public-info-viewer); a hardened cluster may refuse.
+      const answer = await send('GET', '/version').catch(() => undefined);
+      return answer !== undefined && answer.status < 300 ? versionIn(answer.body) : undefined;
+    },
   };
 
   function taken({ status, body }: Answer, what: string): unknown {
@@ -155,6 +169,18 @@ function clusterOf(server: string, send: Send): Cluster {
     const remedy = REMEDIES.get(status) ?? '';
     throw new ClusterError(`cannot ${what}: the API server at ${server} says: ${why}${remedy}`, { isPassing: PASSING.includes(status) });
   }
+}
+
+/** Providers append a plus sign to the minor version: `30+`. */
+const NUMBER = /^\d+/;
+
+function versionIn(body: unknown): ServerVersion | undefined {
+  const info = (typeof body === 'object' && body !== null ? body : {}) as { readonly [field: string]: unknown };
+  const numberOf = (field: string): number => Number(NUMBER.exec(String(info[field]))?.[0]);
+  // Feature gates follow the version that is emulated; only newer API servers name it.
+  const versions = ['emulationMajor emulationMinor', 'major minor'].map((fields) => fields.split(' ').map(numberOf));
+  const [major = 0, minor = 0] = versions.find((numbers) => !numbers.some(Number.isNaN)) ?? [];
+  return major === 0 ? undefined : { major, minor };
 }
 
 const REMEDIES: ReadonlyMap<number, string> = new Map([

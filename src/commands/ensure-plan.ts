@@ -26,6 +26,8 @@ export interface Wanted {
   readonly certificates: CertificateKeeper;
   /** Without a caBundle. */
   readonly configurations: readonly WebhookConfiguration[];
+  /** Profiles whose pods need `hostUsers`. */
+  readonly hostUsers: readonly string[];
   readonly policies: readonly Manifest[];
   /** What the serving pods must run before the API server is told to call them so. */
   readonly version: string;

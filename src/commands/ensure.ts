@@ -11,6 +11,7 @@ import { type Log, openLog } from '../telemetry/logger.ts';
 import { diffOf } from './ensure-diff.ts';
 import { namesOf, type Wanted } from './ensure-plan.ts';
 import { bring, type Outcome } from './ensure-run.ts';
+import { checkVersion, needingHostUsers } from './ensure-version.ts';
 import { parseAddress, parseDuration } from './flags.ts';
 import { serviceOf } from './manifests.ts';
 import { version } from './version.ts';
@@ -124,6 +125,7 @@ async function wantedOf({ config: file, service: written, certificates, overlap 
     service: target.value.service,
     certificates,
     configurations: entriesOf(config.value, target.value),
+    hostUsers: needingHostUsers(config.value.profiles.values()),
     policies: policies(),
     version: version(),
     configuration: config.value.digest,
@@ -138,7 +140,9 @@ async function write(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<nu
     if (wanted.certificates === 'files')
       log.logger.info('certificates are kept by somebody else: Secrets are not touched, and each caBundle stays as it is');
     const world = { cluster, askServers: askerOf(flags, wanted, cluster), now: () => new Date(), pause, logger: log.logger };
-    return report(log, await bring(wanted, world, { settleMs: flags.settle, waitMs: flags.wait }));
+    const outcome = await bring(wanted, world, { settleMs: flags.settle, waitMs: flags.wait });
+    await checkVersion(cluster, wanted.hostUsers, (fields, message) => log.logger.warn(fields, message));
+    return report(log, outcome);
   });
   await log.close();
   return code;
@@ -183,6 +187,9 @@ async function show(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<num
     const left = plan.left.map(
       ({ object, why }) => `# ${titleOf(object)} is marked hands-off and stays as it is:\n${why.map((each) => `#   ${each}\n`).join('')}`,
     );
+    await checkVersion(cluster, wanted.hostUsers, ({ kubernetes, profiles }, message) => {
+      process.stderr.write(`warning: Kubernetes ${kubernetes}, profiles ${profiles.join(', ')}: ${message}\n`);
+    });
     const told = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...left];
     process.stdout.write(told.join(''));
     return told.length === 0 ? 0 : 1;

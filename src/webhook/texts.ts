@@ -72,7 +72,7 @@ function titleOfRepairable(isSecond: boolean, isUpdate: boolean): string {
   if (isUpdate) return 'Not to add to a pod that exists (pods are repaired when they are made):';
   return isSecond
     ? 'The rest is repaired by itself once that is changed:'
-    : 'Not as repaired (another webhook changed it afterwards). To change:';
+    : 'Not as repaired (another webhook changed it afterwards, or the API server dropped a field). To change:';
 }
 
 /**

@@ -1,12 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Cluster } from '../../src/cluster/client.ts';
+import { type Cluster, connect } from '../../src/cluster/client.ts';
 import type { Entry } from '../../src/manifests/entries.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import {
@@ -80,6 +83,14 @@ function ensure(options: Partial<RunOptions> = {}): Promise<Ran> {
   });
 }
 
+/** The service account of `cloister ensure` with the roles that are printed: its kubeconfig. */
+async function ensureAccount(): Promise<string> {
+  const roles = await cloister(['manifests', '--rbac', '--service', `${NAMESPACE}/${SERVICE}`]);
+  const applied = await apiServer.kubectl(['apply', '--server-side', '--filename=-'], { input: roles.stdout });
+  expect(applied).toMatchObject({ code: 0 });
+  return (await apiServer.serviceAccount(NAMESPACE, 'cloister-ensure')).kubeconfig;
+}
+
 async function removeAll(): Promise<void> {
   for (const path of OBJECTS) await apiServer.admin.request('DELETE', path);
 }
@@ -129,11 +140,7 @@ const linesOf = ({ stdout }: Printed) =>
 describe('from an empty cluster', () => {
   let printed: Printed;
   beforeAll(async () => {
-    const roles = await cloister(['manifests', '--rbac', '--service', `${NAMESPACE}/${SERVICE}`]);
-    const applied = await apiServer.kubectl(['apply', '--server-side', '--filename=-'], { input: roles.stdout });
-    expect(applied).toMatchObject({ code: 0 });
-    const { kubeconfig } = await apiServer.serviceAccount(NAMESPACE, 'cloister-ensure');
-    printed = await command([], kubeconfig);
+    printed = await command([], await ensureAccount());
   });
 
   test('its own service account, with the roles that are printed, makes all of it, a line a step', async () => {
@@ -662,6 +669,71 @@ describe('--dry-run', () => {
     await ensure();
   });
 });
+
+describe('an API server that drops hostUsers', () => {
+  const OLD_SERVER =
+    'the API server is older than Kubernetes 1.33: unless its feature gate UserNamespacesSupport is on, it drops hostUsers, and every pod of these profiles is refused';
+  let old: OldServer;
+  beforeAll(async () => {
+    await ensure();
+    old = await startOldServer();
+  });
+  afterAll(() => old?.stop());
+
+  test('this one is none: the service account of ensure reads its version, and nothing is said', async () => {
+    const kubeconfig = await ensureAccount();
+    const connected = await connect({ kubeconfig });
+    const { major, minor } = await get<{ readonly major: string; readonly minor: string }>('/version');
+    expect(connected.ok && (await connected.value.version())).toEqual({ major: Number(major), minor: Number(minor) });
+    const printed = await command([], kubeconfig);
+    expect(printed).toMatchObject({ code: 0, stderr: '' });
+    expect(linesOf(printed).map(({ msg }) => msg)).toEqual(['done']);
+  });
+
+  test('is warned of, once all the rest is done', async () => {
+    const printed = await command([], old.kubeconfig);
+    expect(printed).toMatchObject({ code: 0, stderr: '' });
+    expect(linesOf(printed)).toEqual([
+      expect.objectContaining({ level: 'warn', kubernetes: '1.30', profiles: ['userns'], msg: OLD_SERVER }),
+      expect.objectContaining({ level: 'info', msg: 'done' }),
+    ]);
+  });
+
+  test('is warned of by --dry-run, beside what it prints', async () => {
+    const stderr = `warning: Kubernetes 1.30, profiles userns: ${OLD_SERVER}\n`;
+    expect(await command(['--dry-run'], old.kubeconfig)).toEqual({ code: 0, stdout: '', stderr });
+  });
+});
+
+interface OldServer {
+  readonly kubeconfig: string;
+  stop(): Promise<void>;
+}
+
+/** The real API server, but for what it says of its version: that is the answer of Kubernetes 1.30. */
+async function startOldServer(): Promise<OldServer> {
+  const real = { ca: await readFile(apiServer.caFile) };
+  const server = createServer((incoming, response) => {
+    if (incoming.url === '/version') return response.end('{"major":"1","minor":"30","gitVersion":"v1.30.14"}');
+    const { method, headers } = incoming;
+    const onward = request(apiServer.url + incoming.url, { ...real, method, headers }, (answer) => {
+      answer.pipe(response.writeHead(answer.statusCode ?? 502, answer.headers));
+    });
+    return incoming.pipe(onward);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const kubeconfig = join(folder, 'old-server');
+  const written = JSON.parse(await readFile(await ensureAccount(), 'utf8'));
+  const place = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'insecure-skip-tls-verify': true };
+  await writeFile(kubeconfig, JSON.stringify({ ...written, clusters: [{ name: 'test', cluster: place }] }));
+  return {
+    kubeconfig,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+}
 
 describe('what keeps the command from its work', () => {
   test('F1: an API server that is not there: one line, and status 1', { timeout: 60_000 }, async () => {

@@ -28,6 +28,7 @@ const wanted: Wanted = {
   service,
   certificates: 'ensure',
   configurations: entriesOf(config.value, { service }),
+  hostUsers: ['userns'],
   policies: policies(),
   version: '1',
   configuration: 'digest',
@@ -129,6 +130,7 @@ function memory(initial: readonly object[], onWrite: (title: string) => void): M
     objects,
     read: async (object) => structuredClone(objects.get(titleOf(object))),
     list: async () => [],
+    version: async () => undefined,
     async create(object) {
       if (objects.has(titleOf(object))) return false;
       put(object);

@@ -137,6 +137,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     service,
     certificates,
     configurations: entriesOf(read.value, { service }),
+    hostUsers: [],
     policies: policies(),
     version: version(),
     configuration: read.value.digest,

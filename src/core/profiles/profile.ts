@@ -33,6 +33,10 @@ export interface ProfileOptions {
   readonly serviceAccountToken?: 'keep' | 'remove' | undefined;
 }
 
+/** Where API server and kubelets keep `hostUsers`. The gate is on by default from 1.33 on. Source: KEP-127. */
+export const KUBERNETES_WITH_USER_NAMESPACES =
+  'Kubernetes 1.33 or later, or 1.30 to 1.32 with the feature gate UserNamespacesSupport on API server and kubelets';
+
 /** Options that every backend has. */
 export const COMMON_OPTIONS = [
   'grant',

@@ -1,5 +1,5 @@
 import { BASELINE_CAPABILITIES } from '../terms.ts';
-import { type Backend, wallOf } from './profile.ts';
+import { type Backend, KUBERNETES_WITH_USER_NAMESPACES, wallOf } from './profile.ts';
 
 /**
  * Sysbox: a runtime that emulates what an engine expects of a machine, behind a user namespace.
@@ -10,7 +10,7 @@ export const sysbox: Backend = {
   summary: 'Sysbox gives the pod a user namespace and an emulated /proc and /sys, so that Docker runs unmodified. The kernel is shared.',
   requires: [
     'Sysbox 0.7.0 or later with containerd 2.0.5 or later, a RuntimeClass for its handler',
-    'Kubernetes 1.30 or later, or CRI-O with `identity: crio-annotation`',
+    `${KUBERNETES_WITH_USER_NAMESPACES}, or CRI-O with \`identity: crio-annotation\``,
   ],
   options: ['identity', 'idsPerPod'],
   wall: (options) =>

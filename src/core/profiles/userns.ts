@@ -1,5 +1,5 @@
 import { BASELINE_CAPABILITIES } from '../terms.ts';
-import { type Backend, wallOf } from './profile.ts';
+import { type Backend, KUBERNETES_WITH_USER_NAMESPACES, wallOf } from './profile.ts';
 
 /** What rootless and rootful engines need inside, found by leaving out one at a time; all of them within Pod Security baseline. */
 const ENGINE_CAPABILITIES = [
@@ -24,7 +24,8 @@ export const userns: Backend = {
   id: 'userns',
   summary: "Root in the pod is an unprivileged user of the node: the pod has a user namespace of its own. The node's kernel is shared.",
   requires: [
-    'Kubernetes 1.33 or later, Linux 6.3 or later, containerd 2.0 or CRI-O 1.25 or later, runc 1.2 or crun 1.9 or later',
+    KUBERNETES_WITH_USER_NAMESPACES,
+    'Linux 6.3 or later, containerd 2.0 or CRI-O 1.25 or later, runc 1.2 or crun 1.9 or later',
     'for `grant: containers` with `nesting: seccomp`: the profile of `seccompProfile` on every node',
   ],
   options: ['nesting', 'seccompProfile', 'idsPerPod'],
