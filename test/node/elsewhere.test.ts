@@ -78,7 +78,7 @@ onNode('where the runtime is missing', () => {
     expect(spec.runtimeClassName).toBe(runtimeClassName);
     expect(spec.overhead).toEqual(runtimeClass?.overhead?.podFixed);
     expect(spec.securityContext).toEqual({ seccompProfile: { type: 'RuntimeDefault' } });
-    expect(spec.containers).toEqual([expect.objectContaining({ name: 'workspace', image: WORKSPACE_IMAGE })]);
+    expect(spec.containers).toEqual([expect.objectContaining({ name: 'workspace', image: offer.image ?? WORKSPACE_IMAGE })]);
     const [workspace] = spec.containers;
     expect(workspace?.env).toEqual(env);
     expect(workspace?.securityContext).toEqual({ allowPrivilegeEscalation: true, ...(capabilities === undefined ? {} : { capabilities }) });
