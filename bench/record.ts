@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { apply } from '../src/apply.ts';
 import { loadConfig } from '../src/config.ts';
-import { makeRespond } from '../src/webhook/respond.ts';
+import { makeRespond } from '../src/webhook/review/respond.ts';
 import { type ApiServer, startApiServer } from '../test/support/api-server.ts';
 import { issueServerCertificate } from '../test/support/openssl.ts';
 import { pods } from './pods.ts';

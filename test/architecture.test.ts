@@ -9,8 +9,9 @@ import { describe, expect, test } from 'vitest';
  */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'nearest'],
-  commands: ['webhook', 'tls', 'manifests', 'cluster', 'report', 'telemetry', 'config', 'apply', 'nearest', 'core'],
+  commands: ['webhook', 'webhook-worker', 'tls', 'manifests', 'cluster', 'report', 'telemetry', 'config', 'apply', 'nearest', 'core'],
   webhook: ['core'],
+  'webhook-worker': ['webhook', 'config', 'apply', 'core'],
   tls: ['core'],
   manifests: ['core'],
   cluster: ['core'],
@@ -122,7 +123,7 @@ test('T05, T72, F1: what serves has no way to a Kubernetes API', () => {
 
 test('F20, T60: what serves looks up no name, opens no connection, starts no program and writes no file', () => {
   const reached = reachable(['commands/serve.ts'], isRelative);
-  expect(reached).toContain('webhook/server.ts');
+  expect(reached).toContain('webhook/http/server.ts');
   const outward = /^(?:node:)?(?:dns(?:\/promises)?|child_process|vm|undici|axios|got|node-fetch)$/;
   expect(reached.flatMap((file) => (imports.get(file) ?? []).filter((name) => outward.test(name)))).toEqual([]);
   const asks = /\b(?:fetch|request|connect|createConnection|writeFile|appendFile|createWriteStream|eval)\(|\bnew Function\(/;

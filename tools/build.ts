@@ -12,13 +12,13 @@ import { build } from 'rolldown';
 
 const root = join(import.meta.dirname, '..');
 const dist = resolve(root, process.argv[2] ?? 'dist');
-/** Each command is a file of its own, at the place that its source has: some are loaded by their name. */
+/** Each command is a file of its own, at the place that its source has: `main` loads it by name. */
 const commands = globSync('src/commands/*.ts', { cwd: root }).map((file) => [`commands/${basename(file, '.ts')}`, file]);
 
 await rm(dist, { recursive: true, force: true });
 const { output } = await build({
   cwd: root,
-  input: { main: 'src/main.ts', ...Object.fromEntries(commands) },
+  input: { main: 'src/main.ts', 'webhook-worker': 'src/webhook-worker.ts', ...Object.fromEntries(commands) },
   platform: 'node',
   output: {
     dir: dist,

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { apply } from '../apply.ts';
@@ -10,12 +11,12 @@ import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
 import { makeClientCheck } from '../tls/clients.ts';
 import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
-import { buildOperations } from '../webhook/operations.ts';
-import { makeRespond } from '../webhook/respond.ts';
-import { buildServer } from '../webhook/server.ts';
-import { makeThread } from '../webhook/thread.ts';
+import { buildOperations } from '../webhook/http/operations-server.ts';
+import { buildServer } from '../webhook/http/server.ts';
+import { makeThread } from '../webhook/http/worker.ts';
+import { makeRespond } from '../webhook/review/respond.ts';
+import type { ThreadData } from '../webhook-worker.ts';
 import { type Address, parseAddress, parseDuration, parseNames } from './flags.ts';
-import type { ThreadData } from './judging-thread.ts';
 import { version } from './version.ts';
 
 export interface Settings {
@@ -124,7 +125,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const loaded = await loadPair(files, now());
   const secure = secureContextOf(loaded.ok ? loaded.value : undefined);
   const thread = makeThread({
-    script: JUDGING_THREAD,
+    script: WEBHOOK_WORKER,
     data: { config: config.value.text } satisfies ThreadData,
     onLost(loss) {
       metrics.threadLost(loss);
@@ -198,8 +199,8 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   }
 }
 
-// Compiled, both are JavaScript.
-const JUDGING_THREAD = new URL(import.meta.url.replace(/serve(\.[jt]s)$/, 'judging-thread$1'));
+// In the built package both files are JavaScript.
+const WEBHOOK_WORKER = new URL(`../webhook-worker${extname(import.meta.url)}`, import.meta.url);
 
 /** What nobody caught leaves the process in a state that nobody thought of. Unhandled rejections arrive here too. */
 function dieOfBugs({ logger, close }: Log): void {

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { rules } from '../core/rules/index.ts';
-import { makeTally } from './tally.ts';
+import { makeTally } from './batched-counter.ts';
 import type { Told } from './told.ts';
 
 export interface Metrics {

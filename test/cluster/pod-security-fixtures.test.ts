@@ -5,7 +5,7 @@ import { parse, stringify } from 'yaml';
 import { apply } from '../../src/apply.ts';
 import { parseConfig } from '../../src/config.ts';
 import { backends } from '../../src/core/profiles/index.ts';
-import { makeRespond } from '../../src/webhook/respond.ts';
+import { makeRespond } from '../../src/webhook/review/respond.ts';
 import { kubernetesModule } from '../../tools/kubernetes.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { type Doc, reviewOf } from '../support/hostile-pods.ts';

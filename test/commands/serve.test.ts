@@ -289,8 +289,8 @@ test('T25, F17: a bug outside of any review is logged, without what it says, and
 
 test('F1, T72: nothing that serves can reach a cluster, or makes certificates', async () => {
   const reached = new Set<string>();
-  for (const file of ['serve', 'judging-thread']) await follow(new URL(`../../src/commands/${file}.ts`, import.meta.url), reached);
-  expect([...reached].some((module) => module.endsWith('/src/webhook/answer.ts'))).toBe(true);
+  for (const file of ['commands/serve', 'webhook-worker']) await follow(new URL(`../../src/${file}.ts`, import.meta.url), reached);
+  expect([...reached].some((module) => module.endsWith('/src/webhook/review/answer.ts'))).toBe(true);
   expect([...reached].filter((module) => /kubernetes|node-forge|\/src\/cluster\//.test(module))).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { command } from '../../src/commands/serve.ts';
-import { OVERLOADS } from '../../src/webhook/gate.ts';
-import { LIMITS } from '../../src/webhook/server.ts';
+import { OVERLOADS } from '../../src/webhook/http/load-shedding.ts';
+import { LIMITS } from '../../src/webhook/http/server.ts';
 import { readPage, sectionOf } from './page.ts';
 
 const page = readPage('docs/serving.md');

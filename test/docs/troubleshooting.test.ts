@@ -22,10 +22,10 @@ test.each([...headings, ...cells.filter((text) => !FOREIGN.test(text))])('Cloist
 
 /** Where our own errors are said to whoever runs a cluster, and what stands before each of them there. */
 const SPOKEN: Readonly<Record<string, RegExp>> = {
-  'webhook/server.ts': /error:/,
-  'webhook/review.ts': /unreadable\(/,
-  'webhook/answer.ts': /const message =|asked === undefined \?|known-profile'? :/,
-  'webhook/respond.ts': /failed\(route,/,
+  'webhook/http/server.ts': /error:/,
+  'webhook/review/review.ts': /unreadable\(/,
+  'webhook/review/answer.ts': /const message =|asked === undefined \?|known-profile'? :/,
+  'webhook/review/respond.ts': /failed\(route,/,
   'manifests/policies.ts': /messageExpression:/,
   'tls/files.ts': /problem\(/,
   'tls/strength.ts': /return/,

@@ -1,5 +1,5 @@
 import { apply } from '../../src/apply.ts';
-import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
+import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
 import { bytesOf, type Doc, NOW, offerOf, reviewOf, type Setting } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import jsonPatch, { type Operation } from 'fast-json-patch';
-import type { Respond } from '../../src/webhook/respond.ts';
+import type { Respond } from '../../src/webhook/review/respond.ts';
 import { faultsOfAnswer, operationsOf } from '../support/answer-rules.ts';
 import { gainsOf } from '../support/gains.ts';
 import { bytesOf, type Doc, OTHER, type Setting } from '../support/hostile-pods.ts';

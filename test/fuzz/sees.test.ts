@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Respond, Response } from '../../src/webhook/respond.ts';
+import type { Respond, Response } from '../../src/webhook/review/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
 import type { Doc } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';

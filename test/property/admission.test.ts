@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { apply } from '../../src/apply.ts';
-import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
+import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import {
   bytesOf,
   containerStroke,

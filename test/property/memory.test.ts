@@ -5,8 +5,8 @@ import { judge } from '../../src/core/judge.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { repair } from '../../src/core/repair.ts';
 import { subjectOf } from '../../src/core/subject.ts';
-import { type Answer, mutated } from '../../src/webhook/answer.ts';
-import { makeMemory } from '../../src/webhook/memory.ts';
+import { type Answer, mutated } from '../../src/webhook/review/answer.ts';
+import { makeMemory } from '../../src/webhook/review/answer-cache.ts';
 import { copyOf, hostilePod, NAMESPACE, NOW, offerOf, type Setting, setting } from '../support/hostile-pods.ts';
 import { check } from '../support/properties.ts';
 

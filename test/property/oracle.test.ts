@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { apply } from '../../src/apply.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import type { Rule } from '../../src/core/rules/rule.ts';
-import { makeRespond } from '../../src/webhook/respond.ts';
+import { makeRespond } from '../../src/webhook/review/respond.ts';
 import { bytesOf, type Doc, hostilePod, NOW, offerOf, paint, reviewOf, setting, stroke } from '../support/hostile-pods.ts';
 import { map, wrongsOf } from '../support/oracle.ts';
 import '../support/properties.ts';

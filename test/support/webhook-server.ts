@@ -7,9 +7,9 @@ import { makeMetrics } from '../../src/telemetry/metrics.ts';
 import { makeRecorder } from '../../src/telemetry/recorder.ts';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
 import { secureContextOf } from '../../src/tls/files.ts';
-import type { Respond } from '../../src/webhook/respond.ts';
-import { buildServer, LIMITS, type Limits, type ServerOptions } from '../../src/webhook/server.ts';
-import type { Thread } from '../../src/webhook/thread.ts';
+import { buildServer, LIMITS, type Limits, type ServerOptions } from '../../src/webhook/http/server.ts';
+import type { Thread } from '../../src/webhook/http/worker.ts';
+import type { Respond } from '../../src/webhook/review/respond.ts';
 
 const now = new Date();
 export const authority = await createAuthority('test', { now, days: 1 });

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openingsOf, reviewNamed } from '../fuzz/broken.ts';
-import { hellos, TLS_1_1 } from '../fuzz/connections.ts';
-import { hold, repliesIn } from '../fuzz/talk.ts';
-import { type Serving, startServing } from '../support/serving.ts';
+import { openingsOf, reviewNamed } from '../../fuzz/broken.ts';
+import { hellos, TLS_1_1 } from '../../fuzz/connections.ts';
+import { hold, repliesIn } from '../../fuzz/talk.ts';
+import { type Serving, startServing } from '../../support/serving.ts';
 
 /** The uids of all reviews that were judged, whether their answers got anywhere or not. */
 let judged: unknown[] = [];

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { apply } from '../../src/apply.ts';
-import { parseConfig } from '../../src/config.ts';
-import { makeRespond } from '../../src/webhook/respond.ts';
-import { exampleReview, startServer } from '../support/webhook-server.ts';
+import { apply } from '../../../src/apply.ts';
+import { parseConfig } from '../../../src/config.ts';
+import { makeRespond } from '../../../src/webhook/review/respond.ts';
+import { exampleReview, startServer } from '../../support/webhook-server.ts';
 
 /** What is asked in a way that nobody foresaw is not let through: over the wire, as an API server (or someone who poses as one) would ask it. */
 

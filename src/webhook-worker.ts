@@ -1,9 +1,9 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { apply } from '../apply.ts';
-import { loadConfig, parseConfig } from '../config.ts';
-import { makeRespond } from '../webhook/respond.ts';
-import type { Question } from '../webhook/thread.ts';
+import { apply } from './apply.ts';
+import { loadConfig, parseConfig } from './config.ts';
+import type { Question } from './webhook/http/worker.ts';
+import { makeRespond } from './webhook/review/respond.ts';
 
 /**
  * The thread that `serve` gives large reviews to. What it sends back is the decision, never what was judged: copying that from one thread to

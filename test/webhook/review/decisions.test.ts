@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { apply } from '../../src/apply.ts';
-import { parseConfig } from '../../src/config.ts';
-import { backends } from '../../src/core/profiles/index.ts';
-import { GRANTS } from '../../src/core/terms.ts';
-import { makeRespond } from '../../src/webhook/respond.ts';
-import { copyOf, type Doc, reviewOf } from '../support/hostile-pods.ts';
-import { list, map } from '../support/oracle.ts';
-import { dockerInDocker, hostNamespaces, hostPath, plainPod, sidecars } from '../support/pod-manifests.ts';
-import { hostilePod, refusedPod, talkativePod } from '../support/pods.ts';
-import { applyPatch } from '../support/rfc6902.ts';
+import { apply } from '../../../src/apply.ts';
+import { parseConfig } from '../../../src/config.ts';
+import { backends } from '../../../src/core/profiles/index.ts';
+import { GRANTS } from '../../../src/core/terms.ts';
+import { makeRespond } from '../../../src/webhook/review/respond.ts';
+import { copyOf, type Doc, reviewOf } from '../../support/hostile-pods.ts';
+import { list, map } from '../../support/oracle.ts';
+import { dockerInDocker, hostNamespaces, hostPath, plainPod, sidecars } from '../../support/pod-manifests.ts';
+import { hostilePod, refusedPod, talkativePod } from '../../support/pods.ts';
+import { applyPatch } from '../../support/rfc6902.ts';
 
 /**
  * What is decided about a fixed set of pods, line by line, so that a version that decides otherwise is seen before it stands beside an old
@@ -81,5 +81,5 @@ test('F18: what is decided is what was decided', async () => {
     `${profile}: an old bad one, updated: ${decisionsOn(profile, hostNamespaces(), { operation: 'UPDATE', old: hostNamespaces() })}`,
     `${profile}: a plain one, made bad: ${decisionsOn(profile, hostNamespaces('plain'), { operation: 'UPDATE', old: plainPod() })}`,
   ]);
-  await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('../golden/decisions.txt');
+  await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('../../golden/decisions.txt');
 });

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { makeMemory } from '../../src/webhook/memory.ts';
+import { makeMemory } from '../../../src/webhook/review/answer-cache.ts';
 
 test('makes a thing once from the same data', () => {
   const remember = makeMemory<object>({ entries: 8, size: 100 });

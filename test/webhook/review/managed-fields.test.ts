@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { managedFieldsIn } from '../../src/webhook/managed-fields.ts';
-import { readReview } from '../../src/webhook/review.ts';
+import { managedFieldsIn } from '../../../src/webhook/review/managed-fields.ts';
+import { readReview } from '../../../src/webhook/review/review.ts';
 
-const RECORDED = join(import.meta.dirname, '../../bench/reviews');
+const RECORDED = join(import.meta.dirname, '../../../bench/reviews');
 const recorded = ['small', 'medium'].map((size) => readFileSync(join(RECORDED, `${size}-mutate-userns.jsonl`)));
 const LIST = [{ manager: 'kubectl', operation: 'Update', fieldsV1: { 'f:spec': { 'k:{"name":"a"}': {} } } }];
 

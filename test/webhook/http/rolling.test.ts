@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDevCertificates } from '../../src/commands/certs.ts';
-import { connectTo, exampleReview, insist, until } from '../support/webhook-server.ts';
+import { makeDevCertificates } from '../../../src/commands/certs.ts';
+import { connectTo, exampleReview, insist, until } from '../../support/webhook-server.ts';
 
 let certs: string;
 beforeAll(async () => {

@@ -3,13 +3,13 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance } from 'fastify';
+import type { Record } from '../../core/request-record.ts';
+import type { Respond, Response } from '../review/respond.ts';
+import { isWatching, type Route, routeOf } from '../review/route.ts';
 import { type BodyLimits, readBody } from './body.ts';
-import { type Crowd, makeGate, type Overload, type Visit } from './gate.ts';
-import type { Record } from './record.ts';
-import type { Respond, Response } from './respond.ts';
-import { isWatching, type Route, routeOf } from './route.ts';
-import type { Thread } from './thread.ts';
-import { tokensIn } from './tokens.ts';
+import { type Crowd, makeGate, type Overload, type Visit } from './load-shedding.ts';
+import { tokensIn } from './value-count.ts';
+import type { Thread } from './worker.ts';
 
 /** What callers may take of the server. Times are milliseconds, sizes bytes. */
 export interface Limits extends BodyLimits {

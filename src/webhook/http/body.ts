@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { tokensIn } from './tokens.ts';
+import { tokensIn } from './value-count.ts';
 
 export interface BodyLimits {
   /** Bytes. */

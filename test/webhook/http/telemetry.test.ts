@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
-import { loadConfig } from '../../src/config.ts';
-import { makeRespond } from '../../src/webhook/respond.ts';
-import { exampleReview, startServer, until } from '../support/webhook-server.ts';
+import { apply } from '../../../src/apply.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { makeRespond } from '../../../src/webhook/review/respond.ts';
+import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
 
 const config = await loadConfig(undefined);
 if (!config.ok) throw new Error(config.error.join('\n'));

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Response } from './respond.ts';
+import type { Response } from '../review/respond.ts';
 
 /** Times are milliseconds, sizes MiB. */
 export interface ThreadLimits {

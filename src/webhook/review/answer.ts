@@ -1,15 +1,15 @@
-import { escapesOf, type Verdict } from '../core/judge.ts';
-import { PROFILE_LABEL } from '../core/labels.ts';
-import type { PatchOp } from '../core/patch.ts';
-import type { Policy } from '../core/policy.ts';
-import { printable } from '../core/printable.ts';
-import type { Repair } from '../core/repair.ts';
-import { podLabels } from '../core/rules/pod-labels.ts';
-import type { Finding } from '../core/rules/rule.ts';
-import { type Memory, makeMemory } from './memory.ts';
-import type { Count, Mode, Outlook, Phase } from './record.ts';
+import { escapesOf, type Verdict } from '../../core/judge.ts';
+import { PROFILE_LABEL } from '../../core/labels.ts';
+import type { PatchOp } from '../../core/patch.ts';
+import type { Policy } from '../../core/policy.ts';
+import { printable } from '../../core/printable.ts';
+import type { Repair } from '../../core/repair.ts';
+import type { Count, Mode, Outlook, Phase } from '../../core/request-record.ts';
+import { podLabels } from '../../core/rules/pod-labels.ts';
+import type { Finding } from '../../core/rules/rule.ts';
+import { type Memory, makeMemory } from './answer-cache.ts';
 import { isWatching } from './route.ts';
-import { annotationsOf, type Cause, denialOf, warningsOf } from './texts.ts';
+import { annotationsOf, type Cause, denialOf, warningsOf } from './wording.ts';
 
 /** What we tell the API server. */
 export interface Answer extends Told {

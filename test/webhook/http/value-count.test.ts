@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { tokensIn } from '../../src/webhook/tokens.ts';
+import { tokensIn } from '../../../src/webhook/http/value-count.ts';
 
 const BYTES = 256 * 1024;
 
@@ -27,7 +27,7 @@ test.each(PATTERNS)('T22: no pattern of values hides, not once: %s', (_, isComma
 });
 
 test('those of a real review, as it arrives, are told within a tenth', async () => {
-  const body = await readFile(new URL('../../bench/reviews/large-mutate-userns.jsonl', import.meta.url));
+  const body = await readFile(new URL('../../../bench/reviews/large-mutate-userns.jsonl', import.meta.url));
   const found = body.toString('latin1').match(/[,{[]/g)?.length ?? 0;
   for (let time = 0; time < 20; time += 1) {
     let sum = 0;

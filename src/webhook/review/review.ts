@@ -1,6 +1,6 @@
-import type { Result } from '../core/json.ts';
-import type { Requester } from '../core/mirror.ts';
-import { boolean, isObject, list, object, string } from '../core/shape.ts';
+import type { Result } from '../../core/json.ts';
+import type { Requester } from '../../core/mirror.ts';
+import { boolean, isObject, list, object, string } from '../../core/shape.ts';
 import { managedFieldsIn } from './managed-fields.ts';
 
 /** A request of the API server's, as far as we read it. Objects stay as they came; whoever judges one proves it first. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildOperations } from '../../src/webhook/operations.ts';
+import { buildOperations } from '../../../src/webhook/http/operations-server.ts';
 
 const metrics = { contentType: 'text/plain; version=0.0.4; charset=utf-8', expose: async () => 'up 1\n' };
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
-import { loadConfig } from '../../src/config.ts';
-import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
-import { LIMITS, type Limits } from '../../src/webhook/server.ts';
-import { exampleReview, startServer, until } from '../support/webhook-server.ts';
+import { apply } from '../../../src/apply.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
+import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
+import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
 
 const config = await loadConfig(undefined);
 if (!config.ok) throw new Error(config.error.join('\n'));

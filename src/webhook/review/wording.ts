@@ -1,9 +1,9 @@
-import { printPath } from '../core/json.ts';
-import type { PatchOp } from '../core/patch.ts';
-import type { Policy } from '../core/policy.ts';
-import { printable } from '../core/printable.ts';
-import { remedyOf } from '../core/remedy.ts';
-import type { Finding } from '../core/rules/rule.ts';
+import { printPath } from '../../core/json.ts';
+import type { PatchOp } from '../../core/patch.ts';
+import type { Policy } from '../../core/policy.ts';
+import { printable } from '../../core/printable.ts';
+import { remedyOf } from '../../core/remedy.ts';
+import type { Finding } from '../../core/rules/rule.ts';
 
 const MAX_TEXT = 200;
 const MAX_SENTENCE_BYTES = 4096;

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { LOG_LEVELS, type LogLevel } from '../../src/telemetry/logger.ts';
-import { LIMITS } from '../../src/webhook/server.ts';
-import type { Doc } from '../support/hostile-pods.ts';
-import { mark, markedMetadata, markedSpec, markersIn } from '../support/markers.ts';
-import { createAuthority, expire, issueClientCertificate, type KeyPair } from '../support/openssl.ts';
-import { list, map } from '../support/oracle.ts';
-import { type Serving, type ServingOptions, startServing } from '../support/serving.ts';
-import { type Answered, connectTo, insist, type SendOptions, send } from '../support/webhook-server.ts';
+import { LOG_LEVELS, type LogLevel } from '../../../src/telemetry/logger.ts';
+import { LIMITS } from '../../../src/webhook/http/server.ts';
+import type { Doc } from '../../support/hostile-pods.ts';
+import { mark, markedMetadata, markedSpec, markersIn } from '../../support/markers.ts';
+import { createAuthority, expire, issueClientCertificate, type KeyPair } from '../../support/openssl.ts';
+import { list, map } from '../../support/oracle.ts';
+import { type Serving, type ServingOptions, startServing } from '../../support/serving.ts';
+import { type Answered, connectTo, insist, type SendOptions, send } from '../../support/webhook-server.ts';
 
 /** What a log tells of a request: by it an operator finds the request in the API server's audit log, and the pod in the cluster. */
 const IDENTITY = ['profile', 'request-kind', 'request-name', 'request-namespace', 'request-subresource', 'request-uid'];

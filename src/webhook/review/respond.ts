@@ -1,13 +1,13 @@
-import { printPath } from '../core/json.ts';
-import { judge, type Question, type Verdict } from '../core/judge.ts';
-import { PROFILE_LABEL } from '../core/labels.ts';
-import { isMirror } from '../core/mirror.ts';
-import { labelOf, type Pod } from '../core/pod.ts';
-import { type Offer, type Policy, policyFor } from '../core/policy.ts';
-import { type Apply, type Repair, repair } from '../core/repair.ts';
-import { type Malformed, subjectOf } from '../core/subject.ts';
+import { printPath } from '../../core/json.ts';
+import { judge, type Question, type Verdict } from '../../core/judge.ts';
+import { PROFILE_LABEL } from '../../core/labels.ts';
+import { isMirror } from '../../core/mirror.ts';
+import { labelOf, type Pod } from '../../core/pod.ts';
+import { type Offer, type Policy, policyFor } from '../../core/policy.ts';
+import { type Apply, type Repair, repair } from '../../core/repair.ts';
+import type { Record } from '../../core/request-record.ts';
+import { type Malformed, subjectOf } from '../../core/subject.ts';
 import { ALLOWED, type Answer, advised, enforced, mutated, onTheWire, unjudged, unknownProfile, watched } from './answer.ts';
-import type { Record } from './record.ts';
 import { type Review, readReview } from './review.ts';
 import { type Route, routeOf } from './route.ts';
 

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
-import { loadConfig } from '../../src/config.ts';
-import { type Crowd, OVERLOADS } from '../../src/webhook/gate.ts';
-import { makeRespond, type Respond } from '../../src/webhook/respond.ts';
-import { LIMITS, type Limits } from '../../src/webhook/server.ts';
-import type { Thread } from '../../src/webhook/thread.ts';
-import { authority, type Connection, exampleReview, insist, startServer, until } from '../support/webhook-server.ts';
+import { apply } from '../../../src/apply.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { type Crowd, OVERLOADS } from '../../../src/webhook/http/load-shedding.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
+import type { Thread } from '../../../src/webhook/http/worker.ts';
+import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
+import { authority, type Connection, exampleReview, insist, startServer, until } from '../../support/webhook-server.ts';
 
 const config = await loadConfig(undefined);
 if (!config.ok) throw new Error(config.error.join('\n'));

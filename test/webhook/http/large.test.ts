@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
-import { loadConfig, parseConfig } from '../../src/config.ts';
-import { makeRespond } from '../../src/webhook/respond.ts';
-import { LIMITS, type Limits } from '../../src/webhook/server.ts';
-import { makeThread, THREAD_LIMITS, THREAD_LOSSES, type Thread, type ThreadLimits } from '../../src/webhook/thread.ts';
-import { imageSettings } from '../support/image.ts';
-import { exampleReview, startServer, until } from '../support/webhook-server.ts';
+import { apply } from '../../../src/apply.ts';
+import { loadConfig, parseConfig } from '../../../src/config.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
+import { makeThread, THREAD_LIMITS, THREAD_LOSSES, type Thread, type ThreadLimits } from '../../../src/webhook/http/worker.ts';
+import { makeRespond } from '../../../src/webhook/review/respond.ts';
+import { imageSettings } from '../../support/image.ts';
+import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
 
 const config = await loadConfig(undefined);
 if (!config.ok) throw new Error(config.error.join('\n'));
@@ -19,8 +19,8 @@ const respond = makeRespond(config.value, { apply, now: () => new Date() });
 
 const MUTATE = '/mutate/userns';
 const VALIDATE = '/validate/enforce/userns';
-const MEDIUM = new URL('../../bench/reviews/medium-mutate-userns.jsonl', import.meta.url);
-const JUDGING_THREAD = new URL('../../src/commands/judging-thread.ts', import.meta.url);
+const MEDIUM = new URL('../../../bench/reviews/medium-mutate-userns.jsonl', import.meta.url);
+const WEBHOOK_WORKER = new URL('../../../src/webhook-worker.ts', import.meta.url);
 
 let folder: string;
 beforeAll(async () => {
@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 /** A server whose large reviews are judged by a script. */
-async function start({ script = JUDGING_THREAD, data = { config: undefined } as unknown, limits = {} as Partial<Limits>, ...rest } = {}) {
+async function start({ script = WEBHOOK_WORKER, data = { config: undefined } as unknown, limits = {} as Partial<Limits>, ...rest } = {}) {
   const losses: string[] = [];
   const thread = makeThread({ script, data, onLost: (loss) => losses.push(loss), ...(rest as { limits?: Partial<ThreadLimits> }) });
   const asked: string[] = [];

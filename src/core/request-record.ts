@@ -1,5 +1,5 @@
-import type { ExemptionUse } from '../core/exemptions.ts';
-import type { Kind } from '../core/rules/rule.ts';
+import type { ExemptionUse } from './exemptions.ts';
+import type { Kind } from './rules/rule.ts';
 
 export type Phase = 'mutate' | 'validate' | 'advise' | 'unknown';
 export type Mode = 'enforce' | 'warn' | 'audit';

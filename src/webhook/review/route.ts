@@ -1,4 +1,4 @@
-import type { Mode, Phase } from './record.ts';
+import type { Mode, Phase } from '../../core/request-record.ts';
 
 /** Where a request goes; the API server's selectors chose the profile, so the path says it. */
 export interface Route {
