@@ -116,7 +116,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const { logger } = log;
   const profiles = [...config.value.profiles.keys()];
   const metrics = makeMetrics({ profiles, version: version(), configuration: config.value.digest });
-  log.onLost(metrics.logLinesLost);
+  log.onLost(metrics.countLostLogLines);
   dieOfBugs(log);
 
   const respond = makeRespond(config.value, { apply, now });
@@ -128,28 +128,28 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     script: WEBHOOK_WORKER,
     data: { config: config.value.text } satisfies ThreadData,
     onLost(loss) {
-      metrics.threadLost(loss);
+      metrics.countWorkerLoss(loss);
       logger.error({ loss }, 'the thread for large reviews was lost; the next such review has a new one');
     },
   });
-  const recorder = { ...makeRecorder(logger, metrics), shed: metrics.shed };
+  const recorder = makeRecorder(logger, metrics);
   const webhook = buildServer(respond, {
     recorder,
     thread,
     secure,
     checkClient: clientCa === undefined ? undefined : makeClientCheck(clientName),
   });
-  metrics.bodyBytes(webhook.bodyBytes);
+  metrics.observeBodyBytes(webhook.bodyBytes);
   const certificate = watchPair(files, loaded, {
     now,
     onPair(pair) {
       webhook.replaceCertificate(secureContextOf(pair));
-      metrics.certificateExpires(pair.expires);
-      metrics.certificateReloaded('replaced');
+      metrics.setCertificateExpiry(pair.expires);
+      metrics.countCertificateReload('replaced');
       logger.info({ expires: pair.expires }, 'new certificate taken up');
     },
     onProblem(reason) {
-      metrics.certificateReloaded('kept');
+      metrics.countCertificateReload('kept');
       logger.error({ reason }, 'new certificate files are no good; the certificate before them stays');
     },
   });
@@ -168,7 +168,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const serving: Serving = { ...addresses.value, profiles };
   logger.info(serving, 'serving');
   for (const warning of config.value.warnings) logger.warn(warning);
-  if (loaded.ok) metrics.certificateExpires(loaded.value.expires);
+  if (loaded.ok) metrics.setCertificateExpiry(loaded.value.expires);
   else logger.error({ reason: loaded.error }, 'not ready: no certificate to serve with');
 
   process.on('SIGTERM', stop);

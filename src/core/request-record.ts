@@ -1,26 +1,43 @@
 import type { ExemptionUse } from './exemptions.ts';
 import type { Kind } from './rules/rule.ts';
 
-export type Phase = 'mutate' | 'validate' | 'advise' | 'unknown';
+/** The vocabulary of one request, which the webhook and its telemetry share: types and lists only. */
+
+export const PHASES = ['mutate', 'validate', 'advise', 'unknown'] as const;
+export type Phase = (typeof PHASES)[number];
+
 export type Mode = 'enforce' | 'warn' | 'audit';
 
-/** What enforcing would make of a pod: leave it, repair it, refuse it. */
-export type Outlook = 'clean' | 'repairable' | 'refused';
+/** What enforcement would do with a pod: admit it unchanged, repair it, refuse it. */
+export type EnforcementOutcome = 'clean' | 'repairable' | 'refused';
 
-/** How many findings there are of a rule and kind. */
-export interface Count {
+/** `failed`: the request could not be judged. */
+export type RequestOutcome = 'allowed' | 'patched' | 'denied' | 'failed';
+
+/**
+ * Why a review is shed, to be sent again later: the event loop is late; too many bodies are arriving; all bodies hold too many bytes; too many
+ * bytes of large bodies wait for the worker.
+ */
+export const SHED_REASONS = ['late', 'arriving', 'bytes', 'waiting'] as const;
+export type ShedReason = (typeof SHED_REASONS)[number];
+
+/** How a worker is lost. `ended`: it exited, because of a bug or because its memory was full. `overdue`: it was terminated after its time limit. */
+export const WORKER_LOSSES = ['ended', 'overdue'] as const;
+export type WorkerLoss = (typeof WORKER_LOSSES)[number];
+
+/** The number of findings of one rule and kind. */
+export interface RuleCount {
   readonly rule: string;
   readonly kind: Kind;
   readonly count: number;
 }
 
-/** What is told about one request once it is answered: names and counts, never a body. */
-export interface Record {
+/** The record of one answered request: names and counts, never a body. Nothing else can reach a log line. */
+export interface RequestRecord {
   readonly phase: Phase;
   readonly mode: Mode;
   readonly profile: string;
-  /** `failed`: it could not be judged. */
-  readonly outcome: 'allowed' | 'patched' | 'denied' | 'failed';
+  readonly outcome: RequestOutcome;
   readonly uid?: string | undefined;
   readonly operation?: string | undefined;
   readonly kind?: string | undefined;
@@ -29,9 +46,9 @@ export interface Record {
   readonly name?: string | undefined;
   readonly grant?: string | undefined;
   readonly dryRun?: boolean | undefined;
-  readonly verdict?: Outlook | undefined;
-  readonly counts: readonly Count[];
+  readonly verdict?: EnforcementOutcome | undefined;
+  readonly counts: readonly RuleCount[];
   readonly exempted: readonly ExemptionUse[];
-  /** Why it could not be judged. */
+  /** Why the request could not be judged. */
   readonly problem?: string | undefined;
 }

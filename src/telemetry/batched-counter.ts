@@ -1,25 +1,24 @@
 import { Counter, type Registry } from 'prom-client';
 
-/** Counts one more, or so many, for these values, in the order of the label names. */
-export type Tally = (values: readonly string[], count?: number) => void;
+/** Adds one, or `count`, for these label values, in the order of the label names. */
+export type CountBatched = (values: readonly string[], count?: number) => void;
 
-/** A sum and the values of its labels. */
-interface Sum {
+interface LabelledCount {
   readonly values: readonly string[];
   count: number;
 }
 
 /**
- * A Prometheus counter that is kept in a plain map and handed over when it is scraped: every review counts a dozen things, and looking up
- * a set of labels costs prom-client more than judging by a rule costs us.
- * @param known series that are told from the start, as 0
+ * Makes a Prometheus counter that is kept in a plain map and copied to prom-client when it is scraped. Every review counts a dozen things, and
+ * prom-client's look-up of one set of labels costs more than judging by one rule.
+ * @param known series that are exposed from the start, as 0
  */
-export function makeTally(
+export function makeBatchedCounter(
   name: string,
   help: string,
   { labelNames, known = [], registers }: { labelNames: readonly string[]; known?: readonly (readonly string[])[]; registers: Registry[] },
-): Tally {
-  const sums = new Map<string, Sum>(known.map((values) => [values.join(), { values, count: 0 }]));
+): CountBatched {
+  const counts = new Map<string, LabelledCount>(known.map((values) => [values.join(), { values, count: 0 }]));
   new Counter({
     name,
     help,
@@ -27,13 +26,13 @@ export function makeTally(
     registers,
     collect() {
       this.reset();
-      for (const { values, count } of sums.values()) this.labels(...values).inc(count);
+      for (const { values, count } of counts.values()) this.labels(...values).inc(count);
     },
   });
   return (values, count = 1) => {
     const key = values.join();
-    const sum = sums.get(key);
-    if (sum === undefined) sums.set(key, { values, count });
-    else sum.count += count;
+    const entry = counts.get(key);
+    if (entry === undefined) counts.set(key, { values, count });
+    else entry.count += count;
   };
 }

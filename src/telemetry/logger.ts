@@ -6,14 +6,15 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Log {
   readonly logger: Logger;
-  /** Lines that were dropped because nobody read the ones before. */
+  /** Calls the listener with the number of lines that were dropped because standard output is not read. */
   readonly onLost: (listener: (lines: number) => void) => void;
-  /** Resolves when all is written, or after a second: a reader that has stopped must not keep the process. Nothing is written after it. */
+  /** Resolves when every line is written, or after a second: a reader that has stopped must not keep the process. Later lines are lost. */
   close(): Promise<void>;
 }
 
-// When nobody reads standard output, this much waits; what comes after is lost.
+/** While standard output is not read, so many bytes wait; further lines are dropped. */
 const BACKLOG_BYTES = 4 * 1024 * 1024;
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /** One JSON object a line on standard output, written in the background. */
 export function openLog(level: LogLevel): Log {
@@ -26,13 +27,13 @@ export function openLog(level: LogLevel): Log {
       passOn();
       const closed = new Promise<void>((resolve) => destination.once('close', () => resolve()));
       destination.end();
-      await Promise.race([closed, pause(1_000)]);
-      // Else pino waits for the reader once more, when the process exits.
+      await Promise.race([closed, pause(CLOSE_TIMEOUT_MS)]);
+      // Otherwise pino waits for the reader again when the process exits.
       destination.destroy();
     },
   };
 
-  /** Lines that are written in one go are passed on together: a write to the system costs more than a line does. */
+  /** Collects the lines of one turn of the event loop: one system call for each line would cost more than the line. */
   function write(line: string): void {
     if (lines === '') queueMicrotask(passOn);
     lines += line;
@@ -61,13 +62,14 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
+/** Characters of one line of a trace. */
 const MAX_LENGTH = 256;
 
-/** Where an error comes from. Not its message: that may quote what was judged. */
+/** The type and stack trace of an error, without its message: the message may quote the object that was judged. */
 export function traceOf(error: unknown): { readonly type: string; readonly trace: readonly string[] } {
   if (!(error instanceof Error)) return { type: typeof error, trace: [] };
   const { name, message, stack = '' } = error;
-  // The message stands before the trace, and may look like one.
+  // `stack` starts with the message, and the message may look like a trace.
   const start = stack.indexOf(message);
   const lines = start === -1 ? [] : stack.slice(start + message.length).split('\n');
   return { type: name, trace: lines.filter((line) => /^ {4}at /.test(line)).map((line) => printable(line.trim(), MAX_LENGTH)) };

@@ -1,32 +1,35 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { PHASES, type RequestRecord, SHED_REASONS, type ShedReason, WORKER_LOSSES, type WorkerLoss } from '../core/request-record.ts';
 import { rules } from '../core/rules/index.ts';
-import { makeTally } from './batched-counter.ts';
-import type { Told } from './told.ts';
+import { makeBatchedCounter } from './batched-counter.ts';
 
 export interface Metrics {
   readonly contentType: string;
-  /** The text that Prometheus reads. */
+  /** The text that Prometheus scrapes. */
   expose(): Promise<string>;
-  began(): void;
-  ended(): void;
-  answered(told: Told, seconds: number): void;
-  refused(status: number): void;
-  /** Turned away for now; for reasons see SHED. */
-  shed(reason: string): void;
-  threadLost(loss: string): void;
-  /** @param read tells how many bytes of bodies are held */
-  bodyBytes(read: () => number): void;
-  /** A bug. */
-  failed(): void;
-  certificateExpires(at: Date): void;
-  certificateReloaded(outcome: 'replaced' | 'kept'): void;
-  logLinesLost(lines: number): void;
+  startRequest(): void;
+  endRequest(): void;
+  countAnswer(record: RequestRecord, seconds: number): void;
+  /** A request that was rejected before it was judged. */
+  countRejection(status: number): void;
+  countShed(reason: ShedReason): void;
+  countWorkerLoss(loss: WorkerLoss): void;
+  /** @param read returns the number of bytes that the bodies of reviews hold */
+  observeBodyBytes(read: () => number): void;
+  /** A review that failed because of a bug. */
+  countFailure(): void;
+  setCertificateExpiry(at: Date): void;
+  countCertificateReload(outcome: CertificateReload): void;
+  countLostLogLines(lines: number): void;
 }
 
-/** A profile that is not configured; whoever calls writes it into the path, so it must not become a label. */
+const CERTIFICATE_RELOADS = ['replaced', 'kept'] as const;
+export type CertificateReload = (typeof CERTIFICATE_RELOADS)[number];
+
+/** Label value of every profile that is not configured: callers write the profile into the path, so it must not become a label. */
 const UNKNOWN = 'unknown';
 
-/** Which outcomes an entry can have: series that exist from the start can be told from series that never moved. */
+/** The outcomes that each entry can have. A series that exists from the start shows its first event as an increase. */
 const ENTRIES = [
   { phase: 'mutate', mode: 'enforce', outcomes: ['allowed', 'patched', 'failed'] },
   { phase: 'validate', mode: 'enforce', outcomes: ['allowed', 'denied', 'failed'] },
@@ -34,19 +37,15 @@ const ENTRIES = [
   { phase: 'validate', mode: 'audit', outcomes: ['allowed', 'failed'] },
 ] as const;
 
-const SHED = ['late', 'arriving', 'bytes', 'waiting'] as const;
-const LOSSES = ['ended', 'overdue'] as const;
-const PHASES = ['mutate', 'validate', 'advise', 'unknown'] as const;
-
-/** What a process is made of, and does not change while it runs. */
+/** What identifies the build and the configuration of a process. */
 export interface Build {
   readonly profiles: Iterable<string>;
   readonly version: string;
-  /** The configuration's digest. */
+  /** SHA-256 of the configuration file. */
   readonly configuration: string;
 }
 
-/** Metrics of their own registry. Every label has few values, all known at start or written in our code. */
+/** Makes the metrics, in a registry of their own. Every label has few values: they are known at start, or written in this code. */
 export function makeMetrics({ profiles, version, configuration }: Build): Metrics {
   const known = new Set(profiles);
   const registry = new Registry();
@@ -56,103 +55,109 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
   const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
     new Gauge({ name: `cloister_${name}`, help, labelNames, registers });
 
-  const tally = (name: string, help: string, labelNames: readonly string[], known: readonly (readonly string[])[]) =>
-    makeTally(`cloister_${name}`, help, { labelNames, known, registers });
+  const batchedCounter = (name: string, help: string, labelNames: readonly string[], known: readonly (readonly string[])[]) =>
+    makeBatchedCounter(`cloister_${name}`, help, { labelNames, known, registers });
 
-  const requests = tally('requests_total', 'Reviews answered.', ['phase', 'mode', 'profile', 'outcome'], entriesOf(known));
-  const dryRuns = tally(
+  const requests = batchedCounter('requests_total', 'Reviews answered.', ['phase', 'mode', 'profile', 'outcome'], entriesOf(known));
+  const dryRuns = batchedCounter(
     'dry_run_requests_total',
-    'Reviews answered of requests that were to change nothing.',
+    'Dry-run reviews answered.',
     ['phase'],
     PHASES.map((phase) => [phase]),
   );
-  const verdicts = tally('verdicts_total', 'What enforcing makes of what was judged.', ['mode', 'profile', 'verdict'], []);
-  const findings = tally(
+  const verdicts = batchedCounter(
+    'verdicts_total',
+    'Verdicts: what enforcement does, or would do, with the objects that were judged.',
+    ['mode', 'profile', 'verdict'],
+    [],
+  );
+  const findings = batchedCounter(
     'findings_total',
     'Findings, by rule.',
     ['rule', 'kind'],
     rules.map(({ id }) => [id, 'escape']),
   );
-  const exemptions = counter('exemptions_total', 'Values let through by an exemption, by rule.', ['rule']);
-  const refusals = counter('refused_requests_total', 'HTTP requests turned away before anything was judged.', ['status']);
-  const shed = counter('shed_requests_total', 'Reviews answered with 429 or 503, to come again later, by what there was too much of.', [
+  const exemptions = counter('exemptions_total', 'Values admitted by an exemption, by rule.', ['rule']);
+  const rejections = counter('refused_requests_total', 'HTTP requests rejected before they were judged, by status.', ['status']);
+  const shed = counter('shed_requests_total', 'Reviews shed with status 429 or 503 and Retry-After, by reason.', ['reason']);
+  const losses = counter('judging_threads_lost_total', 'Workers lost while judging a large review, by reason: ended or overdue.', [
     'reason',
   ]);
-  const losses = counter('judging_threads_lost_total', 'Threads for large reviews that failed over one: ended by themselves, or overdue.', [
-    'reason',
-  ]);
-  const bugs = counter('failed_requests_total', 'Reviews that met a bug and were answered with status 500.', []);
+  const failures = counter('failed_requests_total', 'Reviews answered with status 500 because of a bug.', []);
   const duration = new Histogram({
     name: 'cloister_request_duration_seconds',
-    help: 'From the headers of a review to its answer, the time its body took to arrive included.',
+    help: 'Seconds from the headers of a review to its answer, including the upload of its body.',
     labelNames: ['phase'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  let underWay = 0;
+  let inFlight = 0;
   new Gauge({
     name: 'cloister_requests_in_flight',
-    help: 'Reviews under way.',
+    help: 'Reviews in flight.',
     registers,
     collect() {
-      this.set(underWay);
+      this.set(inFlight);
     },
   });
-  const expiry = gauge('certificate_expiry_timestamp_seconds', 'When the serving certificate expires; 0 while there is none.');
+  const expiry = gauge(
+    'certificate_expiry_timestamp_seconds',
+    'Unix time at which the serving certificate expires, in seconds; 0 without a certificate.',
+  );
   const reloads = counter(
     'certificate_reloads_total',
-    'Certificate files that changed: replaced, or kept because the new ones are no good.',
+    'Changes of the certificate files: replaced, or kept because the new certificate was rejected.',
     ['outcome'],
   );
-  const lostLines = counter('lost_log_lines_total', 'Log lines dropped because nobody read standard output.', []);
-  gauge('build_info', 'Always 1; the label tells the version.', ['version']).set({ version }, 1);
-  gauge('configuration_info', 'Always 1; the label tells the SHA-256 of the configuration file that this process runs.', ['sha256']).set(
+  const lostLines = counter('lost_log_lines_total', 'Log lines dropped because standard output was not read.', []);
+  gauge('build_info', 'Always 1; the label is the version.', ['version']).set({ version }, 1);
+  gauge('configuration_info', 'Always 1; the label is the SHA-256 of the configuration file in use.', ['sha256']).set(
     { sha256: configuration },
     1,
   );
   collectDefaultMetrics({ register: registry });
 
   for (const phase of PHASES) duration.zero({ phase });
-  for (const reason of SHED) shed.inc({ reason }, 0);
-  for (const reason of LOSSES) losses.inc({ reason }, 0);
-  for (const outcome of ['replaced', 'kept']) reloads.inc({ outcome }, 0);
+  for (const reason of SHED_REASONS) shed.inc({ reason }, 0);
+  for (const reason of WORKER_LOSSES) losses.inc({ reason }, 0);
+  for (const outcome of CERTIFICATE_RELOADS) reloads.inc({ outcome }, 0);
 
   return {
     contentType: registry.contentType,
     expose: () => registry.metrics(),
-    began() {
-      underWay += 1;
+    startRequest() {
+      inFlight += 1;
     },
-    ended() {
-      underWay -= 1;
+    endRequest() {
+      inFlight -= 1;
     },
-    answered(told, seconds) {
-      const { phase, mode, outcome, verdict } = told;
-      const profile = known.has(told.profile) ? told.profile : UNKNOWN;
+    countAnswer(record, seconds) {
+      const { phase, mode, outcome, verdict } = record;
+      const profile = known.has(record.profile) ? record.profile : UNKNOWN;
       requests([phase, mode, profile, outcome]);
       duration.observe({ phase }, seconds);
-      if (told.dryRun === true) dryRuns([phase]);
+      if (record.dryRun === true) dryRuns([phase]);
       if (verdict !== undefined) verdicts([mode, profile, verdict]);
-      for (const { rule, kind, count } of told.counts) findings([rule, kind], count);
-      for (const { rule } of told.exempted) exemptions.inc({ rule });
+      for (const { rule, kind, count } of record.counts) findings([rule, kind], count);
+      for (const { rule } of record.exempted) exemptions.inc({ rule });
     },
-    refused: (status) => refusals.inc({ status }),
-    shed: (reason) => shed.inc({ reason }),
-    threadLost: (reason) => losses.inc({ reason }),
-    bodyBytes(read) {
+    countRejection: (status) => rejections.inc({ status }),
+    countShed: (reason) => shed.inc({ reason }),
+    countWorkerLoss: (reason) => losses.inc({ reason }),
+    observeBodyBytes(read) {
       new Gauge({
         name: 'cloister_body_bytes',
-        help: 'Bytes held of the bodies of reviews.',
+        help: 'Bytes held by the bodies of reviews.',
         registers,
         collect() {
           this.set(read());
         },
       });
     },
-    failed: () => bugs.inc(),
-    certificateExpires: (at) => expiry.set(at.getTime() / 1_000),
-    certificateReloaded: (outcome) => reloads.inc({ outcome }),
-    logLinesLost: (lines) => lostLines.inc(lines),
+    countFailure: () => failures.inc(),
+    setCertificateExpiry: (at) => expiry.set(at.getTime() / 1_000),
+    countCertificateReload: (outcome) => reloads.inc({ outcome }),
+    countLostLogLines: (lines) => lostLines.inc(lines),
   };
 }
 

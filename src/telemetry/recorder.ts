@@ -1,85 +1,88 @@
 import type { Logger } from 'pino';
 import { printable } from '../core/printable.ts';
+import type { RequestRecord, ShedReason } from '../core/request-record.ts';
 import { traceOf } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import type { Told } from './told.ts';
 
-/** How long records wait for company: to tell many at once costs each a fraction, and keeps it out of the way of answers. */
-const WAIT_MS = 10;
+/** How long records wait to be written as a batch: a batch costs less for each record, and delays no answer. */
+const BATCH_WAIT_MS = 10;
 
-/** Turns what is told into metrics and one log line: info for what was changed, refused or not understood, debug for the rest. */
+/** Turns events into metrics and one log line each: `info` for what was changed, denied or not understood, `debug` for the rest. */
 export function makeRecorder(logger: Logger, metrics: Metrics) {
-  let waiting: Waiting[] = [];
+  let queue: QueuedRecord[] = [];
   return {
     contentType: metrics.contentType,
-    /** The text that Prometheus reads, with all that was told. */
+    /** The text that Prometheus scrapes, with everything recorded so far. */
     expose(): Promise<string> {
       flush();
       return metrics.expose();
     },
-    began: metrics.began,
-    ended: metrics.ended,
-    answered(told: Told, seconds: number): void {
-      if (waiting.push({ told, seconds }) === 1) setTimeout(flush, WAIT_MS);
+    startRequest: metrics.startRequest,
+    endRequest: metrics.endRequest,
+    recordAnswer(record: RequestRecord, seconds: number): void {
+      if (queue.push({ record, seconds }) === 1) setTimeout(flush, BATCH_WAIT_MS);
     },
     flush,
-    refused(status: number): void {
-      metrics.refused(status);
-      logger.debug({ status }, 'turned away');
+    recordRejection({ status, code }: { readonly status: number; readonly code: string }): void {
+      metrics.countRejection(status);
+      logger.debug({ status, code }, 'request rejected');
     },
-    failed(error: unknown): void {
-      metrics.failed();
-      logger.error({ err: traceOf(error) }, 'a bug: the review was answered with status 500');
+    recordShed(reason: ShedReason): void {
+      metrics.countShed(reason);
+    },
+    recordFailure(error: unknown): void {
+      metrics.countFailure();
+      logger.error({ err: traceOf(error) }, 'internal error: the review was answered with status 500');
     },
   };
 
   function flush(): void {
-    const batch = waiting;
-    waiting = [];
-    for (const { told, seconds } of batch) {
-      // Nobody waits for this any more, and nobody could do anything about it.
+    const batch = queue;
+    queue = [];
+    for (const { record, seconds } of batch) {
+      // The request is answered already, so no caller can handle this error.
       try {
-        metrics.answered(told, seconds);
-        const level = told.outcome === 'allowed' ? 'debug' : 'info';
-        if (logger.isLevelEnabled(level)) logger[level](fieldsOf(told, seconds), told.outcome);
+        metrics.countAnswer(record, seconds);
+        const level = record.outcome === 'allowed' ? 'debug' : 'info';
+        if (logger.isLevelEnabled(level)) logger[level](fieldsOf(record, seconds), record.outcome);
       } catch (error) {
-        logger.error({ err: traceOf(error) }, 'a request could not be recorded');
+        logger.error({ err: traceOf(error) }, 'internal error: a request could not be recorded');
       }
     }
   }
 }
 
-interface Waiting {
-  readonly told: Told;
+interface QueuedRecord {
+  readonly record: RequestRecord;
   readonly seconds: number;
 }
 
-function fieldsOf(told: Told, seconds: number) {
-  const { phase, mode, outcome, verdict, dryRun, grant } = told;
+function fieldsOf(record: RequestRecord, seconds: number) {
+  const { phase, mode, outcome, verdict, dryRun, grant } = record;
   return {
-    uid: shown(told.uid),
-    namespace: shown(told.namespace),
-    name: shown(told.name),
-    kind: shown(told.kind),
-    subresource: shown(told.subresource),
-    operation: shown(told.operation),
-    profile: shown(told.profile),
+    uid: printed(record.uid),
+    namespace: printed(record.namespace),
+    name: printed(record.name),
+    kind: printed(record.kind),
+    subresource: printed(record.subresource),
+    operation: printed(record.operation),
+    profile: printed(record.profile),
     phase,
     mode,
     grant,
     outcome,
     verdict,
-    rules: told.counts.length === 0 ? undefined : [...new Set(told.counts.map(({ rule }) => rule))],
-    exempted: told.exempted.length === 0 ? undefined : told.exempted,
-    problem: shown(told.problem),
+    rules: record.counts.length === 0 ? undefined : [...new Set(record.counts.map(({ rule }) => rule))],
+    exempted: record.exempted.length === 0 ? undefined : record.exempted,
+    problem: printed(record.problem),
     dryRun: dryRun === true ? true : undefined,
     ms: Math.round(seconds * 1e6) / 1e3,
   };
 }
 
-/** A name is 253 characters at most. */
+/** Characters. A Kubernetes name has 253 at most. */
 const MAX_LENGTH = 256;
 
-function shown(text: string | undefined): string | undefined {
+function printed(text: string | undefined): string | undefined {
   return text === undefined || text === '' ? undefined : printable(text, MAX_LENGTH);
 }

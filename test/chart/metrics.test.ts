@@ -9,7 +9,7 @@ import { CHART } from '../support/helm.ts';
 
 const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
 // Whatever can be counted once, so that each series is there with its labels.
-metrics.answered(
+metrics.countAnswer(
   {
     phase: 'validate',
     mode: 'enforce',
@@ -22,11 +22,11 @@ metrics.answered(
   },
   0.001,
 );
-metrics.refused(413);
-metrics.shed('late');
-metrics.threadLost('ended');
-metrics.bodyBytes(() => 0);
-metrics.failed();
+metrics.countRejection(413);
+metrics.countShed('late');
+metrics.countWorkerLoss('ended');
+metrics.observeBodyBytes(() => 0);
+metrics.countFailure();
 const exported = new Map([...labelsIn(await metrics.expose()), ...API_SERVER_METRICS]);
 
 /** As the template has them: without what helm fills in, which is never the name of a metric or of a label. */

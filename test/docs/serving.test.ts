@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { command } from '../../src/commands/serve.ts';
-import { OVERLOADS } from '../../src/webhook/http/load-shedding.ts';
+import { SHED_REASONS } from '../../src/core/request-record.ts';
 import { LIMITS } from '../../src/webhook/http/server.ts';
 import { readPage, sectionOf } from './page.ts';
 
@@ -20,7 +20,7 @@ test('the limits on crowds are those that hold', () => {
     const [, reason, , enforced, watched] = row.split('|').map((cell) => cell.trim().replaceAll('`', ''));
     return reason === undefined || reason.startsWith('--') || watched === undefined ? [] : [[reason, amount(enforced), amount(watched)]];
   });
-  expect(told).toEqual(OVERLOADS.map((reason) => [reason, LIMITS.enforced[reason], LIMITS.watched[reason]]));
+  expect(told).toEqual(SHED_REASONS.map((reason) => [reason, LIMITS.enforced[reason], LIMITS.watched[reason]]));
 });
 
 function amount(text = ''): number {

@@ -23,9 +23,9 @@ const inLine = (respond: Respond): Thread => ({ judge: async (path, body) => res
 export async function startServer(respond: Respond, limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
   const lines: string[] = [];
   const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
-  const recorder = { ...makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics), shed: metrics.shed };
+  const recorder = makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics);
   const server = buildServer(respond, { recorder, thread: inLine(respond), secure, ...options, limits: { ...LIMITS, ...limits } });
-  metrics.bodyBytes(server.bodyBytes);
+  metrics.observeBodyBytes(server.bodyBytes);
   const { port } = await server.listen('127.0.0.1', 0);
   const agent = new Agent({ keepAlive: true, ca: authority.certificate, servername: 'localhost' });
 

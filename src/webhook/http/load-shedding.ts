@@ -1,6 +1,4 @@
-/** Why a review is to come again later. */
-export const OVERLOADS = ['late', 'arriving', 'bytes', 'waiting'] as const;
-export type Overload = (typeof OVERLOADS)[number];
+import type { ShedReason } from '../../core/request-record.ts';
 
 /** What a review may find under way before it, or another, is turned away. */
 export interface Crowd {
@@ -19,7 +17,7 @@ export interface Visit {
   /** So many more bytes of its body have come. */
   grew(bytes: number): void;
   /** Its body is whole. A small one is judged at once, so that it has left; a large one has to wait, if there is room. */
-  arrived(isLarge: boolean): Overload | undefined;
+  arrived(isLarge: boolean): ShedReason | undefined;
   /** It is answered, or its caller is gone; may be called again. */
   left(): void;
 }
@@ -29,7 +27,7 @@ export interface Gate {
    * @param isWatched whether nobody waits for its verdict: such a review is the first to be turned away
    * @param turnAway is called at most once, and only while the body arrives; the review has left then
    */
-  enter(isWatched: boolean, turnAway: (why: Overload) => void): Visit | Overload;
+  enter(isWatched: boolean, turnAway: (why: ShedReason) => void): Visit | ShedReason;
   /** Held of all bodies. */
   bytes(): number;
   stop(): void;
@@ -46,7 +44,7 @@ const TICK = 100;
  */
 export function makeGate({ enforced, watched }: { readonly enforced: Crowd; readonly watched: Crowd }): Gate {
   // In the order in which they came.
-  const arriving = new Map<Visit, (why: Overload) => void>();
+  const arriving = new Map<Visit, (why: ShedReason) => void>();
   let bytes = 0;
   let waiting = 0;
   let tick = performance.now();
@@ -56,7 +54,7 @@ export function makeGate({ enforced, watched }: { readonly enforced: Crowd; read
   clock.unref();
   return { enter, bytes: () => bytes, stop: () => clearInterval(clock) };
 
-  function enter(isWatched: boolean, turnAway: (why: Overload) => void): Visit | Overload {
+  function enter(isWatched: boolean, turnAway: (why: ShedReason) => void): Visit | ShedReason {
     const most = isWatched ? watched : enforced;
     if (performance.now() - tick - TICK > most.late) return 'late';
     if (isWatched && arriving.size >= most.arriving) return 'arriving';
@@ -79,7 +77,7 @@ export function makeGate({ enforced, watched }: { readonly enforced: Crowd; read
       while (bytes > enforced.bytes && arriving.size > 0) turnAwayOldest('bytes');
     }
 
-    function arrived(isLarge: boolean): Overload | undefined {
+    function arrived(isLarge: boolean): ShedReason | undefined {
       const isFull = isLarge && waiting + held > room;
       if (!isLarge || isFull) {
         left();
@@ -100,7 +98,7 @@ export function makeGate({ enforced, watched }: { readonly enforced: Crowd; read
     }
   }
 
-  function turnAwayOldest(why: Overload): void {
+  function turnAwayOldest(why: ShedReason): void {
     for (const [visit, turnAway] of arriving) {
       visit.left();
       turnAway(why);

@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance } from 'fastify';
-import type { Record } from '../../core/request-record.ts';
+import type { RequestRecord, ShedReason } from '../../core/request-record.ts';
 import type { Respond, Response } from '../review/respond.ts';
 import { isWatching, type Route, routeOf } from '../review/route.ts';
 import { type BodyLimits, readBody } from './body.ts';
-import { type Crowd, makeGate, type Overload, type Visit } from './load-shedding.ts';
+import { type Crowd, makeGate, type Visit } from './load-shedding.ts';
 import { tokensIn } from './value-count.ts';
 import type { Thread } from './worker.ts';
 
@@ -58,19 +58,18 @@ export const LIMITS: Limits = {
   watched: { late: 250, arriving: 256, bytes: 32 * MIB, waiting: 16 * MIB },
 };
 
-/** Who is told what happened. It must be quick: callers wait meanwhile. */
+/** Records what happens. Its methods must be quick, because callers wait for them. */
 export interface Recorder {
-  began(): void;
-  ended(): void;
-  answered(record: Record, seconds: number): void;
-  /** What was told and not passed on yet is passed on now. */
+  startRequest(): void;
+  endRequest(): void;
+  recordAnswer(record: RequestRecord, seconds: number): void;
+  /** Passes on the records that still wait for a batch. */
   flush(): void;
-  /** Turned away before anything was judged. */
-  refused(status: number): void;
-  /** Turned away for now. */
-  shed(why: Overload): void;
-  /** A bug of ours. */
-  failed(error: unknown): void;
+  /** A request that is rejected before it is judged. */
+  recordRejection(error: { readonly status: number; readonly code: string }): void;
+  recordShed(reason: ShedReason): void;
+  /** A bug in Cloister. */
+  recordFailure(error: unknown): void;
 }
 
 export interface WebhookServer {
@@ -178,10 +177,10 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
 
   function review({ path, route }: Called, request: IncomingMessage, response: ServerResponse): void {
     const startedAt = performance.now();
-    recorder.began();
+    recorder.startRequest();
     let left = () => {};
     response.once('close', () => {
-      recorder.ended();
+      recorder.endRequest();
       left();
     });
     if (!isJson(request)) {
@@ -223,7 +222,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
       try {
         answer(respond(path, body));
       } catch (error) {
-        recorder.failed(error);
+        recorder.recordFailure(error);
         send(response, TROUBLE.bug.status, messageOf('bug'));
       }
     }
@@ -236,7 +235,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
         answer(await thread.judge(path, body, AbortSignal.any([gone.signal, patience])));
       } catch (error) {
         if (gone.signal.aborted) return;
-        if (!patience.aborted) recorder.failed(error);
+        if (!patience.aborted) recorder.recordFailure(error);
         const trouble = patience.aborted ? 'slow' : 'bug';
         send(response, TROUBLE[trouble].status, messageOf(trouble));
       } finally {
@@ -246,7 +245,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
 
     function answer({ status, body, bytes, record }: Response): void {
       send(response, status, body, bytes);
-      recorder.answered(record, (performance.now() - startedAt) / 1_000);
+      recorder.recordAnswer(record, (performance.now() - startedAt) / 1_000);
     }
   }
 
@@ -262,8 +261,8 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
   }
 
   /** The API server tries again, up to ten times, and on a connection of its own, which may lead to another replica. */
-  function shed(response: ServerResponse, why: Overload): void {
-    recorder.shed(why);
+  function shed(response: ServerResponse, why: ShedReason): void {
+    recorder.recordShed(why);
     refuse(response, isDraining ? 'draining' : 'overload', { headers: { 'retry-after': '1' } });
   }
 
@@ -274,7 +273,7 @@ export function buildServer(respond: Respond, { recorder, thread, secure, checkC
   function refuse(response: ServerResponse, trouble: Trouble, { error = TROUBLE[trouble].error as string, headers = {} } = {}): void {
     const { req: request } = response;
     const { status } = TROUBLE[trouble];
-    recorder.refused(status);
+    recorder.recordRejection({ status, code: trouble });
     const body = JSON.stringify({ error });
     response.writeHead(status, { ...headersFor(Buffer.byteLength(body)), ...headers, connection: 'close' });
     if (request.readableEnded) {
@@ -330,7 +329,7 @@ function turnAwayTheRest(app: FastifyInstance, recorder: Recorder): void {
     const isReview = routeOf(pathOf(request.raw)) !== undefined;
     const trouble = isReview ? 'method' : 'nothing';
     const { status } = TROUBLE[trouble];
-    recorder.refused(status);
+    recorder.recordRejection({ status, code: trouble });
     if (isReview) reply.header('allow', 'POST');
     await reply.code(status).type(JSON_TYPE).send(messageOf(trouble));
   });

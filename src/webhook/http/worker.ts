@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { WorkerLoss } from '../../core/request-record.ts';
 import type { Response } from '../review/respond.ts';
 
 /** Times are milliseconds, sizes MiB. */
@@ -15,10 +16,6 @@ export interface ThreadLimits {
 
 export const THREAD_LIMITS: ThreadLimits = { startTimeout: 10_000, workTimeout: 2_000, idleTimeout: 30_000, heap: 64, youngHeap: 8 };
 
-/** `ended`: by itself, in a bug or because its memory was full; `overdue`: it was ended, because it did not come to an end. */
-export const THREAD_LOSSES = ['ended', 'overdue'] as const;
-export type ThreadLoss = (typeof THREAD_LOSSES)[number];
-
 /** What the thread is sent. It answers each with a Response; its first message, of whatever content, says that it is ready. */
 export interface Question {
   readonly path: string;
@@ -31,7 +28,7 @@ export interface ThreadOptions {
   readonly data: unknown;
   readonly limits?: Partial<ThreadLimits>;
   /** The review at hand fails; the next has a new thread. */
-  readonly onLost: (loss: ThreadLoss) => void;
+  readonly onLost: (loss: WorkerLoss) => void;
 }
 
 export interface Thread {
@@ -127,7 +124,7 @@ export function makeThread({ script, data, limits: given, onLost }: ThreadOption
   }
 
   /** A thread that cannot even start fails the review that it was started for. */
-  function lose(loss: ThreadLoss, error: Error): void {
+  function lose(loss: WorkerLoss, error: Error): void {
     const [first] = waiting;
     const task = current ?? first;
     if (task !== undefined) waiting.delete(task);

@@ -4,7 +4,7 @@ import type { PatchOp } from '../../core/patch.ts';
 import type { Policy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
 import type { Repair } from '../../core/repair.ts';
-import type { Count, Mode, Outlook, Phase } from '../../core/request-record.ts';
+import type { EnforcementOutcome, Mode, Phase, RuleCount } from '../../core/request-record.ts';
 import { podLabels } from '../../core/rules/pod-labels.ts';
 import type { Finding } from '../../core/rules/rule.ts';
 import { type Memory, makeMemory } from './answer-cache.ts';
@@ -18,7 +18,7 @@ export interface Answer extends Told {
   /** Of the text, in UTF-8. */
   readonly bytes: number;
   /** Of all findings, whether they were told or not. */
-  readonly counts: readonly Count[];
+  readonly counts: readonly RuleCount[];
 }
 
 interface Told {
@@ -28,7 +28,7 @@ interface Told {
   readonly auditAnnotations?: { readonly [key: string]: string } | undefined;
   readonly denial?: { readonly code: number; readonly reason: string; readonly message: string; readonly causes: readonly Cause[] };
   /** What enforcing makes of the object, where that was asked. */
-  readonly outlook?: Outlook;
+  readonly outlook?: EnforcementOutcome;
 }
 
 export const ALLOWED: Answer = written({ allowed: true });
@@ -131,7 +131,7 @@ export function unknownProfile(mode: Mode, asked: string | undefined, known: rea
   }
 }
 
-function outlookOf({ repaired, unresolved }: Repair): Outlook {
+function outlookOf({ repaired, unresolved }: Repair): EnforcementOutcome {
   if (unresolved.length > 0) return 'refused';
   return repaired.length > 0 ? 'repairable' : 'clean';
 }
@@ -160,8 +160,8 @@ function written(told: Told, findings: readonly Finding[] = []): Answer {
   return { ...told, text, bytes: Buffer.byteLength(text), counts: countsOf(findings) };
 }
 
-function countsOf(findings: readonly Finding[]): Count[] {
-  const counts = new Map<string, Count>();
+function countsOf(findings: readonly Finding[]): RuleCount[] {
+  const counts = new Map<string, RuleCount>();
   for (const { rule, kind } of findings) {
     const key = `${rule} ${kind}`;
     counts.set(key, { rule, kind, count: (counts.get(key)?.count ?? 0) + 1 });

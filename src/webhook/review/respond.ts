@@ -5,7 +5,7 @@ import { isMirror } from '../../core/mirror.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
 import { type Offer, type Policy, policyFor } from '../../core/policy.ts';
 import { type Apply, type Repair, repair } from '../../core/repair.ts';
-import type { Record } from '../../core/request-record.ts';
+import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import { type Malformed, subjectOf } from '../../core/subject.ts';
 import { ALLOWED, type Answer, advised, enforced, mutated, onTheWire, unjudged, unknownProfile, watched } from './answer.ts';
 import { type Review, readReview } from './review.ts';
@@ -17,7 +17,7 @@ export interface Response {
   readonly body: string;
   /** Of the body, in UTF-8. */
   readonly bytes: number;
-  readonly record: Record;
+  readonly record: RequestRecord;
 }
 
 /** @param path of the URL, without a query */
@@ -113,7 +113,7 @@ function unfit(route: Route, { path, expected }: Malformed, before = ''): Decisi
   return failed(route, `${before}${printPath(path) || 'the object'} ${must}`, `${before}something in the object ${must}`);
 }
 
-function recordOf({ phase, mode, profile }: Route, review: Review, { answer, policy, verdict, problem }: Decision): Record {
+function recordOf({ phase, mode, profile }: Route, review: Review, { answer, policy, verdict, problem }: Decision): RequestRecord {
   const { uid, operation, kind, subresource, namespace, name, dryRun } = review;
   return {
     phase,
@@ -135,7 +135,7 @@ function recordOf({ phase, mode, profile }: Route, review: Review, { answer, pol
   };
 }
 
-function outcomeOf({ allowed, patch }: Answer, problem: string | undefined): Record['outcome'] {
+function outcomeOf({ allowed, patch }: Answer, problem: string | undefined): RequestOutcome {
   if (problem !== undefined) return 'failed';
   if (!allowed) return 'denied';
   return patch === undefined ? 'allowed' : 'patched';
@@ -143,7 +143,7 @@ function outcomeOf({ allowed, patch }: Answer, problem: string | undefined): Rec
 
 /** With a uid the API server can be told in its own terms; without one a status code is all there is. */
 function unreadable(route: Route, uid: string | undefined, problem: string): Response {
-  const record: Record = { ...route, outcome: 'failed', uid, counts: [], exempted: [], problem };
+  const record: RequestRecord = { ...route, outcome: 'failed', uid, counts: [], exempted: [], problem };
   if (uid !== undefined) return { status: 200, ...onTheWire(uid, unjudged(route.phase, route.mode, problem)), record };
   const body = JSON.stringify({ error: problem });
   return { status: 400, body, bytes: Buffer.byteLength(body), record };

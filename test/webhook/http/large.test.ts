@@ -7,8 +7,9 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply.ts';
 import { loadConfig, parseConfig } from '../../../src/config.ts';
+import { WORKER_LOSSES } from '../../../src/core/request-record.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
-import { makeThread, THREAD_LIMITS, THREAD_LOSSES, type Thread, type ThreadLimits } from '../../../src/webhook/http/worker.ts';
+import { makeThread, THREAD_LIMITS, type Thread, type ThreadLimits } from '../../../src/webhook/http/worker.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { imageSettings } from '../../support/image.ts';
 import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
@@ -216,7 +217,7 @@ describe('F17: a thread', () => {
     expect([failed.status, failed.headers['retry-after'], next.status]).toEqual([500, undefined, 200]);
     expect(JSON.parse(next.body).thread).not.toBe(before);
     expect(losses).toEqual([loss]);
-    expect(lines.join('')).toContain('a bug');
+    expect(lines.join('')).toContain('internal error');
     expect(lines.join('') + failed.body).not.toContain('canary');
     expect(await metrics.expose()).toContain('cloister_failed_requests_total 1');
   });
@@ -262,5 +263,5 @@ describe('F17: a thread', () => {
 test('every way to lose a thread is a series from the start', async () => {
   const { metrics } = await start();
   const text = await metrics.expose();
-  for (const reason of THREAD_LOSSES) expect(text).toContain(`cloister_judging_threads_lost_total{reason="${reason}"} 0`);
+  for (const reason of WORKER_LOSSES) expect(text).toContain(`cloister_judging_threads_lost_total{reason="${reason}"} 0`);
 });

@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply.ts';
 import { loadConfig } from '../../../src/config.ts';
-import { type Crowd, OVERLOADS } from '../../../src/webhook/http/load-shedding.ts';
+import { SHED_REASONS } from '../../../src/core/request-record.ts';
+import type { Crowd } from '../../../src/webhook/http/load-shedding.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
 import type { Thread } from '../../../src/webhook/http/worker.ts';
 import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
@@ -45,7 +46,7 @@ async function start({ toRespond = respond, limits = {}, enforced = {}, watched 
       const text = await server.metrics.expose();
       const count = (reason: string) =>
         Number(new RegExp(`^cloister_shed_requests_total{reason="${reason}"} (\\d+)$`, 'm').exec(text)?.[1]);
-      return Object.fromEntries(OVERLOADS.map((reason) => [reason, count(reason)] as const).filter(([, found]) => found !== 0));
+      return Object.fromEntries(SHED_REASONS.map((reason) => [reason, count(reason)] as const).filter(([, found]) => found !== 0));
     },
     /** Sends all of a review but its last byte, and waits until the server has begun to read it. */
     async begin(path: string, body: string | Buffer = exampleReview): Promise<Connection & { readonly finish: () => void }> {
@@ -224,7 +225,7 @@ test('F7: who is turned away while the server drains gets 503, and comes again e
 test('every reason is a series from the start', async () => {
   const { metrics } = await start();
   const text = await metrics.expose();
-  for (const reason of OVERLOADS) expect(text).toContain(`cloister_shed_requests_total{reason="${reason}"} 0`);
+  for (const reason of SHED_REASONS) expect(text).toContain(`cloister_shed_requests_total{reason="${reason}"} 0`);
 });
 
 test('T24: 300 sockets that shake no hands, 300 that send no headers and 300 that send no body are in nobody’s way', async () => {
