@@ -2,30 +2,30 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { apply } from './apply.ts';
 import { loadConfig, parseConfig } from './config.ts';
-import type { Question } from './webhook/http/worker.ts';
+import type { WorkerRequest } from './webhook/http/worker.ts';
 import { makeRespond } from './webhook/review/respond.ts';
 
 /**
- * The thread that `serve` gives large reviews to. What it sends back is the decision, never what was judged: copying that from one thread to
- * another costs more than parsing it.
+ * The script of the worker thread to which `serve` gives large reviews. It sends back the decision and never the object that it judged: copying
+ * an object between threads costs more than parsing it.
  */
 
-/** The configuration in the words that the main thread read: profiles hold functions, and those cannot be sent. */
-export interface ThreadData {
+/** The text of the configuration file that the main thread read: parsed profiles hold functions, which cannot be sent to a worker. */
+export interface WebhookWorkerData {
   readonly config: string | undefined;
 }
 
-// Whoever waits for a small review goes first. Linux takes this for the calling thread, other systems for the whole process.
+// Small reviews go first. On Linux this applies to the calling thread; on other systems it would apply to the whole process.
 if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
-const { config: text } = workerData as ThreadData;
+const { config: text } = workerData as WebhookWorkerData;
 const config = text === undefined ? await loadConfig(undefined) : parseConfig(text, 'the configuration');
 if (!config.ok) throw new Error(config.error.join('\n'));
 const respond = makeRespond(config.value, { apply, now: () => new Date() });
 
-parentPort?.on('message', ({ path, body }: Question) => {
+parentPort?.on('message', ({ path, body }: WorkerRequest) => {
   parentPort?.postMessage(respond(path, body));
-  // Megabytes, held by an object so small that nobody would look for it soon.
+  // Detach: the garbage collector does not see how much memory the small wrapper holds.
   body.buffer.transfer(0);
 });
 parentPort?.postMessage('ready');

@@ -65,7 +65,7 @@ async function measure({ field, stage, extent }: Ground): Promise<Figure[]> {
   ]);
   const after = openFiles(server.pid);
   const peak = peakMb(server.pid);
-  const renewed = (await server.said()).match(/new certificate taken up/g)?.length ?? 0;
+  const renewed = (await server.said()).match(/certificate reloaded/g)?.length ?? 0;
   const code = await server.end();
   if (code !== 0) throw new Error(`the server ended with exit code ${code}`);
   return [

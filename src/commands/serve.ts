@@ -11,35 +11,35 @@ import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
 import { makeClientCheck } from '../tls/clients.ts';
 import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
-import { buildOperations } from '../webhook/http/operations-server.ts';
+import { buildOperationsServer } from '../webhook/http/operations-server.ts';
 import { buildServer } from '../webhook/http/server.ts';
-import { makeThread } from '../webhook/http/worker.ts';
+import { makeReviewWorker } from '../webhook/http/worker.ts';
 import { makeRespond } from '../webhook/review/respond.ts';
-import type { ThreadData } from '../webhook-worker.ts';
+import type { WebhookWorkerData } from '../webhook-worker.ts';
 import { type Address, parseAddress, parseDuration, parseNames } from './flags.ts';
 import { version } from './version.ts';
 
 export interface Settings {
-  /** Absent: userns alone, with its defaults. */
+  /** Absent: the profile userns with its defaults. */
   readonly config?: string;
   readonly tlsDir: string;
   /** Absent: clients need no certificate. */
   readonly clientCa?: string;
-  /** Of which a client's certificate must bear one; none: any will do. */
+  /** Names of which a client certificate must contain at least one; empty: any. */
   readonly clientName: readonly string[];
   readonly listen: Address;
   readonly operationsListen: Address;
   readonly logLevel: LogLevel;
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly drainDelay: number;
 }
 
-export interface Serving extends Taken {
+export interface Serving extends BoundAddresses {
   readonly profiles: readonly string[];
 }
 
-/** The addresses that were taken, as `host:port`. */
-interface Taken {
+/** The addresses on which the process listens, as `host:port`. */
+interface BoundAddresses {
   readonly listen: string;
   readonly operationsListen: string;
 }
@@ -47,26 +47,24 @@ interface Taken {
 const option = (flags: string, description: string, variable: string) => new Option(flags, description).env(`CLOISTER_${variable}`);
 
 export const command: Command = new Command('serve')
-  .description('answer the reviews of an API server over HTTPS, and probes and metrics over HTTP')
-  .addOption(option('--config <file>', 'configuration; without it the profile userns is offered, with its defaults', 'CONFIG'))
+  .description('answer admission reviews over HTTPS, and serve probes and metrics over HTTP')
+  .addOption(option('--config <file>', 'configuration file; without it the profile userns is offered with its defaults', 'CONFIG'))
   .addOption(
-    option(
-      '--tls-dir <dir>',
-      'folder with tls.crt and tls.key; looked at twice a second, and taken up when they change',
-      'TLS_DIR',
-    ).default('certs'),
+    option('--tls-dir <dir>', 'folder with tls.crt and tls.key; reloaded when changed (checked twice a second)', 'TLS_DIR').default(
+      'certs',
+    ),
   )
   .addOption(
     option(
       '--client-ca <file>',
-      'authorities, in PEM: only callers with a certificate of theirs are answered; looked at likewise',
+      'file with authorities in PEM; only callers with a certificate that one of them signed are answered; reloaded when changed',
       'CLIENT_CA',
     ),
   )
   .addOption(
     option(
       '--client-name <names>',
-      'names, separated by commas, of which such a certificate must bear one; can be given again',
+      'names, separated by commas, of which the client certificate must contain at least one; can be repeated',
       'CLIENT_NAME',
     )
       .argParser(parseNames)
@@ -75,24 +73,32 @@ export const command: Command = new Command('serve')
   .addOption(
     option(
       '--listen <host:port>',
-      'where reviews come in; 0.0.0.0 is every interface, as a pod needs, [::]:8443 where there is only IPv6',
+      'address for reviews; 0.0.0.0 is every interface, as a pod needs; use [::]:8443 where there is only IPv6',
       'LISTEN',
     )
       .argParser(parseAddress)
       .default(parseAddress('0.0.0.0:8443'), '0.0.0.0:8443'),
   )
   .addOption(
-    option('--operations-listen <host:port>', '/livez, /readyz and /metrics; port 0, here too, picks a free one', 'OPERATIONS_LISTEN')
+    option(
+      '--operations-listen <host:port>',
+      'address for /livez, /readyz and /metrics; port 0 picks a free port, also for --listen',
+      'OPERATIONS_LISTEN',
+    )
       .argParser(parseAddress)
       .default(parseAddress('0.0.0.0:9443'), '0.0.0.0:9443'),
   )
   .addOption(
-    option('--log-level <level>', 'info tells what was changed, denied or not understood; debug also the rest', 'LOG_LEVEL')
+    option('--log-level <level>', 'info logs requests that were changed, denied or not understood; debug logs all', 'LOG_LEVEL')
       .choices(LOG_LEVELS)
       .default('info'),
   )
   .addOption(
-    option('--drain-delay <duration>', 'how long to go on serving after SIGTERM, until every API server has heard of it', 'DRAIN_DELAY')
+    option(
+      '--drain-delay <duration>',
+      'how long to keep serving after SIGTERM, until every API server has learned that this replica stops',
+      'DRAIN_DELAY',
+    )
       .argParser(parseDuration)
       .default(5_000, '5s'),
   )
@@ -105,7 +111,7 @@ export const command: Command = new Command('serve')
 
 /**
  * Serves until SIGTERM or SIGINT.
- * @returns where, once it listens, or everything that keeps it from starting
+ * @returns the addresses, once it listens, or every problem that prevents the start
  */
 export async function serve(settings: Settings): Promise<Result<Serving, readonly string[]>> {
   const config = await loadConfig(settings.config);
@@ -117,25 +123,25 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const profiles = [...config.value.profiles.keys()];
   const metrics = makeMetrics({ profiles, version: version(), configuration: config.value.digest });
   log.onLost(metrics.countLostLogLines);
-  dieOfBugs(log);
+  exitOnUncaughtException(log);
 
   const respond = makeRespond(config.value, { apply, now });
   const { tlsDir, clientCa, clientName } = settings;
   const files = { folder: tlsDir, clientCa };
   const loaded = await loadPair(files, now());
   const secure = secureContextOf(loaded.ok ? loaded.value : undefined);
-  const thread = makeThread({
+  const worker = makeReviewWorker({
     script: WEBHOOK_WORKER,
-    data: { config: config.value.text } satisfies ThreadData,
+    data: { config: config.value.text } satisfies WebhookWorkerData,
     onLost(loss) {
       metrics.countWorkerLoss(loss);
-      logger.error({ loss }, 'the thread for large reviews was lost; the next such review has a new one');
+      logger.error({ loss }, 'the worker for large reviews was lost; the next large review starts a new one');
     },
   });
   const recorder = makeRecorder(logger, metrics);
   const webhook = buildServer(respond, {
     recorder,
-    thread,
+    worker,
     secure,
     checkClient: clientCa === undefined ? undefined : makeClientCheck(clientName),
   });
@@ -146,15 +152,15 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
       webhook.replaceCertificate(secureContextOf(pair));
       metrics.setCertificateExpiry(pair.expires);
       metrics.countCertificateReload('replaced');
-      logger.info({ expires: pair.expires }, 'new certificate taken up');
+      logger.info({ expires: pair.expires }, 'certificate reloaded');
     },
     onProblem(reason) {
       metrics.countCertificateReload('kept');
-      logger.error({ reason }, 'new certificate files are no good; the certificate before them stays');
+      logger.error({ reason }, 'new certificate rejected; keeping the current one');
     },
   });
   let isDraining = false;
-  const operations = buildOperations({ metrics: recorder, notReady });
+  const operations = buildOperationsServer({ metrics: recorder, notReadyReason });
 
   const addresses = await listenOn(settings, webhook.listen, async (host, port) => {
     await operations.listen({ host, port });
@@ -169,21 +175,21 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   logger.info(serving, 'serving');
   for (const warning of config.value.warnings) logger.warn(warning);
   if (loaded.ok) metrics.setCertificateExpiry(loaded.value.expires);
-  else logger.error({ reason: loaded.error }, 'not ready: no certificate to serve with');
+  else logger.error({ reason: loaded.error }, 'not ready: no certificate');
 
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   return { ok: true, value: serving };
 
-  function notReady(): string | undefined {
-    if (isDraining) return 'draining: this process was told to stop';
+  function notReadyReason(): string | undefined {
+    if (isDraining) return 'draining: this process received a signal to stop';
     const pair = certificate.current();
     if (pair === undefined) return `no certificate: ${certificate.problem()}`;
     if (now() >= pair.expires) return `the certificate expired at ${pair.expires.toISOString()}`;
     return undefined;
   }
 
-  /** Endpoints are slow to forget a pod: whoever still comes is served, and told to connect anew, elsewhere. */
+  /** Endpoints are updated with a delay: callers that still come are answered, and must reconnect, elsewhere. */
   async function stop(signal: NodeJS.Signals): Promise<void> {
     if (isDraining) return;
     isDraining = true;
@@ -202,10 +208,10 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
 // In the built package both files are JavaScript.
 const WEBHOOK_WORKER = new URL(`../webhook-worker${extname(import.meta.url)}`, import.meta.url);
 
-/** What nobody caught leaves the process in a state that nobody thought of. Unhandled rejections arrive here too. */
-function dieOfBugs({ logger, close }: Log): void {
+/** After an uncaught exception the state is unknown: log and exit. Unhandled rejections arrive here too. */
+function exitOnUncaughtException({ logger, close }: Log): void {
   process.once('uncaughtException', async (error) => {
-    logger.fatal({ err: traceOf(error) }, 'a bug: stopping');
+    logger.fatal({ err: traceOf(error) }, 'uncaught exception: stopping');
     await close();
     process.exit(1);
   });
@@ -219,35 +225,37 @@ async function listenOn(
   { listen, operationsListen }: Settings,
   webhook: Listen,
   operations: Listen,
-): Promise<Result<Taken, readonly string[]>> {
-  const taken = await Promise.all([
-    take(listen, { listen: webhook, flag: '--listen' }),
-    take(operationsListen, { listen: operations, flag: '--operations-listen' }),
+): Promise<Result<BoundAddresses, readonly string[]>> {
+  const bound = await Promise.all([
+    listenOrExplain(listen, { listen: webhook, flag: '--listen' }),
+    listenOrExplain(operationsListen, { listen: operations, flag: '--operations-listen' }),
   ]);
-  const problems = taken.filter((each) => !each.ok).map(({ error }) => error);
-  const [first, second] = taken;
-  if (!first?.ok || !second?.ok) return { ok: false, error: problems };
-  return { ok: true, value: { listen: first.value, operationsListen: second.value } };
+  const [reviews, probes] = bound;
+  if (!reviews.ok || !probes.ok) return { ok: false, error: bound.filter((result) => !result.ok).map(({ error }) => error) };
+  return { ok: true, value: { listen: reviews.value, operationsListen: probes.value } };
 }
 
-async function take({ host, port }: Address, { listen, flag }: { listen: Listen; flag: string }): Promise<Result<string, string>> {
+async function listenOrExplain(
+  { host, port }: Address,
+  { listen, flag }: { listen: Listen; flag: string },
+): Promise<Result<string, string>> {
   try {
-    return { ok: true, value: print(await listen(host, port)) };
+    return { ok: true, value: formatAddress(await listen(host, port)) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'EADDRINUSE' ? 'something else listens there' : (code ?? message);
-    return { ok: false, error: `cannot listen on ${print({ address: host, port })}: ${why}; choose another address with ${flag}` };
+    const why = code === 'EADDRINUSE' ? 'another process listens there' : (code ?? message);
+    return { ok: false, error: `cannot listen on ${formatAddress({ address: host, port })}: ${why}; choose another address with ${flag}` };
   }
 }
 
-function print({ address, port }: { readonly address: string; readonly port: number }): string {
+function formatAddress({ address, port }: { readonly address: string; readonly port: number }): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** What the call gets wrong, the configuration file apart. */
+/** The problems of the flags; those of the configuration file are found elsewhere. */
 async function problemsOf({ tlsDir, clientCa, clientName }: Settings): Promise<readonly string[]> {
-  const folder = `${tlsDir} is no folder: name the one with tls.crt and tls.key with --tls-dir, or make one with \`cloister certs dev\``;
-  const names = '--client-name says whose certificates are taken: name their authority with --client-ca, or leave it out';
+  const folder = `${tlsDir} is no folder: set --tls-dir to the folder with tls.crt and tls.key, or make one with \`cloister certs dev\``;
+  const names = '--client-name needs --client-ca: name the authority of the client certificates, or leave out --client-name';
   return [...((await isFolder(tlsDir)) ? [] : [folder]), ...(clientName.length > 0 && clientCa === undefined ? [names] : [])];
 }
 

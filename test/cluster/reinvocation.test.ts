@@ -153,7 +153,7 @@ describe.each([
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
     expect(body.message).toContain(`admission webhook "${profile}.namespace.enforce.cloister.dev" denied the request: `);
-    expect(body.message).toContain('Not as repaired (another webhook changed it afterwards, or the API server dropped a field).');
+    expect(body.message).toContain('Not repaired, or changed after the repair (by another webhook, or by the API server');
     expect((await tenant.request('GET', `${pods}/plain`)).status).toBe(404);
   });
 

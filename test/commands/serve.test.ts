@@ -146,7 +146,7 @@ describe('certificates', () => {
     expect((await review()).headers.connection).toBe('keep-alive');
     await mountSecret(volume, '2');
     const ca = await readFile(join(volume, 'ca.crt'));
-    await until(() => lines.some(({ msg }) => msg === 'new certificate taken up'));
+    await until(() => lines.some(({ msg }) => msg === 'certificate reloaded'));
     const last = await review();
     expect([last.status, last.headers.connection]).toEqual([200, 'close']);
     expect((await send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', ca, agent: false })).status).toBe(200);
@@ -263,7 +263,7 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     const { lines } = await start();
     const { listen, operationsListen } = lines[0] as Line;
     const stderr = await refused(['--tls-dir', certs, '--listen', listen, '--operations-listen', operationsListen]);
-    expect(stderr).toContain(`cannot listen on ${listen}: something else listens there; choose another address with --listen`);
+    expect(stderr).toContain(`cannot listen on ${listen}: another process listens there; choose another address with --listen`);
     expect(stderr).toContain('--operations-listen');
   });
 
@@ -283,7 +283,7 @@ test('T25, F17: a bug outside of any review is logged, without what it says, and
   const { child, lines, ended } = await start([], { env: { NODE_OPTIONS: `--import=${bug}` } });
   child.kill('SIGUSR2');
   expect((await ended).code).toBe(1);
-  expect(lines.at(-1)).toMatchObject({ level: 'fatal', msg: 'a bug: stopping', err: { type: 'Error' } });
+  expect(lines.at(-1)).toMatchObject({ level: 'fatal', msg: 'uncaught exception: stopping', err: { type: 'Error' } });
   expect(JSON.stringify(lines)).not.toContain('canary');
 });
 

@@ -1,6 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { HTTP_ERRORS } from '../../src/webhook/http/errors.ts';
+import { INVALID_REVIEW } from '../../src/webhook/review/respond.ts';
 import { readPage, root } from './page.ts';
 
 const page = readPage('docs/troubleshooting.md');
@@ -22,9 +24,8 @@ test.each([...headings, ...cells.filter((text) => !FOREIGN.test(text))])('Cloist
 
 /** Where our own errors are said to whoever runs a cluster, and what stands before each of them there. */
 const SPOKEN: Readonly<Record<string, RegExp>> = {
-  'webhook/http/server.ts': /error:/,
-  'webhook/review/review.ts': /unreadable\(/,
-  'webhook/review/answer.ts': /const message =|asked === undefined \?|known-profile'? :/,
+  'webhook/review/review.ts': /invalid\(/,
+  'webhook/review/answer.ts': /const message =|profile === undefined\s*\?|is not configured'\s*:/,
   'webhook/review/respond.ts': /failed\(route,/,
   'manifests/policies.ts': /messageExpression:/,
   'tls/files.ts': /problem\(/,
@@ -64,6 +65,11 @@ const spoken = Object.entries(SPOKEN).map(([file, before]) => {
 test.each(spoken)('what %s says can be found here', (_, texts) => {
   expect(texts.length).toBeGreaterThan(0);
   expect(texts.filter((phrases) => !quoted.some((each) => phrases.some((phrase) => phrase.includes(each))))).toEqual([]);
+});
+
+test('the page lists every error code of the review port', () => {
+  const codes = [INVALID_REVIEW, ...Object.keys(HTTP_ERRORS)];
+  expect(codes.filter((code) => !page.text.includes(`\`${code}\``))).toEqual([]);
 });
 
 test('this test reads headings and tables', () => {

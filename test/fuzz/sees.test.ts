@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Respond, Response } from '../../src/webhook/review/respond.ts';
+import type { Respond, ReviewResponse } from '../../src/webhook/review/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
 import type { Doc } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';
@@ -12,7 +12,7 @@ import { faultsOfCase, judge } from './check.ts';
 interface Sabotage {
   /** Of an answer; undefined: it is as it was. */
   readonly response?: (response: Doc, path: string) => Doc | undefined;
-  readonly whole?: (answer: Response, path: string, body: Uint8Array) => Response;
+  readonly whole?: (answer: ReviewResponse, path: string, body: Uint8Array) => ReviewResponse;
   readonly says: RegExp;
 }
 

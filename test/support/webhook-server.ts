@@ -7,8 +7,9 @@ import { makeMetrics } from '../../src/telemetry/metrics.ts';
 import { makeRecorder } from '../../src/telemetry/recorder.ts';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
 import { secureContextOf } from '../../src/tls/files.ts';
-import { buildServer, LIMITS, type Limits, type ServerOptions } from '../../src/webhook/http/server.ts';
-import type { Thread } from '../../src/webhook/http/worker.ts';
+import { LIMITS, type Limits } from '../../src/webhook/http/limits.ts';
+import { buildServer, type ServerOptions } from '../../src/webhook/http/server.ts';
+import type { ReviewWorker } from '../../src/webhook/http/worker.ts';
 import type { Respond } from '../../src/webhook/review/respond.ts';
 
 const now = new Date();
@@ -16,15 +17,15 @@ export const authority = await createAuthority('test', { now, days: 1 });
 const issued = await issueCertificate(authority, ['localhost', '127.0.0.1'], { now, days: 1 });
 const secure = secureContextOf({ certificate: Buffer.from(issued.certificate), key: Buffer.from(issued.key), expires: now });
 
-/** Judges where it stands: for tests in which it does not matter who judges. */
-const inLine = (respond: Respond): Thread => ({ judge: async (path, body) => respond(path, body), stop: async () => {} });
+/** A worker without a thread, for tests in which it does not matter which thread judges. */
+const inline = (respond: Respond): ReviewWorker => ({ judge: async (path, body) => respond(path, body), stop: async () => {} });
 
 /** A webhook server on the loopback interface, with a real recorder whose log lines are kept. */
 export async function startServer(respond: Respond, limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
   const lines: string[] = [];
   const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
   const recorder = makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics);
-  const server = buildServer(respond, { recorder, thread: inLine(respond), secure, ...options, limits: { ...LIMITS, ...limits } });
+  const server = buildServer(respond, { recorder, worker: inline(respond), secure, ...options, limits: { ...LIMITS, ...limits } });
   metrics.observeBodyBytes(server.bodyBytes);
   const { port } = await server.listen('127.0.0.1', 0);
   const agent = new Agent({ keepAlive: true, ca: authority.certificate, servername: 'localhost' });
@@ -113,10 +114,13 @@ export function connectTo(port: number, options: ConnectionOptions = {}): Promis
 /** A docker-in-docker pod about to be made. */
 export const exampleReview = readFileSync('examples/review.json', 'utf8');
 
+/** How long a test waits for an event: on a busy machine a slow event is no fault. */
+const UNTIL_MS = 60_000;
+
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + UNTIL_MS;
   while (!(await isSo())) {
-    if (Date.now() > end) throw new Error('It did not come to pass within 5 s.');
+    if (Date.now() > end) throw new Error(`${isSo} was not true within ${UNTIL_MS / 1_000} s`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

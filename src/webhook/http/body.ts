@@ -1,87 +1,92 @@
 import type { IncomingMessage } from 'node:http';
-import { tokensIn } from './value-count.ts';
+import { estimateValues } from './value-count.ts';
 
 export interface BodyLimits {
-  /** Bytes. */
-  readonly body: number;
+  readonly maxBodyBytes: number;
   /** A body of more bytes is large. */
-  readonly large: number;
-  /** A body of about as many commas, braces and brackets is as good as large: small values cost more than their bytes. */
-  readonly dense: number;
-  /** How many of them a large body may have. */
-  readonly tokens: number;
+  readonly largeBodyBytes: number;
+  /** A body with more values, by estimate, is handled as a large one: small values cost more than their bytes. */
+  readonly manyValues: number;
+  /** The most values, by estimate, of a large body. */
+  readonly maxValues: number;
 }
 
-export interface Reader {
-  /** So many more bytes have come. What was announced takes no memory until it comes. */
-  readonly grew: (bytes: number) => void;
-  /** Not called when the caller goes away. */
-  readonly done: (body: Uint8Array<ArrayBuffer> | 'too-large' | 'too-dense') => void;
+export type BodyErrorCode = 'CLOISTER_BODY_TOO_LARGE' | 'CLOISTER_TOO_MANY_VALUES';
+
+export interface BodyReader {
+  /** So many more bytes have arrived. An announced length takes no memory before its bytes arrive. */
+  readonly onBytes: (bytes: number) => void;
+  /** Called once, with the complete body or with the reason against it; never called after the caller has gone away. */
+  readonly onEnd: (body: Uint8Array<ArrayBuffer> | BodyErrorCode) => void;
 }
 
-/** @returns what ends the reading early: what came is forgotten, and the reader hears no more */
-export function readBody(request: IncomingMessage, limits: BodyLimits, { grew, done }: Reader): () => void {
-  const announced = Number(request.headers['content-length'] ?? limits.body);
+/**
+ * Reads a body, in one of these states: announced (no byte yet), small (a list of chunks), large (one buffer of the announced length), ended
+ * (complete, refused or stopped).
+ * @returns stops the reading: the bytes so far are freed, and the reader is not called again
+ */
+export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes, onEnd }: BodyReader): () => void {
+  const announcedBytes = Number(request.headers['content-length'] ?? limits.maxBodyBytes);
   let chunks: Buffer<ArrayBuffer>[] = [];
-  // Of a large body. It shares its memory with nothing, so that another thread can have it.
-  let whole: Buffer<ArrayBuffer> | undefined;
+  // Shares its memory with no other buffer, so that it can be transferred to the worker.
+  let large: Buffer<ArrayBuffer> | undefined;
   let size = 0;
-  let tokens = 0;
-  if (announced > limits.body) {
-    done('too-large');
+  let values = 0;
+  if (announcedBytes > limits.maxBodyBytes) {
+    onEnd('CLOISTER_BODY_TOO_LARGE');
     return () => {};
   }
   request.on('data', take).on('end', finish).on('error', stop);
   return stop;
 
   function take(chunk: Buffer<ArrayBuffer>): void {
-    if (size + chunk.length > limits.body) {
-      refuse('too-large');
+    if (size + chunk.length > limits.maxBodyBytes) {
+      refuse('CLOISTER_BODY_TOO_LARGE');
       return;
     }
-    if (whole === undefined && size + chunk.length > limits.large) {
-      // Put together while it comes, and in one place: to copy megabytes at the end, or whenever there is no more room, keeps others waiting.
-      whole = Buffer.allocUnsafeSlow(announced);
+    if (large === undefined && size + chunk.length > limits.largeBodyBytes) {
+      // One buffer, filled while the body arrives: copying megabytes at the end, or whenever a buffer is full, would delay other reviews.
+      large = Buffer.allocUnsafeSlow(announcedBytes);
       size = 0;
-      for (const early of chunks.splice(0)) add(early, whole);
+      for (const early of chunks.splice(0)) add(early, large);
     }
-    if (whole !== undefined) add(chunk, whole);
+    if (large !== undefined) add(chunk, large);
     else {
       chunks.push(chunk);
       size += chunk.length;
     }
-    if (tokens > limits.tokens) {
-      refuse('too-dense');
+    if (values > limits.maxValues) {
+      refuse('CLOISTER_TOO_MANY_VALUES');
       return;
     }
-    grew(chunk.length);
+    onBytes(chunk.length);
   }
 
-  function add(chunk: Uint8Array, whole: Uint8Array): void {
-    whole.set(chunk, size);
+  function add(chunk: Uint8Array, to: Uint8Array): void {
+    to.set(chunk, size);
     size += chunk.length;
-    tokens += tokensIn(chunk);
+    values += estimateValues(chunk);
   }
 
-  function refuse(reason: 'too-large' | 'too-dense'): void {
+  function refuse(code: BodyErrorCode): void {
     stop();
-    done(reason);
+    onEnd(code);
   }
 
   function finish(): void {
     const [only] = chunks;
-    const large = whole;
-    // From now on it is the reader's.
-    whole = undefined;
-    if (large !== undefined) done(large.subarray(0, size));
-    else done(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks));
+    const complete = large;
+    // The reader owns it from now on, so `stop` must not free it.
+    large = undefined;
+    if (complete !== undefined) onEnd(complete.subarray(0, size));
+    else onEnd(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks));
   }
 
   function stop(): void {
     chunks = [];
-    // Now: megabytes that wait to be collected bring the whole collection forward.
-    whole?.buffer.transfer(0);
-    whole = undefined;
+    // Free the memory now: megabytes that wait for the garbage collector make it run sooner.
+    large?.buffer.transfer(0);
+    large = undefined;
     request.off('data', take).off('end', finish);
   }
 }

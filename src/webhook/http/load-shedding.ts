@@ -1,107 +1,113 @@
 import type { ShedReason } from '../../core/request-record.ts';
 
-/** What a review may find under way before it, or another, is turned away. */
-export interface Crowd {
-  /** Milliseconds since the loop last had nothing older to do. */
-  readonly late: number;
+/** How much may be in progress before a review is shed. */
+export interface ConcurrencyLimits {
+  /** How long the event loop may be late. */
+  readonly loopDelayMs: number;
   /** Reviews whose body is still arriving. */
-  readonly arriving: number;
-  /** Bytes held of all bodies. */
-  readonly bytes: number;
-  /** Bytes of the large bodies that wait to be judged. */
-  readonly waiting: number;
+  readonly uploads: number;
+  /** Bytes that all bodies hold. */
+  readonly bodyBytes: number;
+  /** Bytes of the large bodies that wait for the worker. */
+  readonly queuedBytes: number;
 }
 
-/** A review from its headers to its answer. */
-export interface Visit {
-  /** So many more bytes of its body have come. */
-  grew(bytes: number): void;
-  /** Its body is whole. A small one is judged at once, so that it has left; a large one has to wait, if there is room. */
-  arrived(isLarge: boolean): ShedReason | undefined;
-  /** It is answered, or its caller is gone; may be called again. */
-  left(): void;
+/** The place of one review, from its headers to its answer. */
+export interface Admission {
+  /** More bytes of the body have arrived. */
+  addBytes(bytes: number): void;
+  /** The body is complete. Small bodies are handled synchronously and leave at once; a large one waits for the worker, if there is room. */
+  finishUpload(isLarge: boolean): ShedReason | undefined;
+  /** The review is answered, or its caller is gone. May be called more than once. */
+  leave(): void;
 }
 
-export interface Gate {
+export interface LoadShedder {
   /**
-   * @param isWatched whether nobody waits for its verdict: such a review is the first to be turned away
-   * @param turnAway is called at most once, and only while the body arrives; the review has left then
+   * @param isWatched whether the API server admits the object without an answer: such a review is shed first
+   * @param drop is called at most once, only while the body arrives and never before `admit` returns; the review has left then
    */
-  enter(isWatched: boolean, turnAway: (why: ShedReason) => void): Visit | ShedReason;
-  /** Held of all bodies. */
-  bytes(): number;
+  admit(isWatched: boolean, drop: (reason: ShedReason) => void): Admission | ShedReason;
+  /** Bytes that all bodies hold. */
+  bodyBytes(): number;
   stop(): void;
 }
 
-const TICK = 100;
+const TICK_MS = 100;
 
 /**
- * Knows what is under way, and says who is to come again later.
+ * Counts what is in progress, and decides which reviews are shed, to be sent again later.
  *
- * When too much is arriving, the review that has been at it for longest goes: an API server's takes moments, so that who sends slowly on
- * purpose is in nobody's way but his own. Small bodies are judged as soon as they are whole; what waits for that waits in sockets, where it
- * cannot be counted, and how late the loop is tells of it.
+ * When the uploads are full, the slowest upload is dropped first: an API server sends a body within moments, so a slow sender harms only itself.
+ * Small bodies are judged as soon as they are complete. Reviews that wait for that wait in sockets, where they cannot be counted; the delay of
+ * the event loop stands for them.
  */
-export function makeGate({ enforced, watched }: { readonly enforced: Crowd; readonly watched: Crowd }): Gate {
-  // In the order in which they came.
-  const arriving = new Map<Visit, (why: ShedReason) => void>();
-  let bytes = 0;
-  let waiting = 0;
-  let tick = performance.now();
+export function makeLoadShedder({
+  enforced,
+  watched,
+}: {
+  readonly enforced: ConcurrencyLimits;
+  readonly watched: ConcurrencyLimits;
+}): LoadShedder {
+  // In the order of arrival.
+  const uploads = new Map<Admission, (reason: ShedReason) => void>();
+  let bodyBytes = 0;
+  let queuedBytes = 0;
+  let lastTick = performance.now();
   const clock = setInterval(() => {
-    tick = performance.now();
-  }, TICK);
+    lastTick = performance.now();
+  }, TICK_MS);
   clock.unref();
-  return { enter, bytes: () => bytes, stop: () => clearInterval(clock) };
+  return { admit, bodyBytes: () => bodyBytes, stop: () => clearInterval(clock) };
 
-  function enter(isWatched: boolean, turnAway: (why: ShedReason) => void): Visit | ShedReason {
-    const most = isWatched ? watched : enforced;
-    if (performance.now() - tick - TICK > most.late) return 'late';
-    if (isWatched && arriving.size >= most.arriving) return 'arriving';
-    if (isWatched && bytes >= most.bytes) return 'bytes';
-    const visit = makeVisit(most.waiting);
-    arriving.set(visit, turnAway);
-    if (arriving.size > enforced.arriving) turnAwayOldest('arriving');
-    return visit;
+  function admit(isWatched: boolean, drop: (reason: ShedReason) => void): Admission | ShedReason {
+    const limits = isWatched ? watched : enforced;
+    if (performance.now() - lastTick - TICK_MS > limits.loopDelayMs) return 'late';
+    if (isWatched && uploads.size >= limits.uploads) return 'arriving';
+    if (isWatched && bodyBytes >= limits.bodyBytes) return 'bytes';
+    if (uploads.size >= enforced.uploads) dropOldestUpload('arriving');
+    const admission = makeAdmission(limits.queuedBytes);
+    uploads.set(admission, drop);
+    return admission;
   }
 
-  function makeVisit(room: number): Visit {
+  function makeAdmission(maxQueuedBytes: number): Admission {
     let held = 0;
-    let waits = 0;
-    const visit = { grew, arrived, left };
-    return visit;
+    let queued = 0;
+    const admission = { addBytes, finishUpload, leave };
+    return admission;
 
-    function grew(more: number): void {
-      held += more;
-      bytes += more;
-      while (bytes > enforced.bytes && arriving.size > 0) turnAwayOldest('bytes');
+    function addBytes(bytes: number): void {
+      held += bytes;
+      bodyBytes += bytes;
+      while (bodyBytes > enforced.bodyBytes && uploads.size > 0) dropOldestUpload('bytes');
     }
 
-    function arrived(isLarge: boolean): ShedReason | undefined {
-      const isFull = isLarge && waiting + held > room;
+    function finishUpload(isLarge: boolean): ShedReason | undefined {
+      const isFull = isLarge && queuedBytes + held > maxQueuedBytes;
       if (!isLarge || isFull) {
-        left();
+        leave();
         return isFull ? 'waiting' : undefined;
       }
-      arriving.delete(visit);
-      waits = held;
-      waiting += waits;
+      uploads.delete(admission);
+      queued = held;
+      queuedBytes += queued;
       return undefined;
     }
 
-    function left(): void {
-      arriving.delete(visit);
-      bytes -= held;
-      waiting -= waits;
+    function leave(): void {
+      uploads.delete(admission);
+      bodyBytes -= held;
+      queuedBytes -= queued;
       held = 0;
-      waits = 0;
+      queued = 0;
     }
   }
 
-  function turnAwayOldest(why: ShedReason): void {
-    for (const [visit, turnAway] of arriving) {
-      visit.left();
-      turnAway(why);
+  function dropOldestUpload(reason: ShedReason): void {
+    for (const [admission, drop] of uploads) {
+      admission.leave();
+      drop(reason);
       return;
     }
   }

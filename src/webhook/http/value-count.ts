@@ -1,25 +1,26 @@
+/** The bytes that are counted: each stands before one value. */
 const WEIGHTS = new Uint8Array(256);
 for (const character of ',{[') WEIGHTS[character.charCodeAt(0)] = 1;
 
 /**
- * One byte of so many is looked at: to look at each would cost a third of what parsing does. Where and how often is picked anew for each
- * kilobyte, so that whoever arranges values to be overlooked in one is seen in the next. Primes, because lists repeat in smaller steps.
+ * One byte in so many is checked: checking each byte would cost a third of what parsing does. Offset and step are random for each KiB, so that a
+ * sender cannot hide values from the sample. The steps are primes, because lists repeat in smaller periods.
  */
 const STEPS = [29, 31, 37] as const;
-const BLOCK = 1_024;
+const BLOCK_BYTES = 1_024;
 
 /**
- * About how much there is to parse: each value of a JSON text costs one of these three bytes but the first. Those inside strings count too;
- * telling them apart would take the parser that this is to spare.
+ * Estimates how many values a JSON text has, which is how much work parsing it makes: each value but the first costs one comma, brace or bracket.
+ * Those inside strings count too; to leave them out would take the parser whose cost this bounds.
  */
-export function tokensIn(chunk: Uint8Array): number {
-  let tokens = 0;
-  for (let from = 0; from < chunk.length; from += BLOCK) {
-    const step = STEPS[below(STEPS.length)] as number;
-    const end = Math.min(from + BLOCK, chunk.length);
-    for (let index = from + below(step); index < end; index += step) tokens += (WEIGHTS[chunk[index] as number] as number) * step;
+export function estimateValues(chunk: Uint8Array): number {
+  let values = 0;
+  for (let from = 0; from < chunk.length; from += BLOCK_BYTES) {
+    const step = STEPS[randomBelow(STEPS.length)] as number;
+    const end = Math.min(from + BLOCK_BYTES, chunk.length);
+    for (let index = from + randomBelow(step); index < end; index += step) values += (WEIGHTS[chunk[index] as number] as number) * step;
   }
-  return tokens;
+  return values;
 }
 
-const below = (end: number): number => Math.floor(Math.random() * end);
+const randomBelow = (end: number): number => Math.floor(Math.random() * end);

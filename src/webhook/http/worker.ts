@@ -1,59 +1,64 @@
 import { Worker } from 'node:worker_threads';
 import type { WorkerLoss } from '../../core/request-record.ts';
-import type { Response } from '../review/respond.ts';
+import type { ReviewResponse } from '../review/respond.ts';
 
-/** Times are milliseconds, sizes MiB. */
-export interface ThreadLimits {
-  readonly startTimeout: number;
+export interface WorkerLimits {
+  readonly startTimeoutMs: number;
   /** For one review. */
-  readonly workTimeout: number;
-  /** After so long without work the thread ends, and its memory is given back. */
-  readonly idleTimeout: number;
-  readonly heap: number;
-  /** For what is new, beside that: V8 fills it before it looks for garbage. Node's `--max-semi-space-size`, three times over, holds in its place. */
-  readonly youngHeap: number;
+  readonly reviewTimeoutMs: number;
+  /** After so long without work the worker is terminated, which frees its memory. */
+  readonly idleTimeoutMs: number;
+  readonly heapMiB: number;
+  /** For new objects, in addition: V8 fills it before it collects garbage. Three times Node's `--max-semi-space-size` overrides it. */
+  readonly youngHeapMiB: number;
 }
 
-export const THREAD_LIMITS: ThreadLimits = { startTimeout: 10_000, workTimeout: 2_000, idleTimeout: 30_000, heap: 64, youngHeap: 8 };
+export const WORKER_LIMITS: WorkerLimits = {
+  startTimeoutMs: 10_000,
+  reviewTimeoutMs: 2_000,
+  idleTimeoutMs: 30_000,
+  heapMiB: 64,
+  youngHeapMiB: 8,
+};
 
-/** What the thread is sent. It answers each with a Response; its first message, of whatever content, says that it is ready. */
-export interface Question {
+/** A message to the worker. It answers each with a ReviewResponse; its first message, of any content, means that it is ready. */
+export interface WorkerRequest {
   readonly path: string;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-export interface ThreadOptions {
+export interface WorkerOptions {
   readonly script: URL;
-  /** What the script finds as `workerData`. */
+  /** The script's `workerData`. */
   readonly data: unknown;
-  readonly limits?: Partial<ThreadLimits>;
-  /** The review at hand fails; the next has a new thread. */
+  readonly limits?: Partial<WorkerLimits>;
+  /** The current review fails; the next one starts a new worker. */
   readonly onLost: (loss: WorkerLoss) => void;
 }
 
-export interface Thread {
+export interface ReviewWorker {
   /**
    * Judges one review after the other.
-   * @param body belongs to the thread from now on
-   * @param signal when its caller is gone: what still waits is forgotten
-   * @throws when the thread is lost over it, or the signal is given
+   * @param body belongs to the worker from now on
+   * @param signal aborts when the caller is gone; a review that still waits is dropped then
+   * @throws when the worker is lost over the review, or the signal aborts
    */
-  judge(path: string, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<Response>;
-  /** What is under way fails. */
+  judge(path: string, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<ReviewResponse>;
+  /** Reviews in progress fail. */
   stop(): Promise<void>;
 }
 
-interface Task extends Question {
-  readonly resolve: (response: Response) => void;
+interface Task extends WorkerRequest {
+  readonly resolve: (response: ReviewResponse) => void;
   readonly reject: (reason: Error) => void;
 }
 
 /**
- * A thread that judges large bodies, so that small ones need not wait for them. It starts with the first. There is one: a second would double
- * the memory that hostile bodies can take, and the processor belongs to the many small ones.
+ * Makes a worker thread that judges large bodies, so that small ones need not wait for them. The thread starts with the first large body. There
+ * is one thread: a second would double the memory that hostile bodies can take, and the many small reviews need the processor.
  */
-export function makeThread({ script, data, limits: given, onLost }: ThreadOptions): Thread {
-  const limits = { ...THREAD_LIMITS, ...given };
+export function makeReviewWorker({ script, data, limits: given, onLost }: WorkerOptions): ReviewWorker {
+  const limits = { ...WORKER_LIMITS, ...given };
   const waiting = new Set<Task>();
   let current: Task | undefined;
   let worker: Worker | undefined;
@@ -67,83 +72,83 @@ export function makeThread({ script, data, limits: given, onLost }: ThreadOption
         const task = { path, body, resolve, reject };
         waiting.add(task);
         signal.addEventListener('abort', () => {
-          // Its megabytes are not to wait until they are collected.
+          // Free the body now instead of at the next garbage collection.
           if (waiting.delete(task)) body.buffer.transfer(0);
           reject(signal.reason);
         });
-        next();
+        startNextTask();
       }),
     async stop() {
       const dropped = [...waiting, ...(current === undefined ? [] : [current])];
       waiting.clear();
-      await drop()?.terminate();
+      await detachWorker()?.terminate();
       for (const { reject } of dropped) reject(new Error('the server is stopping'));
     },
   };
 
-  function next(): void {
+  function startNextTask(): void {
     if (worker === undefined) {
-      if (waiting.size > 0) start();
+      if (waiting.size > 0) startWorker();
       return;
     }
     if (!isReady || current !== undefined) return;
     const [task] = waiting;
     if (task === undefined) {
-      limit(limits.idleTimeout, () => void drop()?.terminate());
+      startTimer(limits.idleTimeoutMs, () => void detachWorker()?.terminate());
       return;
     }
     waiting.delete(task);
     current = task;
-    limit(limits.workTimeout, () => lose('overdue', new Error('a large review was not judged in time')));
-    worker.postMessage({ path: task.path, body: task.body } satisfies Question, [task.body.buffer]);
+    startTimer(limits.reviewTimeoutMs, () => failTask('overdue', new Error('a large review was not judged in time')));
+    worker.postMessage({ path: task.path, body: task.body } satisfies WorkerRequest, [task.body.buffer]);
   }
 
-  function start(): void {
+  function startWorker(): void {
     const started = new Worker(script, {
       workerData: data,
       name: 'large reviews',
-      resourceLimits: { maxOldGenerationSizeMb: limits.heap, maxYoungGenerationSizeMb: limits.youngHeap },
+      resourceLimits: { maxOldGenerationSizeMb: limits.heapMiB, maxYoungGenerationSizeMb: limits.youngHeapMiB },
     });
     worker = started;
     started.unref();
-    limit(limits.startTimeout, () => lose('overdue', new Error('the thread for large reviews did not start in time')));
+    startTimer(limits.startTimeoutMs, () => failTask('overdue', new Error('the worker for large reviews did not start in time')));
     started.on('message', (message: unknown) => {
       if (started !== worker) return;
       clearTimeout(timer);
-      if (isReady) current?.resolve(message as Response);
+      if (isReady) current?.resolve(message as ReviewResponse);
       isReady = true;
       current = undefined;
-      next();
+      startNextTask();
     });
     started.on('error', (error: Error) => {
-      if (started === worker) lose('ended', error);
+      if (started === worker) failTask('ended', error);
     });
     started.on('exit', () => {
-      if (started === worker) lose('ended', new Error('the thread for large reviews ended'));
+      if (started === worker) failTask('ended', new Error('the worker for large reviews exited'));
     });
   }
 
-  /** A thread that cannot even start fails the review that it was started for. */
-  function lose(loss: WorkerLoss, error: Error): void {
+  /** Fails the current review, or the first that waits: a worker that cannot start fails the review that it was started for. */
+  function failTask(loss: WorkerLoss, error: Error): void {
     const [first] = waiting;
     const task = current ?? first;
     if (task !== undefined) waiting.delete(task);
-    void drop()?.terminate();
+    void detachWorker()?.terminate();
     onLost(loss);
     task?.reject(error);
-    next();
+    startNextTask();
   }
 
-  function drop(): Worker | undefined {
-    const dropped = worker;
+  function detachWorker(): Worker | undefined {
+    const detached = worker;
     clearTimeout(timer);
     worker = undefined;
     isReady = false;
     current = undefined;
-    return dropped;
+    return detached;
   }
 
-  function limit(ms: number, then: () => void): void {
+  function startTimer(ms: number, then: () => void): void {
     clearTimeout(timer);
     timer = setTimeout(then, ms);
     timer.unref();

@@ -4,41 +4,68 @@ import { PROFILE_LABEL } from '../../core/labels.ts';
 import { isMirror } from '../../core/mirror.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
 import { type Offer, type Policy, policyFor } from '../../core/policy.ts';
-import { type Apply, type Repair, repair } from '../../core/repair.ts';
+import { type Apply, repair } from '../../core/repair.ts';
 import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import { type Malformed, subjectOf } from '../../core/subject.ts';
-import { ALLOWED, type Answer, advised, enforced, mutated, onTheWire, unjudged, unknownProfile, watched } from './answer.ts';
-import { type Review, readReview } from './review.ts';
-import { type Route, routeOf } from './route.ts';
+import {
+  ALLOWED,
+  type Answer,
+  answerAdvise,
+  answerEnforce,
+  answerMutate,
+  answerUnjudged,
+  answerUnknownProfile,
+  answerWatch,
+  printReview,
+} from './answer.ts';
+import { type AnswerCache, makeAnswerCache } from './answer-cache.ts';
+import { type Review, readReview, readReviewWithoutManagedFields } from './review.ts';
+import { makeRouteLookup, type Route } from './route.ts';
 
-/** One answered request: what goes on the wire, and what is told about it. */
-export interface Response {
+/** The response to one review, and the record of it. */
+export interface ReviewResponse {
   readonly status: number;
   readonly body: string;
-  /** Of the body, in UTF-8. */
+  /** Length of the body in UTF-8. */
   readonly bytes: number;
   readonly record: RequestRecord;
 }
 
 /** @param path of the URL, without a query */
-export type Respond = (path: string, body: Uint8Array) => Response;
+export type Respond = (path: string, body: Uint8Array) => ReviewResponse;
 
-/** Requests for these carry no pod, or only what the kubelet reports: no wall can change by them. */
+export interface RespondOptions {
+  readonly apply: Apply;
+  readonly now: () => Date;
+  readonly cache?: AnswerCache<Answer>;
+}
+
+/** The code of the one HTTP error that is no matter of transport. */
+export const INVALID_REVIEW = 'CLOISTER_INVALID_REVIEW';
+
+/** Workspaces are made from a few templates, so the same changes are made again and again. */
+const CACHE_BOUNDS = { buckets: 64, maxChars: 8192 };
+
+/**
+ * Requests for these subresources carry no pod, or only what the kubelet reports: no isolation can change by them. The list names what is not
+ * judged, so a subresource that a later Kubernetes adds is judged.
+ */
 const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status']);
 
 /**
- * Makes the function that answers reviews.
+ * Makes the function that answers reviews. Its answers depend on the review, the configuration and the clock alone; its caches belong to it.
  * @param offer the configuration
- * @returns a pure function but for the clock: it never throws for a body of whatever kind; a throw is a bug
+ * @returns never throws, whatever the body; a throw is a bug
  */
-export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Apply; readonly now: () => Date }): Respond {
+export function makeRespond(offer: Offer, { apply, now, cache = makeAnswerCache(CACHE_BOUNDS) }: RespondOptions): Respond {
+  const routeOf = makeRouteLookup();
   return (path, body) => {
     const route = routeOf(path);
-    if (route === undefined) throw new Error(`no review path: ${path}`);
-    const review = readReview(body, route.phase === 'mutate');
-    if (!review.ok) return unreadable(route, review.error.uid, review.error.problem);
+    if (route === undefined) throw new Error(`not a path for reviews: ${path}`);
+    const review = route.phase === 'mutate' ? readReviewWithoutManagedFields(body) : readReview(body);
+    if (!review.ok) return respondInvalid(route, review.error.uid, review.error.problem);
     const decision = decide(route, review.value);
-    return { status: 200, ...onTheWire(review.value.uid, decision.answer), record: recordOf(route, review.value, decision) };
+    return { status: 200, ...printReview(review.value.uid, decision.answer), record: toRecord(route, review.value, decision) };
   };
 
   function decide(route: Route, review: Review): Decision {
@@ -49,8 +76,8 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     if (route.phase === 'unknown') {
       const pod = subjectOf(review.object, group, kind);
       if (isPod && pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
-      const asked = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
-      return { answer: unknownProfile(route.mode, asked, [...offer.profiles.keys()]) };
+      const profile = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
+      return { answer: answerUnknownProfile(route.mode, profile, [...offer.profiles.keys()]) };
     }
 
     const profile = offer.profiles.get(route.profile);
@@ -58,15 +85,15 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
       return failed(route, `profile "${route.profile}" is not configured; configured are: ${[...offer.profiles.keys()].join(', ')}`);
     if (isPod !== (route.phase !== 'advise')) return failed(route, `kind ${kind} does not belong here`);
     const subject = subjectOf(review.object, group, kind);
-    if (!subject.ok) return unfit(route, subject.error);
+    if (!subject.ok) return malformed(route, subject.error);
     const old = operation === 'UPDATE' && route.phase !== 'advise' ? subjectOf(review.oldObject, group, kind) : undefined;
-    if (old?.ok === false) return unfit(route, old.error, 'the object as it was: ');
+    if (old?.ok === false) return malformed(route, old.error, 'the stored object: ');
     if (isMirror(subject.value.pod, review.requester)) return { answer: ALLOWED };
 
     const governing: Pod = (old?.value ?? subject.value).pod;
     const policy = policyFor(profile, governing, offer, route.mode === 'enforce');
     const { namespace } = review;
-    return answerTo(route, review, {
+    return judgeAndAnswer(route, review, {
       subject: subject.value,
       old: old?.value,
       policy,
@@ -76,22 +103,21 @@ export function makeRespond(offer: Offer, { apply, now }: { readonly apply: Appl
     });
   }
 
-  function answerTo({ phase, mode }: Route, review: Review, question: Question): Decision {
+  function judgeAndAnswer({ phase, mode }: Route, review: Review, question: Question): Decision {
     const { policy } = question;
     const isCreate = review.operation === 'CREATE' && review.subresource === '';
-    // On an update the API server takes nothing but added ephemeral containers.
+    // In an update the API server accepts no repair but that of an added ephemeral container.
     const isMutable = isCreate || (review.operation === 'UPDATE' && review.subresource === 'ephemeralcontainers');
     if (phase === 'mutate' && !isMutable) return { answer: ALLOWED };
 
     const verdict = judge(question);
-    if (phase === 'mutate') return { policy, verdict, answer: mutated(verdict, repaired(isCreate), policy) };
-    if (phase === 'advise') return { policy, verdict, answer: advised(mode, verdict, repaired(false), policy) };
-    if (mode === 'enforce') return { policy, verdict, answer: enforced(verdict, policy, question.old !== undefined) };
-    return { policy, verdict, answer: watched(mode, verdict, repaired(isCreate), policy) };
-
-    function repaired(stamp: boolean): Repair {
-      return repair(question, verdict, apply, stamp);
-    }
+    if (phase === 'mutate')
+      return { policy, verdict, answer: answerMutate(verdict, repair(question, verdict, apply, isCreate), policy, cache) };
+    if (phase === 'advise')
+      return { policy, verdict, answer: answerAdvise(mode, verdict, repair(question, verdict, apply, false), policy) };
+    if (mode === 'enforce')
+      return { policy, verdict, answer: answerEnforce(verdict, policy, question.old === undefined ? 'create' : 'update') };
+    return { policy, verdict, answer: answerWatch(mode, verdict, repair(question, verdict, apply, isCreate), policy) };
   }
 }
 
@@ -102,18 +128,18 @@ interface Decision {
   readonly problem?: string;
 }
 
-/** @param told for the log */
-function failed({ phase, mode }: Route, problem: string, told = problem): Decision {
-  return { answer: unjudged(phase, mode, problem), problem: told };
+/** @param logged the problem as it may be logged */
+function failed({ phase, mode }: Route, problem: string, logged = problem): Decision {
+  return { answer: answerUnjudged(phase, mode, problem), problem: logged };
 }
 
-/** A path may lead through keys that an author chose: they are for the author, not for the log. */
-function unfit(route: Route, { path, expected }: Malformed, before = ''): Decision {
+/** A path may contain keys that the author chose: the answer states them, the log does not. */
+function malformed(route: Route, { path, expected }: Malformed, prefix = ''): Decision {
   const must = `must be ${expected}`;
-  return failed(route, `${before}${printPath(path) || 'the object'} ${must}`, `${before}something in the object ${must}`);
+  return failed(route, `${prefix}${printPath(path) || 'the object'} ${must}`, `${prefix}something in the object ${must}`);
 }
 
-function recordOf({ phase, mode, profile }: Route, review: Review, { answer, policy, verdict, problem }: Decision): RequestRecord {
+function toRecord({ phase, mode, profile }: Route, review: Review, { answer, policy, verdict, problem }: Decision): RequestRecord {
   const { uid, operation, kind, subresource, namespace, name, dryRun } = review;
   return {
     phase,
@@ -128,7 +154,7 @@ function recordOf({ phase, mode, profile }: Route, review: Review, { answer, pol
     name,
     dryRun,
     grant: policy?.grant,
-    verdict: answer.outlook,
+    verdict: answer.verdict,
     counts: answer.counts,
     exempted: verdict?.exempted ?? [],
     problem,
@@ -141,10 +167,10 @@ function outcomeOf({ allowed, patch }: Answer, problem: string | undefined): Req
   return patch === undefined ? 'allowed' : 'patched';
 }
 
-/** With a uid the API server can be told in its own terms; without one a status code is all there is. */
-function unreadable(route: Route, uid: string | undefined, problem: string): Response {
+/** With a uid the answer is an AdmissionReview; without one it can only be an HTTP status. */
+function respondInvalid(route: Route, uid: string | undefined, problem: string): ReviewResponse {
   const record: RequestRecord = { ...route, outcome: 'failed', uid, counts: [], exempted: [], problem };
-  if (uid !== undefined) return { status: 200, ...onTheWire(uid, unjudged(route.phase, route.mode, problem)), record };
-  const body = JSON.stringify({ error: problem });
+  if (uid !== undefined) return { status: 200, ...printReview(uid, answerUnjudged(route.phase, route.mode, problem)), record };
+  const body = JSON.stringify({ code: INVALID_REVIEW, error: problem });
   return { status: 400, body, bytes: Buffer.byteLength(body), record };
 }

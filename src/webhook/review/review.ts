@@ -3,7 +3,7 @@ import type { Requester } from '../../core/mirror.ts';
 import { boolean, isObject, list, object, string } from '../../core/shape.ts';
 import { managedFieldsIn } from './managed-fields.ts';
 
-/** A request of the API server's, as far as we read it. Objects stay as they came; whoever judges one proves it first. */
+/** The fields of an API server's request that Cloister reads. The objects are unchecked: check their shape before reading them. */
 export interface Review {
   readonly uid: string;
   readonly operation: string;
@@ -18,8 +18,8 @@ export interface Review {
   readonly oldObject: unknown;
 }
 
-/** Why a body is no review. With a uid it can still be answered in the API server's own terms; without one, only by a status code. */
-export interface Unreadable {
+/** Why a body is no review. With a uid the answer can be an AdmissionReview; without one it is an HTTP status. */
+export interface InvalidReview {
   readonly uid?: string;
   readonly problem: string;
 }
@@ -34,23 +34,30 @@ const requestShape = object({
   userInfo: object({ username: string, groups: list(string) }),
 });
 
-// Overlong and broken UTF-8 is refused, a byte order mark is no JSON: we judge what the API server would read, or nothing.
+// Overlong and broken UTF-8 is rejected, and a byte order mark is no JSON: Cloister judges what the API server would read, or nothing.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads an AdmissionReview of admission.k8s.io/v1. One parse; nothing is copied.
- * @param isLean whether the object may come without its `metadata.managedFields`
+ * Reads an AdmissionReview of admission.k8s.io/v1, with one parse and without copies.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request
  */
-export function readReview(body: Uint8Array, isLean = false): Result<Review, Unreadable> {
-  const review = (isLean ? parseLean(body) : undefined) ?? parse(body);
-  if (!review.ok) return review;
-  const { request } = review.value;
-  if (review.value.kind !== 'AdmissionReview' || review.value.apiVersion !== 'admission.k8s.io/v1' || !isObject(request)) {
-    return unreadable('the body is no AdmissionReview of admission.k8s.io/v1 with a request');
+export function readReview(body: Uint8Array): Result<Review, InvalidReview> {
+  return toReview(parse(body));
+}
+
+/** The same, but the object may come without its `metadata.managedFields`. */
+export function readReviewWithoutManagedFields(body: Uint8Array): Result<Review, InvalidReview> {
+  return toReview(parseWithoutManagedFields(body) ?? parse(body));
+}
+
+function toReview(parsed: ReturnType<typeof parse>): Result<Review, InvalidReview> {
+  if (!parsed.ok) return parsed;
+  const { kind: type, apiVersion, request } = parsed.value;
+  if (type !== 'AdmissionReview' || apiVersion !== 'admission.k8s.io/v1' || !isObject(request)) {
+    return invalid('the body is no AdmissionReview of admission.k8s.io/v1 with a request');
   }
   const { uid } = request;
-  if (typeof uid !== 'string' || uid === '') return unreadable('the request has no uid');
+  if (typeof uid !== 'string' || uid === '') return invalid('the request has no uid');
   const mismatch = requestShape(request);
   if (mismatch !== undefined)
     return { ok: false, error: { uid, problem: `request.${mismatch.path.join('.')} must be ${mismatch.expected}` } };
@@ -74,7 +81,7 @@ export function readReview(body: Uint8Array, isLean = false): Result<Review, Unr
   };
 }
 
-/** Proved by `requestShape`. */
+/** Checked by `requestShape`. */
 interface Fields {
   readonly kind?: { readonly group?: string; readonly kind?: string } | null;
   readonly userInfo?: { readonly username?: string; readonly groups?: readonly string[] | null } | null;
@@ -82,8 +89,8 @@ interface Fields {
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** undefined: anything was not as expected, and the whole is to be read. */
-function parseLean(body: Uint8Array): ReturnType<typeof parse> | undefined {
+/** @returns undefined: the body is not as expected; parse the whole */
+function parseWithoutManagedFields(body: Uint8Array): ReturnType<typeof parse> | undefined {
   const cut = managedFieldsIn(body);
   if (cut === undefined) return undefined;
   const [from, to] = cut;
@@ -96,16 +103,16 @@ function parseLean(body: Uint8Array): ReturnType<typeof parse> | undefined {
   }
 }
 
-function parse(body: Uint8Array): Result<Readonly<Record<string, unknown>>, Unreadable> {
+function parse(body: Uint8Array): Result<Readonly<Record<string, unknown>>, InvalidReview> {
   try {
     const value: unknown = JSON.parse(utf8.decode(body));
-    return isObject(value) ? { ok: true, value } : unreadable('the body is not a JSON object');
+    return isObject(value) ? { ok: true, value } : invalid('the body is not a JSON object');
   } catch {
-    // The parser's own message quotes the body.
-    return unreadable('the body is not JSON in UTF-8');
+    // The parser's own message would quote the body.
+    return invalid('the body is not JSON in UTF-8');
   }
 }
 
-function unreadable(problem: string): { readonly ok: false; readonly error: Unreadable } {
+function invalid(problem: string): { readonly ok: false; readonly error: InvalidReview } {
   return { ok: false, error: { problem } };
 }

@@ -5,13 +5,15 @@ import { printable } from '../../core/printable.ts';
 import { remedyOf } from '../../core/remedy.ts';
 import type { Finding } from '../../core/rules/rule.ts';
 
-const MAX_TEXT = 200;
-const MAX_SENTENCE_BYTES = 4096;
+// The limits of an answer: all findings that a pod can have would make it too long to read, and for the API server to accept.
+const MAX_WARNING_CHARS = 600;
+const MAX_MESSAGE_BYTES = 4096;
 const MAX_ANNOTATION_BYTES = 8192;
-const CUT = '… (cut)';
-// An answer with all that a pod may have would be longer than anybody reads.
 const MAX_CAUSES = 200;
 const MAX_WARNINGS = 64;
+const CUT = '… (cut)';
+
+export type PodOperation = 'create' | 'update';
 
 export interface Cause {
   readonly reason: string;
@@ -20,14 +22,14 @@ export interface Cause {
 }
 
 /**
- * One warning for each kind of change, with the containers it concerns. The same finding gives the same bytes under every entry, because
- * the API server drops duplicates.
+ * Words one warning for each kind of change, with its containers. Every entry words a finding with the same bytes, because the API server drops
+ * duplicate warnings.
  */
 export function warningsOf(findings: readonly Finding[], profile: string): string[] {
   const containers = new Map<string, string[]>();
   for (const finding of findings) {
     const { rule, message, fix, container } = finding;
-    // Read after a repair or instead of one, the same words must be true.
+    // The warning is shown both when the fix was applied and when it was not.
     const what = `${rule}: ${message}; ${fix === undefined ? '' : 'repair: '}${printable(remedyOf(finding))}`;
     const named = containers.get(what);
     if (named === undefined) containers.set(what, container === undefined ? [] : [container]);
@@ -40,58 +42,62 @@ export function warningsOf(findings: readonly Finding[], profile: string): strin
       warnings.push(`cloister ${profile}: and ${containers.size - MAX_WARNINGS} more`);
       break;
     }
-    const warning = `cloister ${profile}: ${what}${inContainers(named)}`;
-    warnings.push(warning.length > MAX_TEXT * 3 ? printable(warning, MAX_TEXT * 3) : warning);
+    const warning = `cloister ${profile}: ${what}${containersSuffix(named)}`;
+    warnings.push(warning.length > MAX_WARNING_CHARS ? printable(warning, MAX_WARNING_CHARS) : warning);
   }
   return warnings;
 }
 
 /**
- * What the author of a refused pod reads: every finding with its rule, path, container, and what to do. What only a person can change
- * stands first.
+ * Words the denial of a pod: every finding with its rule, path, container, and what to do. Findings that are not repaired automatically come
+ * first.
  */
-export function denialOf(escapes: readonly Finding[], { profile, grant }: Policy, isUpdate: boolean): { message: string; causes: Cause[] } {
+export function denialOf(
+  escapes: readonly Finding[],
+  { profile, grant }: Policy,
+  operation: PodOperation,
+): { message: string; causes: Cause[] } {
   const mustChange = escapes.filter(({ fix }) => fix === undefined);
   const repairable = escapes.filter(({ fix }) => fix !== undefined);
   const sections = [
     { title: 'To change:', findings: mustChange },
-    { title: titleOfRepairable(mustChange.length > 0, isUpdate), findings: repairable },
+    { title: titleOfRepairable(operation, mustChange.length > 0 ? 'second' : 'only'), findings: repairable },
   ];
   const lines = sections.flatMap(({ title, findings }) => (findings.length === 0 ? [] : [title, ...findings.map(lineOf)]));
   const causes = [...mustChange, ...repairable].slice(0, MAX_CAUSES).map(causeOf);
   const more = escapes.length - causes.length;
   if (more > 0) causes.push({ reason: 'more', field: 'spec', message: `and ${more} more` });
-  return { message: joined([`profile ${profile.id} (grant ${grant}) does not let this pod run.`, ...lines]), causes };
+  return { message: joinLines([`profile ${profile.id} (grant ${grant}) does not let this pod run.`, ...lines]), causes };
 }
 
 function causeOf(finding: Finding): Cause {
-  return { reason: finding.rule, field: printable(printPath(finding.path)), message: say(finding) };
+  return { reason: finding.rule, field: printable(printPath(finding.path)), message: messageOf(finding) };
 }
 
-function titleOfRepairable(isSecond: boolean, isUpdate: boolean): string {
-  if (isUpdate) return 'Not to add to a pod that exists (pods are repaired when they are made):';
-  return isSecond
-    ? 'The rest is repaired by itself once that is changed:'
-    : 'Not as repaired (another webhook changed it afterwards, or the API server dropped a field). To change:';
+function titleOfRepairable(operation: PodOperation, section: 'only' | 'second'): string {
+  if (operation === 'update') return 'Cannot be changed on an existing pod (pods are repaired only on creation):';
+  return section === 'second'
+    ? 'Repaired automatically once the above is fixed:'
+    : 'Not repaired, or changed after the repair (by another webhook, or by the API server, which drops fields whose feature gate is off). To change:';
 }
 
 /**
- * `changes`, `findings`: which rule at which path, and the kind where it is no escape; `patch`: operations. Together they stay below what an
- * audit log should carry; what comes first is cut last.
+ * Prints audit annotations. `changes` and `findings` list rule and path, and the kind where it is not an escape; `patch` lists operations.
+ * Together they stay below MAX_ANNOTATION_BYTES; the last parts are cut first.
  */
 export function annotationsOf(parts: { readonly [key: string]: string | readonly Finding[] | readonly PatchOp[] }): {
   [key: string]: string;
 } {
   const entries = Object.entries(parts);
-  // Each part may need its mark.
-  let left = MAX_ANNOTATION_BYTES - entries.length * Buffer.byteLength(CUT);
+  // Each part may need the mark that it is cut.
+  let bytesLeft = MAX_ANNOTATION_BYTES - entries.length * Buffer.byteLength(CUT);
   const annotations: { [key: string]: string } = {};
   for (const [key, part] of entries) {
-    const text = typeof part === 'string' ? part : JSON.stringify(part.map((each) => ('rule' in each ? briefOf(each) : each)));
+    const text = typeof part === 'string' ? part : JSON.stringify(part.map((item) => ('rule' in item ? briefOf(item) : item)));
     const whole = printable(text, Number.POSITIVE_INFINITY);
-    const kept = Buffer.byteLength(whole) <= left ? whole : firstBytes(whole, left);
+    const kept = Buffer.byteLength(whole) <= bytesLeft ? whole : firstBytes(whole, bytesLeft);
     annotations[key] = kept.length < whole.length ? kept + CUT : kept;
-    left -= Buffer.byteLength(kept);
+    bytesLeft -= Buffer.byteLength(kept);
   }
   return annotations;
 }
@@ -100,32 +106,32 @@ function briefOf({ rule, kind, path }: Finding): object {
   return kind === 'escape' ? { rule, path: printPath(path) } : { rule, path: printPath(path), kind };
 }
 
-function say(finding: Finding): string {
+function messageOf(finding: Finding): string {
   return `${finding.message}; ${printable(remedyOf(finding))}`;
 }
 
 function lineOf(finding: Finding): string {
   const where = finding.container === undefined ? '' : ` (container "${printable(finding.container)}")`;
-  return `- ${finding.rule}: ${printable(printPath(finding.path))}${where}: ${say(finding)}`;
+  return `- ${finding.rule}: ${printable(printPath(finding.path))}${where}: ${messageOf(finding)}`;
 }
 
-function inContainers(names: readonly string[]): string {
+function containersSuffix(names: readonly string[]): string {
   if (names.length === 0) return '';
   return ` (${names.length === 1 ? 'container' : 'containers'} ${names.map((name) => printable(name)).join(', ')})`;
 }
 
-function joined(lines: readonly string[]): string {
+function joinLines(lines: readonly string[]): string {
   const kept: string[] = [];
   let bytes = 0;
   for (const line of lines) {
     bytes += Buffer.byteLength(line) + 1;
-    if (bytes > MAX_SENTENCE_BYTES - 32) return [...kept, `and ${lines.length - kept.length} more`].join('\n');
+    if (bytes > MAX_MESSAGE_BYTES - 32) return [...kept, `and ${lines.length - kept.length} more`].join('\n');
     kept.push(line);
   }
   return kept.join('\n');
 }
 
-/** A character that is cut in two is left out. */
+/** Leaves out a character that the limit would cut in two. */
 function firstBytes(text: string, bytes: number): string {
   return Buffer.from(text)
     .subarray(0, bytes)

@@ -8,8 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply.ts';
 import { loadConfig, parseConfig } from '../../../src/config.ts';
 import { WORKER_LOSSES } from '../../../src/core/request-record.ts';
-import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
-import { makeThread, THREAD_LIMITS, type Thread, type ThreadLimits } from '../../../src/webhook/http/worker.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
+import { makeReviewWorker, type ReviewWorker, WORKER_LIMITS, type WorkerLimits } from '../../../src/webhook/http/worker.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { imageSettings } from '../../support/image.ts';
 import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
@@ -37,22 +37,22 @@ afterEach(async () => {
 /** A server whose large reviews are judged by a script. */
 async function start({ script = WEBHOOK_WORKER, data = { config: undefined } as unknown, limits = {} as Partial<Limits>, ...rest } = {}) {
   const losses: string[] = [];
-  const thread = makeThread({ script, data, onLost: (loss) => losses.push(loss), ...(rest as { limits?: Partial<ThreadLimits> }) });
+  const worker = makeReviewWorker({ script, data, onLost: (loss) => losses.push(loss), ...(rest as { limits?: Partial<WorkerLimits> }) });
   const asked: string[] = [];
-  const listened: Thread = {
-    ...thread,
+  const listened: ReviewWorker = {
+    ...worker,
     judge(path, body, signal) {
       asked.push(path);
-      return thread.judge(path, body, signal);
+      return worker.judge(path, body, signal);
     },
   };
-  const server = await startServer(respond, limits, { thread: listened });
+  const server = await startServer(respond, limits, { worker: listened });
   started.push(server.stop);
-  return { ...server, thread, losses, asked };
+  return { ...server, worker, losses, asked };
 }
 
 /** A thread that does as it is told by the first words of a body. */
-async function scripted(threadLimits: Partial<ThreadLimits> = {}) {
+async function scripted(threadLimits: Partial<WorkerLimits> = {}) {
   const file = join(folder, `${Math.random()}.mjs`);
   const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] };
   await writeFile(
@@ -70,23 +70,23 @@ async function scripted(threadLimits: Partial<ThreadLimits> = {}) {
     parentPort.postMessage('ready');`,
   );
   const losses: string[] = [];
-  const limits = { heap: 16, ...threadLimits };
-  const thread = makeThread({ script: pathToFileURL(file), data: undefined, limits, onLost: (loss) => losses.push(loss) });
-  const server = await startServer(respond, {}, { thread });
+  const limits = { heapMiB: 16, ...threadLimits };
+  const worker = makeReviewWorker({ script: pathToFileURL(file), data: undefined, limits, onLost: (loss) => losses.push(loss) });
+  const server = await startServer(respond, {}, { worker });
   started.push(server.stop);
-  const tell = (told: string, path = MUTATE) => server.send(path, { body: `${told} `.padEnd(LIMITS.large + 1) });
+  const tell = (told: string, path = MUTATE) => server.send(path, { body: `${told} `.padEnd(LIMITS.largeBodyBytes + 1) });
   return { ...server, losses, tell };
 }
 
 /** Real, but for an annotation that makes it large. */
-function largeReview(bytes = LIMITS.large + 1): string {
+function largeReview(bytes = LIMITS.largeBodyBytes + 1): string {
   const review = JSON.parse(exampleReview);
   review.request.object.metadata.annotations = { padding: 'x'.repeat(bytes) };
   return JSON.stringify(review);
 }
 
 /** As many commas, braces and brackets as are asked for, in a body of this size. */
-const dense = (tokens: number, bytes = LIMITS.large + 1): string => `[${'[],'.repeat((tokens - 1) / 2)}0]`.padEnd(bytes);
+const dense = (tokens: number, bytes = LIMITS.largeBodyBytes + 1): string => `[${'[],'.repeat((tokens - 1) / 2)}0]`.padEnd(bytes);
 
 describe('a body with too many values', () => {
   test('T22, T24: 2 million empty objects are refused while they arrive; nothing parses them, and nobody tries again', async () => {
@@ -102,7 +102,7 @@ describe('a body with too many values', () => {
 
   // About as many: not each byte is looked at.
   test.each(['at once', 'in chunks'])('T22: is a tenth over the budget, and not one a tenth under it, sent %s', async (how) => {
-    const { send, asked } = await start({ limits: { tokens: 100_001 } });
+    const { send, asked } = await start({ limits: { maxValues: 100_001 } });
     const cut = (body: string) => (how === 'at once' ? body : [Buffer.from(body.slice(0, 200_000)), Buffer.from(body.slice(200_000))]);
     expect((await send(MUTATE, { body: cut(dense(90_001)) })).status).toBe(400);
     expect((await send(MUTATE, { body: cut(dense(110_001)) })).status).toBe(413);
@@ -110,17 +110,17 @@ describe('a body with too many values', () => {
   });
 
   test('is not looked for where the whole of it is small', async () => {
-    const { send, asked } = await start({ limits: { tokens: 10 } });
-    expect((await send(MUTATE, { body: dense(1_001, LIMITS.large) })).status).toBe(400);
+    const { send, asked } = await start({ limits: { maxValues: 10 } });
+    expect((await send(MUTATE, { body: dense(1_001, LIMITS.largeBodyBytes) })).status).toBe(400);
     expect(asked).toEqual([]);
   });
 
   test.each(['tolerations', 'volumes', 'containers'])('T22: is judged by a thread however small it is: %s', async (field) => {
     const { send, asked, losses } = await start();
     const review = JSON.parse(exampleReview);
-    review.request.object.spec[field] = Array.from({ length: LIMITS.dense }, () => ({}));
+    review.request.object.spec[field] = Array.from({ length: LIMITS.manyValues }, () => ({}));
     const body = JSON.stringify(review);
-    expect(body.length).toBeLessThan(LIMITS.large);
+    expect(body.length).toBeLessThan(LIMITS.largeBodyBytes);
     const { status, body: answer } = await send(VALIDATE, { body });
     expect([status, asked, losses]).toEqual([200, [VALIDATE], []]);
     expect(answer).toBe(respond(VALIDATE, Buffer.from(body)).body);
@@ -157,7 +157,7 @@ describe('a large body', () => {
 
   test('T21: of the largest size there is, is answered like any other', async () => {
     const { send } = await start();
-    const room = LIMITS.body - largeReview(0).length;
+    const room = LIMITS.maxBodyBytes - largeReview(0).length;
     const { status, body } = await send(MUTATE, { body: largeReview(room) });
     expect([status, JSON.parse(body).response.patchType]).toEqual([200, 'JSONPatch']);
   });
@@ -179,21 +179,21 @@ describe('a large body', () => {
   });
 
   test('keeps nobody waiting whose own is small', async () => {
-    const { send, tell, losses } = await scripted({ workTimeout: 1_000 });
+    const { send, tell, losses } = await scripted({ reviewTimeoutMs: 1_000 });
     const large = tell('loop');
     while (losses.length === 0) expect((await send(MUTATE, { body: exampleReview })).status).toBe(200);
     expect((await large).status).toBe(500);
   });
 
   test('whose caller is gone already is judged for nobody', async () => {
-    const thread = makeThread({ script: pathToFileURL(join(folder, 'nowhere.mjs')), data: undefined, onLost: () => {} });
+    const worker = makeReviewWorker({ script: pathToFileURL(join(folder, 'nowhere.mjs')), data: undefined, onLost: () => {} });
     const gone = AbortSignal.abort(new Error('gone'));
-    await expect(thread.judge(MUTATE, new Uint8Array(1), gone)).rejects.toThrow('gone');
-    await thread.stop();
+    await expect(worker.judge(MUTATE, new Uint8Array(1), gone)).rejects.toThrow('gone');
+    await worker.stop();
   });
 
   test('T27: whose caller waits no longer is answered before that, and the next is judged', async () => {
-    const { tell, losses } = await scripted({ workTimeout: 1_500 });
+    const { tell, losses } = await scripted({ reviewTimeoutMs: 1_500 });
     const since = performance.now();
     const [first, second] = await Promise.all([tell('loop', `${MUTATE}?timeout=1s`), tell('wait', `${MUTATE}?timeout=1s`)]);
     expect([first.status, second.status, first.headers['retry-after']]).toEqual([503, 503, undefined]);
@@ -211,7 +211,7 @@ describe('F17: a thread', () => {
     ['never comes to an end', 'loop', 'overdue'],
     ['fills its memory', 'fill', 'ended'],
   ])('that %s fails the review at hand, and the next has another', async (_, told, loss) => {
-    const { tell, losses, lines, metrics } = await scripted({ workTimeout: told === 'loop' ? 300 : 60_000 });
+    const { tell, losses, lines, metrics } = await scripted({ reviewTimeoutMs: told === 'loop' ? 300 : 60_000 });
     const before = JSON.parse((await tell('answer')).body).thread;
     const [failed, next] = await Promise.all([tell(told), tell('answer')]);
     expect([failed.status, failed.headers['retry-after'], next.status]).toEqual([500, undefined, 200]);
@@ -231,7 +231,7 @@ describe('F17: a thread', () => {
   });
 
   test('with nothing to do ends, and gives its memory back', async () => {
-    const { tell, losses } = await scripted({ idleTimeout: 20 });
+    const { tell, losses } = await scripted({ idleTimeoutMs: 20 });
     const first = JSON.parse((await tell('answer')).body).thread;
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(JSON.parse((await tell('answer')).body).thread).not.toBe(first);
@@ -240,8 +240,8 @@ describe('F17: a thread', () => {
 
   // V8's own --max-old-space-size, by whatever name, holds for every thread in place of what the thread is given.
   test('T24: has no more memory than it is given under the flags that the image starts Node with', async () => {
-    const { heap, youngHeap } = THREAD_LIMITS;
-    const limits = { maxOldGenerationSizeMb: heap, maxYoungGenerationSizeMb: youngHeap };
+    const { heapMiB, youngHeapMiB } = WORKER_LIMITS;
+    const limits = { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: youngHeapMiB };
     const script = `new (require('worker_threads').Worker)(
       "require('worker_threads').parentPort.postMessage(require('v8').getHeapStatistics().heap_size_limit)",
       { eval: true, resourceLimits: ${JSON.stringify(limits)} },
@@ -249,14 +249,14 @@ describe('F17: a thread', () => {
     const flags = imageSettings().entrypoint.slice(1, -1);
     const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', script]);
     // The young part is at least what the flags say, three times over.
-    expect(Number(stdout) / 1024 ** 2).toBeLessThanOrEqual(heap + 24);
+    expect(Number(stdout) / 1024 ** 2).toBeLessThanOrEqual(heapMiB + 24);
   });
 
   test('that is stopped fails what it has', async () => {
-    const { thread } = await start();
+    const { worker } = await start();
     const body = Buffer.from(largeReview());
-    const [first, second] = [1, 2].map(() => thread.judge(MUTATE, new Uint8Array(body), new AbortController().signal));
-    await Promise.all([thread.stop(), expect(first).rejects.toThrow('stopping'), expect(second).rejects.toThrow('stopping')]);
+    const [first, second] = [1, 2].map(() => worker.judge(MUTATE, new Uint8Array(body), new AbortController().signal));
+    await Promise.all([worker.stop(), expect(first).rejects.toThrow('stopping'), expect(second).rejects.toThrow('stopping')]);
   });
 });
 

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { buildOperations } from '../../../src/webhook/http/operations-server.ts';
+import { buildOperationsServer } from '../../../src/webhook/http/operations-server.ts';
 
 const metrics = { contentType: 'text/plain; version=0.0.4; charset=utf-8', expose: async () => 'up 1\n' };
 
 test('a live process says so', async () => {
-  const app = buildOperations({ metrics, notReady: () => 'anything' });
+  const app = buildOperationsServer({ metrics, notReadyReason: () => 'anything' });
   const { statusCode, body } = await app.inject('/livez');
   expect([statusCode, JSON.parse(body)]).toEqual([200, { live: true }]);
 });
 
 test('readiness follows the reason against it, and tells it', async () => {
   let reason: string | undefined = 'no certificate';
-  const app = buildOperations({ metrics, notReady: () => reason });
+  const app = buildOperationsServer({ metrics, notReadyReason: () => reason });
   const before = await app.inject('/readyz');
   reason = undefined;
   const after = await app.inject('/readyz');
@@ -20,12 +20,12 @@ test('readiness follows the reason against it, and tells it', async () => {
 });
 
 test('metrics are text for Prometheus', async () => {
-  const app = buildOperations({ metrics, notReady: () => undefined });
+  const app = buildOperationsServer({ metrics, notReadyReason: () => undefined });
   const { statusCode, headers, body } = await app.inject('/metrics');
   expect([statusCode, headers['content-type'], body]).toEqual([200, metrics.contentType, 'up 1\n']);
 });
 
 test('reviews are not answered here', async () => {
-  const app = buildOperations({ metrics, notReady: () => undefined });
+  const app = buildOperationsServer({ metrics, notReadyReason: () => undefined });
   expect((await app.inject({ method: 'POST', url: '/mutate/userns', payload: '{}' })).statusCode).toBe(404);
 });

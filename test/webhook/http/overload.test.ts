@@ -4,9 +4,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { SHED_REASONS } from '../../../src/core/request-record.ts';
-import type { Crowd } from '../../../src/webhook/http/load-shedding.ts';
-import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
-import type { Thread } from '../../../src/webhook/http/worker.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
+import type { ConcurrencyLimits } from '../../../src/webhook/http/load-shedding.ts';
+import type { ReviewWorker } from '../../../src/webhook/http/worker.ts';
 import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
 import { authority, type Connection, exampleReview, insist, startServer, until } from '../../support/webhook-server.ts';
 
@@ -30,14 +30,14 @@ afterEach(async () => {
 interface Setting {
   readonly toRespond?: Respond;
   readonly limits?: Partial<Limits>;
-  readonly enforced?: Partial<Crowd>;
-  readonly watched?: Partial<Crowd>;
-  readonly thread?: Thread;
+  readonly enforced?: Partial<ConcurrencyLimits>;
+  readonly watched?: Partial<ConcurrencyLimits>;
+  readonly worker?: ReviewWorker;
 }
 
-async function start({ toRespond = respond, limits = {}, enforced = {}, watched = {}, thread }: Setting = {}) {
+async function start({ toRespond = respond, limits = {}, enforced = {}, watched = {}, worker }: Setting = {}) {
   const crowds = { enforced: { ...LIMITS.enforced, ...enforced }, watched: { ...LIMITS.watched, ...watched } };
-  const server = await startServer(toRespond, { ...limits, ...crowds }, thread === undefined ? {} : { thread });
+  const server = await startServer(toRespond, { ...limits, ...crowds }, worker === undefined ? {} : { worker });
   started.push(server.stop);
   return {
     ...server,
@@ -70,7 +70,7 @@ const headOf = (path: string, length: number): string =>
 
 describe('F10: while more is arriving than may', () => {
   test('what has been arriving for longest is to come again, and whoever came later is answered', async () => {
-    const { begin, shed } = await start({ enforced: { arriving: 2 } });
+    const { begin, shed } = await start({ enforced: { uploads: 2 } });
     const first = await begin(MUTATE);
     const second = await begin(MUTATE);
     const third = await begin(MUTATE);
@@ -83,7 +83,7 @@ describe('F10: while more is arriving than may', () => {
   });
 
   test('a caller that is told so in the middle of its body can read it: nothing is reset', async () => {
-    const { begin, server } = await start({ enforced: { arriving: 1 } });
+    const { begin, server } = await start({ enforced: { uploads: 1 } });
     const first = await begin(MUTATE);
     const errors: Error[] = [];
     first.socket.on('error', (error) => errors.push(error));
@@ -96,7 +96,7 @@ describe('F10: while more is arriving than may', () => {
   });
 
   test.each(WATCHED)('T24: %s is turned away first, and those that enforce are not', async (path) => {
-    const { begin, send, shed } = await start({ watched: { arriving: 1 } });
+    const { begin, send, shed } = await start({ watched: { uploads: 1 } });
     const first = await begin(WARN);
     const { status, headers } = await send(path, { body: exampleReview });
     expect([status, headers['retry-after'], headers.connection]).toEqual([429, '1', 'close']);
@@ -108,7 +108,7 @@ describe('F10: while more is arriving than may', () => {
   });
 
   test('all bytes count together', async () => {
-    const { begin, send, shed } = await start({ enforced: { bytes: 100_000 }, watched: { bytes: 50_000 } });
+    const { begin, send, shed } = await start({ enforced: { bodyBytes: 100_000 }, watched: { bodyBytes: 50_000 } });
     const slow = await begin(MUTATE, Buffer.alloc(60_000, ' '));
     expect((await send(WARN, { body: exampleReview })).status).toBe(429);
     expect((await send(MUTATE, { body: exampleReview })).status).toBe(200);
@@ -122,18 +122,18 @@ describe('F10: while more is arriving than may', () => {
     const { server, raw, begin } = await start();
     const { socket } = await raw();
     socket.on('error', () => {});
-    socket.write(headOf(MUTATE, LIMITS.body));
-    socket.write(' '.repeat(LIMITS.large));
-    await until(() => server.bodyBytes() === LIMITS.large);
+    socket.write(headOf(MUTATE, LIMITS.maxBodyBytes));
+    socket.write(' '.repeat(LIMITS.largeBodyBytes));
+    await until(() => server.bodyBytes() === LIMITS.largeBodyBytes);
     socket.write(' ');
-    await until(() => server.bodyBytes() === LIMITS.large + 1);
+    await until(() => server.bodyBytes() === LIMITS.largeBodyBytes + 1);
     socket.destroy();
     await until(() => server.bodyBytes() === 0);
     await begin(MUTATE);
   });
 
   test('a body larger than all may be together is alone to blame', async () => {
-    const { begin, send } = await start({ enforced: { bytes: 100_000 } });
+    const { begin, send } = await start({ enforced: { bodyBytes: 100_000 } });
     const other = await begin(MUTATE);
     expect((await send(MUTATE, { body: Buffer.alloc(200_000, ' ') })).status).toBe(429);
     await until(() => COME_AGAIN.test(other.received()));
@@ -144,20 +144,24 @@ describe('while more waits to be judged than may', () => {
   /** Takes all, and judges nothing until it is told to. */
   function held() {
     const release: (() => void)[] = [];
-    const thread: Thread = {
+    const worker: ReviewWorker = {
       judge: async (path, body) => {
         await new Promise<void>((resolve) => release.push(resolve));
         return respond(path, body);
       },
       stop: async () => {},
     };
-    return { thread, release };
+    return { worker, release };
   }
-  const large = exampleReview.padEnd(LIMITS.large + 1);
+  const large = exampleReview.padEnd(LIMITS.largeBodyBytes + 1);
 
   test('T22: a large body is to come again: sooner where it would only be watched', async () => {
-    const { thread, release } = held();
-    const { send, shed } = await start({ thread, enforced: { waiting: 2.5 * large.length }, watched: { waiting: 1.5 * large.length } });
+    const { worker, release } = held();
+    const { send, shed } = await start({
+      worker,
+      enforced: { queuedBytes: 2.5 * large.length },
+      watched: { queuedBytes: 1.5 * large.length },
+    });
     const first = send(MUTATE, { body: large });
     await until(() => release.length === 1);
     expect((await send(WARN, { body: large })).status).toBe(429);
@@ -176,8 +180,8 @@ describe('while more waits to be judged than may', () => {
   });
 
   test('a caller that goes away leaves its place', async () => {
-    const { thread, release } = held();
-    const { raw, server } = await start({ thread });
+    const { worker, release } = held();
+    const { raw, server } = await start({ worker });
     const { socket } = await raw();
     socket.write(headOf(MUTATE, large.length) + large);
     await until(() => release.length === 1);
@@ -189,13 +193,13 @@ describe('while more waits to be judged than may', () => {
 
 describe('F11: while the loop is late', () => {
   /** Two reviews that reach the server in one go; the first keeps it busy. */
-  async function behind(path: string, enforced: Partial<Crowd>) {
+  async function behind(path: string, enforced: Partial<ConcurrencyLimits>) {
     const busy: Respond = (each, body) => {
       const until = performance.now() + 300;
       while (performance.now() < until);
       return respond(each, body);
     };
-    const { raw, shed } = await start({ toRespond: busy, watched: { late: 50 }, enforced });
+    const { raw, shed } = await start({ toRespond: busy, watched: { loopDelayMs: 50 }, enforced });
     const [one, other] = await Promise.all([raw(), raw()]);
     one.socket.write(headOf(MUTATE, exampleReview.length) + exampleReview);
     other.socket.write(headOf(path, exampleReview.length) + exampleReview);
@@ -210,12 +214,12 @@ describe('F11: while the loop is late', () => {
 
   test('one that enforces is answered, until that too would be too late', async () => {
     expect(await behind(MUTATE, {})).toEqual({ answers: ['200', '200'], shed: {} });
-    expect(await behind(MUTATE, { late: 50 })).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
+    expect(await behind(MUTATE, { loopDelayMs: 50 })).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
   });
 });
 
 test('F7: who is turned away while the server drains gets 503, and comes again elsewhere', async () => {
-  const { server, begin, send } = await start({ watched: { arriving: 1 } });
+  const { server, begin, send } = await start({ watched: { uploads: 1 } });
   await begin(WARN);
   server.drain();
   const { status, headers } = await send(WARN, { body: exampleReview });
@@ -229,7 +233,7 @@ test('every reason is a series from the start', async () => {
 });
 
 test('T24: 300 sockets that shake no hands, 300 that send no headers and 300 that send no body are in nobody’s way', async () => {
-  const limits = { handshakeTimeout: 6_000, headersTimeout: 6_000, requestTimeout: 6_000, checkingInterval: 200 };
+  const limits = { handshakeTimeoutMs: 6_000, headersTimeoutMs: 6_000, requestTimeoutMs: 6_000, timeoutCheckIntervalMs: 200 };
   const { port, raw, send, server, metrics } = await start({ limits });
   const idle: Socket[] = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}));
   const slow: Connection[] = [];

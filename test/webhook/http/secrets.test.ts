@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { LOG_LEVELS, type LogLevel } from '../../../src/telemetry/logger.ts';
-import { LIMITS } from '../../../src/webhook/http/server.ts';
+import { LIMITS } from '../../../src/webhook/http/limits.ts';
 import type { Doc } from '../../support/hostile-pods.ts';
 import { mark, markedMetadata, markedSpec, markersIn } from '../../support/markers.ts';
 import { createAuthority, expire, issueClientCertificate, type KeyPair } from '../../support/openssl.ts';
@@ -203,7 +203,7 @@ async function misuse({ ask }: Told): Promise<void> {
   for (const body of bodies) expect((await ask(path, { body })).status).toBe(400);
   expect((await ask(`/${mark('path')}`, { body: broken })).status).toBe(404);
   expect((await ask(path, { method: 'PUT', body: broken })).status).toBe(405);
-  expect((await ask(path, { body: Buffer.alloc(LIMITS.body + 1, mark('body')) })).status).toBe(413);
+  expect((await ask(path, { body: Buffer.alloc(LIMITS.maxBodyBytes + 1, mark('body')) })).status).toBe(413);
   expect((await ask(path, { body: `[${`"${mark('body')}",`.repeat(200_000)}`.repeat(2) })).status).toBe(400);
   expect((await ask(path, { body: broken, headers: { 'content-type': `text/${mark('content type')}` } })).status).toBe(415);
   expect((await ask(path, { headers: { 'x-long': mark('header').repeat(1_000) } })).status).toBe(431);
@@ -292,7 +292,7 @@ describe.each(LOG_LEVELS)('at level %s', (level) => {
     expect(await serving.stop()).toBe(1);
 
     const log = serving.stdout();
-    expect(log).toContain('a bug: stopping');
+    expect(log).toContain('uncaught exception: stopping');
     expect(markersIn(log)).toEqual(LOGGED[level].toSorted());
     for (const [where, text] of Object.entries({
       stderr: serving.stderr(),

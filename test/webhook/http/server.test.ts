@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply.ts';
 import { loadConfig } from '../../../src/config.ts';
-import { LIMITS, type Limits } from '../../../src/webhook/http/server.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
 import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
 
@@ -70,8 +70,8 @@ describe('bodies', () => {
   });
 
   test.each([
-    ['a byte below the limit', LIMITS.body - 1],
-    ['the limit', LIMITS.body],
+    ['a byte below the limit', LIMITS.maxBodyBytes - 1],
+    ['the limit', LIMITS.maxBodyBytes],
   ])('T21: %s is read whole', async (_, bytes) => {
     const { send } = await start(measure);
     const { status, body } = await send(MUTATE, { body: Buffer.alloc(bytes, ' ') });
@@ -80,7 +80,7 @@ describe('bodies', () => {
 
   test('T21: a byte over the limit is refused, whether announced or not', async () => {
     const { send } = await start(measure);
-    const announced = await send(MUTATE, { body: Buffer.alloc(LIMITS.body + 1, ' ') });
+    const announced = await send(MUTATE, { body: Buffer.alloc(LIMITS.maxBodyBytes + 1, ' ') });
     const chunks = [...Array.from({ length: 8 }, () => Buffer.alloc(MIB, ' ')), Buffer.alloc(1)];
     const chunked = await send(MUTATE, { body: chunks });
     expect([announced.status, chunked.status]).toEqual([413, 413]);
@@ -88,7 +88,7 @@ describe('bodies', () => {
   });
 
   test('T21, T24: whoever announces too much is answered before sending it, and cut when it never comes', async () => {
-    const { raw } = await start(measure, { requestTimeout: 300, headersTimeout: 200, checkingInterval: 50 });
+    const { raw } = await start(measure, { requestTimeoutMs: 300, headersTimeoutMs: 200, timeoutCheckIntervalMs: 50 });
     const { socket, received, closed } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n`);
     await until(() => received().startsWith('HTTP/1.1 413'));
@@ -162,7 +162,10 @@ describe('everything else', () => {
     const { send } = await start();
     const answered = await send(path, { method, body: method === 'POST' || method === 'PUT' ? '{}' : '' });
     expect(answered.status).toBe(status);
-    expect(JSON.parse(answered.body)).toEqual({ error: expect.any(String) });
+    expect(JSON.parse(answered.body)).toEqual({
+      code: status === 405 ? 'CLOISTER_METHOD_NOT_ALLOWED' : 'CLOISTER_NOT_FOUND',
+      error: expect.any(String),
+    });
     expect(answered.headers.allow).toBe(status === 405 ? 'POST' : undefined);
   });
 
@@ -181,17 +184,17 @@ describe('everything else', () => {
 
   test('T24: headers over 8 KiB are refused', async () => {
     const { send } = await start();
-    expect((await send(MUTATE, { headers: { 'x-long': 'a'.repeat(LIMITS.headers) } })).status).toBe(431);
+    expect((await send(MUTATE, { headers: { 'x-long': 'a'.repeat(LIMITS.maxHeaderBytes) } })).status).toBe(431);
   });
 });
 
 describe('connections', () => {
   test.each([
-    ['headers', 'POST ', { headersTimeout: 100, requestTimeout: 60_000, checkingInterval: 50 }],
+    ['headers', 'POST ', { headersTimeoutMs: 100, requestTimeoutMs: 60_000, timeoutCheckIntervalMs: 50 }],
     [
       'a body',
       `POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
-      { headersTimeout: 100, requestTimeout: 200, checkingInterval: 50 },
+      { headersTimeoutMs: 100, requestTimeoutMs: 200, timeoutCheckIntervalMs: 50 },
     ],
   ])('T24: that are slow to send %s are closed with 408', async (_, beginning, limits) => {
     const { raw } = await start(respond, limits);
@@ -201,7 +204,7 @@ describe('connections', () => {
   });
 
   test('T24: that never shake hands are closed', async () => {
-    const { port } = await start(respond, { handshakeTimeout: 100 });
+    const { port } = await start(respond, { handshakeTimeoutMs: 100 });
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'close');
   });
@@ -236,14 +239,14 @@ describe('connections', () => {
   });
 
   test('are made anew after a number of requests', async () => {
-    const { send } = await start(respond, { requestsPerConnection: 2 });
+    const { send } = await start(respond, { maxRequestsPerConnection: 2 });
     const first = await send(MUTATE, { body: '{}' });
     const second = await send(MUTATE, { body: '{}' });
     expect([first.headers.connection, second.headers.connection]).toEqual(['keep-alive', 'close']);
   });
 
   test('T24, F16: beyond the most that are held are not', async () => {
-    const { raw } = await start(respond, { connections: 1 });
+    const { raw } = await start(respond, { maxConnections: 1 });
     const { socket } = await raw();
     await expect(raw()).rejects.toThrow();
     socket.destroy();
@@ -275,7 +278,7 @@ describe('stopping', () => {
   });
 
   test('F7: a review that never arrives does not keep the server', async () => {
-    const { server, raw } = await start(respond, { requestTimeout: 200, headersTimeout: 100, checkingInterval: 5_000 });
+    const { server, raw } = await start(respond, { requestTimeoutMs: 200, headersTimeoutMs: 100, timeoutCheckIntervalMs: 5_000 });
     const { socket, closed } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);
     await new Promise((resolve) => setTimeout(resolve, 50));

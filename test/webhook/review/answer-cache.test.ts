@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest';
-import { makeMemory } from '../../../src/webhook/review/answer-cache.ts';
+import { makeAnswerCache } from '../../../src/webhook/review/answer-cache.ts';
 
 test('makes a thing once from the same data', () => {
-  const remember = makeMemory<object>({ entries: 8, size: 100 });
+  const remember = makeAnswerCache<object>({ buckets: 8, maxChars: 100 });
   const data = () => ({ a: [1, 'b', null, { c: true }], d: {} });
   const made = remember('', data(), () => ({}));
   expect(remember('', data(), vi.fn())).toBe(made);
@@ -29,7 +29,7 @@ test.each([
     [one, other],
     [other, one],
   ]) {
-    const remember = makeMemory<number>({ entries: 8, size: 100 });
+    const remember = makeAnswerCache<number>({ buckets: 8, maxChars: 100 });
     expect(remember('', first, () => 1)).toBe(1);
     expect(remember('', second, () => 2)).toBe(2);
     expect(remember('', structuredClone(first), () => 3)).toBe(1);
@@ -37,7 +37,7 @@ test.each([
 });
 
 test('forgets what came first, and keeps to its bounds', () => {
-  const remember = makeMemory<number>({ entries: 2, size: 100 });
+  const remember = makeAnswerCache<number>({ buckets: 2, maxChars: 100 });
   const ask = (word: string, value: number) => remember(word, [word], () => value);
   expect([ask('a', 0), ask('b', 1), ask('a', 2), ask('c', 3)]).toEqual([0, 1, 0, 3]);
   expect([ask('b', 4), ask('c', 5), ask('a', 6)]).toEqual([1, 3, 6]);
@@ -45,13 +45,13 @@ test('forgets what came first, and keeps to its bounds', () => {
 });
 
 test('keeps four with the same hint, the last that came', () => {
-  const remember = makeMemory<number>({ entries: 2, size: 100 });
+  const remember = makeAnswerCache<number>({ buckets: 2, maxChars: 100 });
   const ask = (word: string, value: number) => remember('', [word], () => value);
   expect(['a', 'b', 'c', 'd', 'e'].map(ask)).toEqual([0, 1, 2, 3, 4]);
   expect(['b', 'c', 'd', 'e', 'a'].map((word, at) => ask(word, 10 + at))).toEqual([1, 2, 3, 4, 14]);
 });
 
 test('keeps nothing of what is too large', () => {
-  const remember = makeMemory<number>({ entries: 2, size: 6 });
+  const remember = makeAnswerCache<number>({ buckets: 2, maxChars: 6 });
   expect(['abc', 'abc', 'ab', 'ab'].map((word, value) => remember('', [word], () => value))).toEqual([0, 1, 2, 2]);
 });

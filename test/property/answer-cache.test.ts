@@ -5,12 +5,12 @@ import { judge } from '../../src/core/judge.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { repair } from '../../src/core/repair.ts';
 import { subjectOf } from '../../src/core/subject.ts';
-import { type Answer, mutated } from '../../src/webhook/review/answer.ts';
-import { makeMemory } from '../../src/webhook/review/answer-cache.ts';
+import { type Answer, answerMutate } from '../../src/webhook/review/answer.ts';
+import { makeAnswerCache } from '../../src/webhook/review/answer-cache.ts';
 import { copyOf, hostilePod, NAMESPACE, NOW, offerOf, type Setting, setting } from '../support/hostile-pods.ts';
 import { check } from '../support/properties.ts';
 
-type Given = Parameters<typeof mutated>;
+type Given = Parameters<typeof answerMutate>;
 
 /** What a mutating entry has in hand once it has judged; undefined: the pod is none. */
 function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Given[2]] | undefined {
@@ -26,15 +26,15 @@ function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Giv
 }
 
 test('a remembered answer says what a new one would', () => {
-  const memory = makeMemory<Answer>({ entries: 1_000, size: Number.POSITIVE_INFINITY });
+  const memory = makeAnswerCache<Answer>({ buckets: 1_000, maxChars: Number.POSITIVE_INFINITY });
   let repeated = 0;
   check(0.1, fc.tuple(hostilePod, setting), ([pod, chosen]) => {
     const asked = given(pod, chosen);
     // What is left to validation is not kept.
     if (asked === undefined || asked[1].unresolved.length > 0) return;
-    const fresh = mutated(...asked, (_hint, _data, make) => make());
-    const remembered = mutated(...asked, memory);
-    if (remembered !== mutated(...asked, memory)) throw new Error('it was not remembered');
+    const fresh = answerMutate(...asked, (_hint, _data, make) => make());
+    const remembered = answerMutate(...asked, memory);
+    if (remembered !== answerMutate(...asked, memory)) throw new Error('it was not remembered');
     repeated += 1;
     expect(remembered).toEqual(fresh);
   });
@@ -42,7 +42,7 @@ test('a remembered answer says what a new one would', () => {
 });
 
 test('answers to changes that look alike are kept apart', () => {
-  const memory = makeMemory<Answer>({ entries: 1_000, size: Number.POSITIVE_INFINITY });
+  const memory = makeAnswerCache<Answer>({ buckets: 1_000, maxChars: Number.POSITIVE_INFINITY });
   const finding = { rule: 'a', kind: 'escape', path: ['spec', 'a'], message: 'm', fix: { remove: true } } as const;
   const policies = ['userns', 'gvisor'].map((id) => ({ profile: { id } }) as Given[2]);
   const variants = [
@@ -61,7 +61,7 @@ test('answers to changes that look alike are kept apart', () => {
     for (const each of variants) {
       for (const repaired of [[each], []]) {
         const asked = [{ findings: [each], exempted: [] }, { patch, repaired, unresolved: [] }, policy] as const;
-        expect(mutated(...asked, memory).text).toBe(mutated(...asked, (_hint, _data, make) => make()).text);
+        expect(answerMutate(...asked, memory).text).toBe(answerMutate(...asked, (_hint, _data, make) => make()).text);
       }
     }
   }

@@ -1,0 +1,52 @@
+import type { BodyLimits } from './body.ts';
+import type { ConcurrencyLimits } from './load-shedding.ts';
+
+/** What callers may use of the server. */
+export interface Limits extends BodyLimits {
+  /** The longest that a large review may take; the API server's own timeout may be shorter. */
+  readonly largeReviewTimeoutMs: number;
+  readonly maxHeaderBytes: number;
+  readonly maxHeaders: number;
+  readonly handshakeTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  /** For headers and body together. */
+  readonly requestTimeoutMs: number;
+  /** How often the server looks for requests that exceed a timeout. */
+  readonly timeoutCheckIntervalMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly maxConnections: number;
+  /** For reviews that enforce. */
+  readonly enforced: ConcurrencyLimits;
+  /** For reviews that only warn, audit or advise. */
+  readonly watched: ConcurrencyLimits;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS: Limits = {
+  // An update carries two objects of 3 MiB at most each; the API server's defaulting adds to them, and the envelope comes on top.
+  maxBodyBytes: 8 * MIB,
+  // Parsing and judging so many bytes takes five milliseconds, which other reviews may have to wait.
+  largeBodyBytes: 256 * KIB,
+  // 150 KiB of ordinary pods have so many. The smaller the values, the more work each byte makes.
+  manyValues: 12_000,
+  // Two ordinary objects of 3 MiB, the most that an API server accepts, have 490,000; etcd stores half of that. The number of values decides
+  // how much time and memory parsing takes, whatever the bytes.
+  maxValues: 500_000,
+  largeReviewTimeoutMs: 4_000,
+  maxHeaderBytes: 8 * KIB,
+  maxHeaders: 64,
+  handshakeTimeoutMs: 5_000,
+  headersTimeoutMs: 5_000,
+  requestTimeoutMs: 10_000,
+  timeoutCheckIntervalMs: 1_000,
+  // The API server keeps an idle connection for 90 s. If this server closed it first, the API server's next request could be lost.
+  keepAliveTimeoutMs: 120_000,
+  maxRequestsPerConnection: 1_000,
+  // A connection takes about 65 KiB. Even if half of them are slow on purpose, the API servers still get theirs.
+  maxConnections: 2_048,
+  enforced: { loopDelayMs: 1_000, uploads: 512, bodyBytes: 64 * MIB, queuedBytes: 32 * MIB },
+  watched: { loopDelayMs: 250, uploads: 256, bodyBytes: 32 * MIB, queuedBytes: 16 * MIB },
+};
