@@ -76,7 +76,7 @@ async function start(args: readonly string[] = [], { tlsDir = certs, env = {} as
 }
 
 describe('serving', () => {
-  test('the first line tells the addresses that were taken', async () => {
+  test('the first line of the log states the addresses', async () => {
     const { lines } = await start();
     expect(lines[0]).toMatchObject({
       msg: 'serving',
@@ -86,7 +86,7 @@ describe('serving', () => {
     });
   });
 
-  test('reviews are answered, and counted on the other port', async () => {
+  test('reviews are answered on one port, and counted on the other', async () => {
     const { review, ops } = await start();
     const { status, body } = await review();
     expect([status, JSON.parse(body).response.patchType]).toEqual([200, 'JSONPatch']);
@@ -97,11 +97,11 @@ describe('serving', () => {
     expect(metrics).toMatch(/^cloister_certificate_expiry_timestamp_seconds 1[\d.e+]+$/m);
   });
 
-  test('a large review is judged beside the others, by the same configuration', async () => {
+  test('a large review is judged by the configuration that was read at start', async () => {
     const config = join(folder, 'gvisor.yaml');
     await writeFile(config, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {gvisor: {}}\n');
     const { port, ca, ops } = await start(['--config', config]);
-    await writeFile(config, 'no configuration any more');
+    await writeFile(config, 'not a configuration');
     const review = JSON.parse(exampleReview);
     review.request.object.metadata.annotations = { padding: 'x'.repeat(300_000) };
     const body = JSON.stringify(review);
@@ -110,7 +110,7 @@ describe('serving', () => {
     await until(async () => (await (await ops('/metrics')).text()).includes('profile="gvisor",outcome="patched"} 1'));
   });
 
-  test('F5: without a certificate it is alive and not ready, says why, and serves once there is one', async () => {
+  test('F5: without a certificate the process is alive and not ready, states the reason, and serves once it has one', async () => {
     const empty = await mkdtemp(join(folder, 'empty-'));
     const { ops, lines, port } = await start([], { tlsDir: empty });
     expect((await ops('/livez')).status).toBe(200);
@@ -125,7 +125,7 @@ describe('serving', () => {
 });
 
 describe('certificates', () => {
-  /** As a kubelet writes a Secret volume: what the files' paths lead through is swapped at once. */
+  /** Writes a Secret volume as a kubelet does: the link in the path of all files is replaced atomically. */
   async function mountSecret(volume: string, version: string): Promise<void> {
     const source = await mkdtemp(join(folder, 'issued-'));
     await makeDevCertificates(source, { hosts: [], force: false, now: new Date() });
@@ -139,7 +139,7 @@ describe('certificates', () => {
     await rename(join(volume, '..data_tmp'), join(volume, '..data'));
   }
 
-  test('T65, F6: a swapped Secret volume is taken up; the connection there was is told to connect anew', async () => {
+  test('T65, F6: a replaced Secret volume is reloaded, and the open connection closes with its next answer', async () => {
     const volume = await mkdtemp(join(folder, 'volume-'));
     await mountSecret(volume, '1');
     const { review, ops, lines, port } = await start([], { tlsDir: volume });
@@ -153,7 +153,7 @@ describe('certificates', () => {
     expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="replaced"} 1');
   });
 
-  test('F5, T65: files that are gone or no good change nothing but a metric and the log: it stays ready', async () => {
+  test('F5, T65: missing or invalid files change only a metric and the log: the process stays ready', async () => {
     const volume = await mkdtemp(join(folder, 'volume-'));
     await mountSecret(volume, '1');
     const { review, ops, lines } = await start([], { tlsDir: volume });
@@ -163,7 +163,7 @@ describe('certificates', () => {
     expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="kept"} 1');
   });
 
-  test('T60: with --client-ca only callers with a certificate of it, and of a name, are answered; probes need none', async () => {
+  test('T60: with --client-ca only callers with an accepted certificate and name are answered; probes need no certificate', async () => {
     const clients = await mkdtemp(join(folder, 'clients-'));
     const authority = await createAuthority(clients);
     const names = ['--client-name', 'other,system:apiserver'];
@@ -182,7 +182,7 @@ describe('certificates', () => {
     expect((await ops('/readyz')).status).toBe(200);
   });
 
-  test('T60: while the file of --client-ca is not there, nobody is answered', async () => {
+  test('T60: while the file of --client-ca is missing, no caller is answered', async () => {
     const { review, ops } = await start(['--client-ca', join(folder, 'nowhere.crt')]);
     expect(await (await ops('/readyz')).json()).toEqual({ ready: false, reason: expect.stringContaining('nowhere.crt') });
     await expect(review()).rejects.toThrow();
@@ -190,19 +190,22 @@ describe('certificates', () => {
 });
 
 describe('stopping', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('F7: on %s it is not ready at once, serves on for a while, and ends with 0', async (signal) => {
-    const { child, ended, review, ops, lines } = await start();
-    expect((await review()).headers.connection).toBe('keep-alive');
-    child.kill(signal);
-    await until(async () => (await ops('/readyz')).status === 503);
-    const { status, headers } = await review();
-    expect([status, headers.connection]).toEqual([200, 'close']);
-    child.kill(signal);
-    expect(await ended).toEqual({ code: 0, stderr: '' });
-    expect(lines.filter(({ msg }) => msg === 'draining')).toHaveLength(1);
-  });
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'F7: on %s the process is not ready at once, keeps serving for a while, and exits with 0',
+    async (signal) => {
+      const { child, ended, review, ops, lines } = await start();
+      expect((await review()).headers.connection).toBe('keep-alive');
+      child.kill(signal);
+      await until(async () => (await ops('/readyz')).status === 503);
+      const { status, headers } = await review();
+      expect([status, headers.connection]).toEqual([200, 'close']);
+      child.kill(signal);
+      expect(await ended).toEqual({ code: 0, stderr: '' });
+      expect(lines.filter(({ msg }) => msg === 'draining')).toHaveLength(1);
+    },
+  );
 
-  test('F7: a review under way is answered first', async () => {
+  test('F7: a review in progress is answered before the process exits', async () => {
     const { child, ended, port, ca, lines } = await start(['--drain-delay', '0s']);
     const { socket, closed } = await connectTo(port, ca === undefined ? {} : { ca });
     const [head, tail] = [exampleReview.slice(0, 100), exampleReview.slice(100)];
@@ -220,15 +223,15 @@ describe('stopping', () => {
   });
 });
 
-test('F12: a log that nobody reads holds up neither reviews nor the end', async () => {
+test('F12: a log that is not read delays neither reviews nor the exit', async () => {
   const { child, reader, review } = await start(['--drain-delay', '0s']);
   reader.pause();
   for (let sent = 0; sent < 1_000; sent += 1) expect((await review()).status).toBe(200);
   child.kill('SIGTERM');
   expect(await once(child, 'exit')).toEqual([0, null]);
-}, 15_000);
+});
 
-describe('what keeps it from starting is told without a stack, and ends it with 1', () => {
+describe('problems at start are printed without a stack trace', () => {
   async function refused(args: readonly string[], { env = {} as NodeJS.ProcessEnv, status = 1 } = {}): Promise<string> {
     const { ended, lines } = run(['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', ...args], env);
     const { code, stderr } = await ended;
@@ -237,7 +240,7 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     return stderr;
   }
 
-  test('F13: every problem of the configuration', async () => {
+  test('F13: every problem of the configuration is printed, and the process exits with 1', async () => {
     const file = join(folder, 'bad.yaml');
     await writeFile(
       file,
@@ -248,18 +251,18 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     expect(stderr).toContain('colour');
   });
 
-  test('F13: and everything else that is wrong, at once', async () => {
+  test('F13: problems of the configuration and of the flags are printed at once', async () => {
     const file = join(folder, 'bad-too.yaml');
     await writeFile(file, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\ncolour: blue\n');
     const stderr = await refused(['--config', file, '--tls-dir', join(folder, 'nowhere'), '--client-name', 'a']);
     for (const named of ['colour', '--tls-dir', '--client-ca']) expect(stderr).toContain(named);
   });
 
-  test('a folder of certificates that is not there', async () => {
+  test('a missing folder of certificates is reported with the command that makes one', async () => {
     expect(await refused(['--tls-dir', join(folder, 'nowhere')])).toContain('cloister certs dev');
   });
 
-  test('addresses that are taken, both of them', async () => {
+  test('both addresses are reported when other processes listen there', async () => {
     const { lines } = await start();
     const { listen, operationsListen } = lines[0] as Line;
     const stderr = await refused(['--tls-dir', certs, '--listen', listen, '--operations-listen', operationsListen]);
@@ -272,12 +275,12 @@ describe('what keeps it from starting is told without a stack, and ends it with 
     ['--operations-listen', '::1:9443'],
     ['--drain-delay', '5'],
     ['--client-name', 'a,,b'],
-  ])('%s %s, a mistake in the call, with 2', async (flag, value) => {
+  ])('a value that cannot be parsed ends the process with 2: %s %s', async (flag, value) => {
     expect(await refused(['--tls-dir', certs, flag, value], { status: 2 })).toContain(flag);
   });
 });
 
-test('T25, F17: a bug outside of any review is logged, without what it says, and ends the process with 1', async () => {
+test('T25, F17: a bug outside of any review is logged without its message, and ends the process with 1', async () => {
   const bug = join(folder, 'bug.mjs');
   await writeFile(bug, "process.on('SIGUSR2', () => Promise.reject(new Error('canary')));");
   const { child, lines, ended } = await start([], { env: { NODE_OPTIONS: `--import=${bug}` } });
@@ -287,14 +290,14 @@ test('T25, F17: a bug outside of any review is logged, without what it says, and
   expect(JSON.stringify(lines)).not.toContain('canary');
 });
 
-test('F1, T72: nothing that serves can reach a cluster, or makes certificates', async () => {
+test('F1, T72: no module of the server can reach a cluster or make certificates', async () => {
   const reached = new Set<string>();
   for (const file of ['commands/serve', 'webhook-worker']) await follow(new URL(`../../src/${file}.ts`, import.meta.url), reached);
   expect([...reached].some((module) => module.endsWith('/src/webhook/review/answer.ts'))).toBe(true);
   expect([...reached].filter((module) => /kubernetes|node-forge|\/src\/cluster\//.test(module))).toEqual([]);
 });
 
-/** All modules that a file imports, and those that they import. */
+/** Collects all modules that a file imports, and those that they import. */
 async function follow(file: URL, reached: Set<string>): Promise<void> {
   reached.add(file.href);
   const text = await readFile(file, 'utf8');

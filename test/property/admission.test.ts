@@ -24,7 +24,7 @@ import { applyPatch } from '../support/rfc6902.ts';
 
 const cases = fc.tuple(hostilePod, setting);
 
-test('what mutate patched, validate allows; what it left, validate denies with a cause', () => {
+test('validate allows every pod that mutate patched, and denies with a cause every pod that mutate left', () => {
   check(0.08, cases, ([pod, given]) => {
     const respond = respondFor(given);
     const { answer, patched } = mutate(respond, pod);
@@ -37,7 +37,7 @@ test('what mutate patched, validate allows; what it left, validate denies with a
   });
 });
 
-test('T02, T13: no pod is admitted with anything wrong, even if somebody changes it after it was repaired', () => {
+test('T02, T13: no pod is admitted with anything wrong, even if it is changed after the repair', () => {
   check(0.12, fc.tuple(hostilePod, setting, fc.array(stroke, { maxLength: 3 })), ([pod, given, changes]) => {
     const respond = respondFor(given);
     const final = changes.reduce(paint, mutate(respond, pod).patched ?? pod);
@@ -72,7 +72,7 @@ const tenantData: fc.Arbitrary<Stroke> = fc.oneof(
   }),
 );
 
-test('T06: nothing that a tenant writes freely turns a denial into an allowance', () => {
+test('T06: no label, annotation or name of a tenant turns a denial into an admission', () => {
   check(0.08, fc.tuple(hostilePod, setting, stroke, tenantData), ([pod, given, change, data]) => {
     const respond = respondFor(given);
     const denied = paint(mutate(respond, pod).patched ?? pod, change);
@@ -83,7 +83,7 @@ test('T06: nothing that a tenant writes freely turns a denial into an allowance'
   });
 });
 
-test('T09: a pod that runs can have its labels, annotations and finalizers changed, whatever is wrong with it', () => {
+test('T09: labels, annotations and finalizers of a running pod can change, whatever its findings', () => {
   const changes = fc.constantFrom<Stroke>(
     { at: ['metadata', 'labels', 'team'], value: 'b' },
     { at: ['metadata', 'annotations', 'note'], value: 'x' },
@@ -111,7 +111,7 @@ const inherited = [
   false,
 ]);
 
-test('T10: an ephemeral container comes in only if it holds nothing beyond baseline, whatever pod it is added to', () => {
+test('T10: an ephemeral container is admitted only within baseline, whatever pod it is added to', () => {
   check(
     0.08,
     fc.tuple(hostilePod, setting, fc.array(containerStroke, { maxLength: 4 }), fc.boolean()),

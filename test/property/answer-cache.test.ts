@@ -12,7 +12,7 @@ import { check } from '../support/properties.ts';
 
 type Given = Parameters<typeof answerMutate>;
 
-/** What a mutating entry has in hand once it has judged; undefined: the pod is none. */
+/** The arguments with which a mutating entry answers; undefined: the document is no pod. */
 function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Given[2]] | undefined {
   const subject = subjectOf(copyOf(pod), '', 'Pod');
   if (!subject.ok) return undefined;
@@ -25,24 +25,24 @@ function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Giv
   return [verdict, repair(question, verdict, apply, true), policy];
 }
 
-test('a remembered answer says what a new one would', () => {
-  const memory = makeAnswerCache<Answer>({ buckets: 1_000, maxChars: Number.POSITIVE_INFINITY });
+test('a cached answer equals a new one', () => {
+  const cache = makeAnswerCache<Answer>({ buckets: 1_000, maxChars: Number.POSITIVE_INFINITY });
   let repeated = 0;
   check(0.1, fc.tuple(hostilePod, setting), ([pod, chosen]) => {
     const asked = given(pod, chosen);
-    // What is left to validation is not kept.
+    // An answer that leaves the pod to validation is not cached.
     if (asked === undefined || asked[1].unresolved.length > 0) return;
-    const fresh = answerMutate(...asked, (_hint, _data, make) => make());
-    const remembered = answerMutate(...asked, memory);
-    if (remembered !== answerMutate(...asked, memory)) throw new Error('it was not remembered');
+    const fresh = answerMutate(...asked, (_bucket, _data, make) => make());
+    const cached = answerMutate(...asked, cache);
+    if (cached !== answerMutate(...asked, cache)) throw new Error('the answer was not cached');
     repeated += 1;
-    expect(remembered).toEqual(fresh);
+    expect(cached).toEqual(fresh);
   });
   expect(repeated).toBeGreaterThan(0);
 });
 
-test('answers to changes that look alike are kept apart', () => {
-  const memory = makeAnswerCache<Answer>({ buckets: 1_000, maxChars: Number.POSITIVE_INFINITY });
+test('answers to similar changes are kept apart', () => {
+  const cache = makeAnswerCache<Answer>({ buckets: 1_000, maxChars: Number.POSITIVE_INFINITY });
   const finding = { rule: 'a', kind: 'escape', path: ['spec', 'a'], message: 'm', fix: { remove: true } } as const;
   const policies = ['userns', 'gvisor'].map((id) => ({ profile: { id } }) as Given[2]);
   const variants = [
@@ -61,7 +61,7 @@ test('answers to changes that look alike are kept apart', () => {
     for (const each of variants) {
       for (const repaired of [[each], []]) {
         const asked = [{ findings: [each], exempted: [] }, { patch, repaired, unresolved: [] }, policy] as const;
-        expect(answerMutate(...asked, memory).text).toBe(answerMutate(...asked, (_hint, _data, make) => make()).text);
+        expect(answerMutate(...asked, cache).text).toBe(answerMutate(...asked, (_bucket, _data, make) => make()).text);
       }
     }
   }

@@ -9,7 +9,7 @@ import { map, wrongsOf } from '../support/oracle.ts';
 import '../support/properties.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 
-/** What these keep or give is told, repaired or refused by the API server; it is no way out of a pod, and so nothing to the oracle. */
+/** Rules about what is no way out of a pod (a warning, a repair or a check that the API server makes too): the oracle does not know them. */
 const NO_ESCAPE: ReadonlySet<string> = new Set(['dns-policy', 'overhead', 'image-storage', 'pod-size']);
 
 test.each(rules.filter(({ id }) => !NO_ESCAPE.has(id)))(

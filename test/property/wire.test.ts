@@ -21,7 +21,7 @@ const path = fc.oneof(
     '/unknown/warn',
     '/unknown/audit',
     '/mutate/constructor',
-    '/validate/enforce/nobody',
+    '/validate/enforce/unknown',
   ),
 );
 const shape = fc.record({
@@ -30,14 +30,14 @@ const shape = fc.record({
   username: fc.constantFrom('tenant', 'system:node:control-plane-0'),
 });
 
-test('T42, T61: whatever pod or almost-pod comes, there is one well-formed answer, and the same one again', () => {
+test('T42, T61: every pod or near-pod gets one well-formed answer, and the same one again', () => {
   const object = fc.oneof({ arbitrary: malformed, weight: 3 }, hostilePod);
   check(0.14, fc.tuple(path, object, fc.option(object), shape, setting), ([where, pod, old, review, given]) => {
     checkAnswer(respondFor(given), where, bytesOf(reviewOf(pod, { ...review, old })));
   });
 });
 
-test('whatever is wrong with the review itself, likewise', () => {
+test('every malformed review gets one well-formed answer', () => {
   const names = [
     'uid',
     'kind',
@@ -62,14 +62,14 @@ test('whatever is wrong with the review itself, likewise', () => {
   });
 });
 
-test('T43: whatever bytes come, likewise', () => {
+test('T43: any bytes get one well-formed answer', () => {
   check(0.02, fc.tuple(path, fc.uint8Array({ maxLength: 200 }), setting), ([where, bytes, given]) => {
     checkAnswer(respondFor(given), where, bytes);
   });
 });
 
-describe.each(reviews)('$file, as an API server sent it', ({ bytes }) => {
-  test('broken anywhere, it has one well-formed answer', () => {
+describe.each(reviews)('the recorded review $file', ({ bytes }) => {
+  test('the review broken at any byte gets one well-formed answer', () => {
     const edit = fc.record({ at: fc.nat(bytes.length - 1), cut: fc.nat(40), put: fc.oneof(fc.uint8Array({ maxLength: 4 }), token) });
     check(0.02, fc.tuple(path, fc.array(edit, { minLength: 1, maxLength: 4 }), setting), ([where, edits, given]) => {
       const broken = edits.reduce((each, { at, cut, put }) => Buffer.concat([each.subarray(0, at), put, each.subarray(at + cut)]), bytes);
@@ -95,7 +95,7 @@ describe('nesting', () => {
     'the source of a volume': ['spec', 'volumes'],
     'a container': ['spec', 'containers', 0],
   };
-  test.each(Object.entries(places))('T44: of 10,000 levels in %s crashes nothing', (_, at) => {
+  test.each(Object.entries(places))('T44: 10,000 nested levels in %s crash nothing', (_, at) => {
     const pod: Doc = {
       metadata: { name: 'deep', annotations: {} },
       spec: { containers: [{ name: 'dev', securityContext: { privileged: true } }] },
@@ -106,7 +106,7 @@ describe('nesting', () => {
   });
 });
 
-test('T22, T50: a pod with ten thousand faults of one kind is answered briefly, and before the API server gives up', () => {
+test('T22, T50: a pod with ten thousand findings of one kind gets a short answer before the API server gives up', () => {
   const many = Array.from({ length: 10_000 }, (_, index) => index);
   const bad: Readonly<Record<string, Doc>> = {
     volumes: { volumes: many.map((index) => ({ name: `v${index}`, hostPath: { path: `/${index}` } })) },

@@ -20,12 +20,25 @@ const secure = secureContextOf({ certificate: Buffer.from(issued.certificate), k
 /** A worker without a thread, for tests in which it does not matter which thread judges. */
 const inline = (respond: Respond): ReviewWorker => ({ judge: async (path, body) => respond(path, body), stop: async () => {} });
 
-/** A webhook server on the loopback interface, with a real recorder whose log lines are kept. */
+const PATIENT_MS = 60_000;
+
+/** The limits without those on time, for tests of which time is not the subject: on a busy machine a slow review is no fault. */
+export const PATIENT_LIMITS: Limits = {
+  ...LIMITS,
+  largeReviewTimeoutMs: PATIENT_MS,
+  handshakeTimeoutMs: PATIENT_MS,
+  headersTimeoutMs: PATIENT_MS,
+  requestTimeoutMs: PATIENT_MS,
+  enforced: { ...LIMITS.enforced, loopDelayMs: PATIENT_MS },
+  watched: { ...LIMITS.watched, loopDelayMs: PATIENT_MS },
+};
+
+/** Starts a webhook server on the loopback interface, with a real recorder whose log lines are kept. */
 export async function startServer(respond: Respond, limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
   const lines: string[] = [];
   const metrics = makeMetrics({ profiles: ['userns'], version: '0.0.0', configuration: '' });
   const recorder = makeRecorder(makeLogger('debug', { write: (line) => lines.push(line) }), metrics);
-  const server = buildServer(respond, { recorder, worker: inline(respond), secure, ...options, limits: { ...LIMITS, ...limits } });
+  const server = buildServer(respond, { recorder, worker: inline(respond), secure, ...options, limits: { ...PATIENT_LIMITS, ...limits } });
   metrics.observeBodyBytes(server.bodyBytes);
   const { port } = await server.listen('127.0.0.1', 0);
   const agent = new Agent({ keepAlive: true, ca: authority.certificate, servername: 'localhost' });
@@ -54,7 +67,7 @@ export interface Answered {
   readonly body: string;
 }
 
-/** A list of buffers is sent in chunks, of no announced length. */
+/** Sends a list of buffers in chunks, without an announced length. */
 export function send({ body = '', ...options }: SendOptions): Promise<Answered> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', ...(options.headers as object) };
@@ -74,7 +87,7 @@ export function send({ body = '', ...options }: SendOptions): Promise<Answered> 
 }
 
 /**
- * Sends as an API server does: 429 and 5xx with Retry-After are tried again, ten times at most; a broken connection is not.
+ * Sends as an API server does: it retries 429 and 5xx with Retry-After ten times at most, and a broken connection never.
  * Source: k8s.io/client-go/rest/with_retry.go
  */
 export async function insist(options: SendOptions): Promise<Answered> {
@@ -89,12 +102,12 @@ export async function insist(options: SendOptions): Promise<Answered> {
 
 const isText = (body: string | Buffer | readonly Buffer[]): body is string | Buffer => typeof body === 'string' || Buffer.isBuffer(body);
 
-/** A connection to speak by hand over. */
+/** A raw TLS connection. */
 export interface Connection {
   readonly socket: TLSSocket;
-  /** What came so far. */
+  /** What has arrived so far. */
   received(): string;
-  /** What came until the server closed. */
+  /** What arrived until the server closed. */
   readonly closed: Promise<string>;
 }
 
@@ -111,16 +124,13 @@ export function connectTo(port: number, options: ConnectionOptions = {}): Promis
   });
 }
 
-/** A docker-in-docker pod about to be made. */
+/** A review of the creation of a docker-in-docker pod. */
 export const exampleReview = readFileSync('examples/review.json', 'utf8');
 
-/** How long a test waits for an event: on a busy machine a slow event is no fault. */
-const UNTIL_MS = 60_000;
-
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + UNTIL_MS;
+  const end = Date.now() + PATIENT_MS;
   while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`${isSo} was not true within ${UNTIL_MS / 1_000} s`);
+    if (Date.now() > end) throw new Error(`${isSo} was not true within ${PATIENT_MS / 1_000} s`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

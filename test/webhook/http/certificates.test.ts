@@ -29,25 +29,25 @@ async function issuePair(clientCa?: Buffer): Promise<Pair> {
   return clientCa === undefined ? pair : { ...pair, clientCa };
 }
 
-describe('a new certificate', () => {
-  test('T65, F6: is for new connections; an old one goes on, until its next answer tells it to connect anew', async () => {
+describe('certificate rotation', () => {
+  test('T65, F6: new connections use the new certificate; an open connection closes with its next answer', async () => {
     const { server, send } = await startServer(respond).then(keep);
     expect((await send(MUTATE, { body: exampleReview })).headers.connection).toBe('keep-alive');
     server.replaceCertificate(secureContextOf(await issuePair()));
     const last = await send(MUTATE, { body: exampleReview });
     expect([last.status, last.headers.connection]).toEqual([200, 'close']);
-    const anew = await send(MUTATE, { body: exampleReview });
-    expect([anew.status, anew.headers.connection]).toEqual([200, 'keep-alive']);
+    const reconnected = await send(MUTATE, { body: exampleReview });
+    expect([reconnected.status, reconnected.headers.connection]).toEqual([200, 'keep-alive']);
   });
 
-  test('T65: tells so whatever is asked', async () => {
+  test('T65: an open connection closes with its next answer whatever the request', async () => {
     const { server, send } = await startServer(respond).then(keep);
     expect((await send('/nothing')).headers.connection).toBe('keep-alive');
     server.replaceCertificate(secureContextOf(await issuePair()));
     expect((await send('/nothing')).headers.connection).toBe('close');
   });
 
-  test('F6, L7: 100 times, while 25 connections send one review after the other, loses none of them', async () => {
+  test('F6, L7: 100 rotations lose no review of 25 connections that send one after the other', async () => {
     const { server, send } = await startServer(respond).then(keep);
     let isOver = false;
     const statuses = new Map<number, number>();
@@ -69,7 +69,7 @@ describe('a new certificate', () => {
   });
 });
 
-describe('T60: where clients must show a certificate', () => {
+describe('T60: required client certificates', () => {
   let folder: string;
   let ours: KeyPair;
   let theirs: KeyPair;
@@ -91,14 +91,17 @@ describe('T60: where clients must show a certificate', () => {
     readonly dnsNames?: readonly string[];
     readonly by?: KeyPair;
   }
-  async function show({ commonName = 'nobody', dnsNames = [], by = ours }: Shown = {}): Promise<ConnectionOptions> {
+  async function show({ commonName = 'client', dnsNames = [], by = ours }: Shown = {}): Promise<ConnectionOptions> {
     serial += 1;
     const { certFile, keyFile } = await issueClientCertificate(folder, `client-${serial}`, by, { commonName, dnsNames });
     return { cert: await readFile(certFile), key: await readFile(keyFile) };
   }
 
-  /** Over a connection of its own. */
-  async function ask(port: number, options: ConnectionOptions): Promise<{ readonly status: number; readonly error?: string }> {
+  /** Sends a review over a new connection. */
+  async function ask(
+    port: number,
+    options: ConnectionOptions,
+  ): Promise<{ readonly status: number; readonly code?: string; readonly error?: string }> {
     const { socket, received } = await connectTo(port, options);
     const length = Buffer.byteLength(exampleReview);
     socket.write(
@@ -106,18 +109,19 @@ describe('T60: where clients must show a certificate', () => {
     );
     await until(() => received().includes('}'));
     socket.destroy();
-    return { status: Number(received().slice(9, 12)), error: JSON.parse(received().split('\r\n\r\n')[1] ?? '').error };
+    const { code, error } = JSON.parse(received().split('\r\n\r\n')[1] ?? '');
+    return { status: Number(received().slice(9, 12)), code, error };
   }
 
   test.each([
-    ['of its common name', { commonName: 'system:apiserver' }],
-    ['of a DNS name', { dnsNames: ['other.example.com', 'apiserver.example.com'] }],
-  ])('one is answered because %s', async (_, shown) => {
+    ['common name', { commonName: 'system:apiserver' }],
+    ['DNS name', { dnsNames: ['other.example.com', 'apiserver.example.com'] }],
+  ])('a client is answered because of its %s', async (_, shown) => {
     const { port } = await start(['system:apiserver', 'apiserver.example.com']);
     expect(await ask(port, await show(shown))).toMatchObject({ status: 200 });
   });
 
-  test('without a list of names, anybody with one is answered', async () => {
+  test('without a list of names, a client with any name is answered', async () => {
     const { port } = await start([]);
     expect(await ask(port, await show())).toMatchObject({ status: 200 });
   });
@@ -128,38 +132,46 @@ describe('T60: where clients must show a certificate', () => {
     ['a pattern that would cover the name', { dnsNames: ['*.example.com'] }],
     ['a part of the name', { commonName: 'apiserver' }],
     ['more than the name', { commonName: 'system:apiserver,CN=x' }],
-  ])('one with %s is refused before its body is read, and told why', async (_, shown) => {
+  ])('a client with %s is rejected before its body is read, with the reason', async (_, shown) => {
     const { port, lines } = await start(['system:apiserver', 'apiserver.example.com']);
-    expect(await ask(port, await show(shown))).toEqual({ status: 403, error: expect.stringContaining('none of the names') });
+    expect(await ask(port, await show(shown))).toEqual({
+      status: 403,
+      code: 'CLOISTER_CLIENT_REJECTED',
+      error: expect.stringContaining('none of the names'),
+    });
     expect(lines.join('')).not.toContain('patched');
   });
 
-  test('none is refused', async () => {
+  test('a client without a certificate is rejected', async () => {
     const { port, metrics } = await start([]);
-    expect(await ask(port, {})).toEqual({ status: 403, error: expect.stringContaining('shows none') });
+    expect(await ask(port, {})).toEqual({ status: 403, code: 'CLOISTER_CLIENT_REJECTED', error: expect.stringContaining('shows none') });
     expect(await metrics.expose()).toContain('cloister_refused_requests_total{status="403"} 1');
   });
 
-  test('one of another authority is refused, also under a name that may call', async () => {
+  test('a certificate of another authority is rejected, also with an accepted name', async () => {
     const { port } = await start(['system:apiserver']);
     const shown = await show({ commonName: 'system:apiserver', by: theirs });
-    expect(await ask(port, shown)).toEqual({ status: 403, error: expect.stringContaining('not trusted') });
+    expect(await ask(port, shown)).toEqual({
+      status: 403,
+      code: 'CLOISTER_CLIENT_REJECTED',
+      error: expect.stringContaining('not trusted'),
+    });
   });
 
-  test('one that has expired is refused', async () => {
+  test('an expired certificate is rejected', async () => {
     const { port } = await start([]);
     const { certFile, keyFile } = await expire(folder, await issueClientCertificate(folder, 'client', ours, { commonName: 'a' }), ours);
     const shown = { cert: await readFile(certFile), key: await readFile(keyFile) };
-    expect(await ask(port, shown)).toEqual({ status: 403, error: expect.stringContaining('EXPIRED') });
+    expect(await ask(port, shown)).toEqual({ status: 403, code: 'CLOISTER_CLIENT_REJECTED', error: expect.stringContaining('EXPIRED') });
   });
 
-  test('a serving certificate is none', async () => {
+  test('a serving certificate is not accepted as a client certificate', async () => {
     const { port } = await start([]);
     const pair = await issuePair();
     expect((await ask(port, { cert: pair.certificate, key: pair.key })).status).toBe(403);
   });
 
-  test('when the authority changes, those of the old one are refused from their next connection on', async () => {
+  test('when the authority changes, certificates of the old one are rejected from their next connection on', async () => {
     const { port, server } = await start([]);
     const [old, young] = [await show(), await show({ by: theirs })];
     const before = await connectTo(port, old);
@@ -172,18 +184,21 @@ describe('T60: where clients must show a certificate', () => {
     expect(await before.closed).toMatch(/^HTTP\/1\.1 400 .*\r\nconnection: close\r\n/is);
   });
 
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('no session of %s is resumed: each connection shows its certificate anew', async (version) => {
-    const { port } = await start([]);
-    const options = { ...(await show()), minVersion: version, maxVersion: version };
-    const { socket } = await connectTo(port, options);
-    const session = await new Promise<Buffer | undefined>((resolve) => {
-      socket.once('session', resolve);
-      setTimeout(() => resolve(socket.getSession()), 200);
-    });
-    const again = await connectTo(port, { ...options, ...(session && { session }) });
-    expect(again.socket.isSessionReused()).toBe(false);
-    for (const each of [socket, again.socket]) each.destroy();
-  });
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'no session of %s is resumed: each connection shows its certificate again',
+    async (version) => {
+      const { port } = await start([]);
+      const options = { ...(await show()), minVersion: version, maxVersion: version };
+      const { socket } = await connectTo(port, options);
+      const session = await new Promise<Buffer | undefined>((resolve) => {
+        socket.once('session', resolve);
+        setTimeout(() => resolve(socket.getSession()), 200);
+      });
+      const again = await connectTo(port, { ...options, ...(session && { session }) });
+      expect(again.socket.isSessionReused()).toBe(false);
+      for (const each of [socket, again.socket]) each.destroy();
+    },
+  );
 });
 
 function keep<S extends { stop(): Promise<void> }>(server: S): S {

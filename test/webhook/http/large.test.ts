@@ -25,7 +25,7 @@ const WEBHOOK_WORKER = new URL('../../../src/webhook-worker.ts', import.meta.url
 
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'cloister-thread-'));
+  folder = await mkdtemp(join(tmpdir(), 'cloister-worker-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -34,88 +34,94 @@ afterEach(async () => {
   await Promise.all(started.splice(0).map((stop) => stop()));
 });
 
-/** A server whose large reviews are judged by a script. */
-async function start({ script = WEBHOOK_WORKER, data = { config: undefined } as unknown, limits = {} as Partial<Limits>, ...rest } = {}) {
+/** Worker limits without those on time, for tests of which time is not the subject: on a busy machine a slow worker is no fault. */
+const PATIENT_WORKER: Partial<WorkerLimits> = { startTimeoutMs: 60_000, reviewTimeoutMs: 60_000 };
+
+/** Starts a server whose large reviews are judged by a script. */
+async function start({ script = WEBHOOK_WORKER, data = { config: undefined } as unknown, limits = {} as Partial<Limits> } = {}) {
   const losses: string[] = [];
-  const worker = makeReviewWorker({ script, data, onLost: (loss) => losses.push(loss), ...(rest as { limits?: Partial<WorkerLimits> }) });
+  const worker = makeReviewWorker({ script, data, limits: PATIENT_WORKER, onLost: (loss) => losses.push(loss) });
   const asked: string[] = [];
-  const listened: ReviewWorker = {
+  const observed: ReviewWorker = {
     ...worker,
     judge(path, body, signal) {
       asked.push(path);
       return worker.judge(path, body, signal);
     },
   };
-  const server = await startServer(respond, limits, { worker: listened });
+  const server = await startServer(respond, limits, { worker: observed });
   started.push(server.stop);
   return { ...server, worker, losses, asked };
 }
 
-/** A thread that does as it is told by the first words of a body. */
-async function scripted(threadLimits: Partial<WorkerLimits> = {}) {
+/** Starts a server with a worker that executes the first word of a body. */
+async function startScripted(workerLimits: Partial<WorkerLimits> = {}) {
   const file = join(folder, `${Math.random()}.mjs`);
   const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] };
   await writeFile(
     file,
     `import { parentPort, threadId } from 'node:worker_threads';
     parentPort.on('message', ({ body }) => {
-      const [told] = Buffer.from(body).toString().split(' ', 1);
-      if (told === 'throw') throw new Error('canary');
-      if (told === 'exit') process.exit(3);
-      if (told === 'loop') for (;;);
-      if (told === 'fill') for (const all = []; ; ) all.push(new Array(1000).fill({}));
+      const [order] = Buffer.from(body).toString().split(' ', 1);
+      if (order === 'throw') throw new Error('canary');
+      if (order === 'exit') process.exit(3);
+      if (order === 'loop') for (;;);
+      if (order === 'fill') for (const all = []; ; ) all.push(new Array(1000).fill({}));
       const answer = JSON.stringify({ thread: threadId });
       parentPort.postMessage({ status: 200, body: answer, bytes: answer.length, record: ${JSON.stringify(record)} });
     });
     parentPort.postMessage('ready');`,
   );
   const losses: string[] = [];
-  const limits = { heapMiB: 16, ...threadLimits };
+  const limits = { heapMiB: 16, ...PATIENT_WORKER, ...workerLimits };
   const worker = makeReviewWorker({ script: pathToFileURL(file), data: undefined, limits, onLost: (loss) => losses.push(loss) });
   const server = await startServer(respond, {}, { worker });
   started.push(server.stop);
-  const tell = (told: string, path = MUTATE) => server.send(path, { body: `${told} `.padEnd(LIMITS.largeBodyBytes + 1) });
-  return { ...server, losses, tell };
+  const command = (order: string, path = MUTATE) => server.send(path, { body: `${order} `.padEnd(LIMITS.largeBodyBytes + 1) });
+  return { ...server, losses, command };
 }
 
-/** Real, but for an annotation that makes it large. */
+/** The example review with an annotation that makes it large. */
 function largeReview(bytes = LIMITS.largeBodyBytes + 1): string {
   const review = JSON.parse(exampleReview);
   review.request.object.metadata.annotations = { padding: 'x'.repeat(bytes) };
   return JSON.stringify(review);
 }
 
-/** As many commas, braces and brackets as are asked for, in a body of this size. */
-const dense = (tokens: number, bytes = LIMITS.largeBodyBytes + 1): string => `[${'[],'.repeat((tokens - 1) / 2)}0]`.padEnd(bytes);
+/** A body of this size with so many commas, braces and brackets. */
+const dense = (values: number, bytes = LIMITS.largeBodyBytes + 1): string => `[${'[],'.repeat((values - 1) / 2)}0]`.padEnd(bytes);
 
 describe('a body with too many values', () => {
-  test('T22, T24: 2 million empty objects are refused while they arrive; nothing parses them, and nobody tries again', async () => {
+  test('T22, T24: 2 million empty objects are rejected while they arrive, without parsing and without Retry-After', async () => {
     const { send, asked, metrics } = await start();
     const body = `{"request":{"object":{"spec":{"tolerations":[${'{},'.repeat(2_000_000)}{}]}}}}`;
     const { status, headers, body: answer } = await send(MUTATE, { body });
     expect([status, headers.connection, headers['retry-after']]).toEqual([413, 'close', undefined]);
-    expect(JSON.parse(answer).error).toMatch(/too many values/);
+    expect(JSON.parse(answer).code).toBe('CLOISTER_TOO_MANY_VALUES');
     expect(asked).toEqual([]);
     expect(await metrics.expose()).toContain('cloister_refused_requests_total{status="413"} 1');
     expect(await metrics.expose()).toContain('cloister_body_bytes 0');
   });
 
-  // About as many: not each byte is looked at.
-  test.each(['at once', 'in chunks'])('T22: is a tenth over the budget, and not one a tenth under it, sent %s', async (how) => {
-    const { send, asked } = await start({ limits: { maxValues: 100_001 } });
-    const cut = (body: string) => (how === 'at once' ? body : [Buffer.from(body.slice(0, 200_000)), Buffer.from(body.slice(200_000))]);
-    expect((await send(MUTATE, { body: cut(dense(90_001)) })).status).toBe(400);
-    expect((await send(MUTATE, { body: cut(dense(110_001)) })).status).toBe(413);
-    expect(asked).toEqual([MUTATE]);
-  });
+  // The number is an estimate, because not every byte is checked.
+  test.each(['at once', 'in chunks'])(
+    'T22: a body a tenth over the limit is rejected and one a tenth under it is judged, sent %s',
+    async (how) => {
+      const { send, asked } = await start({ limits: { maxValues: 100_001 } });
+      const cut = (body: string) => (how === 'at once' ? body : [Buffer.from(body.slice(0, 200_000)), Buffer.from(body.slice(200_000))]);
+      expect((await send(MUTATE, { body: cut(dense(90_001)) })).status).toBe(400);
+      expect((await send(MUTATE, { body: cut(dense(110_001)) })).status).toBe(413);
+      expect(asked).toEqual([MUTATE]);
+    },
+  );
 
-  test('is not looked for where the whole of it is small', async () => {
+  test('the values of a small body are not limited', async () => {
     const { send, asked } = await start({ limits: { maxValues: 10 } });
     expect((await send(MUTATE, { body: dense(1_001, LIMITS.largeBodyBytes) })).status).toBe(400);
     expect(asked).toEqual([]);
   });
 
-  test.each(['tolerations', 'volumes', 'containers'])('T22: is judged by a thread however small it is: %s', async (field) => {
+  test.each(['tolerations', 'volumes', 'containers'])('T22: a small body with many values is judged by the worker: %s', async (field) => {
     const { send, asked, losses } = await start();
     const review = JSON.parse(exampleReview);
     review.request.object.spec[field] = Array.from({ length: LIMITS.manyValues }, () => ({}));
@@ -126,7 +132,7 @@ describe('a body with too many values', () => {
     expect(answer).toBe(respond(VALIDATE, Buffer.from(body)).body);
   });
 
-  test('is not what an ordinary one of 64 KiB has', async () => {
+  test('an ordinary body of 64 KiB does not have many values', async () => {
     const { send, asked } = await start();
     const { status } = await send(MUTATE, { body: await readFile(MEDIUM) });
     expect([status, asked]).toEqual([200, []]);
@@ -135,7 +141,7 @@ describe('a body with too many values', () => {
 
 describe('a large body', () => {
   test.each([MUTATE, '/validate/enforce/userns', '/validate/warn/userns', '/validate/audit/userns'])(
-    'at %s is answered by a thread, in the words of a small one',
+    'a large body at %s is answered by the worker with the bytes of a small one',
     async (path) => {
       const { send, asked, losses } = await start();
       const body = largeReview();
@@ -146,7 +152,7 @@ describe('a large body', () => {
     },
   );
 
-  test('is judged by the configuration that the server was started with', async () => {
+  test('a large body is judged by the configuration that the server was started with', async () => {
     const text = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {gvisor: {}}\n';
     const other = parseConfig(text, 'test');
     if (!other.ok) throw new Error(other.error.join('\n'));
@@ -155,14 +161,14 @@ describe('a large body', () => {
     expect(Buffer.from(response.patch, 'base64').toString()).toContain('"/spec/runtimeClassName"');
   });
 
-  test('T21: of the largest size there is, is answered like any other', async () => {
+  test('T21: a body of the largest size is answered like any other', async () => {
     const { send } = await start();
     const room = LIMITS.maxBodyBytes - largeReview(0).length;
     const { status, body } = await send(MUTATE, { body: largeReview(room) });
     expect([status, JSON.parse(body).response.patchType]).toEqual([200, 'JSONPatch']);
   });
 
-  test('that comes in chunks, of no announced length, is answered likewise', async () => {
+  test('a large body that arrives in chunks, without an announced length, is answered like any other', async () => {
     const { send, asked } = await start();
     const body = Buffer.from(largeReview());
     const chunks = Array.from({ length: 10 }, (_, index) => body.subarray(index * 30_000, index === 9 ? undefined : (index + 1) * 30_000));
@@ -170,7 +176,7 @@ describe('a large body', () => {
     expect(asked).toEqual([MUTATE]);
   });
 
-  test('is recorded with what was found', async () => {
+  test('the record of a large review lists its findings', async () => {
     const { send, lines } = await start();
     await send('/validate/enforce/userns', { body: largeReview() });
     await until(() => lines.some((line) => line.includes('"msg":"denied"')));
@@ -178,42 +184,41 @@ describe('a large body', () => {
     expect(line).toMatchObject({ outcome: 'denied', rules: expect.arrayContaining(['user-namespace', 'privileged']) });
   });
 
-  test('keeps nobody waiting whose own is small', async () => {
-    const { send, tell, losses } = await scripted({ reviewTimeoutMs: 1_000 });
-    const large = tell('loop');
+  test('small reviews do not wait for a large one', async () => {
+    const { send, command, losses } = await startScripted({ reviewTimeoutMs: 1_000 });
+    const large = command('loop');
     while (losses.length === 0) expect((await send(MUTATE, { body: exampleReview })).status).toBe(200);
     expect((await large).status).toBe(500);
   });
 
-  test('whose caller is gone already is judged for nobody', async () => {
+  test('a review whose caller is already gone is not judged', async () => {
     const worker = makeReviewWorker({ script: pathToFileURL(join(folder, 'nowhere.mjs')), data: undefined, onLost: () => {} });
     const gone = AbortSignal.abort(new Error('gone'));
     await expect(worker.judge(MUTATE, new Uint8Array(1), gone)).rejects.toThrow('gone');
     await worker.stop();
   });
 
-  test('T27: whose caller waits no longer is answered before that, and the next is judged', async () => {
-    const { tell, losses } = await scripted({ reviewTimeoutMs: 1_500 });
-    const since = performance.now();
-    const [first, second] = await Promise.all([tell('loop', `${MUTATE}?timeout=1s`), tell('wait', `${MUTATE}?timeout=1s`)]);
+  test('T27: a large review is answered before its caller gives up, and the next is judged', async () => {
+    const { command, losses } = await startScripted({ reviewTimeoutMs: 5_000 });
+    const [first, second] = await Promise.all([command('loop', `${MUTATE}?timeout=1s`), command('wait', `${MUTATE}?timeout=1s`)]);
     expect([first.status, second.status, first.headers['retry-after']]).toEqual([503, 503, undefined]);
-    expect(performance.now() - since).toBeLessThan(1_500);
+    // The worker is still busy with the first one.
     expect(losses).toEqual([]);
     await until(() => losses.length > 0);
-    expect((await tell('answer')).status).toBe(200);
+    expect((await command('answer')).status).toBe(200);
   });
 });
 
-describe('F17: a thread', () => {
+describe('F17: the worker', () => {
   test.each([
     ['throws', 'throw', 'ended'],
     ['exits', 'exit', 'ended'],
     ['never comes to an end', 'loop', 'overdue'],
     ['fills its memory', 'fill', 'ended'],
-  ])('that %s fails the review at hand, and the next has another', async (_, told, loss) => {
-    const { tell, losses, lines, metrics } = await scripted({ reviewTimeoutMs: told === 'loop' ? 300 : 60_000 });
-    const before = JSON.parse((await tell('answer')).body).thread;
-    const [failed, next] = await Promise.all([tell(told), tell('answer')]);
+  ])('a worker that %s fails the current review, and a new worker judges the next', async (_, order, loss) => {
+    const { command, losses, lines, metrics } = await startScripted({ reviewTimeoutMs: order === 'loop' ? 2_000 : 60_000 });
+    const before = JSON.parse((await command('answer')).body).thread;
+    const [failed, next] = await Promise.all([command(order), command('answer')]);
     expect([failed.status, failed.headers['retry-after'], next.status]).toEqual([500, undefined, 200]);
     expect(JSON.parse(next.body).thread).not.toBe(before);
     expect(losses).toEqual([loss]);
@@ -222,7 +227,7 @@ describe('F17: a thread', () => {
     expect(await metrics.expose()).toContain('cloister_failed_requests_total 1');
   });
 
-  test('that cannot even start fails each review that it is started for', async () => {
+  test('a worker that cannot start fails each review that it is started for', async () => {
     const { send, losses } = await start({ script: pathToFileURL(join(folder, 'nowhere.mjs')) });
     expect((await send(MUTATE, { body: largeReview() })).status).toBe(500);
     expect((await send(MUTATE, { body: largeReview() })).status).toBe(500);
@@ -230,16 +235,16 @@ describe('F17: a thread', () => {
     expect(losses).toEqual(['ended', 'ended']);
   });
 
-  test('with nothing to do ends, and gives its memory back', async () => {
-    const { tell, losses } = await scripted({ idleTimeoutMs: 20 });
-    const first = JSON.parse((await tell('answer')).body).thread;
+  test('an idle worker is terminated, which frees its memory', async () => {
+    const { command, losses } = await startScripted({ idleTimeoutMs: 20 });
+    const first = JSON.parse((await command('answer')).body).thread;
     await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(JSON.parse((await tell('answer')).body).thread).not.toBe(first);
+    expect(JSON.parse((await command('answer')).body).thread).not.toBe(first);
     expect(losses).toEqual([]);
   });
 
-  // V8's own --max-old-space-size, by whatever name, holds for every thread in place of what the thread is given.
-  test('T24: has no more memory than it is given under the flags that the image starts Node with', async () => {
+  // V8's own --max-old-space-size, by any of its names, overrides the limits of every worker.
+  test('T24: the flags with which the image starts Node do not raise the memory limits of a worker', async () => {
     const { heapMiB, youngHeapMiB } = WORKER_LIMITS;
     const limits = { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: youngHeapMiB };
     const script = `new (require('worker_threads').Worker)(
@@ -248,11 +253,11 @@ describe('F17: a thread', () => {
     ).on('message', console.log)`;
     const flags = imageSettings().entrypoint.slice(1, -1);
     const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', script]);
-    // The young part is at least what the flags say, three times over.
+    // The young heap is at least three times what the flags state.
     expect(Number(stdout) / 1024 ** 2).toBeLessThanOrEqual(heapMiB + 24);
   });
 
-  test('that is stopped fails what it has', async () => {
+  test('stopping the worker fails the reviews that it has', async () => {
     const { worker } = await start();
     const body = Buffer.from(largeReview());
     const [first, second] = [1, 2].map(() => worker.judge(MUTATE, new Uint8Array(body), new AbortController().signal));
@@ -260,7 +265,7 @@ describe('F17: a thread', () => {
   });
 });
 
-test('every way to lose a thread is a series from the start', async () => {
+test('every way to lose a worker is a series from the start', async () => {
   const { metrics } = await start();
   const text = await metrics.expose();
   for (const reason of WORKER_LOSSES) expect(text).toContain(`cloister_judging_threads_lost_total{reason="${reason}"} 0`);

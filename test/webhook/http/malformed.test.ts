@@ -7,7 +7,7 @@ import { hellos, TLS_1_1 } from '../../fuzz/connections.ts';
 import { hold, repliesIn } from '../../fuzz/talk.ts';
 import { type Serving, startServing } from '../../support/serving.ts';
 
-/** The uids of all reviews that were judged, whether their answers got anywhere or not. */
+/** The uids of all reviews that were judged, whether or not their answers arrived. */
 let judged: unknown[] = [];
 let serving: Serving;
 beforeAll(async () => {
@@ -35,7 +35,7 @@ function request({ line = LINE, fields = [LENGTH], body = OUTER, newline = '\r\n
   return [line, 'Host: localhost', 'Content-Type: application/json', ...fields, '', body].join(newline);
 }
 
-/** Stands behind what is broken; whoever is led astray by that reads it as a request of its own. */
+/** Follows a broken request; a reader that the broken one misleads takes it for a separate request. */
 const HIDDEN = request({ fields: [`Content-Length: ${INNER.length}`], body: INNER });
 
 function chunks(size = SIZE, newline = '\r\n'): string {
@@ -43,13 +43,13 @@ function chunks(size = SIZE, newline = '\r\n'): string {
 }
 
 /** @returns the status of each answer */
-async function tell(text: string, answers = 1): Promise<number[]> {
+async function exchange(text: string, answers = 1): Promise<number[]> {
   judged = [];
-  const heard = await hold(serving, { over: 'tls', pieces: [Buffer.from(text, 'latin1')], ending: 'end', answers });
-  expect(heard.isStuck).toBe(false);
-  // The log comes a moment later.
+  const reply = await hold(serving, { over: 'tls', pieces: [Buffer.from(text, 'latin1')], ending: 'end', answers });
+  expect(reply.isStuck).toBe(false);
+  // The log is written a moment later.
   await new Promise((resolve) => setTimeout(resolve, 50));
-  return repliesIn(heard.received).map(({ status }) => status);
+  return repliesIn(reply.received).map(({ status }) => status);
 }
 
 const REFUSED: Readonly<Record<string, string>> = {
@@ -85,7 +85,7 @@ const REFUSED: Readonly<Record<string, string>> = {
       .map((coding) => [`the coding ${JSON.stringify(coding)}`, request({ fields: [`Transfer-Encoding: ${coding}`], body: chunks() })]),
   ),
   'another coding, and an expectation': request({ fields: ['Expect: 200-ok', 'Transfer-Encoding: gzip, chunked'], body: chunks() }),
-  'another coding, where there is nothing': request({
+  'another coding, for an unknown path': request({
     line: 'GET / HTTP/1.1',
     fields: ['Transfer-Encoding: gzip, chunked'],
     body: chunks(),
@@ -119,24 +119,24 @@ const REFUSED: Readonly<Record<string, string>> = {
   'a line that goes on in the next': request({ fields: ['X: a\r\n b', LENGTH] }),
   'a field without a colon': request({ fields: ['X', LENGTH] }),
   'a field without a name': request({ fields: [': a', LENGTH] }),
-  'a field with a nothing in it': request({ fields: ['X: a\0b', LENGTH] }),
+  'a field with a NUL in it': request({ fields: ['X: a\0b', LENGTH] }),
   'HTTP/0.9': request({ line: 'POST /validate/audit/userns' }),
   'HTTP/1.0': request({ line: LINE.replace('1.1', '1.0') }),
   'HTTP/2.0': request({ line: LINE.replace('1.1', '2.0') }),
   'HTTP/1.2': request({ line: LINE.replace('1.1', '1.2') }),
   'the preface of HTTP/2': `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${request()}`,
-  'a method that nobody knows': request({ line: LINE.replace('POST', 'PAST') }),
+  'an unknown method': request({ line: LINE.replace('POST', 'PAST') }),
   'an answer': request({ line: 'HTTP/1.1 200 OK' }),
 };
 
-describe('R4, T61: what others might read otherwise is refused, and nothing behind it is judged', () => {
-  test.each(Object.entries(REFUSED))('%s', async (_, text) => {
-    expect(await tell(text + HIDDEN)).toEqual([400]);
+describe('R4, T61: requests that other programs might read differently', () => {
+  test.each(Object.entries(REFUSED))('a request with %s is rejected, and nothing after it is judged', async (_, text) => {
+    expect(await exchange(text + HIDDEN)).toEqual([400]);
     expect(judged).toEqual([]);
   });
 });
 
-describe('R4, T24: what is too much is refused', () => {
+describe('R4, T24: requests over a limit', () => {
   test.each([
     ['a header of 9 KB', request({ fields: [`X: ${'a'.repeat(9_000)}`, LENGTH] })],
     ['a target of 9 KB', request({ line: `POST /${'a'.repeat(9_000)} HTTP/1.1` })],
@@ -149,73 +149,73 @@ describe('R4, T24: what is too much is refused', () => {
       'a header of 9 KB after the body',
       request({ fields: [CHUNKED], body: `${SIZE}\r\n${OUTER}\r\n0\r\nX: ${'a'.repeat(9_000)}\r\n\r\n` }),
     ],
-  ])('%s', async (_, text) => {
-    expect(await tell(text + HIDDEN)).toEqual([431]);
+  ])('%s is rejected with 431, and nothing after it is judged', async (_, text) => {
+    expect(await exchange(text + HIDDEN)).toEqual([431]);
     expect(judged).toEqual([]);
   });
 
-  test('a chunk with a word of 20 KB', async () => {
-    expect(await tell(request({ fields: [CHUNKED], body: chunks(`${SIZE};${'a'.repeat(20_000)}`) }) + HIDDEN)).toEqual([400]);
+  test('a chunk with an extension of 20 KB is rejected', async () => {
+    expect(await exchange(request({ fields: [CHUNKED], body: chunks(`${SIZE};${'a'.repeat(20_000)}`) }) + HIDDEN)).toEqual([400]);
     expect(judged).toEqual([]);
   });
 });
 
-describe('R4: what everybody reads alike is answered', () => {
+describe('R4: requests that every program reads alike', () => {
   test.each([
     ['two reviews at once', request() + HIDDEN, [200, 200]],
     ['a body in chunks', request({ fields: [CHUNKED], body: chunks() }) + HIDDEN, [200, 200]],
-    ['a chunk with a word to it', request({ fields: [CHUNKED], body: chunks(`${SIZE};a=b`) }) + HIDDEN, [200, 200]],
+    ['a chunk with an extension', request({ fields: [CHUNKED], body: chunks(`${SIZE};a=b`) }) + HIDDEN, [200, 200]],
     ['empty lines in front', `\r\n\r\n${request()}${HIDDEN}`, [200, 200]],
-    ['who expects what nobody knows', request({ fields: ['Expect: 200-ok', LENGTH] }) + HIDDEN, [200, 200]],
-    ['who asks whether to go on', request({ fields: ['Expect: 100-continue', LENGTH] }), [200]],
+    ['an unknown expectation', request({ fields: ['Expect: 200-ok', LENGTH] }) + HIDDEN, [200, 200]],
+    ['the expectation 100-continue', request({ fields: ['Expect: 100-continue', LENGTH] }), [200]],
     [
-      'who would like another protocol',
+      'an upgrade to another protocol',
       request({ fields: ['Upgrade: h2c', 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMA', LENGTH] }),
       [200],
     ],
     ['no host, and then one', request().replace('Host: localhost\r\n', '') + HIDDEN, [400]],
-    ['something else before it', request({ line: 'POST /nothing HTTP/1.1' }) + HIDDEN, [404, 200]],
-    ['another method before it', request({ line: LINE.replace('POST', 'TRACE') }) + HIDDEN, [405, 200]],
+    ['a request for an unknown path before it', request({ line: 'POST /nothing HTTP/1.1' }) + HIDDEN, [404, 200]],
+    ['a request with another method before it', request({ line: LINE.replace('POST', 'TRACE') }) + HIDDEN, [405, 200]],
     ['a target with a host', request({ line: LINE.replace('/validate', 'https://localhost/validate') }) + HIDDEN, [404, 200]],
-  ])('%s', async (_, text, statuses) => {
-    expect(await tell(text, statuses.length)).toEqual(statuses);
+  ])('this is answered: %s', async (_, text, statuses) => {
+    expect(await exchange(text, statuses.length)).toEqual(statuses);
   });
 
-  test('a request in the body of another is only its body', async () => {
-    expect(await tell(request({ fields: [`Content-Length: ${HIDDEN.length}`], body: HIDDEN }))).toEqual([400]);
+  test('a request in the body of another is only a body', async () => {
+    expect(await exchange(request({ fields: [`Content-Length: ${HIDDEN.length}`], body: HIDDEN }))).toEqual([400]);
     expect(judged).toEqual([]);
   });
 
-  test('whoever was refused is not listened to any more', async () => {
+  test('after a rejected request nothing more is read from the connection', async () => {
     const refused = request().replace('application/json', 'text/plain');
     const pieces = [refused, HIDDEN].map((text) => Buffer.from(text));
     judged = [];
-    const heard = await hold(serving, { over: 'tls', pieces, pause: 200, ending: 'wait' });
-    expect(repliesIn(heard.received).map(({ status }) => status)).toEqual([415]);
+    const reply = await hold(serving, { over: 'tls', pieces, pause: 200, ending: 'wait' });
+    expect(repliesIn(reply.received).map(({ status }) => status)).toEqual([415]);
     expect(judged).toEqual([]);
   });
 });
 
-describe('R4, T62: on the port for TLS', () => {
-  test('what is no TLS is answered with nothing, or an alert, and its connection ends', async () => {
+describe('R4, T62: the TLS port', () => {
+  test('bytes that are not TLS are answered with nothing or an alert, and the connection closes', async () => {
     const openings = Object.entries(openingsOf(await hellos()));
-    const heard = await Promise.all(
+    const replies = await Promise.all(
       openings.map(async ([name, opening]) => [name, await hold(serving, { over: 'tcp', pieces: [opening], ending: 'wait' })] as const),
     );
-    for (const [name, { received, isStuck }] of heard) {
+    for (const [name, { received, isStuck }] of replies) {
       expect(isStuck, name).toBe(false);
       expect([undefined, 0x15, 0x16], name).toContain(received[0]);
       expect(received.includes('HTTP/'), name).toBe(false);
     }
   });
 
-  test('TLS 1.0 and 1.1 are refused by their version', async () => {
+  test('TLS 1.0 and 1.1 are rejected because of their version', async () => {
     const socket = connectTls({ port: serving.port, host: '127.0.0.1', servername: 'localhost', ca: serving.ca, ...TLS_1_1 });
     const [error] = await once(socket, 'error').catch((thrown: unknown) => [thrown]);
     expect(error).toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
   });
 
-  test('whoever goes away at any moment of a handshake leaves nothing open', async () => {
+  test('a caller that goes away at any moment of a handshake leaves nothing open', async () => {
     const before = serving.openFiles();
     const { modern } = await hellos();
     for (let length = 0; length < modern.length; length += 50) {

@@ -8,7 +8,7 @@ import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import type { ConcurrencyLimits } from '../../../src/webhook/http/load-shedding.ts';
 import type { ReviewWorker } from '../../../src/webhook/http/worker.ts';
 import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
-import { authority, type Connection, exampleReview, insist, startServer, until } from '../../support/webhook-server.ts';
+import { authority, type Connection, exampleReview, insist, PATIENT_LIMITS, startServer, until } from '../../support/webhook-server.ts';
 
 const config = await loadConfig(undefined);
 if (!config.ok) throw new Error(config.error.join('\n'));
@@ -17,9 +17,9 @@ const respond = makeRespond(config.value, { apply, now: () => new Date() });
 const ENFORCED = ['/mutate/userns', '/validate/enforce/userns', '/unknown/enforce'];
 const WATCHED = ['/validate/warn/userns', '/validate/audit/userns', '/advise/warn/userns', '/advise/enforce/userns', '/unknown/audit'];
 const [MUTATE = '', WARN = ''] = [ENFORCED[0], WATCHED[0]];
-const COME_AGAIN = /^HTTP\/1\.1 429 .*\r\nretry-after: 1\r\n.*connection: close\r\n/is;
+const RETRY_LATER = /^HTTP\/1\.1 429 .*\r\nretry-after: 1\r\n.*connection: close\r\n/is;
 
-/** A connection for each request. */
+/** Opens a connection for each request. */
 const TRUST = { ca: authority.certificate, servername: 'localhost', agent: false } as const;
 
 const started: (() => Promise<void>)[] = [];
@@ -36,19 +36,19 @@ interface Setting {
 }
 
 async function start({ toRespond = respond, limits = {}, enforced = {}, watched = {}, worker }: Setting = {}) {
-  const crowds = { enforced: { ...LIMITS.enforced, ...enforced }, watched: { ...LIMITS.watched, ...watched } };
-  const server = await startServer(toRespond, { ...limits, ...crowds }, worker === undefined ? {} : { worker });
+  const concurrency = { enforced: { ...PATIENT_LIMITS.enforced, ...enforced }, watched: { ...PATIENT_LIMITS.watched, ...watched } };
+  const server = await startServer(toRespond, { ...limits, ...concurrency }, worker === undefined ? {} : { worker });
   started.push(server.stop);
   return {
     ...server,
-    /** How often whom was told to come again. */
+    /** How many reviews were shed, by reason. */
     async shed() {
       const text = await server.metrics.expose();
       const count = (reason: string) =>
         Number(new RegExp(`^cloister_shed_requests_total{reason="${reason}"} (\\d+)$`, 'm').exec(text)?.[1]);
       return Object.fromEntries(SHED_REASONS.map((reason) => [reason, count(reason)] as const).filter(([, found]) => found !== 0));
     },
-    /** Sends all of a review but its last byte, and waits until the server has begun to read it. */
+    /** Sends all of a review but its last byte, and waits until the server has read that. */
     async begin(path: string, body: string | Buffer = exampleReview): Promise<Connection & { readonly finish: () => void }> {
       const text = await server.metrics.expose();
       const [, before] = /^cloister_requests_in_flight (\d+)$/m.exec(text) ?? [];
@@ -68,13 +68,13 @@ async function start({ toRespond = respond, limits = {}, enforced = {}, watched 
 const headOf = (path: string, length: number): string =>
   `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
 
-describe('F10: while more is arriving than may', () => {
-  test('what has been arriving for longest is to come again, and whoever came later is answered', async () => {
+describe('F10: more uploads than the limit', () => {
+  test('the oldest upload is shed, and later ones are answered', async () => {
     const { begin, shed } = await start({ enforced: { uploads: 2 } });
     const first = await begin(MUTATE);
     const second = await begin(MUTATE);
     const third = await begin(MUTATE);
-    await until(() => COME_AGAIN.test(first.received()));
+    await until(() => RETRY_LATER.test(first.received()));
     for (const each of [second, third]) {
       each.finish();
       await until(() => each.received().startsWith('HTTP/1.1 200'));
@@ -82,20 +82,20 @@ describe('F10: while more is arriving than may', () => {
     expect(await shed()).toEqual({ arriving: 1 });
   });
 
-  test('a caller that is told so in the middle of its body can read it: nothing is reset', async () => {
+  test('a caller that is shed in the middle of its body can read the answer: the connection is not reset', async () => {
     const { begin, server } = await start({ enforced: { uploads: 1 } });
     const first = await begin(MUTATE);
     const errors: Error[] = [];
     first.socket.on('error', (error) => errors.push(error));
     await begin(MUTATE);
-    await until(() => COME_AGAIN.test(first.received()));
+    await until(() => RETRY_LATER.test(first.received()));
     first.finish();
     await first.closed;
     expect(errors).toEqual([]);
     expect(server.bodyBytes()).toBe(exampleReview.length - 1);
   });
 
-  test.each(WATCHED)('T24: %s is turned away first, and those that enforce are not', async (path) => {
+  test.each(WATCHED)('T24: a review at %s is shed first, and those that enforce are answered', async (path) => {
     const { begin, send, shed } = await start({ watched: { uploads: 1 } });
     const first = await begin(WARN);
     const { status, headers } = await send(path, { body: exampleReview });
@@ -107,18 +107,18 @@ describe('F10: while more is arriving than may', () => {
     expect((await send(path, { body: exampleReview })).status).toBe(200);
   });
 
-  test('all bytes count together', async () => {
+  test('the bytes of all bodies count together', async () => {
     const { begin, send, shed } = await start({ enforced: { bodyBytes: 100_000 }, watched: { bodyBytes: 50_000 } });
     const slow = await begin(MUTATE, Buffer.alloc(60_000, ' '));
     expect((await send(WARN, { body: exampleReview })).status).toBe(429);
     expect((await send(MUTATE, { body: exampleReview })).status).toBe(200);
     expect((await send(MUTATE, { body: Buffer.alloc(60_000, ' ') })).status).toBe(400);
-    await until(() => COME_AGAIN.test(slow.received()));
+    await until(() => RETRY_LATER.test(slow.received()));
     expect((await send(WARN, { body: exampleReview })).status).toBe(200);
     expect(await shed()).toEqual({ bytes: 2 });
   });
 
-  test('a large body counts by what has come of it, not by what was announced', async () => {
+  test('a large body counts by the bytes that have arrived, not by its announced length', async () => {
     const { server, raw, begin } = await start();
     const { socket } = await raw();
     socket.on('error', () => {});
@@ -132,17 +132,17 @@ describe('F10: while more is arriving than may', () => {
     await begin(MUTATE);
   });
 
-  test('a body larger than all may be together is alone to blame', async () => {
+  test('a body larger than the limit on all bodies is shed itself', async () => {
     const { begin, send } = await start({ enforced: { bodyBytes: 100_000 } });
     const other = await begin(MUTATE);
     expect((await send(MUTATE, { body: Buffer.alloc(200_000, ' ') })).status).toBe(429);
-    await until(() => COME_AGAIN.test(other.received()));
+    await until(() => RETRY_LATER.test(other.received()));
   });
 });
 
-describe('while more waits to be judged than may', () => {
-  /** Takes all, and judges nothing until it is told to. */
-  function held() {
+describe('more waiting for the worker than the limit', () => {
+  /** A worker that judges each review only when the test releases it. */
+  function makeHeldWorker() {
     const release: (() => void)[] = [];
     const worker: ReviewWorker = {
       judge: async (path, body) => {
@@ -155,8 +155,8 @@ describe('while more waits to be judged than may', () => {
   }
   const large = exampleReview.padEnd(LIMITS.largeBodyBytes + 1);
 
-  test('T22: a large body is to come again: sooner where it would only be watched', async () => {
-    const { worker, release } = held();
+  test('T22: a large body is shed, and one that is only watched is shed sooner', async () => {
+    const { worker, release } = makeHeldWorker();
     const { send, shed } = await start({
       worker,
       enforced: { queuedBytes: 2.5 * large.length },
@@ -179,8 +179,8 @@ describe('while more waits to be judged than may', () => {
     expect((await next).status).toBe(200);
   });
 
-  test('a caller that goes away leaves its place', async () => {
-    const { worker, release } = held();
+  test('a caller that goes away frees its place', async () => {
+    const { worker, release } = makeHeldWorker();
     const { raw, server } = await start({ worker });
     const { socket } = await raw();
     socket.write(headOf(MUTATE, large.length) + large);
@@ -191,9 +191,9 @@ describe('while more waits to be judged than may', () => {
   });
 });
 
-describe('F11: while the loop is late', () => {
-  /** Two reviews that reach the server in one go; the first keeps it busy. */
-  async function behind(path: string, enforced: Partial<ConcurrencyLimits>) {
+describe('F11: a late event loop', () => {
+  /** Sends two reviews at once; the first keeps the event loop busy. */
+  async function sendBehind(path: string, enforced: Partial<ConcurrencyLimits>) {
     const busy: Respond = (each, body) => {
       const until = performance.now() + 300;
       while (performance.now() < until);
@@ -208,17 +208,17 @@ describe('F11: while the loop is late', () => {
     return { answers: [one.received().slice(9, 12), other.received().slice(9, 12)], shed: await shed() };
   }
 
-  test('a watched review is to come again', async () => {
-    expect(await behind(WARN, {})).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
+  test('a watched review is shed', async () => {
+    expect(await sendBehind(WARN, {})).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
   });
 
-  test('one that enforces is answered, until that too would be too late', async () => {
-    expect(await behind(MUTATE, {})).toEqual({ answers: ['200', '200'], shed: {} });
-    expect(await behind(MUTATE, { loopDelayMs: 50 })).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
+  test('a review that enforces is answered, until its own limit is exceeded', async () => {
+    expect(await sendBehind(MUTATE, {})).toEqual({ answers: ['200', '200'], shed: {} });
+    expect(await sendBehind(MUTATE, { loopDelayMs: 50 })).toEqual({ answers: ['200', '429'], shed: { late: 1 } });
   });
 });
 
-test('F7: who is turned away while the server drains gets 503, and comes again elsewhere', async () => {
+test('F7: a review that is shed while the server drains gets 503, and its connection closes', async () => {
   const { server, begin, send } = await start({ watched: { uploads: 1 } });
   await begin(WARN);
   server.drain();
@@ -226,13 +226,13 @@ test('F7: who is turned away while the server drains gets 503, and comes again e
   expect([status, headers['retry-after'], headers.connection]).toEqual([503, '1', 'close']);
 });
 
-test('every reason is a series from the start', async () => {
+test('every reason for shedding is a series from the start', async () => {
   const { metrics } = await start();
   const text = await metrics.expose();
   for (const reason of SHED_REASONS) expect(text).toContain(`cloister_shed_requests_total{reason="${reason}"} 0`);
 });
 
-test('T24: 300 sockets that shake no hands, 300 that send no headers and 300 that send no body are in nobody’s way', async () => {
+test('T24: 300 sockets without a handshake, 300 without headers and 300 without a body delay no other caller', async () => {
   const limits = { handshakeTimeoutMs: 6_000, headersTimeoutMs: 6_000, requestTimeoutMs: 6_000, timeoutCheckIntervalMs: 200 };
   const { port, raw, send, server, metrics } = await start({ limits });
   const idle: Socket[] = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}));
@@ -250,7 +250,7 @@ test('T24: 300 sockets that shake no hands, 300 that send no headers and 300 tha
   expect(server.bodyBytes()).toBe(0);
 });
 
-test('L2: of 600 reviews at once, over a new connection each, not one is lost', async () => {
+test('L2: none of 600 simultaneous reviews, each on a new connection, is lost', async () => {
   const { port } = await start();
   const answered = await Promise.all(Array.from({ length: 600 }, () => insist({ ...TRUST, port, path: MUTATE, body: exampleReview })));
   expect(new Set(answered.map(({ status }) => status))).toEqual(new Set([200]));

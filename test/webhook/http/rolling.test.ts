@@ -40,13 +40,13 @@ async function startReplica(drainDelay: string): Promise<Replica> {
   });
   const lines = createInterface(child.stdout as NonNullable<ChildProcess['stdout']>);
   const [first] = (await once(lines, 'line')) as [string];
-  // The rest is read, and left at that.
+  // Reads the other lines, so that the process can write them.
   lines.on('line', () => {});
   const { listen, operationsListen } = JSON.parse(first);
   return { child, port: Number(listen.split(':')[1]), operations: `http://${operationsListen}`, ended };
 }
 
-/** What a Service does: a connection goes to one replica, for as long as it lasts. */
+/** Does what a Service does: a connection goes to one replica, for as long as it lasts. */
 async function balance(target: () => number): Promise<Server> {
   const balancer = createServer({ allowHalfOpen: true }, (incoming) => {
     const outgoing = connect({ port: target(), host: '127.0.0.1', allowHalfOpen: true });
@@ -84,7 +84,7 @@ test('F7, L7: 20 rolling restarts at 200 reviews a second lose none', { timeout:
     const old = current;
     const next = await startReplica('500ms');
     old.child.kill('SIGTERM');
-    // Who sends reviews hears of it late.
+    // Endpoints are updated with a delay.
     await pause(100);
     current = next;
     expect(await old.ended).toBe(0);
@@ -99,8 +99,8 @@ test('F7, L7: 20 rolling restarts at 200 reviews a second lose none', { timeout:
   expect(outcomes.get('200')).toBeGreaterThan(1_000);
 });
 
-describe('F7: a process that is told to stop', () => {
-  test('L8: is not ready at once, and ends though callers hang: in a handshake, in headers, in a body, in reading an answer', async () => {
+describe('F7: a process that receives a signal to stop', () => {
+  test('L8: the process is not ready at once, and exits although callers hang in a handshake, in headers, in a body or in reading an answer', async () => {
     const { child, port, operations, ended } = await startReplica('200ms');
     const ca = await readFile(join(certs, 'ca.crt'));
     const mute = connect(port, '127.0.0.1').on('error', () => {});

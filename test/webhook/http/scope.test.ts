@@ -5,7 +5,7 @@ import { parseConfig } from '../../../src/config.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { exampleReview, startServer } from '../../support/webhook-server.ts';
 
-/** What is asked in a way that nobody foresaw is not let through: over the wire, as an API server (or someone who poses as one) would ask it. */
+/** Unforeseen requests are not admitted. They are sent over the wire, as an API server, or a caller that poses as one, would send them. */
 
 const EXPIRES = new Date('2027-06-30T00:00:00Z');
 const config = parseConfig(
@@ -64,8 +64,8 @@ async function ask(path: string, body: string | Buffer): Promise<Answered> {
 
 const POD = { group: '', version: 'v1', kind: 'Pod' };
 
-describe('T05: nothing is skipped because it is not known', () => {
-  test.each(['gone', 'constructor', 'kata-qemu'])('a profile: %s', async (profile) => {
+describe('T05: nothing is admitted because it is unknown', () => {
+  test.each(['gone', 'constructor', 'kata-qemu'])('an unknown profile is denied: %s', async (profile) => {
     const { status, uid, allowed, message } = await ask(`/validate/enforce/${profile}`, reviewOf({}));
     expect({ status, uid, allowed, message }).toEqual({
       status: 200,
@@ -81,7 +81,7 @@ describe('T05: nothing is skipped because it is not known', () => {
     '/validate/enforce/',
     '/validate/enforce/userns/x',
     '/validate/enforce/Userns',
-  ])('a path: %s', async (path) => {
+  ])('an unknown path is rejected: %s', async (path) => {
     expect(await ask(path, reviewOf({}))).toMatchObject({ status: 404 });
   });
 
@@ -90,23 +90,29 @@ describe('T05: nothing is skipped because it is not known', () => {
     ['no review', '{"kind":"Pod"}'],
     ['a review of another version', exampleReview.replace('admission.k8s.io/v1', 'admission.k8s.io/v1beta1')],
     ['a review without a uid', reviewOf({ uid: '' })],
-  ])('a body: %s', async (_, body) => expect(await ask(ENFORCE, body)).toMatchObject({ status: 400 }));
+  ])('a body that is no review is rejected: %s', async (_, body) => expect(await ask(ENFORCE, body)).toMatchObject({ status: 400 }));
 });
 
-describe('T12: requests without a pod are few and named; any other subresource is judged', () => {
-  test.each(['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status'])('%s carries none', async (subResource) => {
-    expect(await ask(ENFORCE, reviewOf({ subResource, object: { kind: 'PodExecOptions' } }))).toMatchObject({ allowed: true });
-  });
+describe('T12: subresources', () => {
+  test.each(['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status'])(
+    'the subresource %s carries no pod, so it is admitted',
+    async (subResource) => {
+      expect(await ask(ENFORCE, reviewOf({ subResource, object: { kind: 'PodExecOptions' } }))).toMatchObject({ allowed: true });
+    },
+  );
 
-  test.each(['resize', 'ephemeralcontainers', 'checkpoint', 'Status', 'exec/status', 'constructor'])('%s may', async (subResource) => {
-    for (const object of [bad, { kind: 'Other' }, null]) {
-      expect(await ask(ENFORCE, reviewOf({ subResource, object }))).toMatchObject({ uid: UID, allowed: false });
-    }
-  });
+  test.each(['resize', 'ephemeralcontainers', 'checkpoint', 'Status', 'exec/status', 'constructor'])(
+    'the subresource %s may carry a pod, so it is judged',
+    async (subResource) => {
+      for (const object of [bad, { kind: 'Other' }, null]) {
+        expect(await ask(ENFORCE, reviewOf({ subResource, object }))).toMatchObject({ uid: UID, allowed: false });
+      }
+    },
+  );
 });
 
-describe('T15: every operation has an answer, and none but CREATE and the added container a patch', () => {
-  test.each(['DELETE', 'CONNECT', 'FUTURE', ''])('%s passes', async (operation) => {
+describe('T15: operations', () => {
+  test.each(['DELETE', 'CONNECT', 'FUTURE', ''])('the operation "%s" is admitted without a patch', async (operation) => {
     for (const path of ['/mutate/userns', ENFORCE, '/unknown/enforce']) {
       const answer = await ask(path, reviewOf({ operation, object: null, oldObject: bad }));
       expect(answer).toMatchObject({ uid: UID, allowed: true });
@@ -114,11 +120,11 @@ describe('T15: every operation has an answer, and none but CREATE and the added 
     }
   });
 
-  test.each(['CREATE', 'UPDATE'])('%s of nothing is refused', async (operation) => {
+  test.each(['CREATE', 'UPDATE'])('%s without an object is denied', async (operation) => {
     expect(await ask(ENFORCE, reviewOf({ operation, object: null }))).toMatchObject({ uid: UID, allowed: false });
   });
 
-  test.each(['/unknown/enforce', ENFORCE])('T14: a mirror pod of the kubelet passes %s, whatever it is', async (path) => {
+  test.each(['/unknown/enforce', ENFORCE])('T14: a mirror pod of the kubelet is admitted at %s, whatever it contains', async (path) => {
     const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name: 'worker-1', uid: UID }];
     const metadata = { name: 'static', annotations: { 'kubernetes.io/config.mirror': 'a1b2' }, ownerReferences };
     const object = { ...bad, metadata, spec: { ...bad.spec, nodeName: 'worker-1' } };
@@ -129,7 +135,7 @@ describe('T15: every operation has an answer, and none but CREATE and the added 
     });
   });
 
-  test('T31: UPDATE of a bad pod is not patched', async () => {
+  test('T31: the UPDATE of a bad pod is not patched', async () => {
     const answer = await ask('/mutate/userns', reviewOf({ operation: 'UPDATE', oldObject: bad }));
     expect(answer).toMatchObject({ allowed: true });
     expect(answer.patch).toBeUndefined();
@@ -144,7 +150,7 @@ test.each([
   ['no kind', { kind: null }],
   ['another version of it', { kind: { ...POD, version: 'v2' } }],
   ['another resource', { resource: { group: '', version: 'v1', resource: 'secrets' } }],
-])('T16: a pod that comes as %s is judged as one, or refused', async (_, change) => {
+])('T16: a bad pod that arrives as %s is denied', async (_, change) => {
   expect(await ask(ENFORCE, reviewOf(change))).toMatchObject({ uid: UID, allowed: false });
 });
 
@@ -154,30 +160,30 @@ describe('T21, T43: bytes that an API server would not write', () => {
     return Buffer.concat([Buffer.from(head), Buffer.from(bytes), Buffer.from(tail)]);
   };
   test.each([
-    ['nothing at all', Buffer.alloc(0)],
+    ['no bytes', Buffer.alloc(0)],
     ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(exampleReview)])],
     ['UTF-16', Buffer.from(exampleReview, 'utf16le')],
     ['an overlong slash', around([0xc0, 0xaf])],
     ['half a character', around([0xe2, 0x82])],
     ['a surrogate in UTF-8', around([0xed, 0xa0, 0x80])],
     ['a raw NUL', around([0])],
-  ])('%s is no review', async (_, body) => expect(await ask(ENFORCE, body)).toMatchObject({ status: 400 }));
+  ])('a body with %s is no review', async (_, body) => expect(await ask(ENFORCE, body)).toMatchObject({ status: 400 }));
 });
 
-test('T41: a field in other letters is not the field: it neither breaks a rule nor keeps one', async () => {
+test('T41: a field spelled in other letters is another field: it neither breaks a rule nor satisfies one', async () => {
   const respelled = { ...good, Spec: bad.spec, spec: { ...good.spec, hostnetwork: true, HOSTPID: true, 'hostIPC\u200b': true } };
   expect(await ask(ENFORCE, reviewOf({ object: respelled }))).toMatchObject({ allowed: true });
   const { hostUsers: _, ...spec } = good.spec;
-  const walled = { ...good, spec: { ...spec, hostusers: false, HostUsers: false } };
-  expect(await ask(ENFORCE, reviewOf({ object: walled }))).toMatchObject({ allowed: false });
-  // In a security context, whatever is not known is refused.
+  const isolated = { ...good, spec: { ...spec, hostusers: false, HostUsers: false } };
+  expect(await ask(ENFORCE, reviewOf({ object: isolated }))).toMatchObject({ allowed: false });
+  // In a security context every unknown field is denied.
   const container = { ...good.spec.containers[0], securityContext: { allowPrivilegeEscalation: true, Privileged: true } };
   expect(await ask(ENFORCE, reviewOf({ object: { ...good, spec: { ...good.spec, containers: [container] } } }))).toMatchObject({
     allowed: false,
   });
 });
 
-test('T45: numbers that JavaScript cannot hold stand in no patch', async () => {
+test('T45: a patch contains no number that JavaScript cannot represent', async () => {
   const body = reviewOf({ object: { ...bad, spec: { ...bad.spec, activeDeadlineSeconds: '@', terminationGracePeriodSeconds: '@' } } });
   const { patch } = await ask('/mutate/userns', body.replace('"@"', '9007199254740993').replace('"@"', '1e400'));
   const operations: readonly { readonly path: string }[] = JSON.parse(Buffer.from(patch ?? '', 'base64').toString());
@@ -185,7 +191,7 @@ test('T45: numbers that JavaScript cannot hold stand in no patch', async () => {
   expect(JSON.stringify(operations)).not.toMatch(/900719925474099|Seconds|null/);
 });
 
-test('T61: a review that comes again and again has the same answer each time', async () => {
+test('T61: a repeated review has the same answer each time', async () => {
   const bodies = new Set<string>();
   for (const path of ['/mutate/userns', ENFORCE]) {
     for (let sent = 0; sent < 500; sent += 1) bodies.add(path + (await server.send(path, { body: exampleReview })).body);
@@ -193,7 +199,7 @@ test('T61: a review that comes again and again has the same answer each time', a
   expect(bodies.size).toBe(2);
 });
 
-test('F15: a clock that jumps changes nothing but which exemptions are in force', async () => {
+test('F15: a jump of the clock changes only which exemptions are in force', async () => {
   const answers = new Set<string>();
   const capability = { ...good, spec: { ...good.spec, containers: [{ ...good.spec.containers[0], ...adding('BPF') }] } };
   const exempted: (boolean | undefined)[] = [];

@@ -15,10 +15,10 @@ import { list, map } from '../../support/oracle.ts';
 import { type Serving, type ServingOptions, startServing } from '../../support/serving.ts';
 import { type Answered, connectTo, insist, type SendOptions, send } from '../../support/webhook-server.ts';
 
-/** What a log tells of a request: by it an operator finds the request in the API server's audit log, and the pod in the cluster. */
+/** What the log states of a request: it identifies the request in the API server's audit log, and the pod in the cluster. */
 const IDENTITY = ['profile', 'request-kind', 'request-name', 'request-namespace', 'request-subresource', 'request-uid'];
 const LOGGED: Readonly<Record<LogLevel, readonly string[]>> = {
-  // An operation that there is not is let pass.
+  // A request with an unknown operation is allowed, so it is logged at debug.
   debug: [...IDENTITY, 'request-operation'],
   info: IDENTITY,
   warn: [],
@@ -26,8 +26,8 @@ const LOGGED: Readonly<Record<LogLevel, readonly string[]>> = {
 };
 
 /**
- * What an answer tells the author of the pod: the names and values that are to change, and where they stand. Of a secret, a variable, an
- * annotation's value or an argument there is nothing among them.
+ * What an answer states to the author of the pod: names and values to change, and their paths. It never contains a secret, a variable, the value
+ * of an annotation or an argument.
  */
 const CONTAINER = '(?:init|ephemeral)?containers';
 const SETTING = '(?:apparmorprofile-type|capabilities-add|procmount|seccompprofile-type|selinuxoptions-[a-z]+|sysctls-name)';
@@ -35,14 +35,14 @@ const ANSWERED = [
   `spec-${CONTAINER}-(?:name|volumedevices-name|volumemounts-mountpropagation|.*-(?:httpget|tcpsocket)-host)`,
   `spec-(?:${CONTAINER}-)?securitycontext-${SETTING}`,
   'spec-(?:nodename|os-name|resourceclaims-name|runtimeclassname|volumes-name|volumes-hostpath-path)',
-  // Where something of a wrong type stands.
+  // Keys in the path of a value of the wrong type.
   '(?:annotation|label|node-selector|old-annotation)-key',
   'request-kind',
   'request-uid',
 ];
 const isAnswered = (place: string): boolean => new RegExp(`^(?:${ANSWERED.join('|')})$`).test(place);
 
-/** Bugs: one in every review whose uid begins with `crash`, one outside of any review. What they say quotes what they met. */
+/** Injected bugs: one in every review whose uid begins with `crash`, one outside of any review. Their messages quote their input. */
 const BUGS = `
 const { stringify } = JSON;
 JSON.stringify = (value, ...more) => {
@@ -87,7 +87,7 @@ const REQUEST = {
   options: { kind: 'CreateOptions', fieldManager: mark('field manager') },
 };
 
-/** Of a pod with a marker in every text that it can hold. */
+/** A review of a pod with a marker in every text field. */
 function review(change: (request: Doc) => Doc = (request) => request): string {
   const request = change({ ...REQUEST, object: markedPod('spec'), oldObject: null });
   return JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', request });
@@ -103,7 +103,7 @@ const markedPod = (prefix: string): Doc => ({
   spec: markedSpec(prefix),
 });
 
-/** The marked pod, a field at a time: what has an end of its own tells them all, then. */
+/** The marked pod, one field at a time, so that no limit on the length of an answer hides a field. */
 function partsOf(): Doc[] {
   const { metadata, spec } = markedPod('spec');
   const whole = map(spec);
@@ -125,22 +125,22 @@ const HEADERS = {
   [mark('header name')]: mark('header'),
 };
 
-interface Told {
+interface Caller {
   readonly askOnce: (path: string, options?: SendOptions) => Promise<Answered>;
-  /** Comes again when told to, as an API server does. */
+  /** Retries with Retry-After, as an API server does. */
   readonly ask: (path: string, options?: SendOptions) => Promise<Answered>;
-  /** What was answered with another status than 200. */
+  /** Answers with another status than 200. */
   readonly errors: string[];
-  /** Reviews, with their patches decoded. */
+  /** Answered reviews, with their patches decoded. */
   readonly reviews: string[];
 }
 
-function caller({ port, ca }: Serving): Told & { readonly end: () => void } {
+function makeCaller({ port, ca }: Serving): Caller & { readonly end: () => void } {
   const agent = new Agent({ keepAlive: true, ca, servername: 'localhost' });
   const errors: string[] = [];
   const reviews: string[] = [];
   const askBy =
-    (means: (options: SendOptions) => Promise<Answered>): Told['ask'] =>
+    (means: (options: SendOptions) => Promise<Answered>): Caller['ask'] =>
     async (path, { headers = {}, ...options } = {}) => {
       const query = `?timeout=10s&token=${mark('query')}`;
       const answered = await means({ port, path: path + query, agent, ...options, headers: { ...HEADERS, ...headers } });
@@ -156,7 +156,7 @@ function decoded(body: string): string {
   return body + Buffer.from(String(patch ?? ''), 'base64').toString();
 }
 
-async function judge({ ask }: Told): Promise<void> {
+async function judge({ ask }: Caller): Promise<void> {
   const workload = { ...REQUEST, kind: { group: 'apps', version: 'v1', kind: 'Deployment' } };
   for (const path of REVIEW_PATHS) {
     for (const object of partsOf()) expect((await ask(path, { body: review((request) => ({ ...request, object })) })).status).toBe(200);
@@ -172,8 +172,8 @@ async function judge({ ask }: Told): Promise<void> {
   expect(map(map(JSON.parse(allowed.body)).response)).toMatchObject({ allowed: true });
 }
 
-/** What cannot be judged, for a reason each. */
-async function misuse({ ask }: Told): Promise<void> {
+/** Sends requests that cannot be judged, each for another reason. */
+async function misuse({ ask }: Caller): Promise<void> {
   const broken = review();
   const [path = ''] = REVIEW_PATHS;
   const mistyped: readonly ((request: Doc) => Doc)[] = [
@@ -209,8 +209,8 @@ async function misuse({ ask }: Told): Promise<void> {
   expect((await ask(path, { headers: { 'x-long': mark('header').repeat(1_000) } })).status).toBe(431);
 }
 
-/** Speaks what is no HTTP, and no TLS. */
-async function babble(serving: Serving, { errors }: Told): Promise<void> {
+/** Sends bytes that are not HTTP, and bytes that are not TLS. */
+async function babble(serving: Serving, { errors }: Caller): Promise<void> {
   const texts = [
     `${mark('method')} / HTTP/1.1\r\n\r\n`,
     `POST /mutate/userns HTTP/1.1\r\nHost: a\r\nContent-Length: ${mark('length')}\r\n\r\n`,
@@ -231,8 +231,8 @@ async function babble(serving: Serving, { errors }: Told): Promise<void> {
   await once(plain, 'close');
 }
 
-/** Reviews that nobody waits for begin to arrive, until the next is turned away. */
-async function crowd(serving: Serving, { askOnce }: Told): Promise<void> {
+/** Starts watched reviews that never end, until the next one is shed. */
+async function overload(serving: Serving, { askOnce }: Caller): Promise<void> {
   const path = '/validate/warn/userns';
   const body = review();
   const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${mark('slow token')}\r\nContent-Type: application/json\r\n`;
@@ -248,7 +248,7 @@ async function crowd(serving: Serving, { askOnce }: Told): Promise<void> {
   for (const socket of slow) socket.destroy();
 }
 
-async function crash(serving: Serving, { ask }: Told): Promise<void> {
+async function crash(serving: Serving, { ask }: Caller): Promise<void> {
   const body = review((request) => ({ ...request, uid: `crash ${mark('request uid')}` }));
   for (const path of [...REVIEW_PATHS, ADVISE]) expect((await ask(path, { body })).status).toBe(500);
   const large = review((request) => ({
@@ -260,7 +260,7 @@ async function crash(serving: Serving, { ask }: Told): Promise<void> {
   expect((await serving.ask('/metrics')).body).toMatch(/^cloister_failed_requests_total [1-9]/m);
 }
 
-/** The certificate files change, and are no good. */
+/** Replaces the certificate files with invalid ones. */
 async function spoilFiles(serving: Serving): Promise<void> {
   for (const [file, text] of [
     ['tls.key', mark('key')],
@@ -274,16 +274,16 @@ async function spoilFiles(serving: Serving): Promise<void> {
 }
 
 describe.each(LOG_LEVELS)('at level %s', (level) => {
-  test('T69, T74: of all that is sent, the log tells what identifies a request; metrics, probes and errors tell nothing', async () => {
+  test('T69, T74: of everything that is sent, the log contains what identifies a request; metrics, probes and errors contain nothing', async () => {
     const serving = await start({ args: ['--log-level', level] });
     const secrets = await Promise.all(['tls.key', 'tls.crt', 'ca.crt'].map((file) => readFile(join(serving.folder, file), 'utf8')));
-    const told = caller(serving);
-    await judge(told);
-    await misuse(told);
-    await babble(serving, told);
-    await crowd(serving, told);
-    await crash(serving, told);
-    told.end();
+    const caller = makeCaller(serving);
+    await judge(caller);
+    await misuse(caller);
+    await babble(serving, caller);
+    await overload(serving, caller);
+    await crash(serving, caller);
+    caller.end();
     await spoilFiles(serving);
     const operations = await Promise.all(
       ['/metrics', '/readyz', '/livez', `/${mark('operations path')}?${mark('operations query')}`].map((path) => serving.ask(path)),
@@ -296,35 +296,35 @@ describe.each(LOG_LEVELS)('at level %s', (level) => {
     expect(markersIn(log)).toEqual(LOGGED[level].toSorted());
     for (const [where, text] of Object.entries({
       stderr: serving.stderr(),
-      errors: told.errors.join('\n'),
+      errors: caller.errors.join('\n'),
       operations: operations.map(({ body }) => body).join('\n'),
     })) {
       expect(markersIn(text), where).toEqual([]);
     }
-    const all = log + told.errors.join() + told.reviews.join();
+    const all = log + caller.errors.join() + caller.reviews.join();
     for (const line of secrets.flatMap((text) => text.split('\n').filter((each) => each !== '' && !each.startsWith('-----')))) {
       expect(all).not.toContain(line);
     }
-    expect(markersIn(told.reviews.join('\n')).filter((place) => !isAnswered(place))).toEqual([]);
+    expect(markersIn(caller.reviews.join('\n')).filter((place) => !isAnswered(place))).toEqual([]);
   });
 });
 
-test('T69, T74: nor does anything tell who showed which certificate', async () => {
+test('T69, T74: neither the log nor an answer contains anything of a client certificate', async () => {
   const authority = await createAuthority(folder);
   const serving = await start({ args: ['--log-level', 'debug', '--client-ca', authority.certFile, '--client-name', 'apiserver'] });
-  const told = caller(serving);
+  const caller = makeCaller(serving);
   const show = async ({ certFile, keyFile }: KeyPair): Promise<number> => {
     const shown = { cert: await readFile(certFile), key: await readFile(keyFile), agent: false, ca: serving.ca, port: serving.port };
-    return (await told.ask('/mutate/userns', { ...shown, servername: 'localhost', body: review() })).status;
+    return (await caller.ask('/mutate/userns', { ...shown, servername: 'localhost', body: review() })).status;
   };
   const names = { commonName: mark('common name'), organizations: [mark('organization')], dnsNames: [`${mark('dns name')}.example`] };
   const stranger = await issueClientCertificate(folder, 'stranger', authority, names);
   expect(await show(stranger)).toBe(403);
   expect(await show(await expire(folder, stranger, authority))).toBe(403);
   expect(await show(await issueClientCertificate(folder, 'caller', authority, { ...names, commonName: 'apiserver' }))).toBe(200);
-  expect((await told.ask('/mutate/userns', { body: review() })).status).toBe(403);
-  told.end();
+  expect((await caller.ask('/mutate/userns', { body: review() })).status).toBe(403);
+  caller.end();
   expect(await serving.stop()).toBe(0);
   expect(markersIn(serving.stdout())).toEqual(['request-name', 'request-namespace', 'request-uid']);
-  expect(markersIn(told.errors.join('\n'))).toEqual([]);
+  expect(markersIn(caller.errors.join('\n'))).toEqual([]);
 });

@@ -14,9 +14,9 @@ const respond = makeRespond(config.value, { apply, now: () => new Date() });
 const MUTATE = '/mutate/userns';
 const MIB = 1024 * 1024;
 
-/** Answers with the size of what it was given. */
-const measure: Respond = (_path, given) => {
-  const body = JSON.stringify({ bytes: given.length });
+/** Answers with the size of the body. */
+const measure: Respond = (_path, received) => {
+  const body = JSON.stringify({ bytes: received.length });
   const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] } as const;
   return { status: 200, body, bytes: body.length, record };
 };
@@ -33,7 +33,7 @@ async function start(toRespond: Respond = respond, limits: Partial<Limits> = {})
 }
 
 describe('reviews', () => {
-  test('a pod about to be made is answered with a patch', async () => {
+  test('the creation of a pod is answered with a patch', async () => {
     const { send } = await start();
     const { status, headers, body } = await send(MUTATE, { body: exampleReview });
     expect(status).toBe(200);
@@ -64,30 +64,31 @@ describe('reviews', () => {
 });
 
 describe('bodies', () => {
-  test('T21: an empty one is no review', async () => {
+  test('T21: an empty body is no review', async () => {
     const { send } = await start();
     expect((await send(MUTATE)).status).toBe(400);
   });
 
   test.each([
-    ['a byte below the limit', LIMITS.maxBodyBytes - 1],
-    ['the limit', LIMITS.maxBodyBytes],
-  ])('T21: %s is read whole', async (_, bytes) => {
+    ['one byte less than the limit', LIMITS.maxBodyBytes - 1],
+    ['the limit itself', LIMITS.maxBodyBytes],
+  ])('T21: a body of %s is read completely', async (_, bytes) => {
     const { send } = await start(measure);
     const { status, body } = await send(MUTATE, { body: Buffer.alloc(bytes, ' ') });
     expect([status, body]).toEqual([200, `{"bytes":${bytes}}`]);
   });
 
-  test('T21: a byte over the limit is refused, whether announced or not', async () => {
+  test('T21: a body of one byte over the limit is rejected, with and without an announced length', async () => {
     const { send } = await start(measure);
     const announced = await send(MUTATE, { body: Buffer.alloc(LIMITS.maxBodyBytes + 1, ' ') });
     const chunks = [...Array.from({ length: 8 }, () => Buffer.alloc(MIB, ' ')), Buffer.alloc(1)];
     const chunked = await send(MUTATE, { body: chunks });
     expect([announced.status, chunked.status]).toEqual([413, 413]);
+    expect([announced, chunked].map(({ body }) => JSON.parse(body).code)).toEqual(['CLOISTER_BODY_TOO_LARGE', 'CLOISTER_BODY_TOO_LARGE']);
     expect([announced.headers.connection, chunked.headers.connection]).toEqual(['close', 'close']);
   });
 
-  test('T21, T24: whoever announces too much is answered before sending it, and cut when it never comes', async () => {
+  test('T21, T24: a caller that announces too much is answered before it sends the body, and disconnected when it never does', async () => {
     const { raw } = await start(measure, { requestTimeoutMs: 300, headersTimeoutMs: 200, timeoutCheckIntervalMs: 50 });
     const { socket, received, closed } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n`);
@@ -95,7 +96,7 @@ describe('bodies', () => {
     await closed;
   });
 
-  test('whoever is still sending too much when the answer comes can read it: nothing is reset', async () => {
+  test('a caller that still sends too much can read the answer: the connection is not reset', async () => {
     const { raw } = await start(measure);
     const { socket, received, closed } = await raw();
     const errors: Error[] = [];
@@ -122,17 +123,17 @@ describe('bodies', () => {
     ['application/x-www-form-urlencoded', 415],
     ['multipart/form-data; boundary=x', 415],
     ['', 415],
-  ])('T48: of type "%s" are answered with %i', async (type, status) => {
+  ])('T48: a body of type "%s" is answered with %i', async (type, status) => {
     const { send } = await start();
     expect((await send(MUTATE, { body: exampleReview, headers: { 'content-type': type } })).status).toBe(status);
   });
 
-  test('T48: compressed ones are refused', async () => {
+  test('T48: a compressed body is rejected', async () => {
     const { send } = await start();
     expect((await send(MUTATE, { body: exampleReview, headers: { 'content-encoding': 'gzip' } })).status).toBe(415);
   });
 
-  test('T24: a caller that goes away in the middle of one leaves nothing behind', async () => {
+  test('T24: a caller that goes away in the middle of a body leaves nothing behind', async () => {
     const { raw, send, metrics } = await start();
     const { socket } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);
@@ -143,7 +144,7 @@ describe('bodies', () => {
   });
 });
 
-describe('everything else', () => {
+describe('other requests', () => {
   test.each([
     ['POST', '/', 404],
     ['POST', '/mutate/', 404],
@@ -169,20 +170,20 @@ describe('everything else', () => {
     expect(answered.headers.allow).toBe(status === 405 ? 'POST' : undefined);
   });
 
-  test('a body of any type and size is not read where there is nothing', async () => {
+  test('the body of a request for an unknown path is not read, whatever its type and size', async () => {
     const { send } = await start();
     const headers = { 'content-type': 'text/plain' };
     expect((await send('/nothing', { body: Buffer.alloc(2 * MIB), headers })).status).toBe(404);
   });
 
-  test('what is no HTTP is refused', async () => {
+  test('bytes that are not HTTP are rejected', async () => {
     const { raw } = await start();
     const { socket, closed } = await raw();
     socket.write('nonsense\r\n\r\n');
     expect(await closed).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  test('T24: headers over 8 KiB are refused', async () => {
+  test('T24: headers over 8 KiB are rejected', async () => {
     const { send } = await start();
     expect((await send(MUTATE, { headers: { 'x-long': 'a'.repeat(LIMITS.maxHeaderBytes) } })).status).toBe(431);
   });
@@ -196,20 +197,20 @@ describe('connections', () => {
       `POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
       { headersTimeoutMs: 100, requestTimeoutMs: 200, timeoutCheckIntervalMs: 50 },
     ],
-  ])('T24: that are slow to send %s are closed with 408', async (_, beginning, limits) => {
+  ])('T24: a connection that is slow to send %s is closed with 408', async (_, beginning, limits) => {
     const { raw } = await start(respond, limits);
     const { socket, closed } = await raw();
     socket.write(beginning);
     expect(await closed).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  test('T24: that never shake hands are closed', async () => {
+  test('T24: a connection without a handshake is closed', async () => {
     const { port } = await start(respond, { handshakeTimeoutMs: 100 });
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'close');
   });
 
-  test('speak HTTP/1.1 and nothing else', async () => {
+  test('a connection speaks HTTP/1.1 and nothing else', async () => {
     const { raw } = await start();
     const { socket } = await raw({ ALPNProtocols: ['h2', 'http/1.1'] });
     expect(socket.alpnProtocol).toBe('http/1.1');
@@ -217,7 +218,7 @@ describe('connections', () => {
     await expect(raw({ ALPNProtocols: ['h2'] })).rejects.toThrow(/application protocol/i);
   });
 
-  test('T24: of more than 64 headers a request are not answered', async () => {
+  test('T24: a request with more than 64 headers is rejected', async () => {
     const { raw } = await start();
     const { socket, received } = await raw();
     const filler = Array.from({ length: 70 }, (_, index) => `X-${index}: a\r\n`).join('');
@@ -226,7 +227,7 @@ describe('connections', () => {
     socket.destroy();
   });
 
-  test('are kept, longer than an API server keeps them', async () => {
+  test('a connection is kept longer than an API server keeps it', async () => {
     const { raw } = await start();
     const { socket, received } = await raw();
     const request = `POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`;
@@ -238,14 +239,14 @@ describe('connections', () => {
     socket.destroy();
   });
 
-  test('are made anew after a number of requests', async () => {
+  test('a connection is closed after a number of requests', async () => {
     const { send } = await start(respond, { maxRequestsPerConnection: 2 });
     const first = await send(MUTATE, { body: '{}' });
     const second = await send(MUTATE, { body: '{}' });
     expect([first.headers.connection, second.headers.connection]).toEqual(['keep-alive', 'close']);
   });
 
-  test('T24, F16: beyond the most that are held are not', async () => {
+  test('T24, F16: a connection beyond the limit is not accepted', async () => {
     const { raw } = await start(respond, { maxConnections: 1 });
     const { socket } = await raw();
     await expect(raw()).rejects.toThrow();
@@ -254,7 +255,7 @@ describe('connections', () => {
 });
 
 describe('stopping', () => {
-  test('F7: while draining, every answer tells its caller to connect anew', async () => {
+  test('F7: while the server drains, every answer closes its connection', async () => {
     const { server, send } = await start();
     server.drain();
     const review = await send(MUTATE, { body: exampleReview });
@@ -263,7 +264,7 @@ describe('stopping', () => {
     expect([nothing.status, nothing.headers.connection]).toEqual([404, 'close']);
   });
 
-  test('F7: a review under way is answered, and nobody new is let in', async () => {
+  test('F7: a review in progress is answered, and no new connection is accepted', async () => {
     const { server, raw } = await start();
     const { socket, closed } = await raw();
     const body = '{"kind":"other"}';
@@ -277,7 +278,7 @@ describe('stopping', () => {
     await stopped;
   });
 
-  test('F7: a review that never arrives does not keep the server', async () => {
+  test('F7: a review that never arrives does not prevent the server from closing', async () => {
     const { server, raw } = await start(respond, { requestTimeoutMs: 200, headersTimeoutMs: 100, timeoutCheckIntervalMs: 5_000 });
     const { socket, closed } = await raw();
     socket.write(`POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);

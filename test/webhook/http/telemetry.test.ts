@@ -14,8 +14,8 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-/** Sends reviews one after another; gives what was logged and counted. */
-async function told(...reviews: readonly (readonly [path: string, body: string])[]) {
+/** Sends reviews one after the other, and returns what was logged and counted. */
+async function recorded(...reviews: readonly (readonly [path: string, body: string])[]) {
   const { send, lines, metrics, stop } = await startServer(respond);
   for (const [path, body] of reviews) await send(path, { body });
   await until(async () => sum(await metrics.expose(), 'cloister_requests_total') === reviews.length);
@@ -48,8 +48,8 @@ const compliant = review((request) => {
 });
 
 describe('a log line', () => {
-  test('tells what was done to which pod, and why', async () => {
-    const { lines } = await told(['/mutate/userns', exampleReview]);
+  test('a log line states what was done to which pod, and why', async () => {
+    const { lines } = await recorded(['/mutate/userns', exampleReview]);
     expect(lines).toEqual([
       {
         level: 'info',
@@ -72,8 +72,8 @@ describe('a log line', () => {
     ]);
   });
 
-  test('is written for what was changed, denied or not understood, and at debug for the rest', async () => {
-    const { lines } = await told(
+  test('a request that was changed, denied or not understood is logged at info, the rest at debug', async () => {
+    const { lines } = await recorded(
       ['/mutate/userns', exampleReview],
       ['/validate/enforce/userns', exampleReview],
       ['/validate/warn/userns', '{}'],
@@ -87,13 +87,13 @@ describe('a log line', () => {
     ]);
   });
 
-  test('marks a dry run', async () => {
-    const { lines, metrics } = await told(['/mutate/userns', review((request) => Object.assign(request, { dryRun: true }))]);
+  test('a log line marks a dry run', async () => {
+    const { lines, metrics } = await recorded(['/mutate/userns', review((request) => Object.assign(request, { dryRun: true }))]);
     expect(lines[0]?.dryRun).toBe(true);
     expect(metrics).toContain('cloister_dry_run_requests_total{phase="mutate"} 1');
   });
 
-  test('T69: holds nothing that the object says', async () => {
+  test('T69: a log line contains nothing of the object', async () => {
     const canary = (name: string) => `canary-${name}`;
     const body = review((request) => {
       const { object } = request;
@@ -113,7 +113,7 @@ describe('a log line', () => {
       }
     });
     const broken = review((request) => Object.assign(request.object.spec, { containers: canary('containers') }));
-    const { text, metrics, lines } = await told(
+    const { text, metrics, lines } = await recorded(
       ...['/mutate/userns', '/validate/enforce/userns', '/validate/warn/userns', '/validate/audit/userns', '/unknown/enforce'].flatMap(
         (path) => [[path, body] as const, [path, broken] as const],
       ),
@@ -123,9 +123,9 @@ describe('a log line', () => {
     expect(text + metrics).not.toContain('canary');
   });
 
-  test('T68: shows names by others short, on one line, and harmless to a terminal', async () => {
+  test('T68: a log line shortens foreign names, keeps them on one line and escapes them for terminals', async () => {
     const name = `a\n{"level":"error"}\u001b[2J\u009b\u202e\u2028\ud800${'x'.repeat(1_000)}`;
-    const { text, lines } = await told(['/mutate/userns', review((request) => Object.assign(request, { name, namespace: name }))]);
+    const { text, lines } = await recorded(['/mutate/userns', review((request) => Object.assign(request, { name, namespace: name }))]);
     expect(lines).toHaveLength(1);
     expect(text.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\u2028]/u);
     expect(String(lines[0]?.name)).toMatch(/^a\\u\{a\}\{"level":"error"\}\\u\{1b\}\[2J\\u\{9b\}\\u\{202e\}\\u\{2028\}\\u\{d800\}x+…$/);
@@ -134,8 +134,8 @@ describe('a log line', () => {
 });
 
 describe('metrics', () => {
-  test('count requests, verdicts, findings and time', async () => {
-    const { metrics } = await told(['/mutate/userns', exampleReview], ['/validate/enforce/userns', exampleReview]);
+  test('metrics count requests, verdicts, findings and time', async () => {
+    const { metrics } = await recorded(['/mutate/userns', exampleReview], ['/validate/enforce/userns', exampleReview]);
     for (const sample of [
       'cloister_requests_total{phase="mutate",mode="enforce",profile="userns",outcome="patched"} 1',
       'cloister_requests_total{phase="validate",mode="enforce",profile="userns",outcome="denied"} 1',
@@ -150,8 +150,8 @@ describe('metrics', () => {
     expect(metrics).toContain('nodejs_eventloop_lag_seconds');
   });
 
-  test('T69: call every profile that is not configured by one name', async () => {
-    const { metrics } = await told(
+  test('T69: metrics have one label value for all profiles that are not configured', async () => {
+    const { metrics } = await recorded(
       ...Array.from({ length: 20 }, (_, index) => [`/validate/audit/made-up-${index}`, exampleReview] as const),
       ['/unknown/enforce', exampleReview],
     );
@@ -160,20 +160,24 @@ describe('metrics', () => {
     expect(metrics).toContain('cloister_requests_total{phase="unknown",mode="enforce",profile="unknown",outcome="denied"} 1');
   });
 
-  test('stand at nothing from the start, so that the first event is seen as a change', async () => {
-    const { metrics } = await told();
+  test('metrics start at 0, so that the first event is an increase', async () => {
+    const { metrics } = await recorded();
     expect(metrics).toContain('cloister_requests_total{phase="validate",mode="enforce",profile="userns",outcome="denied"} 0');
     expect(metrics).toContain('cloister_findings_total{rule="privileged",kind="escape"} 0');
     expect(metrics).toContain('cloister_certificate_reloads_total{outcome="kept"} 0');
   });
 
-  test('count what was turned away by status', async () => {
-    const { send, metrics, stop } = await startServer(respond);
+  test('metrics count rejected requests by status', async () => {
+    const { send, metrics, lines, stop } = await startServer(respond);
     await send('/nothing');
     await send('/mutate/userns', { headers: { 'content-type': 'text/plain' } });
     await stop();
     const text = await metrics.expose();
     expect(text).toContain('cloister_refused_requests_total{status="404"} 1');
     expect(text).toContain('cloister_refused_requests_total{status="415"} 1');
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 'debug', msg: 'request rejected', status: 404, code: 'CLOISTER_NOT_FOUND' },
+      { level: 'debug', msg: 'request rejected', status: 415, code: 'CLOISTER_UNSUPPORTED_MEDIA_TYPE' },
+    ]);
   });
 });

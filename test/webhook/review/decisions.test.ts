@@ -13,8 +13,8 @@ import { hostilePod, refusedPod, talkativePod } from '../../support/pods.ts';
 import { applyPatch } from '../../support/rfc6902.ts';
 
 /**
- * What is decided about a fixed set of pods, line by line, so that a version that decides otherwise is seen before it stands beside an old
- * one in a rollout. Decisions only: words may change. A line that changes needs a reason, and a line in the changelog.
+ * The decisions about a fixed set of pods, line by line: they show a version that decides differently before it runs beside an old one in a
+ * rollout. Decisions only: texts may change. A changed line needs a reason, and a line in the changelog.
  */
 
 const documentOf = ({ metadata = {}, ...spec }: Readonly<Record<string, unknown>>): Doc => ({ metadata: map(metadata), spec });
@@ -49,7 +49,7 @@ const ask = (path: string, pod: object, review?: Review): Doc =>
 
 const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 12);
 
-/** Neither the order of operations nor that of keys is a decision. */
+/** The order of operations and that of keys are no decisions. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
@@ -75,7 +75,7 @@ function verdictOn({ allowed, status }: Doc): string {
   return rules.length === 0 ? `refused with ${map(status).code}` : `refused for ${rules.join(', ')} (${digest(causes)})`;
 }
 
-test('F18: what is decided is what was decided', async () => {
+test('F18: the decisions are those of the golden file', async () => {
   const lines = profiles.flatMap(([profile]) => [
     ...Object.entries(corpus).map(([name, pod]) => `${profile}: ${name}: ${decisionsOn(profile, pod)}`),
     `${profile}: an old bad one, updated: ${decisionsOn(profile, hostNamespaces(), { operation: 'UPDATE', old: hostNamespaces() })}`,

@@ -11,13 +11,13 @@ const LIST = [{ manager: 'kubectl', operation: 'Update', fieldsV1: { 'f:spec': {
 
 type Review = { request: { object: { metadata: { managedFields?: unknown } } } };
 
-/** What the lean reading gives, and the whole one without the list. */
+/** The review read without managedFields, and read completely with the list deleted. */
 function bothReadings(body: Uint8Array): [unknown, unknown] {
-  const lean = readReviewWithoutManagedFields(body);
+  const short = readReviewWithoutManagedFields(body);
   const whole = readReview(body);
   if (whole.ok) delete (whole.value.object as Review['request']['object'] | undefined)?.metadata?.managedFields;
-  if (lean.ok) delete (lean.value.object as Review['request']['object'] | undefined)?.metadata?.managedFields;
-  return [lean, whole];
+  if (short.ok) delete (short.value.object as Review['request']['object'] | undefined)?.metadata?.managedFields;
+  return [short, whole];
 }
 
 function reviewOf(metadata: object, spec: unknown): Buffer {
@@ -26,21 +26,21 @@ function reviewOf(metadata: object, spec: unknown): Buffer {
 }
 
 describe('a review as the API server sends it', () => {
-  test.each(recorded)('is read without the list, and is else the same', (body) => {
+  test.each(recorded)('a recorded review is read without the list, and is otherwise the same', (body) => {
     const [from, to] = managedFieldsIn(body) ?? [0, 0];
     expect(to - from).toBeGreaterThan(body.length / 4);
-    const [lean, whole] = bothReadings(body);
-    expect(lean).toEqual(whole);
+    const [short, whole] = bothReadings(body);
+    expect(short).toEqual(whole);
   });
 
-  test('is read as a whole where the list is missing', () => {
+  test('a review without the list is read completely', () => {
     const body = reviewOf({ name: 'a' }, {});
     expect(managedFieldsIn(body)).toBeUndefined();
     expect(readReviewWithoutManagedFields(body)).toEqual(readReview(body));
   });
 });
 
-test('whatever a pod says in its strings and keys, both readings give the same', () => {
+test('both ways to read give the same review, whatever the strings and keys of the pod', () => {
   const tricky = fc.oneof(
     fc.string(),
     fc.constantFrom(
@@ -57,14 +57,14 @@ test('whatever a pod says in its strings and keys, both readings give the same',
   fc.assert(
     fc.property(map, map, map, tricky, (labels, annotations, nodeSelector, image) => {
       const spec = { nodeSelector, containers: [{ name: 'a', image, env: [{ name: 'A', value: image }] }] };
-      const [lean, whole] = bothReadings(reviewOf({ labels, annotations, managedFields: LIST }, spec));
-      expect(lean).toEqual(whole);
+      const [short, whole] = bothReadings(reviewOf({ labels, annotations, managedFields: LIST }, spec));
+      expect(short).toEqual(whole);
     }),
     { numRuns: 2_000 },
   );
 });
 
-test('bytes that are not as expected are read as a whole', () => {
+test('a body with unexpected bytes is read completely', () => {
   const text = recorded[0]?.toString() ?? '';
   for (const [from, to] of [
     [',"managedFields":[{"manager":"', ',"managedFields":["manager":"'],
@@ -72,7 +72,7 @@ test('bytes that are not as expected are read as a whole', () => {
     ['"spec":{', '"spec":[{'],
   ] as const) {
     const body = Buffer.from(text.replace(from, to));
-    const [lean, whole] = bothReadings(body);
-    expect(lean).toEqual(whole);
+    const [short, whole] = bothReadings(body);
+    expect(short).toEqual(whole);
   }
 });
