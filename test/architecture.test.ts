@@ -55,6 +55,12 @@ test('every arrow is drawn', () => {
   expect(others).toEqual([]);
 });
 
+test('reviews are answered without HTTP: webhook/review imports nothing of webhook/http', () => {
+  const reviews = files.filter((file) => file.startsWith('webhook/review/'));
+  expect(reviews.length).toBeGreaterThan(5);
+  expect(reachable(reviews, isRelative).filter((file) => file.startsWith('webhook/http/'))).toEqual([]);
+});
+
 test('every import names a file that is there, by its whole name', () => {
   const broken = [...imports].flatMap(([file, names]) =>
     names
