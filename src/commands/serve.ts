@@ -25,7 +25,7 @@ export interface Settings {
   readonly tlsDir: string;
   /** Absent: clients need no certificate. */
   readonly clientCa?: string;
-  /** Names of which a client certificate must contain at least one; empty: any. */
+  /** A client certificate must contain at least one of these names; empty: any certificate is accepted. */
   readonly clientName: readonly string[];
   readonly listen: Address;
   readonly operationsListen: Address;
@@ -64,7 +64,7 @@ export const command: Command = new Command('serve')
   .addOption(
     option(
       '--client-name <names>',
-      'names, separated by commas, of which the client certificate must contain at least one; can be repeated',
+      'names, separated by commas (can be repeated); the client certificate must contain at least one of them',
       'CLIENT_NAME',
     )
       .argParser(parseNames)

@@ -193,7 +193,7 @@ describe('stopping', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'F7: on %s the process is not ready at once, keeps serving for a while, and exits with 0',
     async (signal) => {
-      const { child, ended, review, ops, lines } = await start();
+      const { child, ended, review, ops, lines } = await start(['--drain-delay', '5s']);
       expect((await review()).headers.connection).toBe('keep-alive');
       child.kill(signal);
       await until(async () => (await ops('/readyz')).status === 503);

@@ -22,7 +22,7 @@ const inline = (respond: Respond): ReviewWorker => ({ judge: async (path, body) 
 
 const PATIENT_MS = 60_000;
 
-/** The limits without those on time, for tests of which time is not the subject: on a busy machine a slow review is no fault. */
+/** The limits without those on time, for tests whose subject is not time: on a busy machine a slow review is no fault. */
 export const PATIENT_LIMITS: Limits = {
   ...LIMITS,
   largeReviewTimeoutMs: PATIENT_MS,

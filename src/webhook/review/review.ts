@@ -62,7 +62,7 @@ function toReview(parsed: ReturnType<typeof parse>): Result<Review, InvalidRevie
   if (mismatch !== undefined)
     return { ok: false, error: { uid, problem: `request.${mismatch.path.join('.')} must be ${mismatch.expected}` } };
 
-  const { kind, userInfo } = request as Fields;
+  const { kind, userInfo } = request as RequestFields;
   return {
     ok: true,
     value: {
@@ -82,7 +82,7 @@ function toReview(parsed: ReturnType<typeof parse>): Result<Review, InvalidRevie
 }
 
 /** Checked by `requestShape`. */
-interface Fields {
+interface RequestFields {
   readonly kind?: { readonly group?: string; readonly kind?: string } | null;
   readonly userInfo?: { readonly username?: string; readonly groups?: readonly string[] | null } | null;
 }

@@ -34,7 +34,7 @@ afterEach(async () => {
   await Promise.all(started.splice(0).map((stop) => stop()));
 });
 
-/** Worker limits without those on time, for tests of which time is not the subject: on a busy machine a slow worker is no fault. */
+/** Worker limits without those on time, for tests whose subject is not time: on a busy machine a slow worker is no fault. */
 const PATIENT_WORKER: Partial<WorkerLimits> = { startTimeoutMs: 60_000, reviewTimeoutMs: 60_000 };
 
 /** Starts a server whose large reviews are judged by a script. */

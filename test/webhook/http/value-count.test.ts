@@ -4,7 +4,7 @@ import { estimateValues } from '../../../src/webhook/http/value-count.ts';
 
 const BYTES = 256 * 1024;
 
-/** Makes bytes of which some are commas. */
+/** Makes bytes, some of them commas. */
 function makeCommas(isComma: (index: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: BYTES }, (_, index) => (isComma(index) ? 44 : 120));
 }
