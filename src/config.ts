@@ -13,7 +13,7 @@ import { ruleById, rules } from './core/rules/index.ts';
 import { isObject } from './core/shape.ts';
 import { GRANTS } from './core/terms.ts';
 import { canonical } from './core/workspace.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from './did-you-mean.ts';
 
 export interface Config extends Offer {
   /** SHA-256 of the text, in hex, by which a server and whoever looks after it find that they read the same. */

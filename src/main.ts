@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { nearest } from './nearest.ts';
+import { oldestNode, version } from './commands/shared/version.ts';
+import { nearest } from './did-you-mean.ts';
 
 /** Each is loaded when it is named, so that none waits for what only another needs. */
 const commands: ReadonlyMap<string, () => Promise<{ readonly command: Command }>> = new Map([
@@ -15,11 +15,6 @@ const commands: ReadonlyMap<string, () => Promise<{ readonly command: Command }>
   ['node-profile', () => import('./commands/node-profile.ts')],
 ]);
 
-const { version, engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  readonly version: string;
-  readonly engines: { readonly node: string };
-};
-
 /** Something is wrong with what the user gave. 1 is left to commands: the answer is no. */
 const UNUSABLE = 2;
 /** Something is wrong with us. As sysexits.h has it. */
@@ -32,7 +27,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(UNUSABLE);
 });
 
-const needed = Number(/\d+/.exec(engines.node));
+const needed = oldestNode();
 const { node } = process.versions;
 if (Number.parseInt(node, 10) < needed) {
   process.stderr.write(`cloister needs Node ${needed} or later, and this is ${node}: install it, or call cloister by another node\n`);
@@ -42,7 +37,7 @@ if (Number.parseInt(node, 10) < needed) {
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`cloister: this is a bug in cloister ${version}; please report it with what follows\n`);
+  process.stderr.write(`cloister: this is a bug in cloister ${version()}; please report it with what follows\n`);
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = BUG;
 }
@@ -59,7 +54,7 @@ async function run(args: readonly string[]): Promise<number> {
 
   const program = new Command('cloister')
     .description('Root inside a Kubernetes workspace, nobody outside it.')
-    .version(version, '-V, --version', 'print the version')
+    .version(version(), '-V, --version', 'print the version')
     .addHelpText(
       'after',
       '\nExit status: 0 all is well, 1 the answer is no (serve: it could not start), 2 the input cannot be used, 70 a bug in cloister.',

@@ -8,24 +8,24 @@ import { describe, expect, test } from 'vitest';
  * A file of `src` itself is a room of its own.
  */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  main: ['commands', 'nearest'],
-  commands: ['webhook', 'tls', 'manifests', 'cluster', 'report', 'telemetry', 'config', 'apply', 'nearest', 'core'],
+  main: ['commands', 'did-you-mean'],
+  commands: ['webhook', 'tls', 'manifests', 'cluster', 'report', 'telemetry', 'config', 'apply-patch', 'did-you-mean', 'core'],
   webhook: ['core'],
   tls: ['core'],
   manifests: ['core'],
   cluster: ['core'],
   report: ['core'],
   telemetry: ['core'],
-  config: ['core', 'nearest'],
-  apply: ['core'],
-  nearest: [],
+  config: ['core', 'did-you-mean'],
+  'apply-patch': ['core'],
+  'did-you-mean': [],
   core: [],
 };
 
 /** Packages that have one place each. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node-forge': ['tls/certificate.ts'],
-  'fast-json-patch': ['apply.ts'],
+  'fast-json-patch': ['apply-patch.ts'],
   '@kubernetes/client-node': ['cluster/'],
 };
 

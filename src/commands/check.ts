@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { jsonOf } from '../report/json.ts';
 import { isRefused, type Report } from '../report/report.ts';
 import { textOf } from '../report/text.ts';
-import { addManifestFlags, type Judged, judgeManifests, type ManifestFlags } from './judgement.ts';
+import { addManifestFlags, type Judged, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 
 /** `cloister check`: what is wrong with manifests, without any cluster. */
 export const command: Command = addManifestFlags(

@@ -11,9 +11,9 @@ import { type Log, openLog } from '../telemetry/logger.ts';
 import { diffOf } from './ensure-diff.ts';
 import { namesOf, type Wanted } from './ensure-plan.ts';
 import { bring, type Outcome } from './ensure-run.ts';
-import { parseAddress, parseDuration } from './flags.ts';
 import { serviceOf } from './manifests.ts';
-import { version } from './version.ts';
+import { parseAddress, parseDuration } from './shared/flags.ts';
+import { version } from './shared/version.ts';
 
 const option = (flags: string, description: string, variable: string) => new Option(flags, description).env(`CLOISTER_${variable}`);
 const duration = (flags: string, description: string, [ms, written]: readonly [number, string]) =>

@@ -4,7 +4,7 @@ import { loadConfig } from '../config.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../did-you-mean.ts';
 
 /** `cloister explain`: the page of a rule or a profile. */
 export const command: Command = new Command('explain')

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Command, Option } from 'commander';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
-import { apply } from '../apply.ts';
+import { apply } from '../apply-patch.ts';
 import { printPath, type Result } from '../core/json.ts';
 import { escapesOf, judge } from '../core/judge.ts';
 import type { PatchOp } from '../core/patch.ts';
@@ -12,7 +12,7 @@ import { remedyOf } from '../core/remedy.ts';
 import { type Repair, repair } from '../core/repair.ts';
 import { edit } from '../manifests/edit.ts';
 import { printUnreadable, readText, type Source } from '../manifests/read.ts';
-import { addManifestFlags, type Judgement, judgeManifests, type ManifestFlags } from './judgement.ts';
+import { addManifestFlags, type Judgement, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 
 /** `cloister fix`: repairs manifests as the webhook repairs pods, without any cluster. */
 export const command: Command = addManifestFlags(

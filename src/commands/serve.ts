@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { apply } from '../apply.ts';
+import { apply } from '../apply-patch.ts';
 import { loadConfig } from '../config.ts';
 import type { Result } from '../core/json.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
@@ -14,9 +14,9 @@ import { buildOperations } from '../webhook/operations.ts';
 import { makeRespond } from '../webhook/respond.ts';
 import { buildServer } from '../webhook/server.ts';
 import { makeThread } from '../webhook/thread.ts';
-import { type Address, parseAddress, parseDuration, parseNames } from './flags.ts';
 import type { ThreadData } from './judging-thread.ts';
-import { version } from './version.ts';
+import { type Address, parseAddress, parseDuration, parseNames } from './shared/flags.ts';
+import { version } from './shared/version.ts';
 
 export interface Settings {
   /** Absent: userns alone, with its defaults. */

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { parseConfig } from '../../src/config.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeRespond } from '../../src/webhook/respond.ts';

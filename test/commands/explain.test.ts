@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
-import { nearest } from '../../src/nearest.ts';
+import { nearest } from '../../src/did-you-mean.ts';
 import { cloister } from '../support/run.ts';
 
 const docs = join(import.meta.dirname, '../../docs');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { printPath } from '../../src/core/json.ts';
 import { judge } from '../../src/core/judge.ts';
 import { repair } from '../../src/core/repair.ts';

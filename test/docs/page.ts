@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import type { Exemption } from '../../src/core/exemptions.ts';
 import { printPath } from '../../src/core/json.ts';
 import { judge, type Question, type Verdict } from '../../src/core/judge.ts';

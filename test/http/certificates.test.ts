@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { loadConfig } from '../../src/config.ts';
 import { issueCertificate } from '../../src/tls/certificate.ts';
 import { makeClientCheck } from '../../src/tls/clients.ts';

@@ -7,7 +7,7 @@ import { type Cluster, connect } from '../../src/cluster/client.ts';
 import { askServer, type Endpoint, servingEndpoints } from '../../src/cluster/serving.ts';
 import { namesOf, type Wanted } from '../../src/commands/ensure-plan.ts';
 import { bring, type Outcome } from '../../src/commands/ensure-run.ts';
-import { version } from '../../src/commands/version.ts';
+import { version } from '../../src/commands/shared/version.ts';
 import { parseConfig } from '../../src/config.ts';
 import { entriesOf } from '../../src/manifests/entries.ts';
 import { policies } from '../../src/manifests/policies.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { printPath } from '../../src/core/json.ts';
 import { judge, type Question, type Verdict } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseDuration } from '../../../src/commands/flags.ts';
+import { parseDuration } from '../../../src/commands/shared/flags.ts';
 import { ensureRoles, labelerRole } from '../../../src/manifests/rbac.ts';
 import { type Manifest, only, rendered } from '../../support/helm.ts';
 
