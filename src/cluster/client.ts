@@ -1,5 +1,5 @@
 import type { KubeConfig } from '@kubernetes/client-node';
-import type { Result } from '../core/json.ts';
+import type { Result } from '../core/result.ts';
 import { collectionPath, type LiveObject, objectPath, type Reference, titleOf } from './object.ts';
 
 /** What a command may do with a cluster's objects. All of it throws a ClusterError when the API server cannot be reached, or says no. */

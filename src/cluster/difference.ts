@@ -1,4 +1,4 @@
-import type { Path } from '../core/json.ts';
+import type { Path } from '../core/path.ts';
 import { isObject } from '../core/shape.ts';
 
 export interface Difference {

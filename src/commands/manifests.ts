@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import { loadConfig, reasonOf } from '../config.ts';
-import type { Result } from '../core/json.ts';
+import type { Result } from '../core/result.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import { CERTIFICATE_KEEPERS, type CertificateKeeper, ensureRoles, labelerRole } from '../manifests/rbac.ts';

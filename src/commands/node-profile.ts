@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Result } from '../core/json.ts';
+import type { Result } from '../core/result.ts';
 
 /** `cloister node-profile`: what `nesting: seccomp` needs on the nodes. */
 export const command: Command = new Command('node-profile').description("a node's seccomp profile").addCommand(

@@ -1,6 +1,7 @@
 import { type CST, isAlias, isMap, isSeq, type ParsedNode, visit, type YAMLMap, type YAMLSeq } from 'yaml';
-import type { Json, Result } from '../core/json.ts';
+import type { Json } from '../core/json.ts';
 import type { PatchOp } from '../core/patch.ts';
+import type { Result } from '../core/result.ts';
 import { type AliasUse, keyOf, type MapPair, parseStream, printYaml, type Spot, type YamlDocument } from './yaml.ts';
 
 /**

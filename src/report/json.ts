@@ -1,4 +1,4 @@
-import { printPath } from '../core/json.ts';
+import { printPath } from '../core/path.ts';
 import { pointerOf } from '../core/pointer.ts';
 import { remedyOf } from '../core/remedy.ts';
 import { isRefused, type PlacedFinding, type PodReport, type Report } from './report.ts';

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { printPath } from '../core/json.ts';
+import { printPath } from '../core/path.ts';
 import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
 import { isRefused, type PlacedFinding, type PodReport, type Report } from './report.ts';

@@ -2,7 +2,7 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { Result } from '../core/json.ts';
+import type { Result } from '../core/result.ts';
 import { weaknessOf } from './strength.ts';
 
 /** What is found in the files. */

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import { loadConfig } from '../../config.ts';
-import type { Result } from '../../core/json.ts';
 import { judge, type Question, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
 import { type Offer, policyFor } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
+import type { Result } from '../../core/result.ts';
 import { type FoundPod, printUnreadable, readManifests, type Source } from '../../manifests/read.ts';
 
 /** A pod of a manifest, and what is to be said about it. */
