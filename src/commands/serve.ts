@@ -8,7 +8,7 @@ import type { Result } from '../core/result.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
 import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
-import { makeClientCheck } from '../tls/clients.ts';
+import { makeClientCheck } from '../tls/client-auth.ts';
 import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
 import { buildOperations } from '../webhook/operations.ts';
 import { makeRespond } from '../webhook/respond.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Result } from '../core/result.ts';
-import { weaknessOf } from './strength.ts';
+import { weaknessOf } from './certificate-policy.ts';
 
 /** What is found in the files. */
 interface Found {

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply } from '../../src/apply-patch.ts';
 import { loadConfig } from '../../src/config.ts';
 import { issueCertificate } from '../../src/tls/certificate.ts';
-import { makeClientCheck } from '../../src/tls/clients.ts';
+import { makeClientCheck } from '../../src/tls/client-auth.ts';
 import { type Pair, secureContextOf } from '../../src/tls/files.ts';
 import { makeRespond } from '../../src/webhook/respond.ts';
 import { createAuthority, expire, issueClientCertificate, type KeyPair } from '../support/openssl.ts';
