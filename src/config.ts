@@ -15,6 +15,7 @@ import { isObject } from './core/shape.ts';
 import { GRANTS } from './core/terms.ts';
 import { canonical } from './core/workspace.ts';
 import { nearest } from './did-you-mean.ts';
+import { printReadError } from './io-errors.ts';
 
 export interface Config extends Offer {
   /** SHA-256 of the text, in hex, by which a server and whoever looks after it find that they read the same. */
@@ -41,7 +42,7 @@ export async function loadConfig(file: string | undefined, { now = new Date() }:
     if (!isUtf8(bytes)) return { ok: false, error: [`${file} is not UTF-8 text: save it as UTF-8`] };
     return parseConfig(bytes.toString('utf8'), file, { now });
   } catch (error) {
-    return { ok: false, error: [`${file} cannot be read: ${reasonOf(error as NodeJS.ErrnoException)}`] };
+    return { ok: false, error: [printReadError(file, error as NodeJS.ErrnoException)] };
   }
 }
 
@@ -61,14 +62,6 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** Why a file cannot be read, for people. */
-export function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'its permissions keep it from this user';
-  if (code === 'EISDIR') return 'it is a folder; name the file in it';
-  return message;
-}
 
 function parseYaml(text: string, source: string): Result<object, readonly string[]> {
   const lines = new LineCounter();

@@ -9,22 +9,37 @@ import { describe, expect, test } from 'vitest';
  */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'did-you-mean'],
-  commands: ['webhook', 'tls', 'manifests', 'cluster', 'report', 'telemetry', 'config', 'apply-patch', 'did-you-mean', 'core'],
+  commands: [
+    'webhook',
+    'tls',
+    'manifests',
+    'cluster',
+    'report',
+    'telemetry',
+    'config',
+    'apply-patch',
+    'did-you-mean',
+    'io-errors',
+    'address',
+    'core',
+  ],
   webhook: ['core'],
-  tls: ['core'],
-  manifests: ['core'],
-  cluster: ['core'],
+  tls: ['io-errors', 'core'],
+  manifests: ['io-errors', 'core'],
+  cluster: ['io-errors', 'address', 'core'],
   report: ['core'],
   telemetry: ['core'],
-  config: ['core', 'did-you-mean'],
+  config: ['core', 'did-you-mean', 'io-errors'],
   'apply-patch': ['core'],
   'did-you-mean': [],
+  'io-errors': [],
+  address: [],
   core: [],
 };
 
 /** Packages that have one place each. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
-  'node-forge': ['tls/certificate.ts'],
+  'node-forge': ['tls/der.ts'],
   'fast-json-patch': ['apply-patch.ts'],
   '@kubernetes/client-node': ['cluster/'],
 };

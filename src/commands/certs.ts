@@ -1,10 +1,11 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { createAuthority, type Issued, issueCertificate } from '../tls/certificate.ts';
+import { createAuthority, issueCertificate } from '../tls/certificate.ts';
 import { CERTIFICATE_FILE, KEY_FILE } from '../tls/files.ts';
-import { renewal } from '../tls/renewal.ts';
+import { type Issued, type KeyPair, parseKeyPair } from '../tls/pem.ts';
+import { checkRenewal } from '../tls/renewal.ts';
 
 export const command: Command = new Command('certs').description('certificate files').addCommand(
   new Command('dev')
@@ -55,17 +56,17 @@ export async function makeDevCertificates(dir: string, { hosts, force, now }: De
   const serving = { certificate: join(dir, CERTIFICATE_FILE), key: join(dir, KEY_FILE) };
   const names = [...new Set([...LOCAL, ...hosts])];
 
-  const foundAuthority = force ? undefined : await find(ca);
-  const authorityDue = renewal(foundAuthority?.x509, { names: [] }, now);
+  const foundAuthority = force ? undefined : await readPair(ca);
+  const authorityDue = checkRenewal(foundAuthority?.chain[0], { names: [] }, now);
   const authority =
-    foundAuthority === undefined || authorityDue.needed
+    foundAuthority === undefined || authorityDue.isDue
       ? await createAuthority('cloister development', { now, days: AUTHORITY_DAYS })
       : foundAuthority;
   if (authority !== foundAuthority) await write(ca, authority);
 
-  const found = await find(serving);
-  const due = renewal(found?.x509, { names, authority: new X509Certificate(authority.certificate) }, now);
-  const issued = found === undefined || due.needed ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : found;
+  const found = await readPair(serving);
+  const due = checkRenewal(found?.chain[0], { names, authority: new X509Certificate(authority.certificate) }, now);
+  const issued = found === undefined || due.isDue ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : found;
   if (issued !== found) await write(serving, issued);
 
   return [
@@ -79,16 +80,11 @@ interface Files {
   readonly key: string;
 }
 
-interface Found extends Issued {
-  readonly x509: X509Certificate;
-}
-
-/** What is no pair counts as nothing: it is to be written anew anyway. */
-async function find({ certificate, key }: Files): Promise<Found | undefined> {
+/** @returns undefined when there is no valid pair, whatever the files hold: they are then replaced */
+async function readPair({ certificate, key }: Files): Promise<KeyPair | undefined> {
   try {
-    const found = { certificate: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') };
-    const x509 = new X509Certificate(found.certificate);
-    return x509.checkPrivateKey(createPrivateKey(found.key)) ? { ...found, x509 } : undefined;
+    const pair = parseKeyPair({ certificate: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') });
+    return pair.ok ? pair.value : undefined;
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { stringify } from 'yaml';
 import { type Reference, titleOf } from '../cluster/object.ts';
 import { isObject } from '../core/shape.ts';
-import { certificatesIn } from '../tls/trust.ts';
+import { certificatesIn } from '../tls/pem.ts';
 
 /** How an object would change, as a unified diff. Certificates are told rather than shown, and keys are not shown at all. */
 export function diffOf(before: Reference | undefined, after: Reference): string {

@@ -1,16 +1,17 @@
-import { createPrivateKey, type X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { type Difference, differences } from '../cluster/difference.ts';
 import { type LiveObject, type Reference, titleOf } from '../cluster/object.ts';
-import type { Server } from '../cluster/serving.ts';
+import type { ServingPod } from '../cluster/serving.ts';
 import { HANDS_OFF_ANNOTATION } from '../core/labels.ts';
 import { printPath } from '../core/path.ts';
 import type { Entry, WebhookConfiguration } from '../manifests/entries.ts';
 import { LABELS } from '../manifests/labels.ts';
 import type { Manifest } from '../manifests/policies.ts';
 import { authoritySecretOf, type CertificateKeeper, type Service, servingSecretOf } from '../manifests/rbac.ts';
-import { type Issued, issuedAt } from '../tls/certificate.ts';
-import { isSignedBy, renewal } from '../tls/renewal.ts';
-import { certificatesIn, type Trusted, trustedBeside } from '../tls/trust.ts';
+import { issuedAt } from '../tls/certificate.ts';
+import { certificatesIn, type Issued, type KeyPair, parseKeyPair } from '../tls/pem.ts';
+import { checkRenewal, isSignedBy } from '../tls/renewal.ts';
+import { findTrustedPredecessors, type TrustedAuthority } from '../tls/trust.ts';
 
 /**
  * What `cloister ensure` is to do, as a pure function of what there is. It is asked anew after each step, so that a run which ends anywhere,
@@ -38,7 +39,7 @@ export interface Wanted {
 export interface Seen {
   /** By title. */
   readonly objects: ReadonlyMap<string, LiveObject>;
-  readonly servers: readonly Server[];
+  readonly servers: readonly ServingPod[];
 }
 
 export interface Plan {
@@ -49,13 +50,13 @@ export interface Plan {
   /** What an operator wants left alone, and how it differs from what it should be. */
   readonly left: readonly Left[];
   /** Authorities before the one in force that are still trusted. */
-  readonly beside: readonly Trusted[];
+  readonly beside: readonly TrustedAuthority[];
 }
 
 export type Step = { readonly object: Reference; readonly why: readonly string[] } & (
   | { readonly do: 'create' }
   | { readonly do: 'update'; readonly live: LiveObject; readonly fields: Readonly<Record<string, unknown>> }
-  | { readonly do: 'issue-authority'; readonly live: LiveObject; readonly beside: readonly Trusted[] }
+  | { readonly do: 'issue-authority'; readonly live: LiveObject; readonly beside: readonly TrustedAuthority[] }
   | { readonly do: 'issue-serving'; readonly live: LiveObject; readonly authority: Issued; readonly isNewToApiServers: boolean }
 );
 
@@ -123,38 +124,38 @@ function policyPart(policy: Manifest, { objects }: Seen): Part {
 /** The state of the certificates. */
 interface Certificates {
   /** The authority in force, while it is good for something. */
-  readonly authority: Pair | undefined;
+  readonly authority: KeyPair | undefined;
   /** Why it is to be replaced. */
   readonly authorityDue: string | undefined;
-  readonly beside: readonly Trusted[];
+  readonly beside: readonly TrustedAuthority[];
   readonly servingDue: string | undefined;
   /** Whether the serving certificate is signed by the authority in force. */
   readonly isServingCurrent: boolean;
-}
-
-interface Pair extends Issued {
-  readonly x509: X509Certificate;
 }
 
 function certificatesOf({ objects, servers }: Seen, wanted: Wanted, now: Date): Certificates {
   const secrets = secretsOf(wanted);
   const authoritySecret = objects.get(titleOf(secrets.authority));
   const authorityFound = pairIn(authoritySecret);
-  const authorityRenewal = renewal(authorityFound.pair?.x509, { names: [] }, now);
-  const isUsable = authorityFound.pair?.x509.ca === true && now < authorityFound.pair.x509.validToDate;
+  const authorityRenewal = checkRenewal(authorityFound.pair?.chain[0], { names: [] }, now);
+  const isUsable = authorityFound.pair?.chain[0].ca === true && now < authorityFound.pair.chain[0].validToDate;
   const authority = isUsable ? authorityFound.pair : undefined;
   const authorityDue =
     authorityFound.problem ??
-    (authorityFound.pair?.x509.ca === false ? 'its certificate is no authority' : undefined) ??
-    (authorityRenewal.needed ? authorityRenewal.reason : undefined);
+    (authorityFound.pair?.chain[0].ca === false ? 'its certificate is no authority' : undefined) ??
+    (authorityRenewal.isDue ? authorityRenewal.reason : undefined);
 
   const servingFound = pairIn(objects.get(titleOf(secrets.serving)));
-  const serving = servingFound.pair?.x509;
-  const servingRenewal = renewal(serving, { names: namesOf(wanted.service), ...(authority && { authority: authority.x509 }) }, now);
-  const isServingCurrent = serving !== undefined && authority !== undefined && isSignedBy(serving, authority.x509);
+  const serving = servingFound.pair?.chain[0];
+  const servingRenewal = checkRenewal(
+    serving,
+    { names: namesOf(wanted.service), ...(authority && { authority: authority.chain[0] }) },
+    now,
+  );
+  const isServingCurrent = serving !== undefined && authority !== undefined && isSignedBy(serving, authority.chain[0]);
 
-  const beside = trustedBeside(
-    authority?.x509,
+  const beside = findTrustedPredecessors(
+    authority?.chain[0],
     {
       remembered: certificatesIn(decoded(authoritySecret, 'ca.crt')),
       published: wanted.configurations.flatMap((each) => entriesIn(objects.get(titleOf(each))).flatMap(authoritiesOf)),
@@ -171,24 +172,24 @@ function certificatesOf({ objects, servers }: Seen, wanted: Wanted, now: Date): 
     authority,
     authorityDue,
     beside,
-    servingDue: servingFound.problem ?? (servingRenewal.needed ? servingRenewal.reason : undefined),
+    servingDue: servingFound.problem ?? (servingRenewal.isDue ? servingRenewal.reason : undefined),
     isServingCurrent,
   };
 }
 
-function pairIn(secret: LiveObject | undefined): { readonly pair?: Pair; readonly problem?: string } {
+function pairIn(secret: LiveObject | undefined): { readonly pair?: KeyPair; readonly problem?: string } {
   const certificate = decoded(secret, 'tls.crt');
   const key = decoded(secret, 'tls.key');
   if (certificate === '' && key === '') return { problem: 'there is none yet' };
-  const [x509] = certificatesIn(certificate);
-  if (x509 === undefined) return { problem: 'its tls.crt is no certificate' };
-  try {
-    if (x509.checkPrivateKey(createPrivateKey(key))) return { pair: { certificate, key, x509 } };
-  } catch {
-    // No key at all.
-  }
-  return { problem: 'its tls.key is not the key of its tls.crt' };
+  const parsed = parseKeyPair({ certificate, key });
+  return parsed.ok ? { pair: parsed.value } : { problem: PAIR_PROBLEMS[parsed.error] };
 }
+
+const PAIR_PROBLEMS = {
+  certificate: 'its tls.crt is no certificate',
+  key: 'its tls.key is not the key of its tls.crt',
+  mismatch: 'its tls.key is not the key of its tls.crt',
+};
 
 function decoded(secret: LiveObject | undefined, name: string): string {
   const data = secret?.data as Readonly<Record<string, string>> | undefined;
@@ -196,7 +197,7 @@ function decoded(secret: LiveObject | undefined, name: string): string {
 }
 
 /** Of an authority and those trusted beside it, as one PEM text. */
-export function bundleOf(authority: X509Certificate | undefined, beside: readonly Trusted[]): string {
+export function bundleOf(authority: X509Certificate | undefined, beside: readonly TrustedAuthority[]): string {
   return [...(authority === undefined ? [] : [authority]), ...beside.map(({ certificate }) => certificate)].map(String).join('');
 }
 
@@ -212,12 +213,12 @@ function authorityPart(certificates: Certificates, { objects }: Seen, wanted: Wa
       const why = `${authorityDue}; but it stays, because nobody may tell ${distrustful.map(titleOf).join(' and ')} to trust its successor`;
       return { left: [{ object, why: [why] }] };
     }
-    const before = authority === undefined ? [] : [{ certificate: authority.x509, reason: 'it was in force until now' }];
+    const before = authority === undefined ? [] : [{ certificate: authority.chain[0], reason: 'it was in force until now' }];
     return { steps: [{ do: 'issue-authority', object, live, beside: [...before, ...beside], why: [authorityDue] }] };
   }
   if (authority === undefined) return {};
 
-  const bundle = bundleOf(authority.x509, beside);
+  const bundle = bundleOf(authority.chain[0], beside);
   const found = decoded(live, 'ca.crt');
   if (found === bundle) return {};
   const why = [`ca.crt holds ${listed(certificatesIn(found))} instead of ${listed(certificatesIn(bundle))}`];
@@ -236,7 +237,7 @@ function servingPart(certificates: Certificates, { objects }: Seen, wanted: Want
   if (authority === undefined) return {};
 
   const callers = liveConfigurations(wanted, objects);
-  const distrustful = callers.filter((each) => !entriesIn(each).every((entry) => trusts(entry, authority.x509)));
+  const distrustful = callers.filter((each) => !entriesIn(each).every((entry) => trusts(entry, authority.chain[0])));
   const stuck = distrustful.filter(isHandsOff);
   if (stuck.length > 0) {
     return {
@@ -281,7 +282,7 @@ function configurationPart(configuration: WebhookConfiguration, { seen, wanted, 
   if (live === undefined) return { steps: [{ do: 'create', object, why: ['there is none'] }] };
 
   // Without an authority, entries keep what they trust, and no pod is taken for trusted below.
-  const trusted = certificates === undefined ? '' : bundleOf(certificates.authority?.x509, certificates.beside);
+  const trusted = certificates === undefined ? '' : bundleOf(certificates.authority?.chain[0], certificates.beside);
   const bundle = trusted === '' ? undefined : encoded(trusted);
   const found = entriesIn(live);
   const entries = configuration.webhooks.map((entry) => withBundle(entry, bundle ?? bundleFor(entry, found)));
@@ -313,7 +314,7 @@ function withBundle(entry: Entry, caBundle: string | undefined): Entry {
 }
 
 /** Why the serving pods cannot be called yet as the entries will have it. */
-function blockersOf(servers: readonly Server[], { wanted, certificates, now }: Omit<Context, 'seen'>): readonly string[] {
+function blockersOf(servers: readonly ServingPod[], { wanted, certificates, now }: Omit<Context, 'seen'>): readonly string[] {
   const { service, version, configuration } = wanted;
   const called = servers.filter(({ isReady }) => isReady);
   if (called.length === 0) return [`no serving pod of Service ${service.namespace}/${service.name} is ready`];
@@ -341,7 +342,7 @@ function problemOf(
   leaf: X509Certificate | undefined,
   { certificates: { authority, beside }, service, now }: LeafContext,
 ): string | undefined {
-  const trusted = [...(authority === undefined ? [] : [authority.x509]), ...beside.map(({ certificate }) => certificate)];
+  const trusted = [...(authority === undefined ? [] : [authority.chain[0]]), ...beside.map(({ certificate }) => certificate)];
   if (leaf === undefined || !trusted.some((each) => isSignedBy(leaf, each))) return 'no trusted authority signed';
   const [name] = namesOf(service);
   if (leaf.checkHost(name, { subject: 'never' }) === undefined) return `does not cover ${name}`;
@@ -366,7 +367,7 @@ function entryDifferences(found: readonly Entry[], wanted: readonly Entry[]): re
   return told.length === 0 ? ['entries stand twice, or in another order'] : told;
 }
 
-function tell({ path, live, wanted }: Difference): string {
+function tell({ path, live, desired: wanted }: Difference): string {
   const show = path.at(-1) === 'caBundle' ? showBundle : showValue;
   const where = printPath(path);
   if (live === undefined) return `${where} is missing: it must be ${show(wanted)}`;

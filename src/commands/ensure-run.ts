@@ -2,14 +2,15 @@ import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Cluster, ClusterError } from '../cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../cluster/object.ts';
-import type { Server } from '../cluster/serving.ts';
-import { createAuthority, type Issued, issueCertificate } from '../tls/certificate.ts';
+import type { ServingPod } from '../cluster/serving.ts';
+import { createAuthority, issueCertificate } from '../tls/certificate.ts';
+import type { Issued } from '../tls/pem.ts';
 import { bundleOf, encoded, namesOf, type Plan, planOf, type Seen, type Step, secretsOf, type Wanted } from './ensure-plan.ts';
 
 export interface World {
   readonly cluster: Cluster;
   /** What the serving pods say now. */
-  readonly askServers: () => Promise<readonly Server[]>;
+  readonly askServers: () => Promise<readonly ServingPod[]>;
   readonly now: () => Date;
   readonly pause: (ms: number) => Promise<void>;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
@@ -89,7 +90,7 @@ export async function bring(
       try {
         return await ask();
       } catch (error) {
-        if (!(error instanceof ClusterError) || !error.isPassing || attempt === MAX_ATTEMPTS) throw error;
+        if (!(error instanceof ClusterError) || !error.isRetryable || attempt === MAX_ATTEMPTS) throw error;
         logger.warn({ problem: error.message }, 'trying again');
         await pause(POLL_MS);
       }
@@ -104,7 +105,7 @@ export async function bring(
   }
 }
 
-const contested = (message: string): ClusterError => new ClusterError(message, { isPassing: false });
+const contested = (message: string): ClusterError => new ClusterError(message, { isRetryable: false });
 
 async function look(wanted: Wanted, cluster: Cluster, askServers: World['askServers']): Promise<Seen> {
   const { authority, serving } = secretsOf(wanted);

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Cluster, ClusterError, connect, rehearse } from '../cluster/client.ts';
+import { type Cluster, ClusterError, connect, dryRun } from '../cluster/client.ts';
 import { titleOf } from '../cluster/object.ts';
-import { askServer, type Endpoint, servingEndpoints } from '../cluster/serving.ts';
+import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.ts';
 import { loadConfig } from '../config.ts';
 import { entriesOf } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
@@ -167,10 +167,10 @@ const SILENT = { info: () => {}, warn: () => {} };
 
 /** Nothing is written, and nobody waits: what would have to, is shown with what it waits for. */
 async function show(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<number> {
-  const { rehearsal, changes } = rehearse(cluster);
+  const { simulated, changes } = dryRun(cluster);
   try {
     const world = {
-      cluster: rehearsal,
+      cluster: simulated,
       askServers: askerOf(flags, wanted, cluster),
       now: () => new Date(),
       pause: async () => {},
@@ -197,7 +197,7 @@ function askerOf({ servingEndpoints: named, operationsPort }: Flags, { service }
   const [servername] = namesOf(service);
   return async () => {
     const endpoints = named ?? (await servingEndpoints(cluster, service, operationsPort));
-    return Promise.all(endpoints.map((each) => askServer(each, servername)));
+    return Promise.all(endpoints.map((each) => observePod(each, servername)));
   };
 }
 

@@ -1,12 +1,13 @@
-import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { loadConfig, reasonOf } from '../config.ts';
+import { loadConfig } from '../config.ts';
 import type { Result } from '../core/result.ts';
+import { printReadError } from '../io-errors.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import { CERTIFICATE_KEEPERS, type CertificateKeeper, ensureRoles, labelerRole } from '../manifests/rbac.ts';
+import { parseCertificates } from '../tls/pem.ts';
 
 /** `cloister manifests`: what the API server must hold for a configuration, for those who apply by hand or from Git. */
 export const command = new Command('manifests')
@@ -107,24 +108,13 @@ function urlOf(written: string): Result<Target, readonly string[]> {
 async function readCa(file: string | undefined): Promise<Result<{ readonly ca?: string }, readonly string[]>> {
   if (file === undefined) return { ok: true, value: {} };
   const text = await readFile(file, 'utf8').catch((error: Error) => error);
-  if (text instanceof Error) return wrong(`--ca-file ${file} cannot be read: ${reasonOf(text)}`);
+  if (text instanceof Error) return wrong(printReadError(`--ca-file ${file}`, text));
   if (text.includes('PRIVATE KEY-----')) return wrong(`--ca-file ${file} holds a private key: name a file with certificates alone`);
-  const certificates = text.match(CERTIFICATE) ?? [];
-  if (certificates.length === 0 || !certificates.every(isCertificate)) {
+  const certificates = parseCertificates(text);
+  if (certificates === undefined) {
     return wrong(`--ca-file ${file}: must hold certificates in PEM, which start with -----BEGIN CERTIFICATE-----`);
   }
-  return { ok: true, value: { ca: `${certificates.join('\n')}\n` } };
-}
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-function isCertificate(pem: string): boolean {
-  try {
-    new X509Certificate(pem);
-    return true;
-  } catch {
-    return false;
-  }
+  return { ok: true, value: { ca: certificates.map(String).join('') } };
 }
 
 const wrong = (problem: string) => ({ ok: false, error: [problem] }) as const;

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import type { Address } from '../address.ts';
 import { apply } from '../apply-patch.ts';
 import { loadConfig } from '../config.ts';
 import type { Result } from '../core/result.ts';
@@ -15,7 +16,7 @@ import { makeRespond } from '../webhook/respond.ts';
 import { buildServer } from '../webhook/server.ts';
 import { makeThread } from '../webhook/thread.ts';
 import type { ThreadData } from './judging-thread.ts';
-import { type Address, parseAddress, parseDuration, parseNames } from './shared/flags.ts';
+import { parseAddress, parseDuration, parseNames } from './shared/flags.ts';
 import { version } from './shared/version.ts';
 
 export interface Settings {

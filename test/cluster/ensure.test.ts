@@ -333,7 +333,7 @@ describe('F19: a run that ends', () => {
 
   /** The certificate that is presented now, and the one that will be, each by an authority in every caBundle. */
   async function expectTrusted(): Promise<void> {
-    const presented = await presentedLeaf(pod);
+    const presented = await readLeaf(pod);
     for (const { clientConfig } of await allEntries()) {
       const trusted = certificatesIn(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString());
       for (const leaf of [presented, await leafNow()]) expect(trusted.some(({ publicKey }) => leaf.verify(publicKey))).toBe(true);
@@ -390,9 +390,9 @@ describe('F19: a run that ends', () => {
   });
 });
 
-async function presentedLeaf({ endpoint }: ServingPod): Promise<X509Certificate> {
-  const { askServer } = await import('../../src/cluster/serving.ts');
-  const { leaf } = await askServer(endpoint, `${SERVICE}.${NAMESPACE}.svc`);
+async function readLeaf({ endpoint }: ServingPod): Promise<X509Certificate> {
+  const { observePod } = await import('../../src/cluster/serving.ts');
+  const { leaf } = await observePod(endpoint, `${SERVICE}.${NAMESPACE}.svc`);
   if (leaf === undefined) throw new Error('the serving pod presents nothing');
   return leaf;
 }
@@ -432,7 +432,7 @@ describe('F5: a Secret that is lost', () => {
     await ensure();
     await eventually(async () => {
       await pod.sync();
-      return (await presentedLeaf(pod)).serialNumber === (await leafNow()).serialNumber;
+      return (await readLeaf(pod)).serialNumber === (await leafNow()).serialNumber;
     });
     expect((await ensure({ overlapMs: 600_000 })).plan.beside).toMatchObject([{ reason: expect.stringContaining('pods may start') }]);
     const silent = { ...pod.endpoint, port: 9, isReady: false };

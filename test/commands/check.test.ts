@@ -65,7 +65,12 @@ describe('exit status', () => {
       '-:1: --profile: profile "kata" is not configured; configured are: userns',
     ],
     ['an unknown format', ['-f', '-', '-o', 'xml'], CLEAN, "error: option '-o, --output <format>' argument 'xml' is invalid"],
-    ['a configuration that is not there', ['-f', '-', '--config', 'none.yaml'], CLEAN, 'none.yaml cannot be read: there is no such file'],
+    [
+      'a configuration that is not there',
+      ['-f', '-', '--config', 'none.yaml'],
+      CLEAN,
+      'none.yaml cannot be read: there is no such file or folder; check the name',
+    ],
   ])('2: %s', async (_, args, input, message) => {
     const { code, stdout, stderr } = await cloister(['check', ...args], input);
     expect([code, stdout]).toEqual([2, '']);

@@ -3,14 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Cluster, ClusterError } from '../../src/cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../../src/cluster/object.ts';
-import type { Server } from '../../src/cluster/serving.ts';
+import type { ServingPod } from '../../src/cluster/serving.ts';
 import { namesOf, secretsOf, type Wanted } from '../../src/commands/ensure-plan.ts';
 import { bring, type World } from '../../src/commands/ensure-run.ts';
 import { parseConfig } from '../../src/config.ts';
 import { type Entry, entriesOf } from '../../src/manifests/entries.ts';
 import { policies } from '../../src/manifests/policies.ts';
-import { createAuthority, type Issued, issueCertificate } from '../../src/tls/certificate.ts';
-import { certificatesIn } from '../../src/tls/trust.ts';
+import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
+import { certificatesIn, type Issued } from '../../src/tls/pem.ts';
 import { RUNS } from '../support/properties.ts';
 import { SEED } from '../support/seed.ts';
 
@@ -170,7 +170,7 @@ function podsOf(state: Found, cluster: Memory) {
   );
   return {
     leaves,
-    ask: async (): Promise<readonly Server[]> =>
+    ask: async (): Promise<readonly ServingPod[]> =>
       state.pods.map(({ isReady, isCurrent }, index) => {
         const leaf = leaves[index];
         const told = { address: `10.0.0.${index}:8443`, isReady, version: '1', configuration: isCurrent ? 'digest' : 'older' };
@@ -266,8 +266,8 @@ describe('others at work', () => {
     handsOff: [],
     pods: [],
   };
-  const fail = (isPassing: boolean) => async (): Promise<never> => {
-    throw new ClusterError('no', { isPassing });
+  const fail = (isRetryable: boolean) => async (): Promise<never> => {
+    throw new ClusterError('no', { isRetryable });
   };
 
   test('who undoes each write is found out', async () => {
@@ -276,7 +276,7 @@ describe('others at work', () => {
   });
 
   test('what may pass is tried again, a few times; what may not is told at once', async () => {
-    for (const [isPassing, expected] of [
+    for (const [isRetryable, expected] of [
       [true, 3],
       [false, 1],
     ] as const) {
@@ -286,7 +286,7 @@ describe('others at work', () => {
         ...cluster,
         create: async () => {
           asked += 1;
-          return fail(isPassing)();
+          return fail(isRetryable)();
         },
       };
       await expect(bring(wanted, { ...worldOf(cluster, podsOf(state, cluster)), cluster: broken }, patience)).rejects.toThrow('no');

@@ -80,8 +80,14 @@ describe('refuses, with exit code 2 and nothing on stdout', () => {
     'a URL with a user': [['--url', 'https://u@a'], '--url https://u@a: must be https://HOST:PORT and no more'],
     'a URL with a query': [['--url', 'https://a?b'], '--url https://a?b: must be https://HOST:PORT and no more'],
     'something else than a URL': [['--url', 'a:8443'], '--url a:8443: must be https://HOST:PORT and no more'],
-    'a configuration that is not there': [[...SERVICE, '--config', '/nowhere'], '/nowhere cannot be read: there is no such file'],
-    'a CA that is not there': [[...SERVICE, '--ca-file', '/nowhere'], '--ca-file /nowhere cannot be read: there is no such file'],
+    'a configuration that is not there': [
+      [...SERVICE, '--config', '/nowhere'],
+      '/nowhere cannot be read: there is no such file or folder; check the name',
+    ],
+    'a CA that is not there': [
+      [...SERVICE, '--ca-file', '/nowhere'],
+      '--ca-file /nowhere cannot be read: there is no such file or folder; check the name',
+    ],
   };
   test.each(Object.entries(refused))('%s', async (_, [args, error]) => {
     const { code, stdout, stderr } = await printManifests(args);

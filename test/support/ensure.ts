@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Cluster, connect } from '../../src/cluster/client.ts';
-import { askServer, type Endpoint, servingEndpoints } from '../../src/cluster/serving.ts';
+import { type Endpoint, observePod, servingEndpoints } from '../../src/cluster/serving.ts';
 import { namesOf, type Wanted } from '../../src/commands/ensure-plan.ts';
 import { bring, type Outcome } from '../../src/commands/ensure-run.ts';
 import { version } from '../../src/commands/shared/version.ts';
@@ -150,7 +150,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
       cluster: through(connected.value),
       async askServers() {
         const found = options.findsPods ? await servingEndpoints(connected.value, service, 9443) : [];
-        return Promise.all([...pods, ...found].map((each) => askServer(each, namesOf(service)[0])));
+        return Promise.all([...pods, ...found].map((each) => observePod(each, namesOf(service)[0])));
       },
       now: options.now ?? (() => new Date()),
       async pause(ms) {
