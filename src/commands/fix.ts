@@ -11,7 +11,7 @@ import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
 import { type Repair, repair } from '../core/repair.ts';
 import type { Result } from '../core/result.ts';
-import { edit } from '../manifests/edit.ts';
+import { edit } from '../manifests/edit/edit.ts';
 import { printUnreadable, readText, type Source } from '../manifests/read.ts';
 import { addManifestFlags, type Judgement, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { PatchOp } from '../../src/core/patch.ts';
-import { edit } from '../../src/manifests/edit.ts';
+import type { PatchOp } from '../../../src/core/patch.ts';
+import { edit } from '../../../src/manifests/edit/edit.ts';
 
 function edited(text: string, ...operations: PatchOp[]): string {
   const result = edit(text, [operations]);

@@ -1,8 +1,8 @@
 import { type CST, isAlias, isMap, isSeq, type ParsedNode, visit, type YAMLMap, type YAMLSeq } from 'yaml';
-import type { Json } from '../core/json.ts';
-import type { PatchOp } from '../core/patch.ts';
-import type { Result } from '../core/result.ts';
-import { type AliasUse, keyOf, type MapPair, parseStream, printYaml, type Spot, type YamlDocument } from './yaml.ts';
+import type { Json } from '../../core/json.ts';
+import type { PatchOp } from '../../core/patch.ts';
+import type { Result } from '../../core/result.ts';
+import { type AliasUse, keyOf, type MapPair, parseStream, printYaml, type Spot, type YamlDocument } from '../yaml.ts';
 
 /**
  * Does to the text of a YAML (or JSON) stream what patches do to its documents, and nothing else: every line that no operation concerns

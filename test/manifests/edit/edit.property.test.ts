@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { describe, expect, test } from 'vitest';
-import type { Json } from '../../src/core/json.ts';
-import type { PatchOp } from '../../src/core/patch.ts';
-import { pointerOf } from '../../src/core/pointer.ts';
-import { edit } from '../../src/manifests/edit.ts';
-import { parseStream } from '../../src/manifests/yaml.ts';
+import type { Json } from '../../../src/core/json.ts';
+import type { PatchOp } from '../../../src/core/patch.ts';
+import { pointerOf } from '../../../src/core/pointer.ts';
+import { edit } from '../../../src/manifests/edit/edit.ts';
+import { parseStream } from '../../../src/manifests/yaml.ts';
 
 /** How a writer of YAML has chosen, at every turn where YAML leaves a choice. */
 interface Hand {
