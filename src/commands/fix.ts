@@ -12,7 +12,7 @@ import { remedyOf } from '../core/remedy.ts';
 import { type Repair, repair } from '../core/repair.ts';
 import type { Result } from '../core/result.ts';
 import { edit } from '../manifests/edit/edit.ts';
-import { printUnreadable, readText, type Source } from '../manifests/read.ts';
+import { printInputProblem, readText, type Source } from '../manifests/read.ts';
 import { addManifestFlags, type Judgement, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 
 /** `cloister fix`: repairs manifests as the webhook repairs pods, without any cluster. */
@@ -103,7 +103,7 @@ function editSource(source: Source, all: readonly Repaired[]): Result<Edited, st
   const text = edit(source.text, patches);
   if (!text.ok) return { ok: false, error: `${source.file}: this cannot be repaired in place: ${text.error}` };
   const read = readText(source.file, text.value);
-  if (!read.ok) throw new Error(`the repaired text cannot be read: ${read.error.map(printUnreadable).join('; ')}`);
+  if (!read.ok) throw new Error(`the repaired text cannot be read: ${read.error.map(printInputProblem).join('; ')}`);
   for (const { document, found, question } of repaired) {
     const again = read.value.documents[document]?.pods.find(({ at }) => isDeepStrictEqual(at, found.at));
     // The question's own document is the repaired one by now.

@@ -20,7 +20,7 @@ interface Problem {
 
 const NEEDS_THE_VERB = 'needs the verb "label" on profiles.cloister.dev';
 const SETTLED = 'the profile of a pod is settled when it is created';
-const GIVES_ORDERS = 'annotations that give orders to the container runtime';
+const CONFIGURES_RUNTIME = 'annotations that configure the container runtime';
 
 let apiServer: ApiServer & { stop(): Promise<void> };
 let typeChecker: Daemons;
@@ -240,7 +240,7 @@ describe('a pod', () => {
     for (const place of ['walled/inside', 'open/opted-in']) {
       const metadata = { annotations: { 'io.katacontainers.config.hypervisor.path': '/bin/sh' } };
       const { status, body } = await pods(place + subresource, 'PATCH', { metadata });
-      expect(body.message).toContain(`io.katacontainers.config.hypervisor.path: ${GIVES_ORDERS}`);
+      expect(body.message).toContain(`io.katacontainers.config.hypervisor.path: ${CONFIGURES_RUNTIME}`);
       expect(status).toBe(403);
     }
   });
@@ -248,7 +248,7 @@ describe('a pod', () => {
   test('T17: keeps the runtime annotations that it was created with, but not with another value; they may go', async () => {
     const change = (value: string | null): object => ({ metadata: { annotations: { 'io.kubernetes.cri-o.Devices': value } } });
     expect((await pods('open/opted-in', 'PATCH', { metadata: { labels: { color: 'red' } } })).status).toBe(200);
-    expect((await pods('open/opted-in', 'PATCH', change('/dev/kvm'))).body.message).toContain(GIVES_ORDERS);
+    expect((await pods('open/opted-in', 'PATCH', change('/dev/kvm'))).body.message).toContain(CONFIGURES_RUNTIME);
     expect((await pods('open/opted-in?dryRun=All', 'PATCH', change(null))).status).toBe(200);
   });
 
@@ -266,7 +266,7 @@ describe('a pod', () => {
   test.each(keys)('T17: the policy and the rule agree about the annotation %s', async (key) => {
     const { status, body } = await pods('walled/inside?dryRun=All', 'PATCH', { metadata: { annotations: { [key]: 'runtime/default' } } });
     expect({ key, refused: status !== 200 }).toEqual({ key, refused: isRuntimeAnnotation(key) });
-    if (status !== 200) expect(body.message).toContain(`${key}: ${GIVES_ORDERS}`);
+    if (status !== 200) expect(body.message).toContain(`${key}: ${CONFIGURES_RUNTIME}`);
   });
 
   test.each(['bindings', 'pods/inside/binding'])(
@@ -276,7 +276,7 @@ describe('a pod', () => {
         const binding = { metadata: { name: 'inside', ...metadata }, target: { kind: 'Node', name: 'node' } };
         return tenant.request('POST', `/api/v1/namespaces/walled/${path}?dryRun=All`, binding);
       };
-      expect((await bind({ annotations: { 'io.katacontainers.x': 'y' } })).body.message).toContain(GIVES_ORDERS);
+      expect((await bind({ annotations: { 'io.katacontainers.x': 'y' } })).body.message).toContain(CONFIGURES_RUNTIME);
       expect((await bind({ annotations: { 'cloister.dev/profile-applied': 'x' } })).body.message).toContain(SETTLED);
       expect((await bind({ labels: { 'cloister.dev/profile': 'x' } })).body.message).toContain(SETTLED);
       expect((await bind({ annotations: { note: 'x' }, labels: { color: 'red' } })).status).toBe(201);

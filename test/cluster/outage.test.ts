@@ -177,11 +177,7 @@ describe('while the server is down', () => {
       { annotations: { 'cloister.dev/profile-applied': null } },
       'the profile of a pod is settled when it is created',
     ],
-    [
-      'orders to its runtime',
-      { annotations: { 'run.oci.keep_original_groups': '1' } },
-      'annotations that give orders to the container runtime',
-    ],
+    ['orders to its runtime', { annotations: { 'run.oci.keep_original_groups': '1' } }, 'annotations that configure the container runtime'],
   ])('a governed pod stays protected: %s', async (_, metadata, message) => {
     const { status, body } = await patch('enforced', 'governed', metadata);
     expect(status).toBe(403);

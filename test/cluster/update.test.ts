@@ -212,7 +212,7 @@ describe('a governed pod', () => {
   ])('T17: gains no order to its runtime: %s', async (key) => {
     const { code, stderr } = await tenant.kubectl(['annotate', 'pod/governed', `--namespace=${namespaceOf(profile)}`, `${key}=x`]);
     expect(code).toBe(1);
-    expect(stderr).toContain('annotations that give orders to the container runtime');
+    expect(stderr).toContain('annotations that configure the container runtime');
     expect((await tenant.request<Stored>('GET', path)).body.metadata.annotations).not.toHaveProperty([key]);
   });
 

@@ -115,7 +115,7 @@ test('never stamps: that is for pods that are stored', async () => {
 
 describe('exit status 2', () => {
   test.each([
-    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', '-:2:1: the key a stands here twice; keep the one that is meant\n'],
+    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', '-:2:1: the key a is here twice; keep one of them\n'],
     ['standard input to write to', ['-f', '-', '--write'], BROKEN, '--write: standard input cannot be written to; name files\n'],
     [
       '--diff of patches',

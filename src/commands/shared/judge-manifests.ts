@@ -7,7 +7,7 @@ import { labelOf } from '../../core/pod.ts';
 import { type Offer, policyFor } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
 import type { Result } from '../../core/result.ts';
-import { type FoundPod, printUnreadable, readManifests, type Source } from '../../manifests/read.ts';
+import { type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
 
 /** A pod of a manifest, and what is to be said about it. */
 export interface Judgement {
@@ -50,7 +50,7 @@ export function addManifestFlags(command: Command): Command {
 export async function judgeManifests(flags: ManifestFlags, stdin: Readable, now: Date): Promise<Result<Judged, readonly string[]>> {
   const config = await loadConfig(flags.config, { now });
   const read = await readManifests(flags.filename, stdin);
-  const problems = [...(config.ok ? [] : config.error), ...(read.ok ? [] : read.error.map(printUnreadable))];
+  const problems = [...(config.ok ? [] : config.error), ...(read.ok ? [] : read.error.map(printInputProblem))];
   if (!config.ok || !read.ok) return { ok: false, error: problems };
 
   const judgements: Judgement[] = [];

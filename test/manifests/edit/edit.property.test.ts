@@ -7,7 +7,7 @@ import { pointerOf } from '../../../src/core/pointer.ts';
 import { edit } from '../../../src/manifests/edit/edit.ts';
 import { parseStream } from '../../../src/manifests/yaml.ts';
 
-/** How a writer of YAML has chosen, at every turn where YAML leaves a choice. */
+/** The choices of a writer of YAML, wherever YAML allows several forms. */
 interface Hand {
   pick(choices: number): number;
 }
@@ -42,8 +42,8 @@ const { tree } = fc.letrec<{ tree: Json; map: Json; list: Json }>((tie) => ({
 const root = fc.dictionary(key, tree, { minKeys: 1, maxKeys: 5, noNullPrototype: true });
 const hands = fc.infiniteStream(fc.nat(1000)).map((choices): Hand => ({ pick: (count) => (choices.next().value as number) % count }));
 
-describe('edited text', () => {
-  test('means what the patch makes of what it meant before', () => {
+describe('edited text without anchors', () => {
+  test('the value of the edited text is the patched value of the text', () => {
     fc.assert(
       fc.property(root, hands, fc.infiniteStream(fc.nat(10_000)), tree, (value, hand, seeds, given) => {
         const text = write(value, hand);
@@ -60,7 +60,7 @@ describe('edited text', () => {
     );
   }, 60_000);
 
-  test('is the same above and below what the patch concerns', () => {
+  test('the edited text is unchanged above and below the patched lines', () => {
     fc.assert(
       fc.property(
         root,
@@ -85,7 +85,7 @@ describe('edited text', () => {
   }, 60_000);
 });
 
-describe('where anchors, aliases and merges stand in for values', () => {
+describe('edited text with anchors, aliases and merges', () => {
   const entries = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom<Json>(1, true, { x: 1 }), {
     minKeys: 1,
     maxKeys: 3,
@@ -97,7 +97,7 @@ describe('where anchors, aliases and merges stand in for values', () => {
     entries,
   );
 
-  test('edited text means what the patch makes of what it meant before, each place by itself', () => {
+  test('the value of the edited text is the patched value of the text, at each place separately', () => {
     const given = fc.tuple(entries, entries, fc.array(item, { minLength: 1, maxLength: 4 }), fc.infiniteStream(fc.nat(10_000)), leaf);
     fc.assert(
       fc.property(given, ([one, two, items, seeds, value]) => {
@@ -126,8 +126,8 @@ describe('where anchors, aliases and merges stand in for values', () => {
 });
 
 function meaningOf(text: string): Json | undefined {
-  const { documents, faults } = parseStream(text);
-  expect(faults, text).toEqual([]);
+  const { documents, problems } = parseStream(text);
+  expect(problems, text).toEqual([]);
   return documents[0]?.value;
 }
 
@@ -140,7 +140,7 @@ function applied(value: Json, operations: readonly PatchOp[]): Json {
   ).newDocument as Json;
 }
 
-/** One to four operations that fit, each made for what those before it left. */
+/** One to four operations, each of which fits the result of those before it. */
 function operationsOn(value: Json, seeds: Iterator<number>, given: Json): PatchOp[] {
   const next = (count: number): number => (seeds.next().value as number) % count;
   const operations: PatchOp[] = [];
@@ -174,7 +174,7 @@ function placesIn(value: Json, path: (string | number)[]): (string | number)[][]
   return [path, ...entries.flatMap(([step, each]) => placesIn(each, [...path, step]))];
 }
 
-/** A value as YAML, in one of the many ways to write it. */
+/** Writes a value as YAML, in one of its many forms. */
 function write(value: { readonly [key: string]: Json }, hand: Hand, fixedBreak?: string): string {
   const lineBreak = fixedBreak ?? (hand.pick(6) === 0 ? '\r\n' : '\n');
   const step = [2, 2, 4, 3][hand.pick(4)] as number;
