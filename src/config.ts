@@ -14,7 +14,7 @@ import { ruleById, rules } from './core/rules/index.ts';
 import { isObject } from './core/shape.ts';
 import { GRANTS } from './core/terms.ts';
 import { canonical } from './core/workspace.ts';
-import { nearest } from './did-you-mean.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { printReadError } from './io-errors.ts';
 
 export interface Config extends Offer {
@@ -237,12 +237,12 @@ function problemsOfLineage(lineage: readonly string[], written: object): string[
   const known = [...new Set([...backendById.keys(), ...Object.keys(written)])].filter((each) => each !== id);
   if (parent === undefined) {
     if (fieldOf(fieldOf(written, id), 'extends') !== undefined) return []; // which is no text: said already
-    return [at(['profiles', id], `is no backend, so it must say what it extends${guess(id, known)}: one of ${known.join(', ')}`)];
+    return [at(['profiles', id], `is no backend, so it must say what it extends${didYouMean(id, known)}: one of ${known.join(', ')}`)];
   }
   const path = ['profiles', id, 'extends'];
   if (lineage.at(-1) === id) return [at(path, `leads back to itself (${lineage.join(' -> ')}): one of them must extend a backend`)];
   if (known.includes(parent)) return []; // said at its own place
-  return [at(path, `"${parent}" is unknown${guess(parent, known)}: it must be ${listed(known)}`)];
+  return [at(path, `"${parent}" is unknown${didYouMean(parent, known)}: it must be ${listed(known)}`)];
 }
 
 function optionsOf(id: string, value: unknown, backend: Backend | undefined, problems: string[]): ProfileOptions | undefined {
@@ -269,7 +269,9 @@ function problemsOfChoice(id: string, written: object): string[] {
   const known = Object.keys(written);
   return choices.flatMap((choice, index) => {
     if (typeof choice !== 'string' || !DNS_LABEL.test(choice) || known.includes(choice)) return [];
-    return [at(['profiles', id, 'mayChoose', index], `"${choice}" is not configured${guess(choice, known)}: it must be ${listed(known)}`)];
+    return [
+      at(['profiles', id, 'mayChoose', index], `"${choice}" is not configured${didYouMean(choice, known)}: it must be ${listed(known)}`),
+    ];
   });
 }
 
@@ -292,7 +294,7 @@ function allowOf(written: unknown, path: Path, problems: string[]): Exemption['a
 
   for (const [id, list] of Object.entries(written)) {
     if (!exemptible.includes(id)) {
-      const what = ruleById.has(id) ? 'has no exemption' : `is no rule${guess(id, exemptible)}`;
+      const what = ruleById.has(id) ? 'has no exemption' : `is no rule${didYouMean(id, exemptible)}`;
       problems.push(at([...path, id], `${what}; these can be exempted: ${exemptible.join(', ')}`));
       continue;
     }
@@ -343,13 +345,7 @@ function unknownKey(key: string, known: readonly string[]): string {
       owners.map(({ id }) => id),
       'and',
     )} alone: remove it`;
-  return `is unknown${guess(key, known)}: known here are ${listed(known, 'and')}`;
-}
-
-/** ` (did you mean grant?)` where a few slips away there is something. */
-function guess(word: string, known: readonly string[]): string {
-  const [best] = nearest(word, known);
-  return best === undefined ? '' : ` (did you mean ${best}?)`;
+  return `is unknown${didYouMean(key, known)}: known here are ${listed(known, 'and')}`;
 }
 
 function listed(words: readonly string[], last = 'or'): string {

@@ -1,15 +1,24 @@
-/** The names that a mistyped one may have meant, nearest first: those a few slips away, or that hold it. */
+/** The names that a mistyped name may stand for, nearest first: those within a few typing errors, or that contain it. */
 export function nearest(typed: string, names: Iterable<string>): string[] {
   const allowed = Math.max(1, Math.floor(typed.length / 3));
   return [...names]
-    .map((name) => ({ name, slips: typed.length > 2 && name.includes(typed) ? 0 : slipsBetween(typed, name) }))
-    .filter(({ slips }) => slips <= allowed)
-    .sort((a, b) => a.slips - b.slips)
+    .map((name) => ({ name, errors: typed.length > 2 && name.includes(typed) ? 0 : typingErrors(typed, name) }))
+    .filter(({ errors }) => errors <= allowed)
+    .sort((a, b) => a.errors - b.errors)
     .map(({ name }) => name);
 }
 
-/** Characters to insert, drop, change or swap with their neighbour (optimal string alignment). */
-function slipsBetween(a: string, b: string): number {
+/** ` (did you mean check?)`, or an empty text where no name is near. */
+export function didYouMean(typed: string, names: Iterable<string>): string {
+  const [best] = nearest(typed, names);
+  return best === undefined ? '' : ` (did you mean ${best}?)`;
+}
+
+/**
+ * The number of characters to insert, delete, replace or swap with their neighbour (optimal string alignment). It is written here because it
+ * is short, and a package for it would be one more that the webhook server loads.
+ */
+function typingErrors(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

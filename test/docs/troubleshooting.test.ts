@@ -35,7 +35,7 @@ const SPOKEN: Readonly<Record<string, RegExp>> = {
   'commands/ensure-plan.ts': /return \[?(?=\s*.(?:\$\{address\}|no |does not cover ))|\? undefined :/,
   'commands/ensure-run.ts': /contested\(|logger\.\w+\(\{[^}]*\},/,
   'commands/ensure.ts': /logger\.(?:warn|error)\(\{[^}]*\},/,
-  'commands/node-profile.ts': /error:|Error\(|(?:whole|torn|broken|none):|problem:|return|\? /,
+  'commands/node-profile.ts': /err\(|Error\(|(?:whole|torn|broken|none):|problem:|return|\? /,
   'commands/serve.ts': /error:|return|logger\.(?:error|fatal)\(\{[^}]*\},|const (?:folder|names) =/,
 };
 
