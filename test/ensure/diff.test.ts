@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { diffOf } from '../../src/commands/ensure-diff.ts';
+import { diffOf } from '../../src/ensure/diff.ts';
 import { createAuthority } from '../../src/tls/certificate.ts';
 
 const { certificate, key } = await createAuthority('ca', { now: new Date('2030-01-01T00:00:00Z'), days: 10 });

@@ -5,7 +5,7 @@ import { type LiveObject, type Reference, titleOf } from '../cluster/object.ts';
 import type { ServingPod } from '../cluster/serving.ts';
 import { createAuthority, issueCertificate } from '../tls/certificate.ts';
 import type { Issued } from '../tls/pem.ts';
-import { bundleOf, encoded, namesOf, type Plan, planOf, type Seen, type Step, secretsOf, type Wanted } from './ensure-plan.ts';
+import { bundleOf, encoded, namesOf, type Plan, planOf, type Seen, type Step, secretsOf, type Wanted } from './plan.ts';
 
 export interface World {
   readonly cluster: Cluster;
