@@ -6,8 +6,9 @@ import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.
 import { loadConfig } from '../config.ts';
 import { ok, type Result } from '../core/result.ts';
 import { diffOf } from '../ensure/diff.ts';
-import { namesOf, type Wanted } from '../ensure/plan.ts';
-import { bring, type Outcome } from '../ensure/reconcile.ts';
+import { namesOf } from '../ensure/objects.ts';
+import { type Outcome, reconcile } from '../ensure/reconcile.ts';
+import type { DesiredState } from '../ensure/types.ts';
 import { entriesOf } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import type { CertificateKeeper } from '../manifests/rbac.ts';
@@ -99,15 +100,20 @@ interface Flags {
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
-  const wanted = await wantedOf(flags);
-  if (!wanted.ok) return fail(self, wanted.error);
+  const desired = await desiredStateOf(flags);
+  if (!desired.ok) return fail(self, desired.error);
   const cluster = await connect(flags);
   if (!cluster.ok) return fail(self, [cluster.error]);
-  process.exitCode = await (flags.dryRun ? show(flags, wanted.value, cluster.value) : write(flags, wanted.value, cluster.value));
+  process.exitCode = await (flags.dryRun ? printChanges(flags, desired.value, cluster.value) : write(flags, desired.value, cluster.value));
 }
 
-/** What a configuration asks of a cluster. */
-async function wantedOf({ config: file, service: target, certificates, overlap }: Flags): Promise<Result<Wanted, readonly string[]>> {
+/** The desired state of the cluster for a configuration. */
+async function desiredStateOf({
+  config: file,
+  service: target,
+  certificates,
+  overlap,
+}: Flags): Promise<Result<DesiredState, readonly string[]>> {
   const config = await loadConfig(file);
   if (!config.ok) return config;
   return ok({
@@ -121,21 +127,21 @@ async function wantedOf({ config: file, service: target, certificates, overlap }
   });
 }
 
-async function write(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<number> {
+async function write(flags: Flags, desired: DesiredState, cluster: Cluster): Promise<number> {
   const log = openLog('info');
   const code = await attempt(log, async () => {
-    if (wanted.certificates === 'files')
-      log.logger.info('certificates are kept by somebody else: Secrets are not touched, and each caBundle stays as it is');
-    const world = { cluster, askServers: askerOf(flags, wanted, cluster), now: () => new Date(), pause, logger: log.logger };
-    return report(log, await bring(wanted, world, { settleMs: flags.settle, waitMs: flags.wait }));
+    if (desired.certificates === 'files')
+      log.logger.info('another tool manages the certificates: Secrets and each caBundle are not changed');
+    const dependencies = { cluster, observePods: podObserverOf(flags, desired, cluster), now: () => new Date(), pause, logger: log.logger };
+    return report(log, await reconcile(desired, dependencies, { settleMs: flags.settle, waitMs: flags.wait }));
   });
   await log.close();
   return code;
 }
 
-function report({ logger }: Log, { writes, plan: { waiting, left, beside } }: Outcome): number {
-  for (const { object, why } of left) logger.warn({ object: titleOf(object), why }, 'hands off: left as it is');
-  for (const { certificate, reason } of beside) logger.info({ authority: certificate.serialNumber, reason }, 'still trusted');
+function report({ logger }: Log, { writes, plan: { waiting, handsOff, previousAuthorities } }: Outcome): number {
+  for (const { object, why } of handsOff) logger.warn({ object: titleOf(object), why }, 'hands off: not changed');
+  for (const { certificate, reason } of previousAuthorities) logger.info({ authority: certificate.serialNumber, reason }, 'still trusted');
   for (const { step, until } of waiting) logger.error({ object: titleOf(step.object), until, why: step.why }, 'not written');
   if (waiting.length > 0) return 1;
   logger.info({ writes }, 'done');
@@ -154,27 +160,27 @@ async function attempt({ logger }: Log, task: () => Promise<number>): Promise<nu
 
 const SILENT = { info: () => {}, warn: () => {} };
 
-/** Nothing is written, and nobody waits: what would have to, is shown with what it waits for. */
-async function show(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<number> {
+/** Writes nothing and waits for nothing: steps that would wait are printed with what they wait for. */
+async function printChanges(flags: Flags, desired: DesiredState, cluster: Cluster): Promise<number> {
   const { simulated, changes } = dryRun(cluster);
   try {
-    const world = {
+    const dependencies = {
       cluster: simulated,
-      askServers: askerOf(flags, wanted, cluster),
+      observePods: podObserverOf(flags, desired, cluster),
       now: () => new Date(),
       pause: async () => {},
       logger: SILENT,
     };
-    const { plan } = await bring(wanted, world, { settleMs: 0, waitMs: 0 });
+    const { plan } = await reconcile(desired, dependencies, { settleMs: 0, waitMs: 0 });
     const later = plan.waiting.map(({ step, until }) => {
-      return `# Only when this has passed: ${until.join('; ')}\n${diffOf(step.live, { ...step.live, ...step.fields })}`;
+      return `# After this is resolved: ${until.join('; ')}\n${diffOf(step.live, { ...step.live, ...step.fields })}`;
     });
-    const left = plan.left.map(
-      ({ object, why }) => `# ${titleOf(object)} is marked hands-off and stays as it is:\n${why.map((each) => `#   ${each}\n`).join('')}`,
+    const handsOff = plan.handsOff.map(
+      ({ object, why }) => `# ${titleOf(object)} is marked hands-off and is not changed:\n${why.map((each) => `#   ${each}\n`).join('')}`,
     );
-    const told = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...left];
-    process.stdout.write(told.join(''));
-    return told.length === 0 ? 0 : 1;
+    const parts = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...handsOff];
+    process.stdout.write(parts.join(''));
+    return parts.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
     process.stderr.write(`${printError(error.message)}\n`);
@@ -182,7 +188,7 @@ async function show(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<num
   }
 }
 
-function askerOf({ servingEndpoints: named, operationsPort }: Flags, { service }: Wanted, cluster: Cluster) {
+function podObserverOf({ servingEndpoints: named, operationsPort }: Flags, { service }: DesiredState, cluster: Cluster) {
   const [servername] = namesOf(service);
   return async () => {
     const endpoints = named ?? (await servingEndpoints(cluster, service, operationsPort));

@@ -252,7 +252,7 @@ describe('the certificates', () => {
     await patch(MUTATING, { metadata: { annotations: { 'cloister.dev/hands-off': 'true' } } });
     const { plan } = await ensure({ now: () => new Date(authority.validToDate.getTime() - 5 * DAY) });
     await patch(MUTATING, { metadata: { annotations: { 'cloister.dev/hands-off': null } } });
-    expect(plan.left).toMatchObject([{ object: { metadata: { name: 'cloister-ca' } } }]);
+    expect(plan.handsOff).toMatchObject([{ object: { metadata: { name: 'cloister-ca' } } }]);
     expect([(await leafNow()).validToDate, (await authorityNow()).serialNumber]).toEqual([authority.validToDate, authority.serialNumber]);
   });
 
@@ -278,7 +278,7 @@ describe('the certificates', () => {
 async function expectSettled(): Promise<void> {
   await eventually(async () => {
     await pod.sync();
-    return (await ensure()).plan.beside.length === 0;
+    return (await ensure()).plan.previousAuthorities.length === 0;
   });
   await expectWhole();
 }
@@ -385,7 +385,7 @@ describe('F19: a run that ends', () => {
   test('a run that loses every write gives up, and says so', async () => {
     await patch(VALIDATING, { webhooks: [] });
     const hopeless = (cluster: Cluster): Cluster => ({ ...cluster, update: async () => false });
-    await expect(ensure({ through: hopeless })).rejects.toThrow('was changed by others time and again');
+    await expect(ensure({ through: hopeless })).rejects.toThrow('was changed by another client before each of 10 writes');
     await ensure();
   });
 });
@@ -421,7 +421,7 @@ describe('F5: a Secret that is lost', () => {
     expect(after.serialNumber).not.toBe(before.serialNumber);
     for (const entry of await allEntries()) expect(trustedBy(entry)).toEqual([after.serialNumber, before.serialNumber]);
     // The pod has the old certificate still: another run lets nothing go.
-    expect((await ensure()).plan.beside).toMatchObject([{ reason: expect.stringContaining('127.0.0.1') }]);
+    expect((await ensure()).plan.previousAuthorities).toMatchObject([{ reason: expect.stringContaining('127.0.0.1') }]);
     for (const entry of await allEntries()) expect(trustedBy(entry)).toHaveLength(2);
     await expectSettled();
   });
@@ -434,9 +434,11 @@ describe('F5: a Secret that is lost', () => {
       await pod.sync();
       return (await readLeaf(pod)).serialNumber === (await leafNow()).serialNumber;
     });
-    expect((await ensure({ overlapMs: 600_000 })).plan.beside).toMatchObject([{ reason: expect.stringContaining('pods may start') }]);
+    expect((await ensure({ overlapMs: 600_000 })).plan.previousAuthorities).toMatchObject([
+      { reason: expect.stringContaining('pods may start') },
+    ]);
     const silent = { ...pod.endpoint, port: 9, isReady: false };
-    expect((await ensure({ pods: [pod.endpoint, silent] })).plan.beside).toMatchObject([
+    expect((await ensure({ pods: [pod.endpoint, silent] })).plan.previousAuthorities).toMatchObject([
       { reason: expect.stringContaining('127.0.0.1:9') },
     ]);
     for (const entry of await allEntries()) expect(trustedBy(entry)).toContain(before.serialNumber);
@@ -592,7 +594,7 @@ describe('entries and the configuration that the serving pods run', () => {
   });
 });
 
-describe('certificates kept by somebody else', () => {
+describe('certificates that another tool manages', () => {
   test('Secrets are not touched, each caBundle stays, and a new entry takes its neighbours’', async () => {
     const NEWER = `${CONFIG}profiles: {userns: {}, gvisor: {}}\n`;
     const newer = await startServingPod(apiServer, NEWER);
@@ -602,7 +604,7 @@ describe('certificates kept by somebody else', () => {
       const bundle = (await allEntries())[0]?.clientConfig.caBundle;
       await patch(MUTATING, { metadata: { annotations: { 'cert-manager.io/inject-ca-from': `${NAMESPACE}/cloister` } } });
       const { writes, plan } = await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] });
-      expect([writes, plan.waiting, plan.left]).toEqual([2, [], []]);
+      expect([writes, plan.waiting, plan.handsOff]).toEqual([2, [], []]);
       expect([await secret('cloister-ca'), await secret('cloister-tls')]).toEqual(secrets);
       const entries = await allEntries();
       expect(entries.map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');
@@ -618,9 +620,7 @@ describe('certificates kept by somebody else', () => {
   test('the command says so', async () => {
     const printed = await command(['--certificates', 'files']);
     expect(printed.code).toBe(0);
-    expect(linesOf(printed)[0]?.msg).toBe(
-      'certificates are kept by somebody else: Secrets are not touched, and each caBundle stays as it is',
-    );
+    expect(linesOf(printed)[0]?.msg).toBe('another tool manages the certificates: Secrets and each caBundle are not changed');
   });
 });
 
@@ -646,7 +646,7 @@ describe('--dry-run', () => {
     expect(stdout).toMatch(/\+ {4}- CN=cloister\.cloister-system\.svc for DNS:cloister\.cloister-system\.svc, .* until 20/);
     expect(stdout).toContain('+  tls.key: (not shown)\n');
     expect(stdout).toContain(
-      '# ValidatingWebhookConfiguration cloister is marked hands-off and stays as it is:\n#   userns.namespace.enforce.cloister.dev is missing\n',
+      '# ValidatingWebhookConfiguration cloister is marked hands-off and is not changed:\n#   userns.namespace.enforce.cloister.dev is missing\n',
     );
     expect(stdout).not.toMatch(/PRIVATE KEY|LS0tLS1CRUdJTi|MIG/);
     await patch(VALIDATING, { metadata: { annotations: null } });
@@ -656,7 +656,7 @@ describe('--dry-run', () => {
     await removeAll();
     const { code, stdout } = await command(['--dry-run']);
     expect(code).toBe(1);
-    expect(stdout).toContain('# Only when this has passed: 127.0.0.1:');
+    expect(stdout).toContain('# After this is resolved: 127.0.0.1:');
     expect(stdout).toContain('+    name: userns.namespace.enforce.cloister.dev\n');
     expect(Object.values(await versionsOf(apiServer)).filter((each) => each !== undefined)).toEqual([]);
     await ensure();

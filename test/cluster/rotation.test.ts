@@ -115,18 +115,18 @@ test(`T64, L7: ${ROTATIONS} authorities, one after the other, and not one failed
     const previous = await authority();
     expect((await apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`)).status).toBe(200);
     const { plan } = await ensure();
-    expect(plan.beside).toHaveLength(1);
+    expect(plan.previousAuthorities).toHaveLength(1);
     authorities.add(await authority());
 
     if (rotation % LATE_EVERY !== 0) await late.sync();
     await called.start();
     if (rotation % LATE_EVERY === 0) {
       // The second pod has the old certificate still.
-      while ((await ensure()).plan.beside[0]?.reason.startsWith(late.address.split('/')[0] ?? '') === false) await sleep(20);
+      while ((await ensure()).plan.previousAuthorities[0]?.reason.startsWith(late.address.split('/')[0] ?? '') === false) await sleep(20);
       expect(await trusted()).toEqual([await authority(), previous]);
       await late.sync();
     }
-    while ((await ensure()).plan.beside.length > 0) await sleep(20);
+    while ((await ensure()).plan.previousAuthorities.length > 0) await sleep(20);
     expect(await trusted()).toEqual([await authority()]);
   }
   const { sent, failures, seconds } = await stop();

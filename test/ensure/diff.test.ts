@@ -12,7 +12,7 @@ const empty = {
 };
 const full = { ...empty, data: { 'tls.crt': base64(certificate), 'tls.key': base64(key), password: base64('hunter2') } };
 
-test('T69: certificates are told, keys and whatever else a Secret holds are not shown', () => {
+test('T69: certificates are described, and keys and other fields of a Secret are not printed', () => {
   const text = diffOf(empty, full);
   expect(text).toMatch(/^--- Secret a\/b\n\+\+\+ Secret a\/b\n/);
   expect(text).toMatch(/\+ {4}- CN=ca, serial [\dA-F]{32}, until 2030-01-11T00:00:00.000Z\n/);
@@ -22,12 +22,12 @@ test('T69: certificates are told, keys and whatever else a Secret holds are not 
   }
 });
 
-test('what only the API server writes is not told', () => {
+test('fields that only the API server writes are not printed', () => {
   const metadata = { ...empty.metadata, resourceVersion: '2' };
   expect(diffOf(empty, { ...empty, metadata })).not.toContain('@@');
 });
 
-test('a caBundle that is none is told as such', () => {
+test('a caBundle without certificates is not printed', () => {
   const entry = (caBundle: string) => ({
     apiVersion: 'x/v1',
     kind: 'K',

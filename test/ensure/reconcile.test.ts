@@ -5,8 +5,9 @@ import { type Cluster, ClusterError } from '../../src/cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../../src/cluster/object.ts';
 import type { ServingPod } from '../../src/cluster/serving.ts';
 import { parseConfig } from '../../src/config.ts';
-import { namesOf, secretsOf, type Wanted } from '../../src/ensure/plan.ts';
-import { bring, type World } from '../../src/ensure/reconcile.ts';
+import { namesOf, secretsOf } from '../../src/ensure/objects.ts';
+import { type Dependencies, reconcile } from '../../src/ensure/reconcile.ts';
+import type { DesiredState } from '../../src/ensure/types.ts';
 import { type Entry, entriesOf } from '../../src/manifests/entries.ts';
 import { policies } from '../../src/manifests/policies.ts';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
@@ -15,8 +16,8 @@ import { RUNS } from '../support/properties.ts';
 import { SEED } from '../support/seed.ts';
 
 /**
- * `cloister ensure` from any state that a cluster can be found in, on a cluster in memory: it comes to an end, it keeps its hands off, and no
- * write of it ever makes the API server distrust a pod that it trusted.
+ * `cloister ensure` from any state of a cluster, on a cluster in memory: each run ends, hands-off objects are not changed, and no write makes
+ * the API server distrust a pod that it trusted.
  */
 
 const now = new Date('2030-01-01T00:00:00Z');
@@ -24,7 +25,7 @@ const DAY = 24 * 60 * 60 * 1_000;
 const service = { namespace: 'cloister', name: 'cloister' };
 const config = parseConfig('apiVersion: cloister.dev/v1alpha1\nkind: Config\n', 'config.yaml');
 if (!config.ok) throw new Error(config.error.join());
-const wanted: Wanted = {
+const desired: DesiredState = {
   service,
   certificates: 'ensure',
   configurations: entriesOf(config.value, { service }),
@@ -33,12 +34,12 @@ const wanted: Wanted = {
   configuration: 'digest',
   overlapMs: 600_000,
 };
-const secrets = secretsOf(wanted);
+const secrets = secretsOf(desired);
 
 const days = (count: number): Date => new Date(now.getTime() + count * DAY);
 const authorityMadeAt = (at: Date): Promise<Issued> => createAuthority('ca', { now: at, days: 365 });
 const leafOf = (authority: Issued, at: Date): Promise<Issued> => issueCertificate(authority, namesOf(service), { now: at, days: 30 });
-/** Made beforehand, since making them takes most of the time. */
+/** Created once, because this takes most of the time. */
 const AUTHORITIES = {
   young: await authorityMadeAt(days(-10)),
   other: await authorityMadeAt(days(-20)),
@@ -54,14 +55,14 @@ type SecretState = 'missing' | 'empty' | 'garbage' | 'wrong key' | AuthorityName
 const secretState = fc.constantFrom<SecretState>('missing', 'empty', 'garbage', 'wrong key', ...names);
 type EntriesState = 'missing' | 'empty' | 'drifted' | 'whole';
 
-/** A cluster and its serving pods, as they may be found. */
+/** States of a cluster and its serving pods. */
 const found = fc.record({
   authority: secretState,
   serving: secretState,
   remembered: fc.subarray(names),
-  entries: fc.tuple(...wanted.configurations.map(() => fc.constantFrom<EntriesState>('missing', 'empty', 'drifted', 'whole'))),
+  entries: fc.tuple(...desired.configurations.map(() => fc.constantFrom<EntriesState>('missing', 'empty', 'drifted', 'whole'))),
   published: fc.subarray(names),
-  handsOff: fc.subarray([secrets.authority, secrets.serving, ...wanted.configurations].map(titleOf)),
+  handsOff: fc.subarray([secrets.authority, secrets.serving, ...desired.configurations].map(titleOf)),
   pods: fc.array(
     fc.record({
       presents: fc.option(fc.constantFrom(...names)),
@@ -74,10 +75,10 @@ const found = fc.record({
 });
 type Found = typeof found extends fc.Arbitrary<infer T> ? T : never;
 
-/** Cases that once failed. */
+/** States that failed once. */
 const KEPT: readonly Found[] = [
   {
-    // An authority that is no good, and that nobody may replace, while its predecessor is at work.
+    // An unusable authority that is marked hands-off, while its predecessor is in use.
     authority: 'wrong key',
     serving: 'missing',
     remembered: [],
@@ -104,7 +105,7 @@ function secretOf(reference: Reference, state: SecretState, pairs: ReadonlyMap<s
 }
 
 function entriesFor(index: number, state: EntriesState, caBundle: string): object | undefined {
-  const configuration = wanted.configurations[index];
+  const configuration = desired.configurations[index];
   if (state === 'missing' || configuration === undefined) return undefined;
   const { webhooks, ...empty } = configuration;
   if (state === 'empty') return empty;
@@ -116,7 +117,7 @@ interface Memory extends Cluster {
   readonly objects: Map<string, LiveObject>;
 }
 
-/** What the API server does with objects: versions, and conflicts. */
+/** Versions and conflicts as in the API server. */
 function memory(initial: readonly object[], onWrite: (title: string) => void): Memory {
   const objects = new Map<string, LiveObject>();
   let version = 0;
@@ -163,7 +164,7 @@ function clusterOf(state: Found, onWrite: (title: string) => void): Memory {
 const leafIn = (secret: LiveObject | undefined): X509Certificate | undefined =>
   certificatesIn(Buffer.from((secret?.data as Record<string, string> | undefined)?.['tls.crt'] ?? '', 'base64').toString())[0];
 
-/** Serving pods, which take up what the Secret holds when they are given time. */
+/** Serving pods, which load the certificate of the Secret during a pause. */
 function podsOf(state: Found, cluster: Memory) {
   const leaves = state.pods.map(({ presents }) =>
     presents === null ? undefined : new X509Certificate((LEAVES.get(presents) as Issued).certificate),
@@ -173,10 +174,10 @@ function podsOf(state: Found, cluster: Memory) {
     ask: async (): Promise<readonly ServingPod[]> =>
       state.pods.map(({ isReady, isCurrent }, index) => {
         const leaf = leaves[index];
-        const told = { address: `10.0.0.${index}:8443`, isReady, version: '1', configuration: isCurrent ? 'digest' : 'older' };
-        return leaf === undefined ? { ...told, problem: `${told.address} does not answer` } : { ...told, leaf };
+        const pod = { address: `10.0.0.${index}:8443`, isReady, version: '1', configuration: isCurrent ? 'digest' : 'older' };
+        return leaf === undefined ? { ...pod, problem: `${pod.address} does not answer` } : { ...pod, leaf };
       }),
-    takeUp(): void {
+    loadSecret(): void {
       const leaf = leafIn(cluster.objects.get(titleOf(secrets.serving)));
       for (const [index, { follows }] of state.pods.entries()) if (follows && leaf !== undefined) leaves[index] = leaf;
     },
@@ -184,10 +185,10 @@ function podsOf(state: Found, cluster: Memory) {
 }
 
 function entriesOfCluster({ objects }: Memory): readonly Entry[] {
-  return wanted.configurations.flatMap((each) => (objects.get(titleOf(each))?.webhooks ?? []) as readonly Entry[]);
+  return desired.configurations.flatMap((each) => (objects.get(titleOf(each))?.webhooks ?? []) as readonly Entry[]);
 }
 
-/** As an API server decides it: by the authorities of the entry, at the time. */
+/** As an API server decides: by the authorities of the entry, at this time. */
 function trusts({ clientConfig }: Entry, leaf: X509Certificate): boolean {
   if (now >= leaf.validToDate || now < leaf.validFromDate) return false;
   const authorities = certificatesIn(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString());
@@ -198,15 +199,15 @@ function isTrusted(entries: readonly Entry[], leaf: X509Certificate): boolean {
   return entries.length > 0 && entries.every((entry) => trusts(entry, leaf));
 }
 
-const silent: World['logger'] = { info() {}, warn() {} };
-const patience = { settleMs: 1, waitMs: 3_000 };
+const silent: Dependencies['logger'] = { info() {}, warn() {} };
+const timeouts = { settleMs: 1, waitMs: 3_000 };
 
-function worldOf(cluster: Memory, pods: ReturnType<typeof podsOf>): World {
-  return { cluster, askServers: pods.ask, now: () => now, pause: async () => pods.takeUp(), logger: silent };
+function dependenciesOf(cluster: Memory, pods: ReturnType<typeof podsOf>): Dependencies {
+  return { cluster, observePods: pods.ask, now: () => now, pause: async () => pods.loadSecret(), logger: silent };
 }
 
 describe('T64, F19: from any state', () => {
-  test('a run ends; hands off is kept; no pod that was trusted is distrusted; a second run has nothing to write', {
+  test('a run ends, changes no hands-off object, keeps trusted pods trusted, and leaves nothing to write for the next run', {
     timeout: 240_000,
   }, async () => {
     await fc.assert(
@@ -215,7 +216,7 @@ describe('T64, F19: from any state', () => {
         const cluster = clusterOf(state, (title) => {
           expect(marked).not.toContain(title);
           const after = entriesOfCluster(cluster);
-          // Nothing that is presented becomes distrusted, and what pods will present next is trusted already.
+          // A presented certificate stays trusted, and a certificate that pods will present next is already trusted.
           for (const leaf of pods.leaves) if (leaf !== undefined && isTrusted(before, leaf)) expect(isTrusted(after, leaf)).toBe(true);
           const next = leafIn(cluster.objects.get(title));
           if (title === titleOf(secrets.serving) && next !== undefined && after.length > 0) expect(isTrusted(after, next)).toBe(true);
@@ -224,16 +225,16 @@ describe('T64, F19: from any state', () => {
         before = entriesOfCluster(cluster);
         const marked = [...cluster.objects].filter(([, { metadata }]) => metadata.annotations !== undefined).map(([title]) => title);
         const pods = podsOf(state, cluster);
-        await bring(wanted, worldOf(cluster, pods), patience);
-        const again = await bring(wanted, worldOf(cluster, pods), patience);
+        await reconcile(desired, dependenciesOf(cluster, pods), timeouts);
+        const again = await reconcile(desired, dependenciesOf(cluster, pods), timeouts);
         expect(again.plan.steps).toEqual([]);
-        expect((await bring(wanted, worldOf(cluster, pods), patience)).writes).toBe(0);
+        expect((await reconcile(desired, dependenciesOf(cluster, pods), timeouts)).writes).toBe(0);
       }),
       { seed: SEED, numRuns: RUNS * 0.01, examples: KEPT.map((each): [Found] => [each]) },
     );
   });
 
-  test('all is whole in the end, where nothing is marked and a ready pod follows', async () => {
+  test('a run reaches the desired state where no object is marked hands-off and a ready pod loads the Secret', async () => {
     const able = found.map((state) => ({
       ...state,
       handsOff: [],
@@ -243,11 +244,11 @@ describe('T64, F19: from any state', () => {
       fc.asyncProperty(able, async (state) => {
         const cluster = clusterOf(state, () => {});
         const pods = podsOf(state, cluster);
-        const { plan } = await bring(wanted, worldOf(cluster, pods), patience);
-        expect([plan.waiting, plan.left]).toEqual([[], []]);
+        const { plan } = await reconcile(desired, dependenciesOf(cluster, pods), timeouts);
+        expect([plan.waiting, plan.handsOff]).toEqual([[], []]);
         const entries = entriesOfCluster(cluster);
-        expect(entries.map(({ name }) => name)).toEqual(wanted.configurations.flatMap(({ webhooks }) => webhooks.map(({ name }) => name)));
-        pods.takeUp();
+        expect(entries.map(({ name }) => name)).toEqual(desired.configurations.flatMap(({ webhooks }) => webhooks.map(({ name }) => name)));
+        pods.loadSecret();
         const [leaf] = pods.leaves;
         expect(leaf !== undefined && isTrusted(entries, leaf)).toBe(true);
       }),
@@ -256,7 +257,7 @@ describe('T64, F19: from any state', () => {
   });
 });
 
-describe('others at work', () => {
+describe('other writers and failures', () => {
   const state: Found = {
     authority: 'missing',
     serving: 'missing',
@@ -270,41 +271,49 @@ describe('others at work', () => {
     throw new ClusterError('no', { isRetryable });
   };
 
-  test('who undoes each write is found out', async () => {
+  test('a writer that reverts each write is reported', async () => {
     const cluster = clusterOf(state, () => cluster.objects.clear());
-    await expect(bring(wanted, worldOf(cluster, podsOf(state, cluster)), patience)).rejects.toThrow('is changed back time and again');
+    await expect(reconcile(desired, dependenciesOf(cluster, podsOf(state, cluster)), timeouts)).rejects.toThrow(
+      'is changed back after each write',
+    );
   });
 
-  test('what may pass is tried again, a few times; what may not is told at once', async () => {
+  test('a retryable error is retried three times, and another error is reported at once', async () => {
     for (const [isRetryable, expected] of [
       [true, 3],
       [false, 1],
     ] as const) {
-      let asked = 0;
+      let requests = 0;
       const cluster = clusterOf(state, () => {});
       const broken = {
         ...cluster,
         create: async () => {
-          asked += 1;
+          requests += 1;
           return fail(isRetryable)();
         },
       };
-      await expect(bring(wanted, { ...worldOf(cluster, podsOf(state, cluster)), cluster: broken }, patience)).rejects.toThrow('no');
-      expect(asked).toBe(expected);
+      await expect(reconcile(desired, { ...dependenciesOf(cluster, podsOf(state, cluster)), cluster: broken }, timeouts)).rejects.toThrow(
+        'no',
+      );
+      expect(requests).toBe(expected);
     }
   });
 
-  test('a moment’s failure is survived', async () => {
+  test('a single failure is retried', async () => {
     const cluster = clusterOf(state, () => {});
-    let asked = 0;
+    let requests = 0;
     const flaky: Cluster = {
       ...cluster,
       async read(object) {
-        asked += 1;
-        return asked === 5 ? fail(true)() : cluster.read(object);
+        requests += 1;
+        return requests === 5 ? fail(true)() : cluster.read(object);
       },
     };
-    const { plan } = await bring(wanted, { ...worldOf(cluster, podsOf(state, cluster)), cluster: flaky }, { ...patience, waitMs: 0 });
+    const { plan } = await reconcile(
+      desired,
+      { ...dependenciesOf(cluster, podsOf(state, cluster)), cluster: flaky },
+      { ...timeouts, waitMs: 0 },
+    );
     expect(plan.steps).toEqual([]);
   });
 });
