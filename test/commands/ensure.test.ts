@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/ensure.ts';
 import { cloister } from '../support/run.ts';
 
-/** The parts that need no cluster. test/cluster/ensure.test.ts tests the others on an API server. */
+/** The parts that need no cluster. test/api-server/ensure.test.ts tests the others on an API server. */
 
 const nowhere = { KUBECONFIG: '/nowhere/kubeconfig', HOME: '/nowhere' };
 const ensure = (...args: readonly string[]) => cloister(['ensure', '--service', 'cloister/cloister', ...args], '', nowhere);

@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { RUNTIME_ANNOTATIONS } from '../../src/core/rules/runtime-annotations.ts';
 import { type Manifest, policies } from '../../src/manifests/policies.ts';
 
-/** test/cluster/label-integrity.test.ts tests the policies on a real API server. */
+/** test/api-server/label-integrity.test.ts tests the policies on a real API server. */
 
 const named = (name: string, kind = 'ValidatingAdmissionPolicy'): Manifest => {
   const found = policies().find((each) => each.kind === kind && each.metadata.name === name);

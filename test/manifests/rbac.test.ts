@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { ensureRoles, labelerRole } from '../../src/manifests/rbac.ts';
 
-/** test/cluster/ensure-rbac.test.ts tests on a real API server that these permissions suffice, and that each is needed. */
+/** test/api-server/ensure-rbac.test.ts tests on a real API server that these permissions suffice, and that each is needed. */
 
 const service = { namespace: 'cloister-system', name: 'cloister' };
 const print = (objects: readonly object[]): string =>
