@@ -20,7 +20,7 @@ export interface YamlProblem {
   readonly remedy: string;
 }
 
-/** One document of a stream: its nodes, by which the text is edited, and its value. */
+/** One document of a stream: its nodes, which are used to edit the text, and its value. */
 export interface YamlDocument {
   readonly root: ParsedNode | null;
   readonly value: Json;

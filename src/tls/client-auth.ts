@@ -1,7 +1,8 @@
 import type { TLSSocket } from 'node:tls';
 
 /**
- * @param names of which the client certificate must contain at least one, as common name or DNS name, compared exactly; empty: any certificate is accepted
+ * @param names the client certificate must contain at least one of these, as common name or DNS name, compared exactly; empty: any certificate
+ *   is accepted
  * @returns a function that says why a connection's client certificate is rejected; undefined: it is accepted
  */
 export function makeClientCheck(names: readonly string[]): (socket: TLSSocket) => string | undefined {

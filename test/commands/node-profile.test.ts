@@ -69,7 +69,7 @@ test('the profile of another version is replaced by a new file', async () => {
     stderr: '',
   });
   expect(await written()).toBe(shipped);
-  // Whoever had the old file open reads it to its end.
+  // A reader that had the old file open reads it to its end.
   expect(await readFile(held, 'utf8')).toBe(other);
 });
 

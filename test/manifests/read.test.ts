@@ -7,7 +7,7 @@ import { printInputProblem, readManifests, readText, type Source } from '../../s
 
 const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: []}\n';
 const pod = (name: string): string => POD.replace('NAME', name);
-const nobody = Readable.from([]);
+const noInput = Readable.from([]);
 
 let folder = '';
 beforeAll(async () => {
@@ -24,14 +24,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function namesIn(names: readonly string[], stdin = nobody): Promise<string[]> {
+async function namesIn(names: readonly string[], stdin = noInput): Promise<string[]> {
   const read = await readManifests(names, stdin);
   if (!read.ok) throw new Error(read.error.map(printInputProblem).join('\n'));
   return read.value.flatMap(({ documents }) => documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name)));
 }
 
 async function problemsOf(...names: string[]): Promise<string[]> {
-  const read = await readManifests(names, nobody);
+  const read = await readManifests(names, noInput);
   return read.ok ? [] : read.error.map((each) => printInputProblem(each).replaceAll(`${folder}/`, ''));
 }
 

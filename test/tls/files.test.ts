@@ -125,7 +125,7 @@ describe('a server that watches its files', () => {
     open.destroy();
   });
 
-  test('T65, F6: the server follows the link by which a kubelet replaces the files of a Secret volume', async () => {
+  test('T65, F6: the server follows the link that a kubelet renames to update a Secret volume', async () => {
     const mounted = join(folder, 'mounted');
     for (const [name, { certificate, key }] of [['..1', first] as const, ['..2', second] as const]) {
       await mkdir(join(mounted, name), { recursive: true });

@@ -7,7 +7,7 @@ export interface EditContext {
   readonly text: string;
   readonly document: YamlDocument;
   readonly lineBreak: string;
-  /** Spaces by which a map is indented below its key. */
+  /** Number of spaces that indent a map below its key. */
   readonly indent: number;
   /** Whether a list is indented below its key. */
   readonly indentSeq: boolean;

@@ -140,7 +140,7 @@ function applied(value: Json, operations: readonly PatchOp[]): Json {
   ).newDocument as Json;
 }
 
-/** One to four operations, each of which fits the result of those before it. */
+/** One to four operations, each fitting the result of those before it. */
 function operationsOn(value: Json, seeds: Iterator<number>, given: Json): PatchOp[] {
   const next = (count: number): number => (seeds.next().value as number) % count;
   const operations: PatchOp[] = [];
