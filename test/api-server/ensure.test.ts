@@ -101,7 +101,7 @@ async function expectWhole(): Promise<void> {
   for (const entry of entries) expect(trustedBy(entry)).toEqual([authority.serialNumber]);
   const before = await versionsOf(apiServer);
   expect(Object.values(before)).not.toContain(undefined);
-  expect(await ensure()).toMatchObject({ writes: 0, plan: { steps: [], waiting: [], left: [], beside: [] } });
+  expect(await ensure()).toMatchObject({ writes: 0, plan: { steps: [], waiting: [], handsOff: [], previousAuthorities: [] } });
   expect(await versionsOf(apiServer)).toEqual(before);
 }
 
@@ -510,7 +510,7 @@ describe('T28: drift', () => {
       const told = await ensure();
       expect(told).toMatchObject({
         writes: 0,
-        plan: { steps: [], waiting: [], left: [{ why: expect.arrayContaining([expect.any(String)]) }] },
+        plan: { steps: [], waiting: [], handsOff: [{ why: expect.arrayContaining([expect.any(String)]) }] },
       });
       expect((await get<Configuration>(path)).metadata.resourceVersion).toBe(body.metadata.resourceVersion);
 
@@ -538,7 +538,10 @@ describe('T28: drift', () => {
     const path = `${ADMISSION}/${resource}/cloister-namespace-labels`;
     const whole = await get<{ readonly spec: object }>(path);
     expect((await patch(path, { spec, metadata: { annotations: { 'cloister.dev/hands-off': 'yes' } } })).status).toBe(200);
-    expect(await ensure()).toMatchObject({ writes: 0, plan: { left: [{ object: { metadata: { name: 'cloister-namespace-labels' } } }] } });
+    expect(await ensure()).toMatchObject({
+      writes: 0,
+      plan: { handsOff: [{ object: { metadata: { name: 'cloister-namespace-labels' } } }] },
+    });
     expect((await patch(path, { metadata: { annotations: { 'cloister.dev/hands-off': 'false' } } })).status).toBe(200);
     expect((await ensure()).writes).toBe(1);
     expect((await get<{ readonly spec: object }>(path)).spec).toEqual(whole.spec);
