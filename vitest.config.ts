@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const clusterTests = 'test/cluster/**/*.test.ts';
+const apiServerTests = 'test/api-server/**/*.test.ts';
 const nodeTests = 'test/node/**/*.test.ts';
 
 export default defineConfig({
@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [clusterTests, nodeTests],
+          exclude: [apiServerTests, nodeTests],
           // Numbered from 1: of order 0, what has a single worker runs last.
           sequence: { groupOrder: 1 },
           // Tests assert no times: a busy machine is not a fault.
@@ -20,7 +20,7 @@ export default defineConfig({
       {
         test: {
           name: 'cluster',
-          include: [clusterTests],
+          include: [apiServerTests],
           globalSetup: 'test/support/cluster-setup.ts',
           sequence: { groupOrder: 2 },
           // Few at a time: the API server needs the processors too.

@@ -1,4 +1,4 @@
-import { apply } from '../src/apply.ts';
+import { apply } from '../src/apply-patch.ts';
 import { loadConfig } from '../src/config.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { makeRouteLookup } from '../src/webhook/review/route.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { apply } from '../src/apply.ts';
+import { apply } from '../src/apply-patch.ts';
 import { loadConfig } from '../src/config.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { type ApiServer, startApiServer } from '../test/support/api-server.ts';

@@ -4,16 +4,18 @@ import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import type { Exemption } from './core/exemptions.ts';
-import { type Path, printPath, type Result } from './core/json.ts';
 import { namePattern } from './core/name-pattern.ts';
+import { type Path, printPath } from './core/path.ts';
 import type { Offer } from './core/policy.ts';
 import { backendById, backends } from './core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, makeProfile, type Profile, type ProfileOptions } from './core/profiles/profile.ts';
+import type { Result } from './core/result.ts';
 import { ruleById, rules } from './core/rules/index.ts';
 import { isObject } from './core/shape.ts';
 import { GRANTS } from './core/terms.ts';
 import { canonical } from './core/workspace.ts';
-import { nearest } from './nearest.ts';
+import { didYouMean } from './did-you-mean.ts';
+import { printReadError } from './io-errors.ts';
 
 export interface Config extends Offer {
   /** SHA-256 of the text, in hex, by which a server and whoever looks after it find that they read the same. */
@@ -40,7 +42,7 @@ export async function loadConfig(file: string | undefined, { now = new Date() }:
     if (!isUtf8(bytes)) return { ok: false, error: [`${file} is not UTF-8 text: save it as UTF-8`] };
     return parseConfig(bytes.toString('utf8'), file, { now });
   } catch (error) {
-    return { ok: false, error: [`${file} cannot be read: ${reasonOf(error as NodeJS.ErrnoException)}`] };
+    return { ok: false, error: [printReadError(file, error as NodeJS.ErrnoException)] };
   }
 }
 
@@ -60,14 +62,6 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** Why a file cannot be read, for people. */
-export function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'its permissions keep it from this user';
-  if (code === 'EISDIR') return 'it is a folder; name the file in it';
-  return message;
-}
 
 function parseYaml(text: string, source: string): Result<object, readonly string[]> {
   const lines = new LineCounter();
@@ -247,12 +241,12 @@ function problemsOfLineage(lineage: readonly string[], written: object): string[
   const known = [...new Set([...backendById.keys(), ...Object.keys(written)])].filter((each) => each !== id);
   if (parent === undefined) {
     if (fieldOf(fieldOf(written, id), 'extends') !== undefined) return []; // which is no text: said already
-    return [at(['profiles', id], `is no backend, so it must say what it extends${guess(id, known)}: one of ${known.join(', ')}`)];
+    return [at(['profiles', id], `is no backend, so it must say what it extends${didYouMean(id, known)}: one of ${known.join(', ')}`)];
   }
   const path = ['profiles', id, 'extends'];
   if (lineage.at(-1) === id) return [at(path, `leads back to itself (${lineage.join(' -> ')}): one of them must extend a backend`)];
   if (known.includes(parent)) return []; // said at its own place
-  return [at(path, `"${parent}" is unknown${guess(parent, known)}: it must be ${listed(known)}`)];
+  return [at(path, `"${parent}" is unknown${didYouMean(parent, known)}: it must be ${listed(known)}`)];
 }
 
 function optionsOf(id: string, value: unknown, backend: Backend | undefined, problems: string[]): ProfileOptions | undefined {
@@ -279,7 +273,9 @@ function problemsOfChoice(id: string, written: object): string[] {
   const known = Object.keys(written);
   return choices.flatMap((choice, index) => {
     if (typeof choice !== 'string' || !DNS_LABEL.test(choice) || known.includes(choice)) return [];
-    return [at(['profiles', id, 'mayChoose', index], `"${choice}" is not configured${guess(choice, known)}: it must be ${listed(known)}`)];
+    return [
+      at(['profiles', id, 'mayChoose', index], `"${choice}" is not configured${didYouMean(choice, known)}: it must be ${listed(known)}`),
+    ];
   });
 }
 
@@ -302,7 +298,7 @@ function allowOf(written: unknown, path: Path, problems: string[]): Exemption['a
 
   for (const [id, list] of Object.entries(written)) {
     if (!exemptible.includes(id)) {
-      const what = ruleById.has(id) ? 'has no exemption' : `is no rule${guess(id, exemptible)}`;
+      const what = ruleById.has(id) ? 'has no exemption' : `is no rule${didYouMean(id, exemptible)}`;
       problems.push(at([...path, id], `${what}; these can be exempted: ${exemptible.join(', ')}`));
       continue;
     }
@@ -353,13 +349,7 @@ function unknownKey(key: string, known: readonly string[]): string {
       owners.map(({ id }) => id),
       'and',
     )} alone: remove it`;
-  return `is unknown${guess(key, known)}: known here are ${listed(known, 'and')}`;
-}
-
-/** ` (did you mean grant?)` where a few slips away there is something. */
-function guess(word: string, known: readonly string[]): string {
-  const [best] = nearest(word, known);
-  return best === undefined ? '' : ` (did you mean ${best}?)`;
+  return `is unknown${didYouMean(key, known)}: known here are ${listed(known, 'and')}`;
 }
 
 function listed(words: readonly string[], last = 'or'): string {

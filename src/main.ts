@@ -1,88 +1,71 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { nearest } from './nearest.ts';
+import { commands } from './commands/shared/commands.ts';
+import { exitCodeOf, printError, UNUSABLE } from './commands/shared/fail.ts';
+import { addHelp } from './commands/shared/help.ts';
+import { oldestNode, version } from './commands/shared/version.ts';
+import { didYouMean } from './did-you-mean.ts';
 
-/** Each is loaded when it is named, so that none waits for what only another needs. */
-const commands: ReadonlyMap<string, () => Promise<{ readonly command: Command }>> = new Map([
-  ['serve', () => import('./commands/serve.ts')],
-  ['fix', () => import('./commands/fix.ts')],
-  ['check', () => import('./commands/check.ts')],
-  ['explain', () => import('./commands/explain.ts')],
-  ['manifests', () => import('./commands/manifests.ts')],
-  ['ensure', () => import('./commands/ensure.ts')],
-  ['certs', () => import('./commands/certs.ts')],
-  ['node-profile', () => import('./commands/node-profile.ts')],
-]);
-
-const { version, engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  readonly version: string;
-  readonly engines: { readonly node: string };
-};
-
-/** Something is wrong with what the user gave. 1 is left to commands: the answer is no. */
-const UNUSABLE = 2;
-/** Something is wrong with us. As sysexits.h has it. */
+/** Cloister itself failed. The number is EX_SOFTWARE of sysexits.h. */
 const BUG = 70;
 
-// `cloister check ... | head` closes the pipe early, which is no error.
+// `cloister check ... | head` closes the pipe early, which is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
-  process.stderr.write(`cloister: standard output cannot be written (${error.code})\n`);
+  process.stderr.write(`${printError(`standard output cannot be written: ${error.code}`)}\n`);
   process.exit(UNUSABLE);
 });
 
-const needed = Number(/\d+/.exec(engines.node));
 const { node } = process.versions;
-if (Number.parseInt(node, 10) < needed) {
-  process.stderr.write(`cloister needs Node ${needed} or later, and this is ${node}: install it, or call cloister by another node\n`);
+if (Number.parseInt(node, 10) < oldestNode()) {
+  const problem = `cloister needs Node ${oldestNode()} or later, and this is ${node}: install it, or run cloister with another node`;
+  process.stderr.write(`${printError(problem)}\n`);
   process.exit(UNUSABLE);
 }
 
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`cloister: this is a bug in cloister ${version}; please report it with what follows\n`);
+  process.stderr.write(`${printError(`this is a bug in cloister ${version()}: report it with the lines below`)}\n`);
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = BUG;
 }
 
 async function run(args: readonly string[]): Promise<number> {
   const [name = ''] = args;
-  const asksAll = name === '' || name === 'help' || name.startsWith('-');
-  if (!asksAll && !commands.has(name)) {
-    process.stderr.write(
-      `cloister: there is no command "${name}"${guess(nearest(name, commands.keys()))}\n\`cloister --help\` lists them\n`,
-    );
+  const asksForAll = name === '' || name === 'help' || name.startsWith('-');
+  if (!asksForAll && !commands.has(name)) {
+    const problem = `there is no command "${name}"${didYouMean(name, commands.keys())}: \`cloister --help\` lists them`;
+    process.stderr.write(`${printError(problem)}\n`);
     return UNUSABLE;
   }
 
   const program = new Command('cloister')
-    .description('Root inside a Kubernetes workspace, nobody outside it.')
-    .version(version, '-V, --version', 'print the version')
-    .addHelpText(
-      'after',
-      '\nExit status: 0 all is well, 1 the answer is no (serve: it could not start), 2 the input cannot be used, 70 a bug in cloister.',
-    );
+    .description('Root inside a Kubernetes workspace, and no rights outside it.')
+    .version(version(), '-V, --version', 'print the version');
+  addHelp(program, {
+    exitStatus: {
+      0: 'success',
+      1: 'the answer is no, or the work could not be done',
+      2: 'the input cannot be used',
+      70: 'a bug in cloister',
+    },
+  });
   for (const [each, load] of commands) {
-    if (asksAll || each === name) program.addCommand((await load()).command);
+    if (asksForAll || each === name) program.addCommand((await load()).command);
   }
-  withoutExit(program);
+  throwInsteadOfExit(program);
   try {
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? 0 : UNUSABLE;
+    return exitCodeOf(error);
   }
 }
 
-/** Commander would end the process where it stands, before what is printed has left it. */
-function withoutExit(command: Command): void {
+/** By default commander exits at once, before all output is written. */
+function throwInsteadOfExit(command: Command): void {
   command.exitOverride();
-  for (const each of command.commands) withoutExit(each);
-}
-
-function guess(names: readonly string[]): string {
-  return names.length === 0 ? '' : `: did you mean ${names.join(' or ')}?`;
+  for (const each of command.commands) throwInsteadOfExit(each);
 }

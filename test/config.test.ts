@@ -460,8 +460,9 @@ describe('a file', () => {
     return result.ok ? [] : result.error.map((each) => each.replace(folder, ''));
   };
 
-  test('F14: that is not there', async () => expect(await load('none.yaml')).toEqual(['/none.yaml cannot be read: there is no such file']));
-  test('that is a folder', async () => expect(await load('.')).toEqual([' cannot be read: it is a folder; name the file in it']));
+  test('F14: that is not there', async () =>
+    expect(await load('none.yaml')).toEqual(['/none.yaml cannot be read: there is no such file or folder; check the name']));
+  test('that is a folder', async () => expect(await load('.')).toEqual([' cannot be read: it is a folder; name a file in it']));
   test('that is not UTF-8', async () => {
     await writeFile(join(folder, 'latin.yaml'), Buffer.from([0x61, 0xe4]));
     expect(await load('latin.yaml')).toEqual(['/latin.yaml is not UTF-8 text: save it as UTF-8']);

@@ -78,7 +78,7 @@ describe.each(refused)('%s', (file) => {
   test('needs a person: it is left as it is, and told what to change', () => {
     expect(linesOf(repaired, file)).toEqual(linesOf(folder, file));
     expect(verdicts(after, file)).toEqual(['refused']);
-    expect(told).toMatch(new RegExp(`${file}: Pod .* is left as it is; change this first:\n.*${file}:\\d+: `));
+    expect(told).toMatch(new RegExp(`${file}: Pod .* is unchanged; fix by hand first:\n.*${file}:\\d+: `));
   });
 });
 

@@ -1,67 +1,68 @@
 import type { KubeConfig } from '@kubernetes/client-node';
-import type { Result } from '../core/json.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import { printConnectionError } from '../io-errors.ts';
 import { collectionPath, type LiveObject, objectPath, type Reference, titleOf } from './object.ts';
 
-/** What a command may do with a cluster. What reads or writes objects throws a ClusterError when the API server cannot be reached, or says no. */
+/** Access to a cluster. Each call on objects throws a ClusterError when the API server cannot be reached, or rejects the request. */
 export interface Cluster {
-  /** Undefined: there is none. */
+  /** @returns undefined when the object does not exist */
   read(object: Reference): Promise<LiveObject | undefined>;
-  /** @param selector of labels, such as `app=web` */
+  /** @param selector a label selector, such as `app=web` */
   list(apiVersion: string, kind: string, place: { readonly namespace: string; readonly selector: string }): Promise<readonly LiveObject[]>;
-  /** @returns false when somebody else made it meanwhile, and differently */
+  /** @returns false when another client created the object with other content */
   create(object: Reference): Promise<boolean>;
-  /** @returns false when it is no longer what was read: somebody else wrote or removed it meanwhile */
+  /** @returns false when another client changed or deleted the object after it was read */
   update(object: LiveObject): Promise<boolean>;
-  /** @returns undefined when the API server cannot be reached, says no, or names no numbers */
+  /** @returns undefined when the API server cannot be reached, rejects the request, or reports no version numbers */
   version(): Promise<ServerVersion | undefined>;
 }
 
-/** The version of Kubernetes by which an API server behaves: the one that it emulates, where that is not its own. */
+/** The version of Kubernetes whose behaviour an API server has: the emulated version, if it emulates one. */
 export interface ServerVersion {
   readonly major: number;
   readonly minor: number;
 }
 
-/** Why the API server did not do what it was asked; the message is a sentence for whoever runs the command. */
+/** Why the API server did not answer a request, or rejected it; the message is for the user of the command. */
 export class ClusterError extends Error {
-  /** Whether asking again a moment later may help. */
-  readonly isPassing: boolean;
+  /** Whether the same request may succeed a moment later. */
+  readonly isRetryable: boolean;
 
-  constructor(message: string, { isPassing }: { readonly isPassing: boolean }) {
+  constructor(message: string, { isRetryable }: { readonly isRetryable: boolean }) {
     super(message);
     this.name = 'ClusterError';
-    this.isPassing = isPassing;
+    this.isRetryable = isRetryable;
   }
 }
 
 export interface ClusterOptions {
-  /** Absent: KUBECONFIG, ~/.kube/config, or the service account of the pod that this runs in. */
+  /** Absent: KUBECONFIG, ~/.kube/config, or the service account of the pod. */
   readonly kubeconfig?: string;
-  /** Absent: the current one. */
+  /** Absent: the current context. */
   readonly context?: string;
 }
 
-/** In managedFields, who wrote a field. */
+/** The name of this client in managedFields. */
 const FIELD_MANAGER = 'cloister';
 const TIMEOUT_MS = 10_000;
 
 /**
- * A way to the cluster that a kubeconfig names. Nothing is asked of it yet.
+ * Connects to the cluster that a kubeconfig names. This sends no request.
  *
- * The library finds the cluster and proves who we are. Objects go as plain JSON: its models would drop each field that they do not know, on
- * the way in and on the way back.
- * @returns the way, or what is wrong with the kubeconfig
+ * The library finds the cluster and authenticates. Objects are sent and received as plain JSON: the models of the library drop each field
+ * that they do not know, in both directions.
+ * @returns the cluster, or what is wrong with the kubeconfig
  */
 export async function connect({ kubeconfig, context }: ClusterOptions): Promise<Result<Cluster, string>> {
-  // Late, because it takes half a second: whoever only asks for the help does not wait for it.
+  // Imported here because it takes half a second, which `--help` need not wait for.
   const { IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } = await import('@kubernetes/client-node');
   const loaded = load(new KubeConfig(), { kubeconfig, context });
   if (!loaded.ok) return loaded;
   const { config, server } = loaded.value;
   const library = new IsomorphicFetchHttpLibrary();
-  return { ok: true, value: clusterOf(server, send) };
+  return ok(clusterOf(server, send));
 
-  async function send(method: Method, path: string, { body, contentType = 'application/json' }: Content = {}): Promise<Answer> {
+  async function send(method: Method, path: string, { body, contentType = 'application/json' }: RequestContent = {}): Promise<ApiResponse> {
     const request = new RequestContext(server + path, method);
     request.setSignal(AbortSignal.timeout(TIMEOUT_MS));
     request.setHeaderParam('Accept', 'application/json');
@@ -75,29 +76,31 @@ export async function connect({ kubeconfig, context }: ClusterOptions): Promise<
       const text = await response.body.text();
       return { status: response.httpStatusCode, body: parse(text) };
     } catch (error) {
-      throw new ClusterError(`the API server at ${server} cannot be reached: ${reasonOf(error)}`, { isPassing: true });
+      throw new ClusterError(`the API server at ${server} cannot be reached: ${printConnectionError(error, TIMEOUT_MS)}`, {
+        isRetryable: true,
+      });
     }
   }
 }
 
-export interface Change {
-  /** Undefined: it was not there. */
+export interface ObjectChange {
+  /** Undefined: the object did not exist. */
   readonly before: Reference | undefined;
   readonly after: Reference;
 }
 
-/** A cluster whose objects are changed in memory alone: what is read after a write is what the write would have left. */
-export function rehearse(cluster: Cluster): { readonly rehearsal: Cluster; changes(): readonly Change[] } {
-  const first = new Map<string, LiveObject | undefined>();
+/** A cluster that keeps all writes in memory: reads return what the writes before them would have stored. */
+export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes(): readonly ObjectChange[] } {
+  const original = new Map<string, LiveObject | undefined>();
   const written = new Map<string, LiveObject>();
-  const rehearsal: Cluster = {
+  const simulated: Cluster = {
     list: cluster.list,
     version: cluster.version,
     async read(object) {
       const known = written.get(titleOf(object));
       if (known !== undefined) return known;
       const found = await cluster.read(object);
-      first.set(titleOf(object), found);
+      original.set(titleOf(object), found);
       return found;
     },
     async create(object) {
@@ -109,65 +112,67 @@ export function rehearse(cluster: Cluster): { readonly rehearsal: Cluster; chang
       return true;
     },
   };
-  return { rehearsal, changes: () => [...written].map(([title, after]) => ({ before: first.get(title), after })) };
+  return { simulated, changes: () => [...written].map(([title, after]) => ({ before: original.get(title), after })) };
 }
 
 type Method = 'GET' | 'PUT' | 'PATCH';
 
-interface Content {
+interface RequestContent {
   readonly body?: object;
   readonly contentType?: string;
 }
 
-interface Answer {
+interface ApiResponse {
   readonly status: number;
   readonly body: unknown;
 }
 
-type Send = (method: Method, path: string, content?: Content) => Promise<Answer>;
+type Send = (method: Method, path: string, content?: RequestContent) => Promise<ApiResponse>;
 
-const BY_US = `fieldManager=${FIELD_MANAGER}`;
+const AS_MANAGER = `fieldManager=${FIELD_MANAGER}`;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 
 function clusterOf(server: string, send: Send): Cluster {
   return {
     async read(object) {
-      const answer = await send('GET', objectPath(object));
-      return answer.status === NOT_FOUND ? undefined : (taken(answer, `read ${titleOf(object)}`) as LiveObject);
+      const response = await send('GET', objectPath(object));
+      return response.status === NOT_FOUND ? undefined : (successOf(response, `read ${titleOf(object)}`) as LiveObject);
     },
     async list(apiVersion, kind, { namespace, selector }) {
-      const answer = await send('GET', `${collectionPath(apiVersion, kind, namespace)}?labelSelector=${encodeURIComponent(selector)}`);
-      return (taken(answer, `list ${kind} objects in ${namespace}`) as { readonly items: readonly LiveObject[] }).items;
+      const response = await send('GET', `${collectionPath(apiVersion, kind, namespace)}?labelSelector=${encodeURIComponent(selector)}`);
+      return (successOf(response, `list ${kind} objects in ${namespace}`) as { readonly items: readonly LiveObject[] }).items;
     },
     async create(object) {
-      // Applied, not posted: the right to create can then be given for this name alone. What is there already and says the same stays as it
-      // is; what says something else is a conflict.
+      // Server-side apply instead of POST: RBAC can then allow creation of this name alone. An object that exists with the same content is
+      // left unchanged; other content is a conflict.
       const content = { body: object, contentType: 'application/apply-patch+yaml' };
-      const answer = await send('PATCH', `${objectPath(object)}?${BY_US}`, content);
-      if (answer.status === CONFLICT) return false;
-      taken(answer, `create ${titleOf(object)}`);
+      const response = await send('PATCH', `${objectPath(object)}?${AS_MANAGER}`, content);
+      if (response.status === CONFLICT) return false;
+      successOf(response, `create ${titleOf(object)}`);
       return true;
     },
     async update(object) {
-      const answer = await send('PUT', `${objectPath(object)}?${BY_US}`, { body: object });
-      if (answer.status === CONFLICT || answer.status === NOT_FOUND) return false;
-      taken(answer, `update ${titleOf(object)}`);
+      const response = await send('PUT', `${objectPath(object)}?${AS_MANAGER}`, { body: object });
+      if (response.status === CONFLICT || response.status === NOT_FOUND) return false;
+      successOf(response, `update ${titleOf(object)}`);
       return true;
     },
     async version() {
-      // By default every identity may read it (system:public-info-viewer); a hardened cluster may refuse.
-      const answer = await send('GET', '/version').catch(() => undefined);
-      return answer !== undefined && answer.status < 300 ? versionIn(answer.body) : undefined;
+      // By default every identity may read it (system:public-info-viewer); a hardened cluster may deny it.
+      const response = await send('GET', '/version').catch(() => undefined);
+      return response !== undefined && response.status < 300 ? versionIn(response.body) : undefined;
     },
   };
 
-  function taken({ status, body }: Answer, what: string): unknown {
+  function successOf({ status, body }: ApiResponse, what: string): unknown {
     if (status < 300) return body;
     const { message } = (typeof body === 'object' && body !== null ? body : {}) as { readonly message?: string };
     const why = message ?? `status ${status}`;
     const remedy = REMEDIES.get(status) ?? '';
-    throw new ClusterError(`cannot ${what}: the API server at ${server} says: ${why}${remedy}`, { isPassing: PASSING.includes(status) });
+    throw new ClusterError(`cannot ${what}: the API server at ${server} says: ${why}${remedy}`, {
+      isRetryable: RETRYABLE.includes(status),
+    });
   }
 }
 
@@ -177,48 +182,45 @@ const NUMBER = /^\d+/;
 function versionIn(body: unknown): ServerVersion | undefined {
   const info = (typeof body === 'object' && body !== null ? body : {}) as { readonly [field: string]: unknown };
   const numberOf = (field: string): number => Number(NUMBER.exec(String(info[field]))?.[0]);
-  // Feature gates follow the version that is emulated; only newer API servers name it.
+  // Feature gates follow the version that is emulated; only newer API servers report it.
   const versions = ['emulationMajor emulationMinor', 'major minor'].map((fields) => fields.split(' ').map(numberOf));
   const [major = 0, minor = 0] = versions.find((numbers) => !numbers.some(Number.isNaN)) ?? [];
   return major === 0 ? undefined : { major, minor };
 }
 
 const REMEDIES: ReadonlyMap<number, string> = new Map([
-  [401, '; the credentials of the kubeconfig or service account are no good: renew them'],
+  [401, '; the credentials of the kubeconfig or service account are not valid: renew them'],
   [403, '; give this identity the roles that `cloister manifests --rbac` prints'],
 ]);
-const PASSING = [429, 500, 502, 503, 504];
+const RETRYABLE = [429, 500, 502, 503, 504];
 
-interface Loaded {
+interface LoadedKubeConfig {
   readonly config: KubeConfig;
-  /** Its address, without a slash at the end. */
+  /** Address of the API server, without a trailing slash. */
   readonly server: string;
 }
 
 function load(
   config: KubeConfig,
   { kubeconfig, context }: { [Option in keyof ClusterOptions]: ClusterOptions[Option] | undefined },
-): Result<Loaded, string> {
+): Result<LoadedKubeConfig, string> {
   try {
     if (kubeconfig === undefined) config.loadFromDefault();
     else config.loadFromFile(kubeconfig);
   } catch (error) {
-    return { ok: false, error: `${kubeconfig ?? 'the kubeconfig'} cannot be used: ${(error as Error).message}` };
+    return err(`${kubeconfig ?? 'the kubeconfig'} cannot be used: ${(error as Error).message}`);
   }
   if (context !== undefined && config.getContextObject(context) === null) {
     const known = config.getContexts().map(({ name }) => name);
-    return { ok: false, error: `--context ${context}: the kubeconfig has no such context; it has ${known.join(', ') || 'none'}` };
+    return err(`--context ${context}: the kubeconfig has no such context; it has ${known.join(', ') || 'none'}`);
   }
   if (context !== undefined) config.setCurrentContext(context);
   const server = config.getCurrentCluster()?.server;
-  // What the library makes up where it finds nothing.
+  // The default of the library where it finds no cluster.
   if (server === undefined || server === 'http://localhost:8080') {
-    return {
-      ok: false,
-      error: 'no cluster is named: name a kubeconfig with --kubeconfig or KUBECONFIG, or run this in a pod with a service account',
-    };
+    return err('no cluster is named: name a kubeconfig with --kubeconfig or KUBECONFIG, or run this in a pod with a service account');
   }
-  return { ok: true, value: { config, server: server.replace(/\/+$/, '') } };
+  return ok({ config, server: server.replace(/\/+$/, '') });
 }
 
 function parse(text: string): unknown {
@@ -227,11 +229,4 @@ function parse(text: string): unknown {
   } catch {
     return { message: text.slice(0, 500) };
   }
-}
-
-/** `fetch failed` says nothing; its cause does. */
-function reasonOf(error: unknown): string {
-  const { cause, message, name } = error as Error & { readonly cause?: NodeJS.ErrnoException };
-  if (name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1_000} s`;
-  return cause?.code ?? cause?.message ?? message;
 }

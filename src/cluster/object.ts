@@ -1,11 +1,11 @@
-/** Enough to find an object. */
+/** Identifies an object. */
 export interface Reference {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
-/** An object as the API server has it: whole, so that what is written back is what was read but for what is meant to change. */
+/** An object as the API server returned it, with all fields: an update sends it back with only the intended changes. */
 export interface LiveObject extends Reference {
   readonly metadata: Reference['metadata'] & {
     readonly resourceVersion: string;
@@ -28,10 +28,10 @@ const PLURALS: Readonly<Record<string, string>> = {
   ValidatingAdmissionPolicyBinding: 'validatingadmissionpolicybindings',
 };
 
-/** Where the API server has the objects of a kind. */
+/** URL path of the objects of a kind. */
 export function collectionPath(apiVersion: string, kind: string, namespace: string | undefined): string {
   const plural = PLURALS[kind];
-  if (plural === undefined) throw new Error(`the plural of ${kind} is not known here`);
+  if (plural === undefined) throw new Error(`add the plural of ${kind} to PLURALS`);
   const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   return `${group}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${plural}`;
 }

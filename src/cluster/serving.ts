@@ -1,29 +1,29 @@
 import type { X509Certificate } from 'node:crypto';
 import { connect as connectTls } from 'node:tls';
+import { type Address, printAddress } from '../address.ts';
+import { printConnectionError } from '../io-errors.ts';
 import type { Cluster } from './client.ts';
 
-/** Where a serving pod is reached. */
-export interface Endpoint {
-  readonly host: string;
-  /** Of the webhook. */
-  readonly port: number;
-  /** Of probes and metrics. */
+/** The address of a serving pod. */
+/** `port` is that of the webhook. */
+export interface Endpoint extends Address {
+  /** Port of probes and metrics. */
   readonly operationsPort: number;
-  /** Whether the API server's calls go there now. */
+  /** Whether the Service sends calls of the API server to this pod now. */
   readonly isReady: boolean;
 }
 
-/** What a serving pod says of itself. */
-export interface Server {
+/** The observed state of a serving pod. */
+export interface ServingPod {
   /** `host:port`. */
   readonly address: string;
   readonly isReady: boolean;
-  /** The certificate that it presents. Absent: it could not be learnt. */
+  /** The certificate that the pod presents. Absent: it could not be read. */
   readonly leaf?: X509Certificate;
   readonly version?: string;
-  /** The digest of its configuration. */
+  /** Digest of the configuration that the pod runs. */
   readonly configuration?: string;
-  /** Why something above is absent. */
+  /** Why a field above is absent. */
   readonly problem?: string;
 }
 
@@ -33,7 +33,7 @@ interface Slice {
   readonly endpoints?: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[] | null;
 }
 
-/** The pods behind a Service, those that are not ready too. */
+/** The pods behind a Service, including those that are not ready. */
 export async function servingEndpoints(
   cluster: Cluster,
   { namespace, name }: { readonly namespace: string; readonly name: string },
@@ -43,60 +43,54 @@ export async function servingEndpoints(
   return endpointsOf(slices as readonly Slice[], operationsPort);
 }
 
-/** The port called `https` is the webhook's, or the only one. */
+/** The webhook port is the port named `https`, or the only port. */
 export function endpointsOf(slices: readonly Slice[], operationsPort: number): readonly Endpoint[] {
   return slices.flatMap(({ addressType, ports, endpoints }) => {
     const [first, ...others] = ports ?? [];
     const port = (ports?.find(({ name }) => name === 'https') ?? (others.length === 0 ? first : undefined))?.port;
     if (port === undefined || addressType === 'FQDN') return [];
     return (endpoints ?? []).flatMap(({ addresses, conditions }) =>
-      // Whoever leaves `ready` out means yes.
+      // The API documents an absent `ready` as true.
       addresses.map((host) => ({ host, port, operationsPort, isReady: conditions?.ready ?? true })),
     );
   });
 }
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 
-/** Asks a serving pod which certificate it presents, and which version and configuration it runs. */
-export async function askServer(endpoint: Endpoint, servername: string): Promise<Server> {
-  const address = print(endpoint.host, endpoint.port);
-  const [leaf, told] = await Promise.allSettled([presentedLeaf(endpoint, servername), toldConfiguration(endpoint)]);
-  const problems = [leaf, told].flatMap((each) => (each.status === 'rejected' ? [reasonOf(each.reason)] : []));
+/** Reads from a serving pod which certificate it presents, and which version and configuration it runs. */
+export async function observePod(endpoint: Endpoint, servername: string): Promise<ServingPod> {
+  const address = printAddress(endpoint);
+  const [leaf, build] = await Promise.allSettled([readLeaf(endpoint, servername), readBuild(endpoint)]);
+  const problems = [leaf, build].flatMap((each) => (each.status === 'rejected' ? [printConnectionError(each.reason, TIMEOUT_MS)] : []));
   return {
     address,
     isReady: endpoint.isReady,
     ...(leaf.status === 'fulfilled' && leaf.value !== undefined && { leaf: leaf.value }),
-    ...(told.status === 'fulfilled' && told.value),
+    ...(build.status === 'fulfilled' && build.value),
     ...(problems.length > 0 && { problem: `${address} does not answer: ${problems.join(', ')}` }),
   };
 }
 
-function presentedLeaf({ host, port }: Endpoint, servername: string): Promise<X509Certificate | undefined> {
+function readLeaf({ host, port }: Endpoint, servername: string): Promise<X509Certificate | undefined> {
   return new Promise((resolve, reject) => {
-    // Who answers is to be found out, not to be trusted: no request is sent.
-    const socket = connectTls({ host, port, servername, rejectUnauthorized: false, timeout: PATIENCE_MS }, () => {
+    // The certificate is read, not trusted: this connection sends no request.
+    const socket = connectTls({ host, port, servername, rejectUnauthorized: false, timeout: TIMEOUT_MS }, () => {
       resolve(socket.getPeerX509Certificate());
       socket.end();
     });
-    socket.once('timeout', () => socket.destroy(new Error(`no TLS handshake within ${PATIENCE_MS / 1_000} s`)));
+    socket.once('timeout', () => socket.destroy(new Error(`no TLS handshake within ${TIMEOUT_MS / 1_000} s`)));
     socket.once('error', reject);
   });
 }
 
-async function toldConfiguration({ host, operationsPort }: Endpoint): Promise<Pick<Server, 'version' | 'configuration'>> {
-  const response = await fetch(`http://${print(host, operationsPort)}/metrics`, { signal: AbortSignal.timeout(PATIENCE_MS) });
+/** From the metrics of the pod. */
+async function readBuild({ host, operationsPort }: Endpoint): Promise<Pick<ServingPod, 'version' | 'configuration'>> {
+  const response = await fetch(`http://${printAddress({ host, port: operationsPort })}/metrics`, {
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
   const metrics = await response.text();
   const version = /^cloister_build_info\{version="([^"]*)"\} 1$/m.exec(metrics)?.[1];
   const configuration = /^cloister_configuration_info\{sha256="([^"]*)"\} 1$/m.exec(metrics)?.[1];
   return { ...(version !== undefined && { version }), ...(configuration !== undefined && { configuration }) };
-}
-
-function print(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message, cause } = error as NodeJS.ErrnoException & { readonly cause?: NodeJS.ErrnoException };
-  return code ?? cause?.code ?? message;
 }

@@ -1,31 +1,40 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { createAuthority, type Issued, issueCertificate } from '../tls/certificate.ts';
+import { createAuthority, issueCertificate } from '../tls/certificate.ts';
 import { CERTIFICATE_FILE, KEY_FILE } from '../tls/files.ts';
-import { renewal } from '../tls/renewal.ts';
+import { type Issued, type KeyPair, parseKeyPair } from '../tls/pem.ts';
+import { checkRenewal } from '../tls/renewal.ts';
+import { fail } from './shared/fail.ts';
+import { addHelp } from './shared/help.ts';
 
-export const command: Command = new Command('certs').description('certificate files').addCommand(
-  new Command('dev')
-    .description('make an authority and a serving certificate for this machine, for development')
-    .option('--dir <dir>', 'folder for ca.crt, ca.key, tls.crt and tls.key', 'certs')
-    .option('--host <name...>', 'further DNS names and IP addresses, beside localhost, 127.0.0.1 and ::1', [])
-    .option('--force', 'make all of it anew, also what is still good', false)
-    .action(async ({ dir, host, force }: DevSettings, self: Command) => {
-      try {
-        const told = await makeDevCertificates(dir, { hosts: host, force, now: new Date() });
-        process.stdout.write(told.map((line) => `${line}\n`).join(''));
-      } catch (error) {
-        self.error(unwritable(error));
-      }
-    }),
-);
+const dev: Command = new Command('dev')
+  .description('Creates an authority and a serving certificate for this machine, for development. Files that are still valid are kept.')
+  .summary('create an authority and a serving certificate for development')
+  .option('--dir <dir>', 'folder for ca.crt, ca.key, tls.crt and tls.key', 'certs')
+  .option('--host <name...>', 'further DNS names and IP addresses, besides localhost, 127.0.0.1 and ::1', [])
+  .option('--force', 'recreate all files, also those that are still valid', false)
+  .action(async ({ dir, host, force }: DevSettings, self: Command) => {
+    try {
+      const lines = await makeDevCertificates(dir, { hosts: host, force, now: new Date() });
+      process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+    } catch (error) {
+      fail(self, [unwritable(error)]);
+    }
+  });
 
-/** For the error that `makeDevCertificates` throws. */
+addHelp(dev, {
+  exitStatus: { 0: 'the files are in place', 2: 'they cannot be written' },
+  examples: ['cloister certs dev', 'cloister certs dev --dir /tmp/certs --host devbox.example 192.0.2.10'],
+});
+
+export const command: Command = new Command('certs').description('create certificate files').addCommand(dev);
+
+/** The text for an error that `makeDevCertificates` throws. */
 export function unwritable(error: unknown): string {
   const { code, path, message } = error as NodeJS.ErrnoException;
-  return path === undefined ? message : `${path} cannot be read or written (${code}): choose a folder of yours with --dir`;
+  return path === undefined ? message : `${path} cannot be read or written (${code}): choose a folder that you can write with --dir`;
 }
 
 interface DevSettings {
@@ -45,9 +54,9 @@ const AUTHORITY_DAYS = 365;
 const SERVING_DAYS = 90;
 
 /**
- * Writes the files that are missing or no longer good, and leaves the others.
- * @returns what it did, a line for each pair
- * @throws what the file system says
+ * Writes the files that are missing or no longer valid, and keeps the others.
+ * @returns a line for each pair of files: written or kept
+ * @throws the error of the file system
  */
 export async function makeDevCertificates(dir: string, { hosts, force, now }: DevOptions): Promise<readonly string[]> {
   await mkdir(dir, { recursive: true });
@@ -55,47 +64,42 @@ export async function makeDevCertificates(dir: string, { hosts, force, now }: De
   const serving = { certificate: join(dir, CERTIFICATE_FILE), key: join(dir, KEY_FILE) };
   const names = [...new Set([...LOCAL, ...hosts])];
 
-  const foundAuthority = force ? undefined : await find(ca);
-  const authorityDue = renewal(foundAuthority?.x509, { names: [] }, now);
+  const foundAuthority = force ? undefined : await readPair(ca);
+  const authorityDue = checkRenewal(foundAuthority?.chain[0], { names: [] }, now);
   const authority =
-    foundAuthority === undefined || authorityDue.needed
+    foundAuthority === undefined || authorityDue.isDue
       ? await createAuthority('cloister development', { now, days: AUTHORITY_DAYS })
       : foundAuthority;
-  if (authority !== foundAuthority) await write(ca, authority);
+  if (authority !== foundAuthority) await writePair(ca, authority);
 
-  const found = await find(serving);
-  const due = renewal(found?.x509, { names, authority: new X509Certificate(authority.certificate) }, now);
-  const issued = found === undefined || due.needed ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : found;
-  if (issued !== found) await write(serving, issued);
+  const found = await readPair(serving);
+  const due = checkRenewal(found?.chain[0], { names, authority: new X509Certificate(authority.certificate) }, now);
+  const issued = found === undefined || due.isDue ? await issueCertificate(authority, names, { now, days: SERVING_DAYS }) : found;
+  if (issued !== found) await writePair(serving, issued);
 
   return [
-    line(ca, authority, { isKept: authority === foundAuthority, names: [] }),
-    line(serving, issued, { isKept: issued === found, names }),
+    printPair(ca, authority, { isKept: authority === foundAuthority, names: [] }),
+    printPair(serving, issued, { isKept: issued === found, names }),
   ];
 }
 
-interface Files {
+interface PairFiles {
   readonly certificate: string;
   readonly key: string;
 }
 
-interface Found extends Issued {
-  readonly x509: X509Certificate;
-}
-
-/** What is no pair counts as nothing: it is to be written anew anyway. */
-async function find({ certificate, key }: Files): Promise<Found | undefined> {
+/** @returns undefined when there is no valid pair, whatever the files hold: they are then replaced */
+async function readPair({ certificate, key }: PairFiles): Promise<KeyPair | undefined> {
   try {
-    const found = { certificate: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') };
-    const x509 = new X509Certificate(found.certificate);
-    return x509.checkPrivateKey(createPrivateKey(found.key)) ? { ...found, x509 } : undefined;
+    const pair = parseKeyPair({ certificate: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') });
+    return pair.ok ? pair.value : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Each file is whole at any moment; a server that looks in between finds a key of another certificate, and waits. */
-async function write(files: Files, { certificate, key }: Issued): Promise<void> {
+/** Replaces each file in one step. A server that reads between the two steps finds a key that does not fit, and keeps its pair until then. */
+async function writePair(files: PairFiles, { certificate, key }: Issued): Promise<void> {
   await replace(files.key, key, 0o600);
   await replace(files.certificate, certificate, 0o644);
 }
@@ -106,7 +110,11 @@ async function replace(file: string, text: string, mode: number): Promise<void> 
   await rename(part, file);
 }
 
-function line({ certificate, key }: Files, issued: Issued, { isKept, names }: { isKept: boolean; names: readonly string[] }): string {
+function printPair(
+  { certificate, key }: PairFiles,
+  issued: Issued,
+  { isKept, names }: { isKept: boolean; names: readonly string[] },
+): string {
   const until = new X509Certificate(issued.certificate).validToDate.toISOString().slice(0, 10);
   const covers = names.length === 0 ? '' : `, for ${names.join(', ')}`;
   return `${isKept ? 'kept' : 'wrote'} ${certificate} and ${key}${covers}, valid until ${until}`;

@@ -1,31 +1,31 @@
 import { Command, Option } from 'commander';
 import { jsonOf } from '../report/json.ts';
-import { isRefused, type Report } from '../report/report.ts';
+import { type CheckReport, isDenied } from '../report/report.ts';
 import { textOf } from '../report/text.ts';
-import { addManifestFlags, type Judged, judgeManifests, type ManifestFlags } from './judgement.ts';
+import { fail } from './shared/fail.ts';
+import { addHelp } from './shared/help.ts';
+import { addManifestFlags, type Judged, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 
-/** `cloister check`: what is wrong with manifests, without any cluster. */
+/** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
   new Command('check')
-    .summary('tell what is wrong with manifests')
+    .summary('list the findings in manifests')
     .description(
-      'Judges the pods in manifests as the webhook would, and tells each finding: which rule, where, and what to do. An escape keeps a ' +
-        'pod from running; a promise is a hint that a grant will not be in effect. Workloads are judged by the pod in them. Nothing is changed.',
+      'Judges the pods in manifests as the webhook does, and prints each finding: the rule, the place, and what to do. An escape keeps a ' +
+        'pod from running; a promise is a hint that a grant will have no effect. Workloads are judged by their pod template. Nothing is changed.',
     ),
 )
-  .addOption(new Option('-o, --output <format>', 'how to tell it').choices(['text', 'json']).default('text'))
-  .addHelpText(
-    'after',
-    `
-Exit status: 0 no pod would be refused, 1 some pod would be refused as written, 2 the input cannot be used.
-
-Examples:
-  cloister check -f workspace.yaml
-  cloister check -f manifests/ --config config.yaml --profile kata-qemu
-  kubectl get deployments -n team-a -o yaml | cloister check -f - -o json
-`,
-  )
+  .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
   .action(run);
+
+addHelp(command, {
+  exitStatus: { 0: 'no pod would be denied', 1: 'a pod would be denied as written', 2: 'the input cannot be used' },
+  examples: [
+    'cloister check -f workspace.yaml',
+    'cloister check -f manifests/ --config config.yaml --profile kata-qemu',
+    'kubectl get deployments -n team-a -o yaml | cloister check -f - -o json',
+  ],
+});
 
 interface Flags extends ManifestFlags {
   readonly output: 'text' | 'json';
@@ -33,13 +33,13 @@ interface Flags extends ManifestFlags {
 
 async function run(flags: Flags, self: Command): Promise<void> {
   const judged = await judgeManifests(flags, process.stdin, new Date());
-  if (!judged.ok) return self.error(judged.error.join('\n'), { exitCode: 2 });
+  if (!judged.ok) return fail(self, judged.error);
   const report = reportOf(judged.value);
   process.stdout.write(flags.output === 'json' ? jsonOf(report) : textOf(report, process.stdout));
-  if (report.pods.some(isRefused)) process.exitCode = 1;
+  if (report.pods.some(isDenied)) process.exitCode = 1;
 }
 
-function reportOf({ sources, judgements }: Judged): Report {
+function reportOf({ sources, judgements }: Judged): CheckReport {
   return {
     pods: judgements.map(({ source, found, question, verdict }) => ({
       file: source.file,

@@ -1,101 +1,93 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Cluster, ClusterError, connect, rehearse } from '../cluster/client.ts';
+import { type Cluster, ClusterError, connect, dryRun } from '../cluster/client.ts';
 import { titleOf } from '../cluster/object.ts';
-import { askServer, type Endpoint, servingEndpoints } from '../cluster/serving.ts';
+import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.ts';
 import { loadConfig } from '../config.ts';
+import { ok, type Result } from '../core/result.ts';
+import { diffOf } from '../ensure/diff.ts';
+import { namesOf } from '../ensure/objects.ts';
+import { type Outcome, reconcile } from '../ensure/reconcile.ts';
+import type { DesiredState } from '../ensure/types.ts';
+import { checkVersion, findHostUsersProfiles } from '../ensure/version.ts';
 import { entriesOf } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
-import { CERTIFICATE_KEEPERS, type CertificateKeeper } from '../manifests/rbac.ts';
+import type { CertificateKeeper } from '../manifests/rbac.ts';
 import { type Log, openLog } from '../telemetry/logger.ts';
-import { diffOf } from './ensure-diff.ts';
-import { namesOf, type Wanted } from './ensure-plan.ts';
-import { bring, type Outcome } from './ensure-run.ts';
-import { checkVersion, needingHostUsers } from './ensure-version.ts';
-import { parseAddress, parseDuration } from './flags.ts';
-import { serviceOf } from './manifests.ts';
-import { version } from './version.ts';
+import { certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
+import { fail, printError } from './shared/fail.ts';
+import { configOption, flagWithVariable, parseAddress, parseDuration, parsePort } from './shared/flags.ts';
+import { addHelp } from './shared/help.ts';
+import { version } from './shared/version.ts';
 
-const option = (flags: string, description: string, variable: string) => new Option(flags, description).env(`CLOISTER_${variable}`);
 const duration = (flags: string, description: string, [ms, written]: readonly [number, string]) =>
   new Option(flags, description).argParser(parseDuration).default(ms, written);
 
-/** `cloister ensure`: the one writer of the cluster side. */
+/** `cloister ensure`: the only command that writes to the cluster. */
 export const command: Command = new Command('ensure')
-  .summary('bring the cluster to what a configuration says, and keep its certificates')
+  .summary('reconcile the cluster with a configuration, and renew its certificates')
   .description(
-    'Brings the API server to what `cloister manifests` prints for a configuration: webhook entries with their caBundle, and policies. ' +
-      'It makes and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the namespace of the ' +
-      'Service. Entries are written once every ready serving pod runs the same version and configuration and presents a certificate that ' +
-      'the entries trust. Run it at install, at each change of the configuration, and every hour: it does what is due and no more, and ' +
-      'goes on where a run before it ended. Objects with the annotation cloister.dev/hands-off: "true" are left as they are, and how ' +
-      'they differ is told.',
+    'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
+      'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +
+      'namespace of the Service. Entries are written once every ready serving pod runs the same version and configuration, and presents a ' +
+      'certificate that the entries trust. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
+      'is due, and continues where an earlier run ended. Objects with the annotation cloister.dev/hands-off: "true" are not changed, and ' +
+      'their differences are reported.',
   )
-  .addOption(option('--config <file>', 'configuration file (without one: userns alone, with its defaults)', 'CONFIG'))
+  .addOption(configOption())
+  .addOption(serviceOption(' (required)').makeOptionMandatory())
   .addOption(
-    option(
-      '--service <namespace/name[:port]>',
-      'Service by which the API server reaches Cloister (port: 443)',
-      'SERVICE',
-    ).makeOptionMandatory(),
+    certificatesOption(
+      'who manages the certificates: ensure (this command), or files (another tool, such as cert-manager: Secrets and each caBundle are not changed)',
+    ).env('CLOISTER_CERTIFICATES'),
   )
+  .addOption(new Option('--kubeconfig <file>', 'kubeconfig; without one: KUBECONFIG, ~/.kube/config, or the service account of the pod'))
+  .addOption(new Option('--context <name>', 'context of the kubeconfig; without one: its current context'))
   .addOption(
-    option(
-      '--certificates <keeper>',
-      'who keeps the certificates: ensure (this command), or files (somebody else, such as cert-manager: Secrets are not touched, and each caBundle stays as it is)',
-      'CERTIFICATES',
-    )
-      .choices(CERTIFICATE_KEEPERS)
-      .default('ensure'),
-  )
-  .addOption(new Option('--kubeconfig <file>', "kubeconfig (without one: KUBECONFIG, ~/.kube/config, or the pod's service account)"))
-  .addOption(new Option('--context <name>', 'context of the kubeconfig (without one: its current one)'))
-  .addOption(
-    option('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
+    flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
       .argParser(parsePort)
       .default(9443),
   )
   .addOption(
     new Option(
-      '--serving-endpoints <host:port/operations-port,...>',
-      "the serving pods, where they are not to be found by the Service's EndpointSlices",
+      '--serving-endpoints <endpoints>',
+      'serving pods, as HOST:PORT/OPERATIONS-PORT with commas between them; without it, those of the EndpointSlices of the Service',
     ).argParser(parseEndpoints),
   )
   .addOption(duration('--wait <duration>', 'how long to wait for the serving pods before entries are written', [300_000, '5m']))
   .addOption(
-    duration('--settle <duration>', 'how long every API server may take to hear of a new authority, before it signs what they are shown', [
+    duration('--settle <duration>', 'how long every API server may take to load a new authority before it signs serving certificates', [
       10_000,
       '10s',
     ]),
   )
   .addOption(
-    duration('--overlap <duration>', 'how long after a new serving certificate a pod may still start with the one before it', [
+    duration('--overlap <duration>', 'how long after a renewal a pod may still start with the previous serving certificate', [
       600_000,
       '10m',
     ]),
   )
-  .addOption(new Option('--dry-run', 'write nothing: print what would change, as a unified diff without any key'))
-  .addHelpText(
-    'after',
-    `
-Each step is a line of JSON on standard output: what was written, and why.
-
-Exit status: 0 the cluster is as the configuration says, but for what is marked hands-off, and an authority on its way out, which a later run
-lets go; 1 it is not, and the last line says why: the serving pods are not as far after --wait, the API server refuses or cannot be
-reached; 2 the input cannot be used. With --dry-run: 0 nothing differs, 1 something does, hands-off or not, or cannot be read.
-
-Examples:
-  cloister ensure --config config.yaml --service cloister/cloister
-  cloister ensure --config config.yaml --service cloister/cloister --dry-run
-  cloister ensure --config config.yaml --service cloister/cloister --certificates files
-  cloister manifests --rbac --service cloister/cloister
-`,
-  )
+  .addOption(new Option('--dry-run', 'write nothing: print the changes as a unified diff, without any key'))
   .action(run);
+
+addHelp(command, {
+  notes: 'Each step is a line of JSON on standard output: what was written, and why.',
+  exitStatus: {
+    0: 'the cluster is as desired, except for hands-off objects and for a previous authority that a later run drops; with --dry-run: no differences',
+    1: 'it is not, and the last line says why: the serving pods are not ready after --wait, or the API server rejects a request or cannot be reached; with --dry-run: there are differences, also of hands-off objects, or the cluster cannot be read',
+    2: 'the input cannot be used',
+  },
+  examples: [
+    'cloister ensure --config config.yaml --service cloister/cloister',
+    'cloister ensure --config config.yaml --service cloister/cloister --dry-run',
+    'cloister ensure --config config.yaml --service cloister/cloister --certificates files',
+    'cloister manifests --rbac --service cloister/cloister',
+  ],
+});
 
 interface Flags {
   readonly config?: string;
-  readonly service: string;
+  readonly service: ServiceTarget;
   readonly certificates: CertificateKeeper;
   readonly kubeconfig?: string;
   readonly context?: string;
@@ -109,48 +101,51 @@ interface Flags {
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
-  const wanted = await wantedOf(flags);
-  if (!wanted.ok) return self.error(wanted.error.map((each) => `error: ${each}`).join('\n'), { exitCode: 2 });
+  const desired = await desiredStateOf(flags);
+  if (!desired.ok) return fail(self, desired.error);
   const cluster = await connect(flags);
-  if (!cluster.ok) return self.error(`error: ${cluster.error}`, { exitCode: 2 });
-  process.exitCode = await (flags.dryRun ? show(flags, wanted.value, cluster.value) : write(flags, wanted.value, cluster.value));
+  if (!cluster.ok) return fail(self, [cluster.error]);
+  process.exitCode = await (flags.dryRun ? printChanges(flags, desired.value, cluster.value) : write(flags, desired.value, cluster.value));
 }
 
-/** What a configuration asks of a cluster. */
-async function wantedOf({ config: file, service: written, certificates, overlap }: Flags) {
+/** The desired state of the cluster for a configuration. */
+async function desiredStateOf({
+  config: file,
+  service: target,
+  certificates,
+  overlap,
+}: Flags): Promise<Result<DesiredState, readonly string[]>> {
   const config = await loadConfig(file);
-  const target = serviceOf(written);
-  if (!config.ok || !target.ok) return { ok: false, error: [config, target].flatMap((each) => (each.ok ? [] : each.error)) } as const;
-  const wanted: Wanted = {
-    service: target.value.service,
+  if (!config.ok) return config;
+  return ok({
+    service: target.service,
     certificates,
-    configurations: entriesOf(config.value, target.value),
-    hostUsers: needingHostUsers(config.value.profiles.values()),
+    configurations: entriesOf(config.value, target),
+    hostUsers: findHostUsersProfiles(config.value.profiles.values()),
     policies: policies(),
     version: version(),
     configuration: config.value.digest,
     overlapMs: overlap,
-  };
-  return { ok: true, value: wanted } as const;
+  });
 }
 
-async function write(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<number> {
+async function write(flags: Flags, desired: DesiredState, cluster: Cluster): Promise<number> {
   const log = openLog('info');
   const code = await attempt(log, async () => {
-    if (wanted.certificates === 'files')
-      log.logger.info('certificates are kept by somebody else: Secrets are not touched, and each caBundle stays as it is');
-    const world = { cluster, askServers: askerOf(flags, wanted, cluster), now: () => new Date(), pause, logger: log.logger };
-    const outcome = await bring(wanted, world, { settleMs: flags.settle, waitMs: flags.wait });
-    await checkVersion(cluster, wanted.hostUsers, (fields, message) => log.logger.warn(fields, message));
+    if (desired.certificates === 'files')
+      log.logger.info('another tool manages the certificates: Secrets and each caBundle are not changed');
+    const dependencies = { cluster, observePods: podObserverOf(flags, desired, cluster), now: () => new Date(), pause, logger: log.logger };
+    const outcome = await reconcile(desired, dependencies, { settleMs: flags.settle, waitMs: flags.wait });
+    await checkVersion(cluster, desired.hostUsers, (fields, message) => log.logger.warn(fields, message));
     return report(log, outcome);
   });
   await log.close();
   return code;
 }
 
-function report({ logger }: Log, { writes, plan: { waiting, left, beside } }: Outcome): number {
-  for (const { object, why } of left) logger.warn({ object: titleOf(object), why }, 'hands off: left as it is');
-  for (const { certificate, reason } of beside) logger.info({ authority: certificate.serialNumber, reason }, 'still trusted');
+function report({ logger }: Log, { writes, plan: { waiting, handsOff, previousAuthorities } }: Outcome): number {
+  for (const { object, why } of handsOff) logger.warn({ object: titleOf(object), why }, 'hands off: not changed');
+  for (const { certificate, reason } of previousAuthorities) logger.info({ authority: certificate.serialNumber, reason }, 'still trusted');
   for (const { step, until } of waiting) logger.error({ object: titleOf(step.object), until, why: step.why }, 'not written');
   if (waiting.length > 0) return 1;
   logger.info({ writes }, 'done');
@@ -169,49 +164,43 @@ async function attempt({ logger }: Log, task: () => Promise<number>): Promise<nu
 
 const SILENT = { info: () => {}, warn: () => {} };
 
-/** Nothing is written, and nobody waits: what would have to, is shown with what it waits for. */
-async function show(flags: Flags, wanted: Wanted, cluster: Cluster): Promise<number> {
-  const { rehearsal, changes } = rehearse(cluster);
+/** Writes nothing and waits for nothing: steps that would wait are printed with what they wait for. */
+async function printChanges(flags: Flags, desired: DesiredState, cluster: Cluster): Promise<number> {
+  const { simulated, changes } = dryRun(cluster);
   try {
-    const world = {
-      cluster: rehearsal,
-      askServers: askerOf(flags, wanted, cluster),
+    const dependencies = {
+      cluster: simulated,
+      observePods: podObserverOf(flags, desired, cluster),
       now: () => new Date(),
       pause: async () => {},
       logger: SILENT,
     };
-    const { plan } = await bring(wanted, world, { settleMs: 0, waitMs: 0 });
+    const { plan } = await reconcile(desired, dependencies, { settleMs: 0, waitMs: 0 });
     const later = plan.waiting.map(({ step, until }) => {
-      return `# Only when this has passed: ${until.join('; ')}\n${diffOf(step.live, { ...step.live, ...step.fields })}`;
+      return `# After this is resolved: ${until.join('; ')}\n${diffOf(step.live, { ...step.live, ...step.fields })}`;
     });
-    const left = plan.left.map(
-      ({ object, why }) => `# ${titleOf(object)} is marked hands-off and stays as it is:\n${why.map((each) => `#   ${each}\n`).join('')}`,
+    const handsOff = plan.handsOff.map(
+      ({ object, why }) => `# ${titleOf(object)} is marked hands-off and is not changed:\n${why.map((each) => `#   ${each}\n`).join('')}`,
     );
-    await checkVersion(cluster, wanted.hostUsers, ({ kubernetes, profiles }, message) => {
+    await checkVersion(cluster, desired.hostUsers, ({ kubernetes, profiles }, message) => {
       process.stderr.write(`warning: Kubernetes ${kubernetes}, profiles ${profiles.join(', ')}: ${message}\n`);
     });
-    const told = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...left];
-    process.stdout.write(told.join(''));
-    return told.length === 0 ? 0 : 1;
+    const parts = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...handsOff];
+    process.stdout.write(parts.join(''));
+    return parts.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
-    process.stderr.write(`error: ${error.message}\n`);
+    process.stderr.write(`${printError(error.message)}\n`);
     return 1;
   }
 }
 
-function askerOf({ servingEndpoints: named, operationsPort }: Flags, { service }: Wanted, cluster: Cluster) {
+function podObserverOf({ servingEndpoints: named, operationsPort }: Flags, { service }: DesiredState, cluster: Cluster) {
   const [servername] = namesOf(service);
   return async () => {
     const endpoints = named ?? (await servingEndpoints(cluster, service, operationsPort));
-    return Promise.all(endpoints.map((each) => askServer(each, servername)));
+    return Promise.all(endpoints.map((each) => observePod(each, servername)));
   };
-}
-
-function parsePort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw new InvalidArgumentError('It must be a number from 1 to 65535.');
-  return port;
 }
 
 function parseEndpoints(text: string): readonly Endpoint[] {

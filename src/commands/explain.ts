@@ -1,39 +1,47 @@
 import { readFile } from 'node:fs/promises';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { loadConfig } from '../config.ts';
+import { HARMLESS } from '../core/harmless.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
-import { nearest } from '../nearest.ts';
+import type { Rule } from '../core/rules/rule.ts';
+import { didYouMean } from '../did-you-mean.ts';
+import { fail } from './shared/fail.ts';
+import { configOption } from './shared/flags.ts';
+import { addHelp } from './shared/help.ts';
 
-/** `cloister explain`: the page of a rule or a profile. */
+/** `cloister explain`: the page of a rule or a profile, or the rules that judge a field. */
 export const command: Command = new Command('explain')
-  .summary('tell what a rule or a profile asks, and why')
-  .description('Prints the page of a rule or a profile: what it asks of a pod, why, and how to satisfy it. Without a name: what there is.')
-  .argument('[name]', 'id of a rule or of a profile')
-  .addOption(new Option('--config <file>', 'configuration file, for profiles of your own').env('CLOISTER_CONFIG'))
-  .addHelpText(
-    'after',
-    `
-Exit status: 0 it is told, 2 there is no such rule or profile, or the configuration cannot be used.
-
-Examples:
-  cloister explain
-  cloister explain volume-types
-  cloister explain kata-team-a --config config.yaml
-`,
+  .summary('explain a rule, a profile or a field of a pod')
+  .description(
+    'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it. For a field of a pod, prints the rules that ' +
+      'judge it, or why no rule does. Without an argument, lists the rules and profiles.',
   )
+  .argument('[name]', 'id of a rule or a profile, or a field such as spec.hostAliases')
+  .addOption(configOption())
   .action(run);
+
+addHelp(command, {
+  exitStatus: { 0: 'success', 2: 'there is no such rule, profile or field, or the configuration cannot be used' },
+  examples: [
+    'cloister explain',
+    'cloister explain volume-types',
+    'cloister explain spec.hostAliases',
+    'cloister explain kata-team-a --config config.yaml',
+  ],
+});
 
 async function run(name: string | undefined, { config: file }: { readonly config?: string }, self: Command): Promise<void> {
   const config = await loadConfig(file);
-  if (!config.ok) return self.error(config.error.join('\n'), { exitCode: 2 });
-  // Without a configuration all backends are of interest, not just the one that is offered by default.
+  if (!config.ok) return fail(self, config.error);
+  // Without a configuration, the pages of all backends are of interest, and not only that of the default profile.
   const profiles = file === undefined ? new Map<string, Profile>() : config.value.profiles;
-  process.stdout.write(name === undefined ? listOf(profiles) : await pageOf(name, profiles, self));
+  if (name === undefined) process.stdout.write(printList(profiles));
+  else process.stdout.write(/^(?:spec|metadata)\b|[.[]/.test(name) ? explainField(name, self) : await readPages(name, profiles, self));
 }
 
-function listOf(profiles: ReadonlyMap<string, Profile>): string {
+function printList(profiles: ReadonlyMap<string, Profile>): string {
   const width = Math.max(...[...ruleById.keys(), ...backendById.keys(), ...profiles.keys()].map((id) => id.length));
   const lines = (entries: readonly (readonly [id: string, text: string])[]): string =>
     entries.map(([id, text]) => `  ${id.padEnd(width)}  ${text}\n`).join('');
@@ -44,21 +52,20 @@ function listOf(profiles: ReadonlyMap<string, Profile>): string {
     '\nProfiles:\n',
     lines(backends.map(({ id, summary }) => [id, summary])),
     own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describe(each)]))}`,
-    '\n`cloister explain <name>` tells more.\n',
+    '\n`cloister explain <name>` prints the page of one; `cloister explain <field>` lists the rules of a field.\n',
   ].join('');
 }
 
-async function pageOf(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
-  if (ruleById.has(name)) return page('rules', name);
+async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
+  if (ruleById.has(name)) return readPage('rules', name);
   const profile = profiles.get(name);
   const backend = profile?.backend.id ?? (backendById.has(name) ? name : undefined);
   if (backend === undefined) {
-    const near = nearest(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
-    const guess = near.length === 0 ? '' : `: did you mean ${near.join(' or ')}?`;
-    return self.error(`there is no rule or profile "${name}"${guess}\n\`cloister explain\` lists them`, { exitCode: 2 });
+    const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
+    return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
   }
   const head = profile === undefined ? '' : `In this configuration, ${name} ${describe(profile)}\n\n`;
-  return head + (await page('profiles', backend));
+  return head + (await readPage('profiles', backend));
 }
 
 function describe({ id, backend, grant, mayChoose, termsFor }: Profile): string {
@@ -72,7 +79,53 @@ function describe({ id, backend, grant, mayChoose, termsFor }: Profile): string 
   return `${parts.join(', ')}.`;
 }
 
-/** Pages lie beside src/ and dist/ alike, in the repository as in the package. */
-function page(folder: 'rules' | 'profiles', id: string): Promise<string> {
+/** The path is the same from src/commands and from dist/commands. */
+function readPage(folder: 'rules' | 'profiles', id: string): Promise<string> {
   return readFile(new URL(`../../docs/${folder}/${id}.md`, import.meta.url), 'utf8');
+}
+
+/** The rules that judge a field or the fields in it, and why no rule judges the others. */
+function explainField(written: string, self: Command): string {
+  const field = normalize(written);
+  const harmless = HARMLESS.find(({ path }) => isWithin(field, path));
+  if (harmless !== undefined) return `No rule judges ${field}. ${harmless.reason}\n`;
+  const judging = rulesOf(field);
+  const unjudged = Map.groupBy(
+    HARMLESS.filter(({ path }) => isWithin(path, field)),
+    ({ reason }) => reason,
+  );
+  if (judging.length === 0 && unjudged.size === 0) {
+    const known = [...rules.flatMap(({ fields }) => fields), ...HARMLESS.map(({ path }) => path)];
+    fail(self, [`no rule knows the field "${written}"${didYouMean(field, known)}: write it as in spec.containers[*].image`]);
+  }
+  const width = Math.max(0, ...judging.map(({ id }) => id.length));
+  const sections = [
+    judging.length === 0
+      ? ''
+      : `Rules that judge ${field}:\n${judging.map(({ id, summary }) => `  ${id.padEnd(width)}  ${summary}\n`).join('')}`,
+    ...[...unjudged].map(([reason, found]) => `Not judged: ${reason}\n${found.map(({ path }) => `  ${path}\n`).join('')}`),
+  ];
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+/** The rules that name the field or one in it; if there are none, the rules that name the nearest field around it. */
+function rulesOf(field: string): readonly Rule[] {
+  const inside = rules.filter(({ fields }) => fields.some((each) => isWithin(each, field)));
+  if (inside.length > 0) return inside;
+  const around = rules.flatMap((rule) =>
+    rule.fields.filter((each) => isWithin(field, each)).map((each) => ({ rule, length: each.length })),
+  );
+  const nearest = Math.max(...around.map(({ length }) => length));
+  return around.filter(({ length }) => length === nearest).map(({ rule }) => rule);
+}
+
+/** As rules name fields: `[*]` for any element, and `spec.containers[*]` for all three lists of containers. */
+function normalize(field: string): string {
+  return field.replace(/^spec\.(?:init|ephemeral)Containers\b/, 'spec.containers').replace(/\[\d+\]/g, '[*]');
+}
+
+/** Whether a field is another one, or below it. `.*` at the end of the field of a rule stands for every field below. */
+function isWithin(field: string, other: string): boolean {
+  if (other.endsWith('.*')) return field !== other.slice(0, -2) && isWithin(field, other.slice(0, -2));
+  return field === other || field.startsWith(`${other}.`) || field.startsWith(`${other}[`);
 }

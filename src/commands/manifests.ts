@@ -1,130 +1,104 @@
-import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
-import { loadConfig, reasonOf } from '../config.ts';
-import type { Result } from '../core/json.ts';
+import { loadConfig } from '../config.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import { printReadError } from '../io-errors.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
-import { CERTIFICATE_KEEPERS, type CertificateKeeper, ensureRoles, labelerRole } from '../manifests/rbac.ts';
+import { type CertificateKeeper, ensureRoles, labelerRole } from '../manifests/rbac.ts';
+import { parseCertificates } from '../tls/pem.ts';
+import { certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
+import { fail } from './shared/fail.ts';
+import { configOption, flagWithVariable } from './shared/flags.ts';
+import { addHelp } from './shared/help.ts';
 
-/** `cloister manifests`: what the API server must hold for a configuration, for those who apply by hand or from Git. */
-export const command = new Command('manifests')
-  .summary('print what the cluster must hold for a configuration')
+/** `cloister manifests`: the objects that the API server needs for a configuration, to be applied by hand or from Git. */
+export const command: Command = new Command('manifests')
+  .summary('print the objects that the cluster needs')
   .description(
-    'Prints, as one YAML stream, what the API server must hold for a configuration: the webhook configurations, the ' +
-      'ValidatingAdmissionPolicies that keep labels as they are, with their bindings, and the ClusterRole whose holders may ' +
-      'label namespaces. Reads files and asks no cluster. Exits 2 when its input cannot be used.',
+    'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
+      'ValidatingAdmissionPolicies that protect labels, with their bindings, and the ClusterRole that allows to label namespaces. Needs no ' +
+      'cluster. Either --service or --url is required.',
   )
-  .addOption(new Option('--config <file>', 'configuration file (without one: userns alone, with its defaults)').env('CLOISTER_CONFIG'))
+  .addOption(configOption())
+  .addOption(serviceOption())
   .addOption(
-    new Option('--service <namespace/name[:port]>', 'Service by which the API server reaches Cloister (port: 443)').env('CLOISTER_SERVICE'),
+    flagWithVariable('--url <https://host:port>', 'address of a server outside the cluster, instead of --service', 'URL')
+      .argParser(parseUrl)
+      .conflicts('service'),
   )
-  .addOption(new Option('--url <https://host:port>', 'address by which it does, for a server outside the cluster').env('CLOISTER_URL'))
-  .addOption(new Option('--ca-file <file>', "PEM file with the CA of the server's certificate, for caBundle").env('CLOISTER_CA_FILE'))
+  .addOption(flagWithVariable('--ca-file <file>', 'PEM file with the CA of the serving certificate, for caBundle', 'CA_FILE'))
   .addOption(
-    new Option('--rbac', 'print instead what `cloister ensure` may do: its service account, roles and bindings').conflicts([
+    new Option('--rbac', 'print the permissions of `cloister ensure` instead: its service account, roles and bindings').conflicts([
       'url',
       'caFile',
     ]),
   )
-  .addOption(
-    new Option('--certificates <keeper>', 'with --rbac: who keeps the certificates, as `cloister ensure` is told it')
-      .choices(CERTIFICATE_KEEPERS)
-      .default('ensure'),
-  )
-  .addHelpText(
-    'after',
-    `
-Examples:
-  cloister manifests --rbac --service cloister/cloister | kubectl apply -f -
-  cloister manifests --config config.yaml --service cloister/cloister --ca-file ca.crt | kubectl apply -f -
-  cloister manifests --url https://192.0.2.10:8443 --ca-file ca.crt
-`,
-  )
+  .addOption(certificatesOption('with --rbac: the same value as for `cloister ensure`'))
   .action(run);
 
-type ServiceTarget = Extract<Target, { readonly service: unknown }>;
+addHelp(command, {
+  exitStatus: { 0: 'the objects are printed', 2: 'the input cannot be used' },
+  examples: [
+    'cloister manifests --rbac --service cloister/cloister | kubectl apply -f -',
+    'cloister manifests --config config.yaml --service cloister/cloister --ca-file ca.crt | kubectl apply -f -',
+    'cloister manifests --url https://192.0.2.10:8443 --ca-file ca.crt',
+  ],
+});
 
 interface Flags {
   readonly config?: string;
-  readonly service?: string;
-  readonly url?: string;
+  readonly service?: ServiceTarget;
+  readonly url?: UrlTarget;
   readonly caFile?: string;
   readonly rbac?: boolean;
   readonly certificates: CertificateKeeper;
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
+  const { service, url = service } = flags;
   if (flags.rbac) return printRoles(flags, self);
   const config = await loadConfig(flags.config);
-  const place = placeOf(flags);
   const ca = await readCa(flags.caFile);
-  const problems = [config, place, ca].flatMap((each) => (each.ok ? [] : each.error));
-  if (!config.ok || !place.ok || !ca.ok) return self.error(problems.map((each) => `error: ${each}`).join('\n'), { exitCode: 2 });
+  const problems = [
+    ...(config.ok ? [] : config.error),
+    ...(url === undefined ? ['name the address at which the API server calls Cloister with --service or --url'] : []),
+    ...(ca.ok ? [] : [ca.error]),
+  ];
+  if (!config.ok || url === undefined || !ca.ok) return fail(self, problems);
 
   for (const warning of config.value.warnings) process.stderr.write(`warning: ${warning}\n`);
-  const objects = [...entriesOf(config.value, { ...place.value, ...ca.value }), ...policies(), labelerRole()];
-  print(objects);
+  print([...entriesOf(config.value, { ...url, ...ca.value }), ...policies(), labelerRole()]);
 }
 
 function printRoles({ service, certificates }: Flags, self: Command): void {
-  const place = service === undefined ? wrong('--rbac: say for which Service, with --service') : serviceOf(service);
-  if (!place.ok) self.error(place.error.map((each) => `error: ${each}`).join('\n'), { exitCode: 2 });
-  print(ensureRoles(place.value.service, certificates));
+  if (service === undefined) fail(self, ['--rbac needs --service: the permissions are for its namespace']);
+  print(ensureRoles(service.service, certificates));
 }
 
 function print(objects: readonly object[]): void {
   process.stdout.write(objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n'));
 }
 
-function placeOf({ service, url }: Flags): Result<Target, readonly string[]> {
-  if (service === undefined && url === undefined) return wrong('say where the API server reaches Cloister: --service or --url');
-  if (service !== undefined && url !== undefined) return wrong('--service and --url are two places: leave one out');
-  return service === undefined ? urlOf(url ?? '') : serviceOf(service);
-}
+type UrlTarget = Extract<Target, { readonly url: string }>;
 
-/** For `--service`. */
-export function serviceOf(written: string): Result<ServiceTarget, readonly string[]> {
-  const { namespace = '', name = '', port } = written.match(SERVICE)?.groups ?? {};
-  if (name === '' || Number(port ?? 1) < 1 || Number(port ?? 1) > 65535) {
-    return wrong(`--service ${written}: must be NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as cloister/cloister:443`);
-  }
-  return { ok: true, value: { service: port === undefined ? { namespace, name } : { namespace, name, port: Number(port) } } };
-}
-
-const SERVICE = /^(?<namespace>[a-z0-9][-a-z0-9]{0,62})\/(?<name>[a-z0-9][-a-z0-9]{0,62})(:(?<port>\d{1,5}))?$/;
-
-/** The API server takes no user, query or fragment in it, and the path is each entry's own. */
-function urlOf(written: string): Result<Target, readonly string[]> {
-  const url = URL.parse(written);
+/** The API server accepts no user, query or fragment in a URL; each entry adds its own path. */
+function parseUrl(text: string): UrlTarget {
+  const url = URL.parse(text);
   const isPlain = url?.protocol === 'https:' && (url.href === url.origin || url.href === `${url.origin}/`);
-  return url !== null && isPlain
-    ? { ok: true, value: { url: url.origin } }
-    : wrong(`--url ${written}: must be https://HOST:PORT and no more`);
+  if (url === null || !isPlain) throw new InvalidArgumentError('It must be https://HOST:PORT without a path.');
+  return { url: url.origin };
 }
 
-async function readCa(file: string | undefined): Promise<Result<{ readonly ca?: string }, readonly string[]>> {
-  if (file === undefined) return { ok: true, value: {} };
+async function readCa(file: string | undefined): Promise<Result<{ readonly ca?: string }, string>> {
+  if (file === undefined) return ok({});
   const text = await readFile(file, 'utf8').catch((error: Error) => error);
-  if (text instanceof Error) return wrong(`--ca-file ${file} cannot be read: ${reasonOf(text)}`);
-  if (text.includes('PRIVATE KEY-----')) return wrong(`--ca-file ${file} holds a private key: name a file with certificates alone`);
-  const certificates = text.match(CERTIFICATE) ?? [];
-  if (certificates.length === 0 || !certificates.every(isCertificate)) {
-    return wrong(`--ca-file ${file}: must hold certificates in PEM, which start with -----BEGIN CERTIFICATE-----`);
+  if (text instanceof Error) return err(printReadError(`--ca-file ${file}`, text));
+  if (text.includes('PRIVATE KEY-----')) return err(`--ca-file ${file} has a private key: name a file with certificates only`);
+  const certificates = parseCertificates(text);
+  if (certificates === undefined) {
+    return err(`--ca-file ${file} must have certificates in PEM, which start with -----BEGIN CERTIFICATE-----`);
   }
-  return { ok: true, value: { ca: `${certificates.join('\n')}\n` } };
+  return ok({ ca: certificates.map(String).join('') });
 }
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-function isCertificate(pem: string): boolean {
-  try {
-    new X509Certificate(pem);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const wrong = (problem: string) => ({ ok: false, error: [problem] }) as const;

@@ -2,56 +2,55 @@ import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Result } from '../core/json.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import { err, ok, type Result } from '../core/result.ts';
+import { fail } from './shared/fail.ts';
+import { flagWithVariable } from './shared/flags.ts';
+import { addHelp } from './shared/help.ts';
 
-/** `cloister node-profile`: what `nesting: seccomp` needs on the nodes. */
-export const command: Command = new Command('node-profile').description("a node's seccomp profile").addCommand(
-  new Command('install')
-    .summary('put the seccomp profile where the kubelet looks for it')
-    .description(
-      'Puts the seccomp profile for `grant: containers` with `nesting: seccomp` where the kubelet of this node looks for it. A profile of ' +
-        'another version of Cloister is replaced in one step, and what is in place is left as it is; a file that is not its own is never ' +
-        'touched. Pods that wait for the profile start by themselves.',
-    )
-    .addOption(
-      new Option('--dir <dir>', "the kubelet's seccomp folder, as it is mounted here: `seccomp` below the kubelet's --root-dir")
-        .env('CLOISTER_SECCOMP_DIR')
-        .default('/var/lib/kubelet/seccomp'),
-    )
-    .addOption(
-      new Option('--name <path>', 'where below it, as `seccompProfile` in the configuration says')
-        .env('CLOISTER_SECCOMP_PROFILE')
-        .default('cloister/workspace.json')
-        .argParser(parseName),
-    )
-    .addHelpText(
-      'after',
-      `
-Exit status: 0 the profile is in place, 1 it is not, and the last line says why, 2 the flags cannot be used.
+/** `cloister node-profile install`: the seccomp profile that `nesting: seccomp` needs on the nodes. */
+const install: Command = new Command('install')
+  .summary('install the seccomp profile for the kubelet')
+  .description(
+    'Installs the seccomp profile for `grant: containers` with `nesting: seccomp` where the kubelet of this node reads it. A profile of ' +
+      'another version of Cloister is replaced in one step, an installed one is kept, and a file that Cloister did not write is never ' +
+      'changed. Pods that wait for the profile start without further action.',
+  )
+  .addOption(
+    flagWithVariable(
+      '--dir <dir>',
+      'seccomp folder of the kubelet, as mounted here: `seccomp` below its --root-dir',
+      'SECCOMP_DIR',
+    ).default('/var/lib/kubelet/seccomp'),
+  )
+  .addOption(
+    flagWithVariable('--name <path>', 'path below the folder, the `seccompProfile` of the configuration', 'SECCOMP_PROFILE')
+      .default('cloister/workspace.json')
+      .argParser(parseName),
+  )
+  .action(async ({ dir, name }: Flags, self: Command) => {
+    const installed = await installProfile(dir, name, await shippedProfile());
+    if (!installed.ok) return fail(self, [installed.error], 1);
+    process.stdout.write(`${installed.value}\n`);
+  });
 
-Examples:
-  cloister node-profile install
-  cloister node-profile install --dir /host/seccomp
-  cloister node-profile install --dir /var/snap/microk8s/common/var/lib/kubelet/seccomp
-`,
-    )
-    .action(async ({ dir, name }: Flags) => {
-      const installed = await installProfile(dir, name, await shippedProfile());
-      if (installed.ok) process.stdout.write(`${installed.value}\n`);
-      else {
-        process.stderr.write(`${installed.error}\n`);
-        process.exitCode = 1;
-      }
-    }),
-);
+addHelp(install, {
+  exitStatus: { 0: 'the profile is installed', 1: 'it is not, and the last line says why', 2: 'the flags cannot be used' },
+  examples: [
+    'cloister node-profile install',
+    'cloister node-profile install --dir /host/seccomp',
+    'cloister node-profile install --dir /var/snap/microk8s/common/var/lib/kubelet/seccomp',
+  ],
+});
+
+export const command: Command = new Command('node-profile').description('install the seccomp profile on a node').addCommand(install);
 
 interface Flags {
   readonly dir: string;
   readonly name: string;
 }
 
-/** As the OCI runtime specification has it. */
+/** The format of the OCI runtime specification. */
 export interface SeccompProfile {
   readonly defaultAction: string;
   readonly architectures: readonly string[];
@@ -65,12 +64,12 @@ export interface SeccompRule {
   readonly args?: readonly { readonly index: number; readonly value: number; readonly valueTwo?: number; readonly op: string }[];
 }
 
-/** What every profile of ours begins with. Runtimes pass over a key that they do not know. */
+/** The first characters of every profile of Cloister. Runtimes ignore unknown keys. */
 const OPENING = '{\n  "cloister": {\n';
 
 /**
- * The text of a profile with our seal on it: its own digest, by which a file of any version is known as ours and unchanged. It keeps honest
- * hands from each other's files; it is no signature.
+ * The text of a profile with a seal: a digest of the profile, which shows that a file of any version is from Cloister and unchanged. The seal
+ * prevents accidents; it is not a signature.
  */
 export function seal(profile: SeccompProfile): string {
   const cloister = { about: 'Made and replaced by `cloister node-profile install`: change a copy.', sha256: digestOf(profile) };
@@ -80,59 +79,59 @@ export function seal(profile: SeccompProfile): string {
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const digestOf = (profile: object): string => sha256(JSON.stringify(profile));
 
-/** The profile that belongs to this version. The place is the same from the sources and from what is built of them. */
+/** The profile of this version. The path is the same from src/commands and from dist/commands. */
 async function shippedProfile(): Promise<string> {
   const place = new URL('../../seccomp/workspace.json', import.meta.url);
   const text = await readFile(place, 'utf8');
-  if (sealOn(text) !== 'whole') throw new Error(`${place.pathname} is damaged: install Cloister anew`);
+  if (sealOn(text) !== 'whole') throw new Error(`${place.pathname} is damaged: reinstall Cloister`);
   return text;
 }
 
 /**
- * Puts a sealed profile below a folder, whole or not at all.
- * @returns what was done, or why the profile is not in place and what to do
+ * Installs a sealed profile below a folder, atomically.
+ * @returns what was done, or why the profile is not installed and what to do
  */
 export async function installProfile(dir: string, name: string, text: string): Promise<Result<string, string>> {
   const path = join(dir, name);
   try {
     const folder = (await openFolder(dir)) ?? (await makeFolders(dir, name.split('/').slice(0, -1)));
-    if (folder !== undefined) return { ok: false, error: folder };
+    if (folder !== undefined) return err(folder);
     const existing = await readExisting(path);
-    if ('problem' in existing) return { ok: false, error: `${path} ${existing.problem}; ${ELSEWHERE}` };
-    if (existing.text === text) return { ok: true, value: `kept ${path} (sha256 ${sha256(text)})` };
+    if ('problem' in existing) return err(`${path} ${existing.problem}; ${ELSEWHERE}`);
+    if (existing.text === text) return ok(`kept ${path} (sha256 ${sha256(text)})`);
     await replace(path, text);
     const before = existing.text === undefined ? '' : `, in place of sha256 ${sha256(existing.text)}`;
-    return { ok: true, value: `wrote ${path} (sha256 ${sha256(text)}${before})` };
+    return ok(`wrote ${path} (sha256 ${sha256(text)}${before})`);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    return { ok: false, error: `${path} cannot be read or written (${message}): ${REMEDIES.get(code) ?? 'mend that, and run this again'}` };
+    return err(`${path} cannot be read or written (${message}): ${REMEDIES.get(code) ?? 'fix that, and run the command again'}`);
   }
 }
 
-const ELSEWHERE = 'move it away, or install the profile elsewhere: give its place with --name, and as seccompProfile in the configuration';
+const ELSEWHERE = 'move it away, or install the profile at another path: set --name, and seccompProfile in the configuration';
 
 const REMEDIES: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'run this as root of the node'],
-  ['EPERM', 'run this as root of the node'],
+  ['EACCES', 'run the command as root of the node'],
+  ['EPERM', 'run the command as root of the node'],
   ['EROFS', 'mount the folder writable'],
-  ['ENOSPC', 'make room on the disk'],
+  ['ENOSPC', 'free space on the disk'],
 ]);
 
-/** The kubelet makes its root folder, not the one for profiles in it; where the former is missing, this is no place of a kubelet. */
+/** The kubelet creates its root folder, and not the folder for profiles in it: without the root folder, no kubelet uses this path. */
 async function openFolder(dir: string): Promise<string | undefined> {
   try {
     await mkdir(dir);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT')
-      return `${dirname(dir)} is not there, so ${dir} is no folder of a kubelet: give the folder \`seccomp\` below its --root-dir, with --dir`;
+      return `${dirname(dir)} does not exist, so ${dir} is not the folder of a kubelet: set --dir to the folder \`seccomp\` below its --root-dir`;
     if (code !== 'EEXIST') throw error;
   }
-  return (await stat(dir)).isDirectory() ? undefined : `${dir} is no folder: give the kubelet's seccomp folder, with --dir`;
+  return (await stat(dir)).isDirectory() ? undefined : `${dir} is not a folder: set --dir to the seccomp folder of the kubelet`;
 }
 
-/** Follows no link: what is written lies below the folder that was named, or nowhere. */
+/** Follows no links, so that the profile is written below the given folder or not at all. */
 async function makeFolders(dir: string, below: readonly string[]): Promise<string | undefined> {
   let folder = dir;
   for (const part of below) {
@@ -141,41 +140,41 @@ async function makeFolders(dir: string, below: readonly string[]): Promise<strin
       if (error.code !== 'EEXIST') throw error;
     });
     const found = await lstat(folder);
-    if (!found.isDirectory()) return `${folder} is ${found.isSymbolicLink() ? 'a link' : 'no folder'}; ${ELSEWHERE}`;
+    if (!found.isDirectory()) return `${folder} is ${found.isSymbolicLink() ? 'a link' : 'not a folder'}; ${ELSEWHERE}`;
   }
   return undefined;
 }
 
 type Existing = { readonly text: string | undefined } | { readonly problem: string };
 
-/** Of what is not ours to replace. */
+/** Why an existing file is not replaced. */
 const PROBLEMS: Readonly<Record<Seal, string | undefined>> = {
   whole: undefined,
   torn: undefined,
-  broken: 'was changed since Cloister wrote it',
-  none: "is not Cloister's: it does not bear its seal",
+  broken: 'was changed after Cloister wrote it',
+  none: 'was not written by Cloister: it has no seal',
 };
 
-/** Many times what a profile has. */
+/** Many times the size of a profile. */
 const MAX_BYTES = 1024 * 1024;
 
-/** Finds out whether what is there may be replaced: nothing, what a version of ours wrote, or what is left of that. */
+/** Whether the file at the path may be replaced: no file, a file that a version of Cloister wrote, or the rest of one. */
 async function readExisting(path: string): Promise<Existing> {
   let file: Awaited<ReturnType<typeof open>>;
   try {
-    // Not blocking: a pipe would be waited for.
+    // Non-blocking: opening a pipe would wait for a writer.
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return { text: undefined };
     if (code === 'ELOOP') return { problem: 'is a link' };
-    if (code === 'ENXIO') return { problem: 'is no regular file' };
+    if (code === 'ENXIO') return { problem: 'is not a regular file' };
     throw error;
   }
   try {
     const { size } = await file.stat().then((found) => (found.isFile() ? found : { size: undefined }));
-    if (size === undefined) return { problem: 'is no regular file' };
-    if (size > MAX_BYTES) return { problem: "is not Cloister's: no profile is so large" };
+    if (size === undefined) return { problem: 'is not a regular file' };
+    if (size > MAX_BYTES) return { problem: 'was not written by Cloister: no profile is so large' };
     const text = await file.readFile('utf8');
     const problem = PROBLEMS[sealOn(text)];
     return problem === undefined ? { text } : { problem };
@@ -187,7 +186,7 @@ async function readExisting(path: string): Promise<Existing> {
 type Seal = 'whole' | 'torn' | 'broken' | 'none';
 
 function sealOn(text: string): Seal {
-  // What a disk may leave of a file when the power goes: nothing, its beginning, or zeros in place of a part.
+  // After a power failure a file may be empty, cut off, or have zeros in place of a part.
   if (/^\0*$/.test(text)) return 'torn';
   if (text.startsWith(OPENING) && (text.includes('\0') || !text.endsWith('\n}\n'))) return 'torn';
   const { cloister, ...profile } = parsed(text);
@@ -204,7 +203,7 @@ function parsed(text: string): { readonly cloister?: { readonly sha256?: string 
   }
 }
 
-/** At any moment, also when the power goes, the path leads to the old file or to the new one. */
+/** At any moment, also after a power failure, the path has the old file or the new one. */
 async function replace(path: string, text: string): Promise<void> {
   const folder = dirname(path);
   const part = join(folder, `.${basename(path)}.${randomUUID()}`);
@@ -229,7 +228,7 @@ async function replace(path: string, text: string): Promise<void> {
   }
 }
 
-/** Downwards only, part by part. */
+/** A path without `.` and `..`. */
 function parseName(text: string): string {
   if (!/^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^/\0]+(?:\/[^/\0]+)*$/.test(text))
     throw new InvalidArgumentError('It must be a path below the folder, like cloister/workspace.json.');

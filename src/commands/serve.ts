@@ -3,21 +3,22 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { apply } from '../apply.ts';
+import type { Address } from '../address.ts';
+import { apply } from '../apply-patch.ts';
 import { loadConfig } from '../config.ts';
-import type { Result } from '../core/json.ts';
+import type { Result } from '../core/result.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
 import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
-import { makeClientCheck } from '../tls/clients.ts';
+import { makeClientCheck } from '../tls/client-auth.ts';
 import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
 import { buildOperationsServer } from '../webhook/http/operations-server.ts';
 import { buildServer } from '../webhook/http/server.ts';
 import { makeReviewWorker } from '../webhook/http/worker.ts';
 import { makeRespond } from '../webhook/review/respond.ts';
 import type { WebhookWorkerData } from '../webhook-worker.ts';
-import { type Address, parseAddress, parseDuration, parseNames } from './flags.ts';
-import { version } from './version.ts';
+import { parseAddress, parseDuration, parseNames } from './shared/flags.ts';
+import { version } from './shared/version.ts';
 
 export interface Settings {
   /** Absent: the profile userns with its defaults. */

@@ -1,4 +1,4 @@
-import type { Path } from './json.ts';
+import type { Path } from './path.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
 import { rules } from './rules/index.ts';

@@ -1,4 +1,5 @@
-import type { Json, Path } from './json.ts';
+import type { Json } from './json.ts';
+import type { Path } from './path.ts';
 import { pointerOf } from './pointer.ts';
 import type { Fix } from './rules/rule.ts';
 

@@ -1,4 +1,4 @@
-import type { Path } from './json.ts';
+import type { Path } from './path.ts';
 
 /** Where a path leads to, and on from there. */
 interface Place {

@@ -1,5 +1,6 @@
-import type { Path, Result } from './json.ts';
+import type { Path } from './path.ts';
 import { type Pod, podIs } from './pod.ts';
+import type { Result } from './result.ts';
 import { isObject } from './shape.ts';
 
 /** A pod where it stands: alone, or as the template of a workload. */

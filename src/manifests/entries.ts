@@ -2,13 +2,13 @@ import { NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import type { Offer } from '../core/policy.ts';
 import { LABELS } from './labels.ts';
 
-/** Where the API server finds the webhook server. */
+/** The address at which the API server calls the webhook. */
 export type Target = (
   | { readonly service: { readonly namespace: string; readonly name: string; readonly port?: number } }
   /** `https://host:port`, without a path. */
   | { readonly url: string }
 ) & {
-  /** The certificates, in PEM, by which it is known. Absent: those that the API server's machine trusts, or those still to be written. */
+  /** The trusted authorities, in PEM. Absent: those that the API server's machine trusts, or `cloister ensure` adds them later. */
   readonly ca?: string;
 };
 
@@ -19,7 +19,7 @@ export interface WebhookConfiguration {
   readonly webhooks: readonly Entry[];
 }
 
-/** One webhook, by the names that the API server knows. */
+/** One webhook, as the Kubernetes API defines it. */
 export interface Entry {
   readonly name: string;
   readonly clientConfig: ClientConfig;
@@ -57,17 +57,17 @@ export type Requirement =
   | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
   | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
 
-/** The API server calls mutating webhooks in the order of their configurations' names; the later ours comes, the less comes after it. */
+/** The API server calls mutating webhooks in the order of the names of their configurations; `zz-` puts this one after most others. */
 export const MUTATING_CONFIGURATION = 'zz-cloister';
 export const VALIDATING_CONFIGURATION = 'cloister';
 
 /**
- * The webhook entries that tie pods to profiles and modes. Labels are matched by the API server, and the path of an entry says what it
- * matched, so that the server behind it needs to look nothing up.
+ * The webhook entries that assign profiles and modes to pods. The API server matches the labels, and the path of an entry contains what it
+ * matched, so that the webhook server looks nothing up.
  */
 export function entriesOf({ profiles }: Offer, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
   const ids = [...profiles.keys()];
-  const where = placesFor(target);
+  const select = selectorsFor(target);
   const entry = (name: string, path: string, traits: Traits): Entry => ({
     name: `${name}.cloister.dev`,
     clientConfig: clientConfigOf(target, path),
@@ -78,23 +78,27 @@ export function entriesOf({ profiles }: Offer, target: Target): readonly [Webhoo
   });
 
   const mutating = ids.flatMap((id) => [
-    entry(`${id}.namespace.enforce`, `/mutate/${id}`, { ...MUTATE, ...where.labelled('enforce', id) }),
-    entry(`${id}.pod.enforce`, `/mutate/${id}`, { ...MUTATE, ...where.optedIn(id) }),
+    entry(`${id}.namespace.enforce`, `/mutate/${id}`, { ...MUTATE, ...select.labelledNamespace('enforce', id) }),
+    entry(`${id}.pod.enforce`, `/mutate/${id}`, { ...MUTATE, ...select.optedInPod(id) }),
   ]);
   const validating = ids.flatMap((id) => [
-    entry(`${id}.namespace.enforce`, `/validate/enforce/${id}`, { ...VALIDATE, ...ENFORCE, ...where.labelled('enforce', id) }),
-    entry(`${id}.pod.enforce`, `/validate/enforce/${id}`, { ...VALIDATE, ...ENFORCE, ...where.optedIn(id) }),
+    entry(`${id}.namespace.enforce`, `/validate/enforce/${id}`, { ...VALIDATE, ...ENFORCE, ...select.labelledNamespace('enforce', id) }),
+    entry(`${id}.pod.enforce`, `/validate/enforce/${id}`, { ...VALIDATE, ...ENFORCE, ...select.optedInPod(id) }),
     ...WATCHING.map((mode) =>
-      entry(`${id}.namespace.${mode}`, `/validate/${mode}/${id}`, { ...VALIDATE, ...WATCH, ...where.labelled(mode, id) }),
+      entry(`${id}.namespace.${mode}`, `/validate/${mode}/${id}`, { ...VALIDATE, ...WATCH, ...select.labelledNamespace(mode, id) }),
     ),
-    ...MODES.map((mode) => entry(`${id}.workload.${mode}`, `/advise/${mode}/${id}`, { ...ADVISE, ...where.labelled(mode, id) })),
+    ...MODES.map((mode) => entry(`${id}.workload.${mode}`, `/advise/${mode}/${id}`, { ...ADVISE, ...select.labelledNamespace(mode, id) })),
   ]);
-  // A label may name what is not configured whatever is: these stay when nothing is.
+  // A label can name a profile that is not configured, also when no profile is: these entries always exist.
   const unknown = [
-    entry('namespace.unknown.enforce', '/unknown/enforce', { ...NEW_CONTAINERS, ...ENFORCE, ...where.mislabelled('enforce', ids) }),
-    entry('pod.unknown.enforce', '/unknown/enforce', { ...NEW_CONTAINERS, ...ENFORCE, ...where.misdirected(ids) }),
+    entry('namespace.unknown.enforce', '/unknown/enforce', {
+      ...NEW_CONTAINERS,
+      ...ENFORCE,
+      ...select.mislabelledNamespace('enforce', ids),
+    }),
+    entry('pod.unknown.enforce', '/unknown/enforce', { ...NEW_CONTAINERS, ...ENFORCE, ...select.mislabelledPod(ids) }),
     ...WATCHING.map((mode) =>
-      entry(`namespace.unknown.${mode}`, `/unknown/${mode}`, { ...NEW_PODS, ...WATCH, ...where.mislabelled(mode, ids) }),
+      entry(`namespace.unknown.${mode}`, `/unknown/${mode}`, { ...NEW_PODS, ...WATCH, ...select.mislabelledNamespace(mode, ids) }),
     ),
   ];
   return [
@@ -105,7 +109,7 @@ export function entriesOf({ profiles }: Offer, target: Target): readonly [Webhoo
 
 type Mode = keyof typeof NAMESPACE_LABELS;
 type Traits = Omit<Entry, 'name' | 'clientConfig' | 'matchPolicy' | 'sideEffects' | 'admissionReviewVersions'>;
-type Place = Pick<Entry, 'namespaceSelector' | 'objectSelector'>;
+type Selectors = Pick<Entry, 'namespaceSelector' | 'objectSelector'>;
 
 const MODES = ['enforce', 'warn', 'audit'] as const satisfies readonly Mode[];
 const WATCHING = ['warn', 'audit'] as const satisfies readonly Mode[];
@@ -118,7 +122,7 @@ const resources = (group: string, names: readonly string[], operations: Resource
   scope: 'Namespaced',
 });
 
-/** Keeps away updates of finalizers, owners and the like, so that no pod waits for us to end. Subresources always come. */
+/** Skips updates of finalizers, owners and other metadata, so that a pod can be deleted while the webhook is down. Subresources always match. */
 const CHANGED = {
   name: 'spec-labels-or-annotations-change',
   expression: [
@@ -131,7 +135,7 @@ const CHANGED = {
 };
 
 const ENFORCE = { failurePolicy: 'Fail', timeoutSeconds: 5 } as const;
-/** Short, and never in a pod's way. */
+/** A short timeout, and a failure never rejects a pod. */
 const WATCH = { failurePolicy: 'Ignore', timeoutSeconds: 2 } as const;
 
 const MUTATE = {
@@ -156,39 +160,39 @@ const ADVISE = {
 } as const;
 
 const NEW_PODS = { rules: [resources('', ['pods'], ['CREATE'])] } as const;
-/** A namespace whose label no longer names a profile must not become one where debug containers may do anything. */
+/** In a namespace whose label no longer names a profile, debug containers must still be rejected. */
 const NEW_CONTAINERS = { rules: [...NEW_PODS.rules, resources('', ['pods/ephemeralcontainers'], ['UPDATE'])] } as const;
 
-/** `kubernetes.io/metadata.name` is written by the API server and cannot be changed: no other label may take a namespace out. */
-const NAME = 'kubernetes.io/metadata.name';
+/** The API server sets this label and users cannot change it, so that only it may exclude a namespace. */
+const NAME_LABEL = 'kubernetes.io/metadata.name';
 const SYSTEM_NAMESPACES = ['kube-node-lease', 'kube-system'];
 
-function placesFor(target: Target) {
+function selectorsFor(target: Target) {
   const own = 'service' in target ? [target.service.namespace] : [];
-  const outside: Requirement = { key: NAME, operator: 'NotIn', values: [...new Set([...SYSTEM_NAMESPACES, ...own])].sort() };
+  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: [...new Set([...SYSTEM_NAMESPACES, ...own])].sort() };
   const namespaces = (...requirements: Requirement[]): Selector => ({ matchExpressions: [...requirements, outside] });
   const unlabelled = namespaces({ key: NAMESPACE_LABELS.enforce, operator: 'DoesNotExist' });
   return {
-    /** Namespaces that name the profile, with whatever pods: what the pods say cannot lead past it. */
-    labelled: (mode: Mode, id: string): Place => ({
+    /** All pods of namespaces that name the profile: no label of a pod can avoid it. */
+    labelledNamespace: (mode: Mode, id: string): Selectors => ({
       namespaceSelector: namespaces({ key: NAMESPACE_LABELS[mode], operator: 'In', values: [id] }),
     }),
-    /** Pods that name the profile, in namespaces that enforce none. */
-    optedIn: (id: string): Place => ({
+    /** Pods that name the profile, in namespaces that enforce no profile. */
+    optedInPod: (id: string): Selectors => ({
       namespaceSelector: unlabelled,
       objectSelector: { matchExpressions: [{ key: PROFILE_LABEL, operator: 'In', values: [id] }] },
     }),
-    mislabelled: (mode: Mode, ids: readonly string[]): Place => ({
+    mislabelledNamespace: (mode: Mode, ids: readonly string[]): Selectors => ({
       namespaceSelector: namespaces(...namesNoneOf(NAMESPACE_LABELS[mode], ids)),
     }),
-    misdirected: (ids: readonly string[]): Place => ({
+    mislabelledPod: (ids: readonly string[]): Selectors => ({
       namespaceSelector: unlabelled,
       objectSelector: { matchExpressions: namesNoneOf(PROFILE_LABEL, ids) },
     }),
   };
 }
 
-/** `NotIn` alone also matches where the label is missing, and may not be empty. */
+/** `NotIn` alone also matches objects without the label, and must not be empty. */
 function namesNoneOf(key: string, ids: readonly string[]): Requirement[] {
   return [{ key, operator: 'Exists' }, ...(ids.length === 0 ? [] : [{ key, operator: 'NotIn', values: ids } as const])];
 }

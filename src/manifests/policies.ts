@@ -2,7 +2,7 @@ import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABE
 import { RUNTIME_ANNOTATIONS } from '../core/rules/runtime-annotations.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
 
-/** An object as `kubectl apply` takes it. */
+/** An object for `kubectl apply`. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -11,8 +11,8 @@ export interface Manifest {
 }
 
 /**
- * What must hold while every webhook pod is down, and so is judged inside the API server: who may label a namespace, and what stays as
- * it is on a pod. With each policy its binding.
+ * The policies that must hold while every webhook pod is down, and that the API server therefore evaluates itself: who may label a
+ * namespace, and which metadata of a pod is immutable. Each policy comes with its binding.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
 export function policies(): readonly Manifest[] {
@@ -30,7 +30,7 @@ export function policies(): readonly Manifest[] {
       ],
     }),
     ...policy('cloister-pods', {
-      // A Binding's labels and annotations are written onto the pod.
+      // The API server copies the labels and annotations of a Binding to the pod.
       resourceRules: [
         rule(['pods', 'pods/status'], ['UPDATE'], 'Namespaced'),
         rule(['bindings', 'pods/binding'], ['CREATE'], 'Namespaced'),
@@ -44,21 +44,21 @@ export function policies(): readonly Manifest[] {
         governed: [
           `'${NAMESPACE_LABELS.enforce}' in namespaceObject.metadata.?labels.orValue({})`,
           `'${PROFILE_LABEL}' in variables.labels`,
-          "request.kind.kind == 'Binding'", // which does not show its pod
+          "request.kind.kind == 'Binding'", // which does not include its pod
         ].join(' ||\n'),
-        orders: `!variables.governed ? [] :\n${changed('annotations', givesOrders)}`,
+        instructions: `!variables.governed ? [] :\n${changed('annotations', isRuntimeAnnotation)}`,
       },
       validations: [
         {
           expression: 'variables.kept.size() == 0',
           messageExpression:
-            "variables.kept.join(', ') + ': the profile of a pod is settled when it is created; delete the pod and create it anew with the labels it is to have'",
+            "variables.kept.join(', ') + ': the profile of a pod is settled when it is created; delete the pod and recreate it with other labels'",
           reason: 'Forbidden',
         },
         {
-          expression: 'variables.orders.size() == 0',
+          expression: 'variables.instructions.size() == 0',
           messageExpression:
-            "variables.orders.join(', ') + ': annotations that give orders to the container runtime cannot be added to a pod behind a wall; leave them out'",
+            "variables.instructions.join(', ') + ': annotations that configure the container runtime cannot be added to a pod behind a wall; leave them out'",
           reason: 'Forbidden',
         },
       ],
@@ -68,7 +68,7 @@ export function policies(): readonly Manifest[] {
 
 interface Parts {
   readonly resourceRules: readonly object[];
-  /** The maps of the metadata that the policy is about. */
+  /** The metadata maps that the policy restricts. */
   readonly differs: readonly MetadataMap[];
   readonly variables: Readonly<Record<string, string>>;
   readonly validations: readonly { readonly expression: string; readonly messageExpression: string; readonly reason: 'Forbidden' }[];
@@ -87,7 +87,8 @@ function policy(name: string, { resourceRules, differs, variables, validations }
   const spec = {
     failurePolicy: 'Fail',
     matchConstraints: { matchPolicy: 'Equivalent', resourceRules },
-    // Reading every key costs, and costs are limited: a kubelet's or a controller's update of an object with very many must not fail for it.
+    // The cost of CEL is limited, and reading every key costs: without this condition, an update by a kubelet or a controller could exceed the
+    // limit on an object with very many keys.
     matchConditions: [
       { name: `${differs.join('-or-')}-change`, expression: differs.map((map) => `${newMap(map)} != (${oldMap(map)})`).join(' ||\n') },
     ],
@@ -104,24 +105,24 @@ function rule(resources: readonly string[], operations: readonly ('CREATE' | 'UP
   return { apiGroups: [''], apiVersions: ['v1'], operations, resources, scope };
 }
 
-/** In CEL. Missing labels are none, and a new object was nothing before. */
+/** In CEL. Absent labels are an empty map, as are the old labels of a new object. */
 const newMap = (map: MetadataMap): string => `object.metadata.?${map}.orValue({})`;
 const oldMap = (map: MetadataMap): string => `oldObject == null ? {} : oldObject.metadata.?${map}.orValue({})`;
 const oldName = (map: MetadataMap): string => (map === 'labels' ? 'oldLabels' : 'oldAnnotations');
 
-/** In CEL: the keys that were added or have another value. */
-function changed(map: MetadataMap, isMeant: (key: string) => string): string {
-  return `variables.${map}.filter(key, variables.${map}[?key] != variables.${oldName(map)}[?key] &&\n(${isMeant('key')}))`;
+/** In CEL: the keys that were added or have a new value. */
+function changed(map: MetadataMap, isSelected: (key: string) => string): string {
+  return `variables.${map}.filter(key, variables.${map}[?key] != variables.${oldName(map)}[?key] &&\n(${isSelected('key')}))`;
 }
 
-function removed(map: MetadataMap, isMeant: (key: string) => string): string {
-  return `variables.${oldName(map)}.filter(key, !(key in variables.${map}) &&\n(${isMeant('key')}))`;
+function removed(map: MetadataMap, isSelected: (key: string) => string): string {
+  return `variables.${oldName(map)}.filter(key, !(key in variables.${map}) &&\n(${isSelected('key')}))`;
 }
 
 const ours = (key: string): string => `${key}.startsWith('${PREFIX}')`;
 
-/** In CEL what `isRuntimeAnnotation` says. */
-function givesOrders(key: string): string {
+/** `isRuntimeAnnotation` in CEL. */
+function isRuntimeAnnotation(key: string): string {
   const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
   return [
     `${key} in ${listOf(names)}`,

@@ -13,7 +13,7 @@ export const servingSecretOf = ({ name }: Service): string => `${name}-tls`;
 
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
-/** Its holders may label namespaces. */
+/** The permission to label namespaces. */
 export function labelerRole(): Manifest {
   return {
     apiVersion: RBAC,
@@ -23,20 +23,20 @@ export function labelerRole(): Manifest {
   };
 }
 
-/** Who keeps the Secrets and the caBundle: `cloister ensure`, or somebody else, such as cert-manager. */
+/** Who manages the Secrets and the caBundle: `cloister ensure`, or another tool, such as cert-manager. */
 export const CERTIFICATE_KEEPERS = ['ensure', 'files'] as const;
 export type CertificateKeeper = (typeof CERTIFICATE_KEEPERS)[number];
 
 /**
- * What `cloister ensure` may do, and nothing beyond it: a service account with its roles and bindings. Every object that it writes is named.
- * That holds for creating too, since it creates by server-side apply, where the API server knows the name when it asks for the right.
+ * The permissions that `cloister ensure` needs, and no others: a service account with its roles and bindings. They name every object that
+ * it writes. Creation is also limited to names: `ensure` creates by server-side apply, where the API server knows the name when it authorizes.
  */
 export function ensureRoles(service: Service, certificates: CertificateKeeper): readonly Manifest[] {
   const name = `${service.name}-ensure`;
   const { namespace } = service;
   const subjects = [{ kind: 'ServiceAccount', name, namespace }];
   const bindTo = (kind: string) => ({ roleRef: { apiGroup: RBAC.slice(0, RBAC.indexOf('/')), kind, name }, subjects });
-  const secrets = certificates === 'ensure' ? [keep('', 'secrets', [authoritySecretOf(service), servingSecretOf(service)])] : [];
+  const secrets = certificates === 'ensure' ? [manage('', 'secrets', [authoritySecretOf(service), servingSecretOf(service)])] : [];
   const metadata = { name, labels: LABELS };
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { ...metadata, namespace } },
@@ -52,10 +52,10 @@ export function ensureRoles(service: Service, certificates: CertificateKeeper): 
       kind: 'ClusterRole',
       metadata,
       rules: [
-        keep(ADMISSION, 'mutatingwebhookconfigurations', [MUTATING_CONFIGURATION]),
-        keep(ADMISSION, 'validatingwebhookconfigurations', [VALIDATING_CONFIGURATION]),
-        keep(ADMISSION, 'validatingadmissionpolicies', namesOf('ValidatingAdmissionPolicy')),
-        keep(ADMISSION, 'validatingadmissionpolicybindings', namesOf('ValidatingAdmissionPolicyBinding')),
+        manage(ADMISSION, 'mutatingwebhookconfigurations', [MUTATING_CONFIGURATION]),
+        manage(ADMISSION, 'validatingwebhookconfigurations', [VALIDATING_CONFIGURATION]),
+        manage(ADMISSION, 'validatingadmissionpolicies', namesOf('ValidatingAdmissionPolicy')),
+        manage(ADMISSION, 'validatingadmissionpolicybindings', namesOf('ValidatingAdmissionPolicyBinding')),
       ],
     },
     { apiVersion: RBAC, kind: 'ClusterRoleBinding', metadata, ...bindTo('ClusterRole') },
@@ -64,8 +64,8 @@ export function ensureRoles(service: Service, certificates: CertificateKeeper): 
 
 const ADMISSION = 'admissionregistration.k8s.io';
 
-function keep(group: string, resource: string, resourceNames: readonly string[]): object {
-  // Creating by server-side apply takes patch and create.
+function manage(group: string, resource: string, resourceNames: readonly string[]): object {
+  // Creation by server-side apply needs patch and create.
   return { apiGroups: [group], resources: [resource], resourceNames, verbs: ['get', 'create', 'patch', 'update'] };
 }
 

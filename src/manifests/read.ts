@@ -5,37 +5,40 @@ import { join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { isMap, isScalar, isSeq, type LineCounter, type ParsedNode } from 'yaml';
-import { type Json, type Path, printPath, type Result } from '../core/json.ts';
+import type { Json } from '../core/json.ts';
+import { type Path, printPath } from '../core/path.ts';
+import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { placeOf, type Subject, subjectOf } from '../core/subject.ts';
+import { fileProblemOf } from '../io-errors.ts';
 import { keyOf, parseStream, type YamlDocument } from './yaml.ts';
 
-/** A file as it was read. */
+/** A file and its documents. */
 export interface Source {
   readonly file: string;
   readonly text: string;
   readonly documents: readonly SourceDocument[];
 }
 
-/** One document of a file; empty ones count too, so that indices are those of the text. */
+/** One document of a file. Empty documents are included, so that indices are those of the text. */
 export interface SourceDocument {
   readonly value: Json;
   readonly pods: readonly FoundPod[];
-  /** How many objects in it hold no pod. */
+  /** Number of objects in the document without a pod. */
   readonly withoutPod: number;
 }
 
 export interface FoundPod {
   readonly subject: Subject;
-  /** Where its object is in the document: [] or, in a List, ['items', 0]. */
+  /** Path of the object in the document: [] or, in a List, ['items', 0]. */
   readonly at: Path;
   /** Line of the object. */
   readonly line: number;
-  /** Line of a field of the object, or of the nearest thing around it that the text has. */
+  /** Line of a field of the object, or of the nearest parent that the text has. */
   lineOf(path: Path): number;
 }
 
-export interface Unreadable {
+export interface InputProblem {
   readonly file: string;
   readonly line?: number;
   readonly column?: number;
@@ -46,12 +49,15 @@ export interface Unreadable {
 
 /**
  * Reads manifests.
- * @param names files, folders (searched to the bottom for *.yaml, *.yml and *.json, in the order of their names) and `-` for standard input
- * @returns what was read, or everything that is wrong with it
+ * @param names files, folders (searched recursively for *.yaml, *.yml and *.json, in the order of their names) and `-` for standard input
+ * @returns the files, or all problems of all of them
  */
-export async function readManifests(names: readonly string[], stdin: Readable): Promise<Result<readonly Source[], readonly Unreadable[]>> {
+export async function readManifests(
+  names: readonly string[],
+  stdin: Readable,
+): Promise<Result<readonly Source[], readonly InputProblem[]>> {
   const sources: Source[] = [];
-  const problems: Unreadable[] = [];
+  const problems: InputProblem[] = [];
   const seen = new Set<string>();
   for (const name of names) {
     const files = await filesOf(name);
@@ -64,30 +70,35 @@ export async function readManifests(names: readonly string[], stdin: Readable): 
       else for (const problem of read.error) problems.push(problem);
     }
   }
-  return problems.length > 0 ? { ok: false, error: problems } : { ok: true, value: sources };
+  return problems.length > 0 ? err(problems) : ok(sources);
 }
 
-/** `file:line:column: what is wrong; what to do`, as compilers write it. */
-export function printUnreadable({ file, line, column, message, remedy }: Unreadable): string {
+/** `file:line:column: what is wrong; what to do`, the format of compilers. */
+export function printInputProblem({ file, line, column, message, remedy }: InputProblem): string {
   return `${[file, line, column].filter((part) => part !== undefined).join(':')}: ${message}; ${remedy}`;
 }
 
 /** Reads the documents of a text. */
-export function readText(file: string, text: string): Result<Source, readonly Unreadable[]> {
-  const { documents, faults, lines } = parseStream(text);
-  const problems: Unreadable[] = faults.map(({ offset, message, remedy }) => ({ file, ...positionOf(lines, offset), message, remedy }));
-  if (problems.length > 0) return { ok: false, error: problems };
+export function readText(file: string, text: string): Result<Source, readonly InputProblem[]> {
+  const { documents, problems: yamlProblems, lines } = parseStream(text);
+  const problems: InputProblem[] = yamlProblems.map(({ offset, message, remedy }) => ({
+    file,
+    ...positionOf(lines, offset),
+    message,
+    remedy,
+  }));
+  if (problems.length > 0) return err(problems);
   const read = documents.map((document) => readDocument(file, document, lines, problems));
-  return problems.length > 0 ? { ok: false, error: problems } : { ok: true, value: { file, text, documents: read } };
+  return problems.length > 0 ? err(problems) : ok({ file, text, documents: read });
 }
 
 const STDIN = '-';
 const MANIFEST = /\.(?:ya?ml|json)$/;
 
-async function filesOf(name: string): Promise<Result<readonly string[], Unreadable>> {
-  if (name === STDIN) return { ok: true, value: [name] };
+async function filesOf(name: string): Promise<Result<readonly string[], InputProblem>> {
+  if (name === STDIN) return ok([name]);
   try {
-    if (!(await stat(name)).isDirectory()) return { ok: true, value: [name] };
+    if (!(await stat(name)).isDirectory()) return ok([name]);
     const files: string[] = [];
     for (const each of await readdir(name, { recursive: true, withFileTypes: true })) {
       const file = join(each.parentPath, each.name);
@@ -95,17 +106,14 @@ async function filesOf(name: string): Promise<Result<readonly string[], Unreadab
       if (MANIFEST.test(file) && !isHidden && (await isToBeRead(each, file))) files.push(file);
     }
     files.sort();
-    if (files.length > 0) return { ok: true, value: files };
-    return {
-      ok: false,
-      error: { file: name, message: 'no manifest is in this folder', remedy: 'name one that has *.yaml, *.yml or *.json files' },
-    };
+    if (files.length > 0) return ok(files);
+    return err({ file: name, message: 'this folder has no manifests', remedy: 'name a folder with *.yaml, *.yml or *.json files' });
   } catch (error) {
-    return { ok: false, error: unopened(name, error as NodeJS.ErrnoException) };
+    return err(readProblemOf(name, error));
   }
 }
 
-/** As kubectl does, links to files are followed and links to folders are not. One that leads nowhere is read, so that it is told of. */
+/** Links to files are followed and links to folders are not, as in kubectl. A broken link is read, so that it is reported. */
 async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
   if (!entry.isSymbolicLink()) return entry.isFile();
   try {
@@ -115,32 +123,29 @@ async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
   }
 }
 
-async function readSource(file: string, stdin: Readable): Promise<Result<Source, readonly Unreadable[]>> {
+async function readSource(file: string, stdin: Readable): Promise<Result<Source, readonly InputProblem[]>> {
   let bytes: Buffer;
   try {
     bytes = file === STDIN ? await buffer(stdin) : await readFile(file);
   } catch (error) {
-    return { ok: false, error: [unopened(file, error as NodeJS.ErrnoException)] };
+    return err([readProblemOf(file, error)]);
   }
-  if (!isUtf8(bytes)) return { ok: false, error: [{ file, message: 'this is not UTF-8 text', remedy: 'save it as UTF-8' }] };
+  if (!isUtf8(bytes)) return err([{ file, message: 'the text is not UTF-8', remedy: 'save it as UTF-8' }]);
   return readText(file, bytes.toString('utf8'));
 }
 
-function unopened(file: string, { code, message }: NodeJS.ErrnoException): Unreadable {
-  if (code === 'ENOENT') return { file, message: 'there is no such file or folder', remedy: 'check the name' };
-  if (code === 'EACCES') return { file, message: 'its permissions keep it from this user', remedy: 'make it readable' };
-  if (code === 'ELOOP') return { file, message: 'symbolic links lead in a circle here', remedy: 'mend the link, or leave it out' };
-  return { file, message, remedy: 'name a file that can be read' };
+function readProblemOf(file: string, error: unknown): InputProblem {
+  return { file, ...fileProblemOf(error as NodeJS.ErrnoException) };
 }
 
-function readDocument(file: string, document: YamlDocument, lines: LineCounter, problems: Unreadable[]): SourceDocument {
+function readDocument(file: string, document: YamlDocument, lines: LineCounter, problems: InputProblem[]): SourceDocument {
   const pods: FoundPod[] = [];
   let withoutPod = 0;
   if (document.value !== null) readObject(document.value, []);
   return { value: document.value, pods, withoutPod };
 
   function readObject(value: Json, at: Path): void {
-    // As kubectl does: whatever has a list of items is a list of objects.
+    // As in kubectl, an object with a list of items is a list of objects.
     if (isObject(value) && Array.isArray(value.items)) {
       for (const [index, item] of value.items.entries()) readObject(typed(item, value), [...at, 'items', index]);
       return;
@@ -173,21 +178,20 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
   }
 }
 
-/** The items of a PodList need not say that they are Pods. */
+/** The items of a PodList may lack apiVersion and kind. */
 function typed(item: Json, { kind, apiVersion }: { readonly kind?: unknown; readonly apiVersion?: unknown }): Json {
   if (!isObject(item) || item.kind !== undefined || typeof kind !== 'string' || kind === 'List' || typeof apiVersion !== 'string')
     return item;
   return { ...item, apiVersion, kind: kind.replace(/List$/, '') } as Json;
 }
 
-/** @returns the API group of an object, or what it lacks and what to do */
+/** @returns the API group of an object, or what is missing and what to do */
 function groupOf(value: Json): Result<string, readonly [message: string, remedy: string]> {
-  if (!isObject(value)) return { ok: false, error: ['this is no Kubernetes object', 'write an object with apiVersion and kind'] };
+  if (!isObject(value)) return err(['this is not a Kubernetes object', 'write an object with apiVersion and kind']);
   const { apiVersion, kind } = value;
-  if (typeof kind !== 'string' || kind === '')
-    return { ok: false, error: ['the object has no kind', 'add kind, or leave it out of the input'] };
-  if (typeof apiVersion !== 'string' || apiVersion === '') return { ok: false, error: [`the ${kind} has no apiVersion`, 'add apiVersion'] };
-  return { ok: true, value: apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '' };
+  if (typeof kind !== 'string' || kind === '') return err(['the object has no kind', 'add kind, or leave the object out of the input']);
+  if (typeof apiVersion !== 'string' || apiVersion === '') return err([`the ${kind} has no apiVersion`, 'add apiVersion']);
+  return ok(apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '');
 }
 
 function positionOf(lines: LineCounter, offset: number): { readonly line: number; readonly column: number } {
@@ -195,7 +199,7 @@ function positionOf(lines: LineCounter, offset: number): { readonly line: number
   return { line: Math.max(1, line), column: Math.max(1, col) };
 }
 
-/** Where a value stands, its key included; for what the text does not have, where the nearest thing around it stands. */
+/** Offset of a value with its key; for a path that the text lacks, the offset of the nearest parent. */
 function offsetOf(root: ParsedNode | null, path: Path): number {
   let node = root;
   let offset = root?.range[0] ?? 0;

@@ -12,15 +12,15 @@ import type {
 import { type Alias, Document, isAlias, isMap, isScalar, LineCounter, type Pair, parseAllDocuments, Scalar, visit } from 'yaml';
 import type { Json } from '../core/json.ts';
 
-/** Something wrong at a place of a text. */
-export interface Fault {
+/** A problem at an offset of a text. */
+export interface YamlProblem {
   readonly offset: number;
   readonly message: string;
   /** What to do. */
   readonly remedy: string;
 }
 
-/** One document of a stream: its nodes, for whoever edits the text, and what they mean. */
+/** One document of a stream: its nodes, which are used to edit the text, and its value. */
 export interface YamlDocument {
   readonly root: ParsedNode | null;
   readonly value: Json;
@@ -28,10 +28,10 @@ export interface YamlDocument {
   readonly merges: ReadonlyMap<YAMLMap.Parsed, Merge>;
 }
 
-/** Where a value stands: the value of a pair, an item of a list, or undefined: the root of its document. */
-export type Spot =
-  | { readonly kind: 'value'; readonly map: YAMLMap.Parsed; readonly pair: MapPair; readonly within: Spot }
-  | { readonly kind: 'item'; readonly list: YAMLSeq.Parsed; readonly index: number; readonly within: Spot }
+/** Where a node is: the value of a pair, or an item of a list; undefined: the root of its document. */
+export type NodeLocation =
+  | { readonly kind: 'value'; readonly map: YAMLMap.Parsed; readonly pair: MapPair; readonly parent: NodeLocation }
+  | { readonly kind: 'item'; readonly list: YAMLSeq.Parsed; readonly index: number; readonly parent: NodeLocation }
   | undefined;
 export type MapPair = Pair<ParsedNode, ParsedNode | null>;
 
@@ -39,39 +39,39 @@ export interface AliasUse {
   readonly alias: ParsedNode;
   readonly target: ParsedNode;
   readonly value: Json;
-  readonly spot: Spot;
-  /** The map that merges it in (`<<: *alias`), if that is what it is for. */
+  readonly location: NodeLocation;
+  /** The map that merges the alias (`<<: *alias`); absent: the alias is a value. */
   readonly mergedBy?: YAMLMap.Parsed;
 }
 
-/** What `<<` brings into a map. */
+/** The pairs that `<<` merges into a map. */
 export interface Merge {
   readonly pair: MapPair;
   readonly entries: { readonly [key: string]: Json };
-  /** Keys that it would bring, did the map not have its own: they would come up if those went. */
+  /** Keys that the map overrides: removing such a key from the map would uncover the merged value. */
   readonly overridden: ReadonlySet<string>;
 }
 
 export interface YamlStream {
   readonly documents: readonly YamlDocument[];
-  readonly faults: readonly Fault[];
+  readonly problems: readonly YamlProblem[];
   readonly lines: LineCounter;
 }
 
-/** Far beyond any manifest, which the API server takes up to 3 MB of; far below what aliases of aliases can unfold to. */
-const MAX_UNFOLDED = 100_000;
+/** Far more than a manifest has, which the API server limits to 3 MB; far less than aliases of aliases can expand to. */
+const MAX_EXPANDED = 100_000;
 
-/** Reads a stream of YAML (or JSON) documents. Documents that say nothing have the value null. */
+/** Reads a stream of YAML (or JSON) documents. The value of an empty document is null. */
 export function parseStream(text: string): YamlStream {
   const lines = new LineCounter();
   try {
     const parsed = parseAllDocuments<ParsedNode>(text, { ...READING, lineCounter: lines });
-    const faults: Fault[] = [];
-    const documents = ('empty' in parsed ? [] : parsed).map((document) => readDocument(document, faults));
-    return { documents, faults, lines };
+    const problems: YamlProblem[] = [];
+    const documents = ('empty' in parsed ? [] : parsed).map((document) => readDocument(document, problems));
+    return { documents, problems, lines };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { documents: [], faults: [tooDeep(0)], lines };
+    return { documents: [], problems: [tooDeep(0)], lines };
   }
 }
 
@@ -83,76 +83,80 @@ export function printYaml(
   const document = new Document(value, { ...SCHEMA, aliasDuplicateObjects: false });
   visit(document, {
     Scalar(_, node) {
-      // Each value on one line: left to itself, the printer breaks such text over several.
+      // Each string on one line: by default the printer breaks such a string over several.
       if (typeof node.value === 'string' && node.value.includes('\n')) node.type = Scalar.QUOTE_DOUBLE;
     },
   });
   return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Number.POSITIVE_INFINITY, ...options }).replace(/\n$/, '');
 }
 
-/** The key as it counts once the document is JSON. */
+/** The key as it is in JSON. */
 export function keyOf({ key }: MapPair): string {
   return isScalar(key) ? String(key.value) : '';
 }
 
-function tooDeep(offset: number): Fault {
-  return { offset, message: 'the document is nested too deeply to be read', remedy: 'no Kubernetes object is: look for runaway brackets' };
+function tooDeep(offset: number): YamlProblem {
+  return {
+    offset,
+    message: 'the document is nested too deeply to be read',
+    remedy: 'no Kubernetes object is nested so deeply: look for brackets that are not closed',
+  };
 }
 
-function readDocument(document: Document.Parsed<ParsedNode>, faults: Fault[]): YamlDocument {
+function readDocument(document: Document.Parsed<ParsedNode>, problems: YamlProblem[]): YamlDocument {
   for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
     if (code === 'RESOURCE_EXHAUSTION') {
-      faults.push(tooDeep(pos[0]));
+      problems.push(tooDeep(pos[0]));
       break;
     }
-    const remedy = code === 'TAG_RESOLVE_FAILED' ? 'write a plain value, without a tag' : 'mend the YAML there';
-    faults.push({ offset: pos[0], message: message.replace(/[.:]$/, ''), remedy });
+    const remedy = code === 'TAG_RESOLVE_FAILED' ? 'write a plain value, without a tag' : 'fix the YAML there';
+    problems.push({ offset: pos[0], message: message.replace(/[.:]$/, ''), remedy });
   }
   const aliases: AliasUse[] = [];
   const merges = new Map<YAMLMap.Parsed, Merge>();
   const anchors = new Map<string, { readonly node: ParsedNode; readonly value: Json }>();
-  let unfolded = 0;
+  let expanded = 0;
   const root = document.contents;
   return { root, value: document.errors.length > 0 ? null : read(root, undefined), aliases, merges };
 
-  function read(node: ParsedNode | null, spot: Spot, mergedBy?: YAMLMap.Parsed): Json {
+  function read(node: ParsedNode | null, location: NodeLocation, mergedBy?: YAMLMap.Parsed): Json {
     if (node === null) return null;
-    if (isAlias(node)) return readAlias(node, spot, mergedBy);
-    const value = isScalar(node) ? scalarOf(node) : isMap(node) ? readMap(node, spot) : readList(node, spot, mergedBy);
+    if (isAlias(node)) return readAlias(node, location, mergedBy);
+    const value = isScalar(node) ? scalarOf(node) : isMap(node) ? readMap(node, location) : readList(node, location, mergedBy);
     if (node.anchor !== undefined) anchors.set(node.anchor, { node, value });
     return value;
   }
 
   function scalarOf({ value, range }: Scalar.Parsed): Json {
     if (typeof value === 'number') {
-      if (!Number.isFinite(value)) fault(range[0], 'the number is too large', 'write it in quotes, or make it smaller');
+      if (!Number.isFinite(value)) report(range[0], 'the number is too large', 'write it in quotes, or make it smaller');
       return value;
     }
     return value as Json;
   }
 
-  function readList(list: YAMLSeq.Parsed, within: Spot, mergedBy?: YAMLMap.Parsed): Json {
-    return list.items.map((item, index) => read(item, { kind: 'item', list, index, within }, mergedBy));
+  function readList(list: YAMLSeq.Parsed, parent: NodeLocation, mergedBy?: YAMLMap.Parsed): Json {
+    return list.items.map((item, index) => read(item, { kind: 'item', list, index, parent }, mergedBy));
   }
 
-  function readMap(map: YAMLMap.Parsed, within: Spot): Json {
+  function readMap(map: YAMLMap.Parsed, parent: NodeLocation): Json {
     const own: Record<string, Json> = {};
     const merged: Record<string, Json> = {};
     const overridden = new Set<string>();
     for (const pair of map.items) {
       const { key, value } = pair;
-      const spot = { kind: 'value', map, pair, within } as const;
+      const location = { kind: 'value', map, pair, parent } as const;
       if (isMerge(pair)) {
-        const sources = read(value, spot, map);
+        const sources = read(value, location, map);
         for (const source of Array.isArray(sources) ? sources : [sources]) mergeFrom(source, key, own, merged);
         merges.set(map, { pair, entries: merged, overridden });
         continue;
       }
       const name = keyOf(pair);
-      if (!isScalar(key) || key.value === null) fault(key.range[0], 'a key must be text', 'write the key as a word');
-      else if (key.anchor !== undefined) fault(key.range[0], `the key ${name} has an anchor`, 'write the key without it');
-      else if (Object.hasOwn(own, name)) fault(key.range[0], `the key ${name} stands here twice`, 'keep the one that is meant');
-      put(own, name, read(value, spot));
+      if (!isScalar(key) || key.value === null) report(key.range[0], 'a key must be text', 'write the key as a word');
+      else if (key.anchor !== undefined) report(key.range[0], `the key ${name} has an anchor`, 'write the key without it');
+      else if (Object.hasOwn(own, name)) report(key.range[0], `the key ${name} is here twice`, 'keep one of them');
+      put(own, name, read(value, location));
     }
     for (const [name, value] of Object.entries(merged)) {
       if (!Object.hasOwn(own, name)) put(own, name, value);
@@ -166,14 +170,14 @@ function readDocument(document: Document.Parsed<ParsedNode>, faults: Fault[]): Y
 
   function mergeFrom(source: Json, key: ParsedNode, own: object, merged: Record<string, Json>): void {
     if (typeof source !== 'object' || source === null || Array.isArray(source)) {
-      fault(key.range[0], '<< must name a map or a list of maps', 'name the anchor of a map');
+      report(key.range[0], '<< must name a map or a list of maps', 'name the anchor of a map');
       return;
     }
     for (const [name, value] of Object.entries(source)) {
       if (Object.hasOwn(own, name)) {
-        fault(
+        report(
           key.range[0],
-          `<< brings the key ${name}, which stands above it, and readers differ about which counts`,
+          `<< merges the key ${name}, which is set above it, and parsers differ in which value wins`,
           'move << to the top of its map',
         );
       }
@@ -181,30 +185,30 @@ function readDocument(document: Document.Parsed<ParsedNode>, faults: Fault[]): Y
     }
   }
 
-  function readAlias(alias: Alias.Parsed, spot: Spot, mergedBy?: YAMLMap.Parsed): Json {
+  function readAlias(alias: Alias.Parsed, location: NodeLocation, mergedBy?: YAMLMap.Parsed): Json {
     const anchor = anchors.get(alias.source);
     if (anchor === undefined) {
-      fault(alias.range[0], `*${alias.source} names no anchor above it`, `put &${alias.source} where it is meant, or write the value out`);
+      report(alias.range[0], `*${alias.source} names no anchor above it`, `put &${alias.source} before the value, or write the value out`);
       return null;
     }
     const value = copy(anchor.value);
-    if (unfolded > MAX_UNFOLDED) fault(alias.range[0], `aliases unfold to more than ${MAX_UNFOLDED} values`, 'write out what is meant');
-    aliases.push({ alias, target: anchor.node, value, spot, ...(mergedBy === undefined ? {} : { mergedBy }) });
+    if (expanded > MAX_EXPANDED) report(alias.range[0], `aliases expand to more than ${MAX_EXPANDED} values`, 'write the values out');
+    aliases.push({ alias, target: anchor.node, value, location, ...(mergedBy === undefined ? {} : { mergedBy }) });
     return value;
   }
 
-  /** Values of an alias are its own: what is done to one place is not done to the other. */
+  /** Each alias has a copy of the value: a change at one place must not change the other. */
   function copy(value: Json): Json {
-    unfolded += 1;
-    if (unfolded > MAX_UNFOLDED || typeof value !== 'object' || value === null) return value;
+    expanded += 1;
+    if (expanded > MAX_EXPANDED || typeof value !== 'object' || value === null) return value;
     if (Array.isArray(value)) return value.map(copy);
     const copied: Record<string, Json> = {};
     for (const [key, each] of Object.entries(value)) put(copied, key, copy(each));
     return copied;
   }
 
-  function fault(offset: number, message: string, remedy: string): void {
-    faults.push({ offset, message, remedy });
+  function report(offset: number, message: string, remedy: string): void {
+    problems.push({ offset, message, remedy });
   }
 }
 
@@ -212,17 +216,18 @@ function isMerge({ key }: MapPair): boolean {
   return isScalar(key) && key.type === Scalar.PLAIN && key.value === '<<';
 }
 
-/** `__proto__` is a key like any other. */
+/** Sets a key, also if it is `__proto__`. */
 function put(object: Record<string, Json>, key: string, value: Json): void {
   Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 }
 
 /**
- * YAML as kubectl reads it, so that what is judged is what the API server would get: YAML 1.1's booleans (`yes`, `on`, `y`), octals (`010`
- * is 8), underscores in numbers, keys of any scalar type turned into text; no base-60 numbers, and dates stay text.
+ * The scalars of YAML as kubectl reads it, so that the judged object is the one that the API server receives: booleans of YAML 1.1 (`yes`,
+ * `on`, `y`), octal numbers (`010` is 8), underscores in numbers, keys of any scalar type as text; no base-60 numbers, and dates stay text.
+ * No schema of the `yaml` package has this mix.
  *
- * Where that reader silently picks one of two meanings, this one refuses: a key that stands twice, a merge key below a key it overrides
- * (the merge wins there, and loses elsewhere), tags it would have to guess at, and numbers that JSON does not have.
+ * Where kubectl silently chooses one of two meanings, `parseStream` rejects the text: a key that occurs twice, a merge key below a key that
+ * it overrides (the merge wins in kubectl, and loses elsewhere), unknown tags, and numbers that JSON does not have.
  * Source: sigs.k8s.io/yaml, whose scalars are those of its goyaml.v2/resolve.go
  */
 const SCALARS: (ScalarTag | CollectionTag)[] = [
@@ -258,7 +263,7 @@ const SCALARS: (ScalarTag | CollectionTag)[] = [
     fail(`${text} is a number that JSON does not have`);
     return null;
   }),
-  // Known so that text which looks like it is written in quotes.
+  // Known so that the text `<<` is printed in quotes.
   scalar('merge', /^<<$/, never, (text) => text),
 ];
 
@@ -268,7 +273,7 @@ const SCHEMA: SchemaOptions & DocumentOptions = {
   resolveKnownTags: false,
   merge: false,
 };
-// Keys are compared once they are text; the parser's own comparison takes the square of their number.
+// Duplicate keys are found when keys are read as text; the check of the parser takes time that is quadratic in their number.
 const READING: ParseOptions & SchemaOptions & DocumentOptions = {
   ...SCHEMA,
   keepSourceTokens: true,

@@ -1,32 +1,32 @@
-import { printPath } from '../core/json.ts';
+import { printPath } from '../core/path.ts';
 import { pointerOf } from '../core/pointer.ts';
 import { remedyOf } from '../core/remedy.ts';
-import { isRefused, type PlacedFinding, type PodReport, type Report } from './report.ts';
+import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from './report.ts';
 
 /**
- * For programs. Fields are only ever added:
+ * The report for programs. Later versions only add fields:
  *
- * - `apiVersion`, `kind`: what this is
- * - `summary`: `pods`, of these `refused` (may not run as they stand), and `withoutPod`, the objects passed over
+ * - `apiVersion`, `kind`: the type of the document
+ * - `summary`: number of `pods`, of `refused` pods (they would be denied as written), and of objects `withoutPod`, which are skipped
  * - `pods[]`: `file`, `line`, `kind`, `name`, `namespace`, `profile`, `grant`, `verdict` (`clean` or `refused`), `exempted[]` (`rule`,
  *   `value`, `reason`), and
- * - `pods[].findings[]`: `rule`, `kind` (`escape` or `promise`), `container` (where it is one's), `path` (as people write it), `pointer`
- *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` ends it)
+ * - `pods[].findings[]`: `rule`, `kind` (`escape` or `promise`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
+ *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  */
-export function jsonOf(report: Report): string {
+export function jsonOf(report: CheckReport): string {
   const { pods, withoutPod } = report;
-  const told = {
+  const document = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
-    summary: { pods: pods.length, refused: pods.filter(isRefused).length, withoutPod },
+    summary: { pods: pods.length, refused: pods.filter(isDenied).length, withoutPod },
     pods: pods.map(podOf),
   };
-  return `${JSON.stringify(told, null, 2)}\n`;
+  return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 function podOf(pod: PodReport): object {
   const { file, line, kind, name, namespace, profile, grant, findings, exempted } = pod;
-  const verdict = isRefused(pod) ? 'refused' : 'clean';
+  const verdict = isDenied(pod) ? 'refused' : 'clean';
   return { file, line, kind, name, namespace, profile, grant, verdict, findings: findings.map(findingOf), exempted };
 }
 

@@ -1,14 +1,15 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
+import { escapesOf } from '../core/judge.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
-/** What judging manifests gave, for people and programs to read. */
-export interface Report {
+/** The result of `cloister check`, for people and programs. */
+export interface CheckReport {
   readonly pods: readonly PodReport[];
-  /** How many objects hold no pod. */
+  /** Number of objects without a pod. */
   readonly withoutPod: number;
 }
 
-/** One pod, or workload with one in it, and where it was read. */
+/** A pod, or a workload with a pod template, and its place in the manifests. */
 export interface PodReport {
   readonly file: string;
   readonly line: number;
@@ -22,11 +23,11 @@ export interface PodReport {
 }
 
 export interface PlacedFinding extends Finding {
-  /** Of the field, or of the nearest thing around it that the file has. */
+  /** Line of the field, or of the nearest parent that the file has. */
   readonly line: number;
 }
 
-/** Whether the pod may not run as it stands. */
-export function isRefused({ findings }: PodReport): boolean {
-  return findings.some(({ kind }) => kind === 'escape');
+/** Whether the pod would be denied as written. */
+export function isDenied({ findings }: PodReport): boolean {
+  return escapesOf(findings).length > 0;
 }

@@ -1,40 +1,42 @@
-import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { constants } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { Result } from '../core/json.ts';
-import { weaknessOf } from './strength.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import { printReadError } from '../io-errors.ts';
+import { weaknessOf } from './certificate-policy.ts';
+import { parseCertificates, parseKeyPair } from './pem.ts';
 
-/** What is found in the files. */
-interface Found {
+/** The bytes of the files. */
+interface FileContents {
   /** The chain, leaf first. */
   readonly certificate: Buffer;
   readonly key: Buffer;
-  /** Authorities of the clients that may call; absent: anybody may. */
+  /** Authorities of the clients that may call; absent: any client may call. */
   readonly clientCa?: Buffer;
 }
 
-/** A serving certificate that has been looked at: it belongs to its key, is in force and strong enough, and TLS takes it. */
-export interface Pair extends Found {
+/** A serving certificate that was checked: it belongs to its key, is in force and strong enough, and TLS accepts it. */
+export interface ServingPair extends FileContents {
   readonly expires: Date;
 }
 
 /** Where certificates are read from. */
 export interface TlsFiles {
-  /** With tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted. */
+  /** Holds tls.crt and tls.key, as a mounted Secret of type kubernetes.io/tls does. */
   readonly folder: string;
   readonly clientCa?: string | undefined;
 }
 
 /**
- * All TLS settings of the server. A server that gets a new certificate gets all of them again: what is left out silently falls back to
- * Node's defaults.
+ * All TLS settings of the server. They are complete, also for a server that gets a new certificate: Node replaces each setting that is left
+ * out by its default, without a warning.
  */
-export function secureContextOf(pair: Pair | undefined): SecureContextOptions {
+export function secureContextOf(pair: ServingPair | undefined): SecureContextOptions {
   const settings: SecureContextOptions = { minVersion: 'TLSv1.2', ciphers: CIPHERS, honorCipherOrder: true };
   if (pair === undefined) return settings;
   const serving = { ...settings, cert: pair.certificate, key: pair.key };
-  // A resumed session would bring back a client that was trusted once.
+  // Without session tickets: a resumed session would skip the check of a client that is no longer trusted.
   return pair.clientCa === undefined ? serving : { ...serving, ca: pair.clientCa, secureOptions: constants.SSL_OP_NO_TICKET };
 }
 
@@ -54,38 +56,41 @@ const CIPHERS = [
 export const CERTIFICATE_FILE = 'tls.crt';
 export const KEY_FILE = 'tls.key';
 
-/** @returns what the files hold, or why it cannot be served */
-export async function loadPair(files: TlsFiles, now: Date): Promise<Result<Pair, string>> {
-  const found = await readAll(files);
-  return found.ok ? inspect(found.value, files, now) : found;
+/** @returns the certificate in the files, or why it cannot be served */
+export async function loadPair(files: TlsFiles, now: Date): Promise<Result<ServingPair, string>> {
+  const contents = await readAll(files);
+  return contents.ok ? checkPair(contents.value, files, now) : contents;
 }
 
-/** What files hold, over time. */
+/** The certificate in the files, over time. */
 export interface Watch {
-  /** The last pair that was good; it stays when what comes after is not. */
-  current(): Pair | undefined;
+  /** The last good pair; it stays in use while the files hold a bad one. */
+  current(): ServingPair | undefined;
   /** What is wrong with the files as they are now. */
   problem(): string | undefined;
-  /** Looks at the files now. */
+  /** Checks the files now. */
   check(): Promise<void>;
   stop(): void;
 }
 
 export interface WatchOptions {
   readonly now: () => Date;
-  readonly onPair: (pair: Pair) => void;
-  /** The files changed and are no good; called once for each reason. */
+  readonly onPair: (pair: ServingPair) => void;
+  /** The files changed and cannot be served; called once for each reason. */
   readonly onProblem: (reason: string) => void;
   readonly everyMs?: number;
 }
 
 /**
- * Looks at the files twice a second and compares bytes. A Secret volume is swapped by renaming a link that the files' paths lead through,
- * where watching the files sees nothing; and they may change between reading the one and the other, so that a pair which does not fit is
- * read again.
- * @param loaded what the caller read already
+ * Reads the files twice a second and compares their bytes. Watching the files would miss updates: a Secret volume is updated by renaming a
+ * link in the path of the files. An update may fall between reading the one file and the other; a pair that does not fit is read again.
+ * @param loaded what the caller has read already
  */
-export function watchPair(files: TlsFiles, loaded: Result<Pair, string>, { now, onPair, onProblem, everyMs = 500 }: WatchOptions): Watch {
+export function watchPair(
+  files: TlsFiles,
+  loaded: Result<ServingPair, string>,
+  { now, onPair, onProblem, everyMs = 500 }: WatchOptions,
+): Watch {
   let current = loaded.ok ? loaded.value : undefined;
   let problem = loaded.ok ? undefined : loaded.error;
   let checking: Promise<void> | undefined;
@@ -94,20 +99,20 @@ export function watchPair(files: TlsFiles, loaded: Result<Pair, string>, { now, 
   return { current: () => current, problem: () => problem, check, stop: () => clearInterval(timer) };
 
   function check(): Promise<void> {
-    checking ??= look().finally(() => {
+    checking ??= reload().finally(() => {
       checking = undefined;
     });
     return checking;
   }
 
-  async function look(): Promise<void> {
-    const found = await readAll(files);
-    const isOld = found.ok && current !== undefined && isSame(found.value, current);
-    if (isOld && current !== undefined && now() < current.expires) {
+  async function reload(): Promise<void> {
+    const contents = await readAll(files);
+    const isUnchanged = contents.ok && current !== undefined && isSame(contents.value, current);
+    if (isUnchanged && current !== undefined && now() < current.expires) {
       problem = undefined;
       return;
     }
-    const pair = found.ok ? inspect(found.value, files, now()) : found;
+    const pair = contents.ok ? checkPair(contents.value, files, now()) : contents;
     if (!pair.ok) {
       if (pair.error !== problem) onProblem(pair.error);
       problem = pair.error;
@@ -119,78 +124,60 @@ export function watchPair(files: TlsFiles, loaded: Result<Pair, string>, { now, 
   }
 }
 
-function isSame(one: Found, other: Found): boolean {
+function isSame(one: FileContents, other: FileContents): boolean {
   const isSameCa = one.clientCa === undefined || (other.clientCa !== undefined && one.clientCa.equals(other.clientCa));
   return isSameCa && one.certificate.equals(other.certificate) && one.key.equals(other.key);
 }
 
-async function readAll({ folder, clientCa }: TlsFiles): Promise<Result<Found, string>> {
-  const names = [join(folder, CERTIFICATE_FILE), join(folder, KEY_FILE), ...(clientCa === undefined ? [] : [clientCa])];
-  const contents = await Promise.all(names.map(read));
-  const bad = contents.find((each) => !each.ok);
-  if (bad?.ok === false) return bad;
-  const [certificate, key, authorities] = contents.map((each) => (each.ok ? each.value : Buffer.alloc(0))) as [Buffer, Buffer, Buffer?];
-  return { ok: true, value: { certificate, key, ...(authorities === undefined ? {} : { clientCa: authorities }) } };
+async function readAll({ folder, clientCa }: TlsFiles): Promise<Result<FileContents, string>> {
+  const [certificate, key, authorities] = await Promise.all([
+    read(join(folder, CERTIFICATE_FILE)),
+    read(join(folder, KEY_FILE)),
+    clientCa === undefined ? undefined : read(clientCa),
+  ]);
+  if (!certificate.ok) return certificate;
+  if (!key.ok) return key;
+  if (authorities?.ok === false) return authorities;
+  return ok({ certificate: certificate.value, key: key.value, ...(authorities && { clientCa: authorities.value }) });
 }
 
 async function read(file: string): Promise<Result<Buffer, string>> {
   try {
-    const value = await readFile(file);
-    return value.length === 0 ? problem(`${file} is empty`) : { ok: true, value };
+    const bytes = await readFile(file);
+    return bytes.length === 0 ? err(`${file} is empty`) : ok(bytes);
   } catch (error) {
-    return problem(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    return err(printReadError(file, error as NodeJS.ErrnoException));
   }
 }
 
-function inspect(found: Found, { folder, clientCa }: TlsFiles, now: Date): Result<Pair, string> {
+function checkPair(contents: FileContents, { folder, clientCa }: TlsFiles, now: Date): Result<ServingPair, string> {
   const file = join(folder, CERTIFICATE_FILE);
-  const chain = chainOf(found.certificate);
-  const leaf = chain?.[0];
-  if (chain === undefined || leaf === undefined) return problem(`${file} is not a chain of PEM certificates`);
-  const privateKey = keyOf(found.key);
-  if (privateKey === undefined) return problem(`${join(folder, KEY_FILE)} is not a PEM private key without a passphrase`);
-  if (!leaf.checkPrivateKey(privateKey)) return problem(`${KEY_FILE} in ${folder} is not the key of ${CERTIFICATE_FILE}`);
-  if (now >= leaf.validToDate) return problem(`${file} expired at ${leaf.validToDate.toISOString()}`);
-  if (now < leaf.validFromDate) return problem(`${file} is valid only from ${leaf.validFromDate.toISOString()} on`);
-  if (leaf.subjectAltName === undefined) return problem(`${file} names no host: it has no subjectAltName`);
+  const parsed = parseKeyPair({ certificate: contents.certificate.toString('latin1'), key: contents.key.toString('latin1') });
+  if (!parsed.ok) return err(printPairProblem(parsed.error, folder));
+  const { chain } = parsed.value;
+  const [leaf] = chain;
+  if (now >= leaf.validToDate) return err(`${file} expired at ${leaf.validToDate.toISOString()}`);
+  if (now < leaf.validFromDate) return err(`${file} is not valid before ${leaf.validFromDate.toISOString()}`);
+  if (leaf.subjectAltName === undefined) return err(`${file} names no host: it has no subjectAltName`);
   const weakness = chain.map(weaknessOf).find((each) => each !== undefined);
-  if (weakness !== undefined) return problem(`${file} ${weakness}`);
-  if (found.clientCa !== undefined && chainOf(found.clientCa)?.length === undefined)
-    return problem(`${clientCa} is not a list of PEM certificates`);
-  const pair = { ...found, expires: leaf.validToDate };
-  return isTaken(pair) ? { ok: true, value: pair } : problem(`TLS does not take ${file} with its key`);
+  if (weakness !== undefined) return err(`${file} ${weakness}`);
+  if (contents.clientCa !== undefined && parseCertificates(contents.clientCa.toString('latin1')) === undefined)
+    return err(`${clientCa} is not a list of PEM certificates`);
+  const pair = { ...contents, expires: leaf.validToDate };
+  return isAcceptedByTls(pair) ? ok(pair) : err(`TLS does not accept ${file} with its key`);
 }
 
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-function chainOf(text: Buffer): readonly X509Certificate[] | undefined {
-  try {
-    return text
-      .toString('latin1')
-      .match(PEM_CERTIFICATE)
-      ?.map((block) => new X509Certificate(block));
-  } catch {
-    return undefined;
-  }
+function printPairProblem(problem: 'certificate' | 'key' | 'mismatch', folder: string): string {
+  if (problem === 'certificate') return `${join(folder, CERTIFICATE_FILE)} is not a chain of PEM certificates`;
+  if (problem === 'key') return `${join(folder, KEY_FILE)} is not a PEM private key without a passphrase`;
+  return `${KEY_FILE} in ${folder} is not the key of ${CERTIFICATE_FILE}`;
 }
 
-function keyOf(text: Buffer): KeyObject | undefined {
-  try {
-    return createPrivateKey(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isTaken(pair: Pair): boolean {
+function isAcceptedByTls(pair: ServingPair): boolean {
   try {
     createSecureContext(secureContextOf(pair));
     return true;
   } catch {
     return false;
   }
-}
-
-function problem(error: string): Result<never, string> {
-  return { ok: false, error };
 }

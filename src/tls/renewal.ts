@@ -1,31 +1,31 @@
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 
-export type Renewal = { readonly needed: true; readonly reason: string } | { readonly needed: false; readonly at: Date };
+export type Renewal = { readonly isDue: true; readonly reason: string } | { readonly isDue: false; readonly at: Date };
 
-export interface Wanted {
-  /** The DNS names and IP addresses that it must cover; none for an authority. */
+export interface CertificateRequirements {
+  /** The DNS names and IP addresses that the certificate must cover; empty for an authority. */
   readonly names: readonly string[];
-  /** Who must have signed it. */
+  /** The authority that must have signed it. */
   readonly authority?: X509Certificate;
 }
 
-/** Whether a certificate is to be made anew: two thirds into its life, so that a third is left to fail and retry in. */
-export function renewal(current: X509Certificate | undefined, { names, authority }: Wanted, now: Date): Renewal {
-  if (current === undefined) return { needed: true, reason: 'there is none yet' };
+/** Whether a certificate must be reissued. It is after two thirds of its life, so that a third is left to fail and retry in. */
+export function checkRenewal(current: X509Certificate | undefined, { names, authority }: CertificateRequirements, now: Date): Renewal {
+  if (current === undefined) return { isDue: true, reason: 'there is none yet' };
   const missing = names.find((name) => !covers(current, name));
-  if (missing !== undefined) return { needed: true, reason: `it does not cover ${missing}` };
+  if (missing !== undefined) return { isDue: true, reason: `it does not cover ${missing}` };
   if (authority !== undefined && !isSignedBy(current, authority)) {
-    return { needed: true, reason: `it is not signed by the authority ${authority.serialNumber}` };
+    return { isDue: true, reason: `it is not signed by the authority ${authority.serialNumber}` };
   }
   const { validFromDate: from, validToDate: to } = current;
-  if (now < from) return { needed: true, reason: `it is valid only from ${from.toISOString()} on` };
-  if (now >= to) return { needed: true, reason: `it expired at ${to.toISOString()}` };
+  if (now < from) return { isDue: true, reason: `it is not valid before ${from.toISOString()}` };
+  if (now >= to) return { isDue: true, reason: `it expired at ${to.toISOString()}` };
   const at = new Date(from.getTime() + ((to.getTime() - from.getTime()) * 2) / 3);
-  return now < at ? { needed: false, at } : { needed: true, reason: `two thirds of its life were over at ${at.toISOString()}` };
+  return now < at ? { isDue: false, at } : { isDue: true, reason: `two thirds of its life were over at ${at.toISOString()}` };
 }
 
-/** By name and by signature: authorities that follow each other bear the same name. */
+/** Checks the name and the signature: an authority and its successor have the same name. */
 export function isSignedBy(certificate: X509Certificate, authority: X509Certificate): boolean {
   return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
 }

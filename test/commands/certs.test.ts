@@ -31,14 +31,14 @@ async function changedBy(action: () => Promise<unknown>): Promise<string[]> {
   return FILES.filter((name) => before[name] !== after[name]);
 }
 
-test('four files are written, the keys for their owner alone', async () => {
-  const told = await make();
+test('certs dev writes four files, the keys readable only by their owner', async () => {
+  const lines = await make();
   expect((await readdir(dir)).sort()).toEqual([...FILES].sort());
   for (const key of ['ca.key', 'tls.key']) expect((await stat(join(dir, key))).mode & 0o777).toBe(0o600);
-  expect(told.join('\n')).toMatch(/^wrote .*ca\.crt.*\nwrote .*tls\.crt.*localhost, 127\.0\.0\.1, ::1, valid until/);
+  expect(lines.join('\n')).toMatch(/^wrote .*ca\.crt.*\nwrote .*tls\.crt.*localhost, 127\.0\.0\.1, ::1, valid until/);
 });
 
-test('what is written can be served, to clients that trust the authority', async () => {
+test('the written files can be served to clients that trust the authority', async () => {
   await make({ hosts: ['devbox.example'] });
   expect((await loadPair({ folder: dir }, now)).ok).toBe(true);
   const { 'ca.crt': ca = '', 'tls.crt': tls = '' } = await contents();
@@ -48,28 +48,28 @@ test('what is written can be served, to clients that trust the authority', async
   expect(['127.0.0.1', '::1'].map((address) => leaf.checkIP(address))).not.toContain(undefined);
 });
 
-test('what is still good is kept', async () => {
+test('valid files are kept', async () => {
   await make();
-  let told: readonly string[] = [];
+  let lines: readonly string[] = [];
   expect(
     await changedBy(async () => {
-      told = await make();
+      lines = await make();
     }),
   ).toEqual([]);
-  expect(told.every((line) => line.startsWith('kept '))).toBe(true);
+  expect(lines.every((line) => line.startsWith('kept '))).toBe(true);
 });
 
 test.each([
-  ['a name that is missing makes a new serving certificate', () => make({ hosts: ['devbox'] }), ['tls.crt', 'tls.key']],
-  ['so does age', () => make({ at: new Date(now.getTime() + 70 * DAY) }), ['tls.crt', 'tls.key']],
-  ['an old authority makes all new', () => make({ at: new Date(now.getTime() + 300 * DAY) }), FILES],
-  ['force makes all new', () => make({ force: true }), FILES],
+  ['a missing name replaces the serving certificate', () => make({ hosts: ['devbox'] }), ['tls.crt', 'tls.key']],
+  ['age replaces the serving certificate', () => make({ at: new Date(now.getTime() + 70 * DAY) }), ['tls.crt', 'tls.key']],
+  ['an old authority replaces all files', () => make({ at: new Date(now.getTime() + 300 * DAY) }), FILES],
+  ['--force replaces all files', () => make({ force: true }), FILES],
 ] as const)('%s', async (_, action, changed) => {
   await make();
   expect(await changedBy(action)).toEqual(changed);
 });
 
-test('a file that was damaged is made anew', async () => {
+test('a damaged file is replaced', async () => {
   await make();
   await writeFile(join(dir, 'tls.key'), 'not a key');
   await make();

@@ -32,31 +32,31 @@ exemptions:
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('exit status', () => {
-  test('0: no pod would be refused; a promise is a hint', async () => {
+  test('check exits with 0 if no pod would be denied; a promise is a hint', async () => {
     const { code, stdout, stderr } = await cloister(['check', '-f', '-'], CLEAN);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('promise  privilege-escalation');
-    expect(stdout).toContain('1 pod, none refused');
+    expect(stdout).toContain('1 pod, none denied');
   });
   test.each([
-    ['there is no volume where the profile wants one', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
-    ['there is none at all', '{grant: containers, storage: []}', 'nothing is mounted in container "a" that could hold the images'],
-  ])('0: a hint that nested containers have no room for images, where %s', async (_, options, hint) => {
+    ['there is no volume at the path of the profile', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
+    ['there is no volume at all', '{grant: containers, storage: []}', 'nothing is mounted in container "a" that could hold the images'],
+  ])('check exits with 0 and hints that nested containers have no storage for images where %s', async (_, options, hint) => {
     const file = join(folder, 'containers.yaml');
     await writeFile(file, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: ${options}}\n`);
     const { code, stdout } = await cloister(['check', '-f', '-', '--config', file], CLEAN);
     expect(code).toBe(0);
     expect(stdout).toMatch(new RegExp(`promise  image-storage  .*${RegExp.escape(hint)}.*; mount an emptyDir`));
   });
-  test('1: some pod would be refused', async () => {
+  test('check exits with 1 if a pod would be denied', async () => {
     const { code, stdout } = await cloister(['check', '-f', '-'], `${CLEAN}---\n${CLEAN.replace('hostUsers: false', 'hostPID: true')}`);
     expect(code).toBe(1);
     expect(stdout).toContain('spec.hostPID: hostPID is true; remove it');
-    expect(stdout).toContain('2 pods, 1 refused as written');
+    expect(stdout).toContain('2 pods, 1 denied as written');
   });
   test.each([
     ['bad YAML', ['-f', '-'], 'a: [', '-:1:5: '],
-    ['a file that is not there', ['-f', 'none.yaml'], '', 'none.yaml: there is no such file or folder; check the name'],
+    ['a missing file', ['-f', 'none.yaml'], '', 'none.yaml: there is no such file or folder; check the name'],
     ['no file', [], '', "error: required option '-f, --filename <file...>' not specified"],
     [
       'an unknown profile',
@@ -65,8 +65,13 @@ describe('exit status', () => {
       '-:1: --profile: profile "kata" is not configured; configured are: userns',
     ],
     ['an unknown format', ['-f', '-', '-o', 'xml'], CLEAN, "error: option '-o, --output <format>' argument 'xml' is invalid"],
-    ['a configuration that is not there', ['-f', '-', '--config', 'none.yaml'], CLEAN, 'none.yaml cannot be read: there is no such file'],
-  ])('2: %s', async (_, args, input, message) => {
+    [
+      'a missing configuration',
+      ['-f', '-', '--config', 'none.yaml'],
+      CLEAN,
+      'none.yaml cannot be read: there is no such file or folder; check the name',
+    ],
+  ])('check exits with 2 for %s', async (_, args, input, message) => {
     const { code, stdout, stderr } = await cloister(['check', ...args], input);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
@@ -75,20 +80,20 @@ describe('exit status', () => {
 });
 
 describe('the profile', () => {
-  test("is the pod's own label", async () => {
+  test('the profile is that of the label of the pod', async () => {
     const labelled = CLEAN.replace('{name: clean}', '{name: clean, labels: {cloister.dev/profile: kata-qemu}}');
     const { code, stdout } = await cloister(['check', '-f', '-', '--config', config()], labelled);
     expect(code).toBe(1);
-    expect(stdout).toContain('refused under profile kata-qemu');
+    expect(stdout).toContain('denied under profile kata-qemu');
   });
-  test('is asked for where several are configured and nothing says which', async () => {
+  test('the profile must be named where several are configured and the pod has no label', async () => {
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', config()], CLEAN);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      '-:1: nothing says which profile to judge by: give --profile, or label the pod cloister.dev/profile; configured are: userns, kata-qemu\n',
+      'error: -:1: no profile is named to judge by: set --profile, or label the pod cloister.dev/profile; configured are: userns, kata-qemu\n',
     );
   });
-  test('of a label that is not configured is a finding where there is one profile to judge by', async () => {
+  test('a label with a profile that is not configured is a finding where only one profile is configured', async () => {
     const labelled = CLEAN.replace('{name: clean}', '{name: clean, labels: {cloister.dev/profile: kata}}');
     const { code, stdout } = await cloister(['check', '-f', '-'], labelled);
     expect(code).toBe(1);
@@ -96,7 +101,7 @@ describe('the profile', () => {
   });
 });
 
-test('exemptions go by namespace, and are told', async () => {
+test('exemptions apply by namespace, and are in the report', async () => {
   const meshed = CLEAN.replace('image: b', 'image: b, securityContext: {capabilities: {add: [NET_ADMIN]}}');
   const args = ['check', '-f', '-', '--config', config(), '--profile', 'userns', '-o', 'json'];
   const [exempt, other] = await Promise.all([cloister([...args, '--namespace', 'team-a'], meshed), cloister(args, meshed)]);
@@ -104,13 +109,13 @@ test('exemptions go by namespace, and are told', async () => {
   expect(JSON.parse(exempt.stdout).pods[0].exempted).toEqual([{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'mesh' }]);
 });
 
-test('JSON tells the line of each finding', async () => {
+test('the JSON report has the line of each finding', async () => {
   const { stdout } = await cloister(['check', '-f', '-', '-o', 'json'], CLEAN.replace('hostUsers: false', 'hostPID: true'));
   const [{ findings }] = JSON.parse(stdout).pods;
   expect(findings.find(({ rule }: { rule: string }) => rule === 'host-namespaces')).toMatchObject({ path: 'spec.hostPID', line: 5 });
 });
 
-test('what goes into a pipe has no colours', async () => {
+test('output into a pipe has no colours', async () => {
   const { stdout } = await cloister(['check', '-f', '-'], CLEAN, { NO_COLOR: undefined, FORCE_COLOR: undefined });
   expect(stdout).not.toContain('\u001b');
 });

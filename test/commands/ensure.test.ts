@@ -4,47 +4,47 @@ import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/ensure.ts';
 import { cloister } from '../support/run.ts';
 
-/** What needs no cluster. What it does to one is shown in test/cluster/ensure.test.ts. */
+/** The parts that need no cluster. test/api-server/ensure.test.ts tests the others on an API server. */
 
 const nowhere = { KUBECONFIG: '/nowhere/kubeconfig', HOME: '/nowhere' };
 const ensure = (...args: readonly string[]) => cloister(['ensure', '--service', 'cloister/cloister', ...args], '', nowhere);
 
-describe('input that cannot be used ends with status 2 and a sentence', () => {
+describe('unusable input', () => {
   test.each([
     ['no Service', ['ensure'], "error: required option '--service <namespace/name[:port]>' not specified\n"],
-    ['a Service without a namespace', ['ensure', '--service', 'cloister'], 'error: --service cloister: must be NAMESPACE/NAME or'],
-    ['a keeper that is none', ['ensure', '--service', 'a/b', '--certificates', 'me'], 'Allowed choices are ensure, files.'],
+    [
+      'a Service without a namespace',
+      ['ensure', '--service', 'cloister'],
+      "'cloister' is invalid. It must be NAMESPACE/NAME or NAMESPACE/NAME:PORT",
+    ],
+    ['an unknown keeper', ['ensure', '--service', 'a/b', '--certificates', 'me'], 'Allowed choices are ensure, files.'],
     [
       'an endpoint without its second port',
       ['ensure', '--service', 'a/b', '--serving-endpoints', '127.0.0.1:1'],
       'HOST:PORT/OPERATIONS-PORT',
     ],
-    ['a port that is none', ['ensure', '--service', 'a/b', '--operations-port', '0'], 'It must be a number from 1 to 65535.'],
-    ['a duration that is none', ['ensure', '--service', 'a/b', '--wait', '5'], 'like 2m, 5s or 500ms.'],
-    [
-      'a configuration that is not there',
-      ['ensure', '--service', 'a/b', '--config', '/nowhere/c.yaml'],
-      'error: /nowhere/c.yaml cannot be read',
-    ],
-  ])('%s', async (_, args, message) => {
+    ['an invalid port', ['ensure', '--service', 'a/b', '--operations-port', '0'], 'It must be a number from 1 to 65535.'],
+    ['an invalid duration', ['ensure', '--service', 'a/b', '--wait', '5'], 'like 2m, 5s or 500ms.'],
+    ['a missing configuration', ['ensure', '--service', 'a/b', '--config', '/nowhere/c.yaml'], 'error: /nowhere/c.yaml cannot be read'],
+  ])('ensure exits with 2 and a message for %s', async (_, args, message) => {
     const { code, stdout, stderr } = await cloister(args, '', nowhere);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
   });
 
-  test('a kubeconfig that is not there', async () => {
+  test('ensure exits with 2 for a missing kubeconfig', async () => {
     const { code, stderr } = await ensure('--kubeconfig', '/nowhere/kubeconfig');
     expect(code).toBe(2);
     expect(stderr).toMatch(/^error: \/nowhere\/kubeconfig cannot be used: .*\n$/);
   });
 
-  test('no cluster anywhere', async () => {
+  test('ensure exits with 2 where no cluster is named', async () => {
     const { code, stderr } = await cloister(['ensure', '--service', 'a/b'], '', { KUBECONFIG: '', HOME: '/nowhere' });
     expect(code).toBe(2);
     expect(stderr).toMatch(/^error: no cluster is named: name a kubeconfig with --kubeconfig or KUBECONFIG/);
   });
 
-  test('a context that the kubeconfig has not', async () => {
+  test('ensure exits with 2 for a context that the kubeconfig lacks', async () => {
     const file = join(await temporaryFolder(), 'kubeconfig');
     const contexts = [{ name: 'here', context: { cluster: 'c', user: 'u' } }];
     await writeFile(
@@ -60,7 +60,7 @@ describe('input that cannot be used ends with status 2 and a sentence', () => {
   });
 });
 
-test('the help does not wait for what talks to a cluster', async () => {
+test('the help of ensure does not import the Kubernetes client', async () => {
   const hooks = `import { registerHooks } from 'node:module';
     registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
   const { code, stderr } = await cloister(['ensure', '--help'], '', {

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
-import { nearest } from '../../src/nearest.ts';
 import { cloister } from '../support/run.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 
-test('without a name it lists every rule and every profile', async () => {
+test('explain without an argument lists every rule and every profile', async () => {
   const { code, stdout } = await cloister(['explain']);
   expect(code).toBe(0);
   const lines = stdout.split('\n').map((line) => line.trim().replace(/ +/, ': '));
@@ -19,11 +18,11 @@ test('without a name it lists every rule and every profile', async () => {
 test.each([
   ['a rule', 'volume-types', 'rules/volume-types.md'],
   ['a profile', 'kata-qemu', 'profiles/kata-qemu.md'],
-])('%s: prints its page', async (_, name, page) => {
+])('explain prints the page of %s', async (_, name, page) => {
   expect(await cloister(['explain', name])).toEqual({ code: 0, stdout: await readFile(join(docs, page), 'utf8'), stderr: '' });
 });
 
-test('sysbox: what it cannot do, in the words that an engine says, and which settings of the node its pods change', async () => {
+test('explain sysbox quotes the errors of engines that cannot run there, and names the settings of the node that its pods change', async () => {
   const { stdout } = await cloister(['explain', 'sysbox']);
   for (const said of [
     "kernel does not support overlay fs: 'overlay' is not supported over extfs",
@@ -39,7 +38,7 @@ test('sysbox: what it cannot do, in the words that an engine says, and which set
   }
 });
 
-test("a profile of the operator's own: what it extends, and that page", async () => {
+test('explain prints what a configured profile extends, and the page of its backend', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cloister-explain-'));
   const config = join(folder, 'config.yaml');
   await writeFile(
@@ -56,18 +55,35 @@ test("a profile of the operator's own: what it extends, and that page", async ()
   expect(list.stdout).toMatch(/Profiles of this configuration:\n {2}kata-team-a +extends kata-qemu/);
 });
 
-test('an unknown name: what it may have meant', async () => {
+test('explain suggests a name for an unknown one', async () => {
   const { code, stdout, stderr } = await cloister(['explain', 'volume-tyeps']);
   expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toBe('there is no rule or profile "volume-tyeps": did you mean volume-types?\n`cloister explain` lists them\n');
+  expect(stderr).toBe('error: there is no rule or profile "volume-tyeps" (did you mean volume-types?): `cloister explain` lists them\n');
 });
 
-describe('near names', () => {
-  const names = rules.map(({ id }) => id);
+describe('a field of a pod', () => {
   test.each([
-    ['a slip', 'privilegd', ['privileged']],
-    ['two letters swapped', 'selniux', ['selinux']],
-    ['a part', 'volume', ['volume-types']],
-    ['nothing like it', 'banana', []],
-  ])('%s', (_, typed, near) => expect(nearest(typed, names)).toEqual(near));
+    ['a field that no rule judges', 'spec.hostAliases', /^No rule judges spec\.hostAliases\. [A-Z].*\.\n$/],
+    ['a field below one that no rule judges', 'spec.volumes[3].secret.items', /^No rule judges spec\.volumes\[\*\]\.secret\.items\. /],
+    ['a field that a rule judges', 'spec.hostPID', /^Rules that judge spec\.hostPID:\n {2}host-namespaces {2}.*\n$/],
+    ['a field of an init container', 'spec.initContainers[0].securityContext.privileged', /\n {2}privileged {2}/],
+    ['a field below one that a rule judges', 'spec.volumes[0].hostPath.path', /^Rules that judge .*:\n {2}volume-types {2}.*\n$/],
+    [
+      'a field with judged and other fields in it',
+      'spec.containers[*].lifecycle',
+      /\n {2}probe-hosts {2}[\s\S]*\nNot judged: .*\n {2}spec\.containers\[\*\]\.lifecycle\.stopSignal\n/,
+    ],
+  ])('explain answers for %s', async (_, field, answer) => {
+    const { code, stdout, stderr } = await cloister(['explain', field]);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(answer);
+  });
+
+  test('explain suggests a field for an unknown one', async () => {
+    expect(await cloister(['explain', 'spec.hostAlias'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'error: no rule knows the field "spec.hostAlias" (did you mean spec.hostAliases?): write it as in spec.containers[*].image\n',
+    });
+  });
 });

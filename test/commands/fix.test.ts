@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test('prints the whole stream, what holds no pod untouched', async () => {
+test('fix prints the whole stream, and objects without a pod unchanged', async () => {
   expect(await cloister(['fix', '-f', '-'], `${SERVICE}---\n${BROKEN}`)).toEqual({
     code: 0,
     stdout: `${SERVICE}---\n${FIXED}`,
@@ -42,29 +42,29 @@ test('prints the whole stream, what holds no pod untouched', async () => {
   });
 });
 
-test('prints what is clean as it is, and repairs nothing twice', async () => {
+test('fix prints a clean manifest unchanged, and fixes nothing twice', async () => {
   const clean = FIXED.replace('metadata: {name: ws}', 'metadata: {name: "ws"} #  odd   spaces');
   expect(await cloister(['fix', '-f', '-'], clean)).toEqual({ code: 0, stdout: clean, stderr: '' });
 });
 
-test('makes one stream of several files', async () => {
+test('fix prints several files as one stream', async () => {
   const [a, b] = [join(folder, 'a.yaml'), join(folder, 'b.yaml')];
   await Promise.all([writeFile(a, SERVICE.trimEnd()), writeFile(b, BROKEN)]);
   expect((await cloister(['fix', '-f', a, b])).stdout).toBe(`${SERVICE}---\n${FIXED}`);
 });
 
-describe('a pod that needs a person', () => {
-  test('is left as it is, the others are repaired, and it is told where and what', async () => {
+describe('a pod that a person must change', () => {
+  test('a pod that a person must change is printed unchanged, the others are fixed, and standard error says what to change', async () => {
     const { code, stdout, stderr } = await cloister(['fix', '-f', '-'], `${STUCK}---\n${BROKEN}`);
     expect(code).toBe(1);
     expect(stdout).toBe(`${STUCK}---\n${FIXED}`);
     expect(stderr).toBe(
-      '-: Pod ws is left as it is; change this first:\n  -:6: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to steer\n',
+      '-: Pod ws is unchanged; fix by hand first:\n  -:6: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to steer\n',
     );
   });
 });
 
-test('--diff is a unified diff', async () => {
+test('--diff prints a unified diff', async () => {
   const { code, stdout } = await cloister(['fix', '-f', '-', '--diff'], BROKEN);
   expect(code).toBe(0);
   expect(stdout).toBe(`--- -
@@ -84,7 +84,7 @@ test('--diff is a unified diff', async () => {
 `);
 });
 
-test('-o json-patch is a list with the operations of each object', async () => {
+test('-o json-patch prints a list with the operations of each object', async () => {
   const list = JSON.stringify({
     apiVersion: 'v1',
     kind: 'List',
@@ -102,23 +102,23 @@ test('-o json-patch is a list with the operations of each object', async () => {
   ]);
 });
 
-test('--write writes into the files that change', async () => {
+test('--write writes the files that change', async () => {
   const [broken, other] = [join(folder, 'broken.yaml'), join(folder, 'service.yaml')];
   await Promise.all([writeFile(broken, BROKEN), writeFile(other, SERVICE)]);
   expect(await cloister(['fix', '-f', broken, other, '--write'])).toEqual({ code: 0, stdout: '', stderr: '' });
   expect(await Promise.all([readFile(broken, 'utf8'), readFile(other, 'utf8')])).toEqual([FIXED, SERVICE]);
 });
 
-test('never stamps: that is for pods that are stored', async () => {
+test('fix adds no annotation of the webhook: that marks stored pods', async () => {
   expect((await cloister(['fix', '-f', '-'], BROKEN)).stdout).not.toContain('profile-applied');
 });
 
 describe('exit status 2', () => {
   test.each([
-    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', '-:2:1: the key a stands here twice; keep the one that is meant\n'],
-    ['standard input to write to', ['-f', '-', '--write'], BROKEN, '--write: standard input cannot be written to; name files\n'],
+    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', 'error: -:2:1: the key a is here twice; keep one of them\n'],
+    ['--write with standard input', ['-f', '-', '--write'], BROKEN, 'error: --write cannot write to standard input: name files\n'],
     [
-      '--diff of patches',
+      '--diff with patches',
       ['-f', '-', '--diff', '-o', 'json-patch'],
       BROKEN,
       "error: option '--diff' cannot be used with option '-o, --output <format>'\n",
@@ -127,9 +127,9 @@ describe('exit status 2', () => {
       'keys that cannot be edited',
       ['-f', '-'],
       BROKEN.replace('hostPID: true', '? hostPID\n  : true'),
-      expect.stringMatching(/^-: this cannot be repaired in place: /),
+      expect.stringMatching(/^error: -: the file cannot be fixed in place: /),
     ],
-  ])('%s', async (_, args, input, message) => {
+  ])('fix exits with 2 for %s', async (_, args, input, message) => {
     expect(await cloister(['fix', ...args], input)).toEqual({ code: 2, stdout: '', stderr: message });
   });
 });

@@ -8,7 +8,7 @@ import { cloister } from '../support/run.ts';
 const root = join(import.meta.dirname, '../..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
-test('--version prints the one of the package', async () => {
+test('--version prints the version of the package', async () => {
   expect(await cloister(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
@@ -19,31 +19,31 @@ test.each([[['--help']], [['help']]])('%j lists every command', async (args) => 
     expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
 });
 
-test('nothing asked: the help, as an error', async () => {
+test('cloister without arguments prints the help as an error', async () => {
   const { code, stdout, stderr } = await cloister([]);
   expect([code, stdout]).toEqual([2, '']);
   expect(stderr).toContain('Usage: cloister');
 });
 
-describe('an unknown', () => {
-  test('command: what it may have meant', async () => {
+describe('an unknown command or flag', () => {
+  test('an unknown command is reported with a suggestion', async () => {
     const { code, stderr } = await cloister(['chekc']);
-    expect([code, stderr]).toEqual([2, 'cloister: there is no command "chekc": did you mean check?\n`cloister --help` lists them\n']);
+    expect([code, stderr]).toEqual([2, 'error: there is no command "chekc" (did you mean check?): `cloister --help` lists them\n']);
   });
-  test.each(['constructor', '__proto__', 'toString'])('command is unknown also when it is called %s', async (name) => {
+  test.each(['constructor', '__proto__', 'toString'])('a command named %s is unknown', async (name) => {
     expect((await cloister([name])).code).toBe(2);
   });
-  test('flag: one line and no stack', async () => {
+  test('an unknown flag is reported in one line without a stack', async () => {
     expect(await cloister(['explain', '--nope'])).toEqual({ code: 2, stdout: '', stderr: "error: unknown option '--nope'\n" });
   });
 });
 
 describe('the help of a command', () => {
-  test.each(['fix', 'check', 'explain', 'ensure'])('%s has flags, exit status and examples', async (name) => {
+  test.each(['fix', 'check', 'explain', 'manifests', 'ensure'])('the help of %s has flags, exit statuses and examples', async (name) => {
     const { code, stdout } = await cloister([name, '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: cloister ${name} [options]`);
-    expect(stdout).toMatch(/\nExit status: 0 /);
+    expect(stdout).toMatch(/\nExit status:\n {2}0 {2}\w.*\n(?: {2}.*\n)* {2}2 {2}\w/);
     expect(stdout).toContain(`\nExamples:\n  cloister ${name}`);
     const flags = stdout.split('\n').filter((line) => /^ {2}-/.test(line));
     expect(flags.length).toBeGreaterThan(1);
@@ -51,17 +51,17 @@ describe('the help of a command', () => {
   });
 });
 
-test('an older Node: which it needs, and no stack', async () => {
+test('an older Node is reported with the required version, without a stack', async () => {
   const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });`;
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(older)}`;
   expect(await cloister(['--version'], '', { NODE_OPTIONS })).toEqual({
     code: 2,
     stdout: '',
-    stderr: 'cloister needs Node 24 or later, and this is 20.20.2: install it, or call cloister by another node\n',
+    stderr: 'error: cloister needs Node 24 or later, and this is 20.20.2: install it, or run cloister with another node\n',
   });
 });
 
-test('loads what a command needs, and no more', async () => {
+test('a command loads only the modules that it needs', async () => {
   const trace = `const { registerHooks } = require('node:module');
     registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
   const preload = `data:text/javascript,${encodeURIComponent(`import { createRequire } from 'node:module'; const require = createRequire('${root}/x.js'); ${trace}`)}`;
@@ -70,7 +70,7 @@ test('loads what a command needs, and no more', async () => {
   expect(stderr).not.toMatch(/fastify|node-forge|commands\/(?:serve|certs|fix)/);
 });
 
-test('a reader that goes early is no error', async () => {
+test('a closed pipe is not an error', async () => {
   const child = spawn(process.execPath, ['src/main.ts', 'check', '-f', 'examples', '-o', 'json'], { cwd: root });
   child.stdout.destroy();
   expect(await text(child.stderr)).toBe('');

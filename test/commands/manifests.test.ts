@@ -7,6 +7,8 @@ import { createAuthority } from '../support/openssl.ts';
 import { printManifests } from '../support/print-manifests.ts';
 
 const SERVICE = ['--service', 'cloister/cloister'];
+const NOT_A_SERVICE = "option '--service <namespace/name[:port]>' argument";
+const NOT_A_URL = "option '--url <https://host:port>' argument";
 
 let folder: string;
 let ca: { readonly certFile: string; readonly keyFile: string };
@@ -26,7 +28,7 @@ async function file(name: string, content: string): Promise<string> {
 const kinds = (yaml: string) => parseAllDocuments(yaml).map((each) => each.get('kind'));
 
 describe('prints one YAML stream', () => {
-  test('of webhook configurations, policies with their bindings, and the role', async () => {
+  test('manifests prints webhook configurations, policies with their bindings, and the role', async () => {
     const { code, stdout, stderr } = await printManifests(SERVICE);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(kinds(stdout)).toEqual([
@@ -45,21 +47,21 @@ describe('prints one YAML stream', () => {
     }
   });
 
-  test('for the profiles of the configuration', async () => {
+  test('manifests prints the entries of the configured profiles', async () => {
     const config = await file('gvisor.yaml', 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {gvisor: {}}\n');
     const { stdout } = await printManifests(['--config', config, ...SERVICE]);
     expect(stdout).toContain('path: /mutate/gvisor\n');
     expect(stdout).not.toContain('userns');
   });
 
-  test('by variables as by flags', async () => {
+  test('variables set the same as flags', async () => {
     const flags = await printManifests(['--url', 'https://192.0.2.1:8443', '--ca-file', ca.certFile]);
     const variables = await printManifests([], { CLOISTER_URL: 'https://192.0.2.1:8443', CLOISTER_CA_FILE: ca.certFile });
     expect(flags.code).toBe(0);
     expect(variables).toEqual(flags);
   });
 
-  test('and warns of exemptions that have expired', async () => {
+  test('manifests warns about expired exemptions', async () => {
     const exemption = "{reason: mesh, expires: 2020-01-01, namespaces: ['*'], serviceAccounts: ['*'], allow: {capabilities: [NET_RAW]}}";
     const config = await file('expired.yaml', `apiVersion: cloister.dev/v1alpha1\nkind: Config\nexemptions: [${exemption}]\n`);
     const { code, stderr } = await printManifests(['--config', config, ...SERVICE]);
@@ -68,28 +70,38 @@ describe('prints one YAML stream', () => {
   });
 });
 
-describe('refuses, with exit code 2 and nothing on stdout', () => {
+describe('unusable input', () => {
   const refused: Readonly<Record<string, readonly [args: readonly string[], error: string]>> = {
-    'no place': [[], 'say where the API server reaches Cloister: --service or --url'],
-    'two places': [[...SERVICE, '--url', 'https://a'], '--service and --url are two places: leave one out'],
-    'a Service without its namespace': [['--service', 'cloister'], '--service cloister: must be NAMESPACE/NAME or NAMESPACE/NAME:PORT'],
-    'a Service at port 0': [['--service', 'a/b:0'], '--service a/b:0: must be NAMESPACE/NAME'],
-    'a Service at port 65536': [['--service', 'a/b:65536'], '--service a/b:65536: must be NAMESPACE/NAME'],
-    'a URL in clear': [['--url', 'http://a'], '--url http://a: must be https://HOST:PORT and no more'],
-    'a URL with a path': [['--url', 'https://a/b'], '--url https://a/b: must be https://HOST:PORT and no more'],
-    'a URL with a user': [['--url', 'https://u@a'], '--url https://u@a: must be https://HOST:PORT and no more'],
-    'a URL with a query': [['--url', 'https://a?b'], '--url https://a?b: must be https://HOST:PORT and no more'],
-    'something else than a URL': [['--url', 'a:8443'], '--url a:8443: must be https://HOST:PORT and no more'],
-    'a configuration that is not there': [[...SERVICE, '--config', '/nowhere'], '/nowhere cannot be read: there is no such file'],
-    'a CA that is not there': [[...SERVICE, '--ca-file', '/nowhere'], '--ca-file /nowhere cannot be read: there is no such file'],
+    'no address': [[], 'name the address at which the API server calls Cloister with --service or --url'],
+    'two addresses': [[...SERVICE, '--url', 'https://a'], "option '--url <https://host:port>' cannot be used with option '--service"],
+    '--rbac without a Service': [['--rbac'], '--rbac needs --service'],
+    'a Service without its namespace': [
+      ['--service', 'cloister'],
+      `${NOT_A_SERVICE} 'cloister' is invalid. It must be NAMESPACE/NAME or NAMESPACE/NAME:PORT`,
+    ],
+    'a Service at port 0': [['--service', 'a/b:0'], `${NOT_A_SERVICE} 'a/b:0' is invalid. It must be NAMESPACE/NAME`],
+    'a Service at port 65536': [['--service', 'a/b:65536'], `${NOT_A_SERVICE} 'a/b:65536' is invalid. It must be NAMESPACE/NAME`],
+    'a URL in clear': [['--url', 'http://a'], `${NOT_A_URL} 'http://a' is invalid. It must be https://HOST:PORT without a path`],
+    'a URL with a path': [['--url', 'https://a/b'], `${NOT_A_URL} 'https://a/b' is invalid. It must be https://HOST:PORT without a path`],
+    'a URL with a user': [['--url', 'https://u@a'], `${NOT_A_URL} 'https://u@a' is invalid. It must be https://HOST:PORT without a path`],
+    'a URL with a query': [['--url', 'https://a?b'], `${NOT_A_URL} 'https://a?b' is invalid. It must be https://HOST:PORT without a path`],
+    'a text that is not a URL': [['--url', 'a:8443'], `${NOT_A_URL} 'a:8443' is invalid. It must be https://HOST:PORT without a path`],
+    'a missing configuration': [
+      [...SERVICE, '--config', '/nowhere'],
+      '/nowhere cannot be read: there is no such file or folder; check the name',
+    ],
+    'a missing CA': [
+      [...SERVICE, '--ca-file', '/nowhere'],
+      '--ca-file /nowhere cannot be read: there is no such file or folder; check the name',
+    ],
   };
-  test.each(Object.entries(refused))('%s', async (_, [args, error]) => {
+  test.each(Object.entries(refused))('manifests exits with 2 for %s', async (_, [args, error]) => {
     const { code, stdout, stderr } = await printManifests(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(`error: ${error}`);
   });
 
-  test('a wrong configuration, with all that is wrong', async () => {
+  test('manifests reports all problems of a configuration', async () => {
     const config = await file(
       'wrong.yaml',
       'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {grant: x, nesting: y}}\n',
@@ -102,16 +114,16 @@ describe('refuses, with exit code 2 and nothing on stdout', () => {
     ]);
   });
 
-  test('a CA file without a certificate, with a broken one, and with a key', async () => {
+  test('manifests rejects a CA file without a certificate, with a broken one, and with a key', async () => {
     const empty = await file('empty.pem', '');
     const broken = await file('broken.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
     for (const path of [empty, broken]) {
-      expect((await printManifests([...SERVICE, '--ca-file', path])).stderr).toContain(`--ca-file ${path}: must hold certificates in PEM`);
+      expect((await printManifests([...SERVICE, '--ca-file', path])).stderr).toContain(`--ca-file ${path} must have certificates in PEM`);
     }
     const { code, stderr } = await printManifests([...SERVICE, '--ca-file', ca.keyFile]);
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: `error: --ca-file ${ca.keyFile} holds a private key: name a file with certificates alone\n`,
+      stderr: `error: --ca-file ${ca.keyFile} has a private key: name a file with certificates only\n`,
     });
   });
 });

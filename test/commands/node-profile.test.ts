@@ -44,7 +44,7 @@ async function put(text: string | Uint8Array, at = path): Promise<void> {
 const everything = async (): Promise<string[]> => (await readdir(kubelet, { recursive: true })).toSorted();
 const INSTALLED = ['seccomp', 'seccomp/cloister', 'seccomp/cloister/workspace.json'];
 
-test('what is shipped is put where a pod names it, and its digest told', async () => {
+test('the shipped profile is installed at the path that a pod names, and its digest is printed', async () => {
   expect(await install()).toEqual({ code: 0, stdout: `wrote ${path} (sha256 ${sha256(shipped)})\n`, stderr: '' });
   expect(await written()).toBe(shipped);
   expect(await everything()).toEqual(INSTALLED);
@@ -58,7 +58,7 @@ test('a second run changes nothing', async () => {
   expect(await stat(path)).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
 });
 
-test('the profile of another version is replaced, not written over', async () => {
+test('the profile of another version is replaced by a new file', async () => {
   const other = otherVersion();
   await put(other);
   const held = join(kubelet, 'held');
@@ -69,72 +69,75 @@ test('the profile of another version is replaced, not written over', async () =>
     stderr: '',
   });
   expect(await written()).toBe(shipped);
-  // Whoever had the old file open reads it to its end.
+  // A reader that had the old file open reads it to its end.
   expect(await readFile(held, 'utf8')).toBe(other);
 });
 
-describe('what a disk left of ours is replaced:', () => {
+describe('the rest of a profile after a power failure', () => {
   test.each<[string, (whole: string) => string]>([
-    ['nothing', () => ''],
+    ['an empty file', () => ''],
     ['zeros', (whole) => '\0'.repeat(whole.length)],
     ['the first line', (whole) => whole.slice(0, 100)],
     ['half', (whole) => whole.slice(0, whole.length / 2)],
     ['all but the end', (whole) => whole.slice(0, -2)],
     ['all but a page of zeros', (whole) => whole.slice(0, 4096) + '\0'.repeat(4096) + whole.slice(8192)],
-  ])('%s', async (_, tear) => {
+  ])('the rest of a profile after a power failure is replaced: %s', async (_, tear) => {
     await put(tear(shipped));
     expect(await install()).toMatchObject({ code: 0, stderr: '' });
     expect(await written()).toBe(shipped);
   });
 });
 
-describe('what is not ours is never touched:', () => {
-  const SEALLESS = "is not Cloister's: it does not bear its seal";
-  const CHANGED = 'was changed since Cloister wrote it';
+describe('a file that Cloister did not write', () => {
+  const SEALLESS = 'was not written by Cloister: it has no seal';
+  const CHANGED = 'was changed after Cloister wrote it';
   const { cloister, ...profile } = JSON.parse(shipped);
 
   test.each<[string, string | Uint8Array, string]>([
-    ['a profile', JSON.stringify(profile), SEALLESS],
-    ['no JSON', 'defaultAction: SCMP_ACT_ALLOW\n', SEALLESS],
-    ['JSON that is no profile', 'null', SEALLESS],
-    ['a seal that says nothing', JSON.stringify({ cloister: null, ...profile }), SEALLESS],
+    ['a profile without a seal', JSON.stringify(profile), SEALLESS],
+    ['text that is not JSON', 'defaultAction: SCMP_ACT_ALLOW\n', SEALLESS],
+    ['JSON that is not a profile', 'null', SEALLESS],
+    ['an empty seal', JSON.stringify({ cloister: null, ...profile }), SEALLESS],
     ['bytes', Uint8Array.of(0, 255, 0, 254), SEALLESS],
     ['half of a profile', JSON.stringify(profile).slice(0, 500), SEALLESS],
-    ['ours, and a call more', shipped.replace('"unshare"', '"unshare",\n        "bpf"'), CHANGED],
-    ['ours, another action', shipped.replace('"SCMP_ACT_ERRNO"', '"SCMP_ACT_ALLOW"'), CHANGED],
-    ['ours, with a slip', shipped.replace('"accept",', '"accept"'), CHANGED],
-    ['ours, another digest', shipped.replace(cloister.sha256, sha256('')), CHANGED],
-  ])('%s', async (_, content, problem) => {
+    ['a profile of Cloister with one call more', shipped.replace('"unshare"', '"unshare",\n        "bpf"'), CHANGED],
+    ['a profile of Cloister with another action', shipped.replace('"SCMP_ACT_ERRNO"', '"SCMP_ACT_ALLOW"'), CHANGED],
+    ['a profile of Cloister with a syntax error', shipped.replace('"accept",', '"accept"'), CHANGED],
+    ['a profile of Cloister with another digest', shipped.replace(cloister.sha256, sha256('')), CHANGED],
+  ])('a file that Cloister did not write is never changed: %s', async (_, content, problem) => {
     await put(content);
     const before = Buffer.from(content);
     const { code, stdout, stderr } = await install();
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toBe(
-      `${path} ${problem}; move it away, or install the profile elsewhere: give its place with --name, and as seccompProfile in the configuration\n`,
+      `error: ${path} ${problem}; move it away, or install the profile at another path: set --name, and seccompProfile in the configuration\n`,
     );
     expect(await readFile(path)).toEqual(before);
     expect(await everything()).toEqual(INSTALLED);
   });
 
-  test('more than a profile can be, which is not read', async () => {
+  test('a file that is larger than any profile is not read', async () => {
     await put(otherVersion().padEnd(2 * 1024 * 1024));
-    expect(await install()).toMatchObject({ code: 1, stderr: expect.stringContaining("is not Cloister's: no profile is so large") });
+    expect(await install()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('was not written by Cloister: no profile is so large'),
+    });
   });
 
-  test('a folder', async () => {
+  test('a folder at the path is kept', async () => {
     await mkdir(path, { recursive: true });
-    expect(await install()).toMatchObject({ code: 1, stderr: expect.stringContaining(`${path} is no regular file; move it away`) });
+    expect(await install()).toMatchObject({ code: 1, stderr: expect.stringContaining(`${path} is not a regular file; move it away`) });
   });
 
-  test('a pipe, which is not waited for', async () => {
+  test('a pipe at the path is kept, and opening it does not block', async () => {
     await mkdir(join(dir, 'cloister'), { recursive: true });
     expect(spawnSync('mkfifo', [path]).status).toBe(0);
-    expect(await install()).toMatchObject({ code: 1, stderr: expect.stringContaining(`${path} is no regular file; move it away`) });
+    expect(await install()).toMatchObject({ code: 1, stderr: expect.stringContaining(`${path} is not a regular file; move it away`) });
     expect((await lstat(path)).isFIFO()).toBe(true);
   });
 });
 
-describe('a link is not followed:', () => {
+describe('a link', () => {
   let elsewhere: string;
   beforeEach(async () => {
     elsewhere = join(kubelet, 'elsewhere');
@@ -156,13 +159,13 @@ describe('a link is not followed:', () => {
     if (there) expect(await readFile(target, 'utf8')).toBe(otherVersion());
   });
 
-  test('a folder on the way', async () => {
+  test('a link to a folder on the path is not followed', async () => {
     await symlink(elsewhere, join(dir, 'cloister'));
     expect(await install()).toMatchObject({ code: 1, stderr: expect.stringContaining(`${join(dir, 'cloister')} is a link; move it away`) });
     expect(await readdir(elsewhere)).toEqual([]);
   });
 
-  test('but the folder that is named may be one: nodes keep the kubelet on another disk', async () => {
+  test('the given folder may be a link: nodes keep the folder of the kubelet on another disk', async () => {
     const linked = join(kubelet, 'linked');
     await symlink(dir, linked);
     expect(await run(['node-profile', 'install', '--dir', linked])).toMatchObject({ code: 0 });
@@ -171,12 +174,12 @@ describe('a link is not followed:', () => {
   });
 });
 
-describe('where it cannot be written, nothing is left, and the old file stays:', () => {
+describe('a failed installation leaves no file behind and keeps the old one', () => {
   const isRoot = process.getuid?.() === 0;
   const apart = ['unshare', '--mount', ...(isRoot ? [] : ['--map-root-user'])];
   const canMount = spawnSync('unshare', [...apart.slice(1), 'true']).status === 0;
 
-  /** Runs a script, which runs the command as `"$@"`, where what it mounts nobody else sees. */
+  /** Runs a script, which runs the command as `"$@"`, in a mount namespace of its own. */
   function withMounts(script: string): Ran {
     const command = [process.execPath, join(root, 'src/main.ts'), 'node-profile', 'install', '--dir', dir];
     const [program = '', ...args] = [...apart, 'sh', '-euc', script, 'sh', ...command];
@@ -190,51 +193,51 @@ describe('where it cannot be written, nothing is left, and the old file stays:',
     expect(await everything()).toEqual(INSTALLED);
   });
 
-  test.skipIf(isRoot)('a folder of somebody else', async () => {
+  test.skipIf(isRoot)('the installation fails in a folder of another user', async () => {
     await chmod(join(dir, 'cloister'), 0o500);
     try {
       expect(await install()).toMatchObject({
         code: 1,
         stdout: '',
-        stderr: expect.stringMatching(/EACCES.*: run this as root of the node\n$/),
+        stderr: expect.stringMatching(/EACCES.*: run the command as root of the node\n$/),
       });
     } finally {
       await chmod(join(dir, 'cloister'), 0o700);
     }
   });
 
-  test.runIf(canMount)('a file system that is read-only', () => {
+  test.runIf(canMount)('the installation fails on a read-only file system', () => {
     const { code, stdout, stderr } = withMounts(`mount --bind ${dir} ${dir}; mount -o remount,bind,ro ${dir}; "$@"`);
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/workspace\.json cannot be read or written \(EROFS: .*\): mount the folder writable\n$/);
   });
 
-  test.runIf(canMount)('a disk that is full', () => {
+  test.runIf(canMount)('the installation fails on a full disk', () => {
     // Room for the old file, and for the beginning of the new one.
     const { code, stdout, stderr } = withMounts(`
       cp -a ${dir} ${kubelet}/copy; mount -t tmpfs -o size=8k tmpfs ${dir}; mv ${kubelet}/copy/cloister ${dir}; rmdir ${kubelet}/copy
       code=0; "$@" || code=$?
       ls -A ${dir}/cloister; cat ${path}; exit $code`);
     expect([code, stdout]).toEqual([1, `workspace.json\n${otherVersion()}`]);
-    expect(stderr).toMatch(/ENOSPC.*: make room on the disk\n$/);
+    expect(stderr).toMatch(/ENOSPC.*: free space on the disk\n$/);
   });
 });
 
-test('a folder that no kubelet has is not made', async () => {
+test('the folder is not created where its parent is missing', async () => {
   const nowhere = join(kubelet, 'var/lib/kubelet');
   const { code, stderr } = await run(['node-profile', 'install', '--dir', join(nowhere, 'seccomp')]);
   expect(code).toBe(1);
   expect(stderr).toBe(
-    `${nowhere} is not there, so ${nowhere}/seccomp is no folder of a kubelet: give the folder \`seccomp\` below its --root-dir, with --dir\n`,
+    `error: ${nowhere} does not exist, so ${nowhere}/seccomp is not the folder of a kubelet: set --dir to the folder \`seccomp\` below its --root-dir\n`,
   );
   expect(await everything()).toEqual([]);
 });
 
-test('a file in place of the folder is told', async () => {
+test('a file in place of the folder is reported', async () => {
   await writeFile(dir, '');
   expect(await install()).toMatchObject({
     code: 1,
-    stderr: `${dir} is no folder: give the kubelet's seccomp folder, with --dir\n`,
+    stderr: `error: ${dir} is not a folder: set --dir to the seccomp folder of the kubelet\n`,
   });
 });
 
@@ -248,18 +251,18 @@ test.each(['../workspace.json', 'a/../../b.json', '/etc/passwd', '', 'a//b.json'
   },
 );
 
-test.each(['workspace.json', 'teams/a/..b.json'])('a name may have as many parts as it likes: %s', async (name) => {
+test.each(['workspace.json', 'teams/a/..b.json'])('a name may have any number of parts: %s', async (name) => {
   expect(await install('--name', name)).toMatchObject({ code: 0 });
   expect(await readFile(join(dir, name), 'utf8')).toBe(shipped);
 });
 
-test('folder and name may come as variables', async () => {
+test('variables set the folder and the name', async () => {
   const env = { CLOISTER_SECCOMP_DIR: dir, CLOISTER_SECCOMP_PROFILE: 'b.json' };
   expect(await run(['node-profile', 'install'], '', env)).toMatchObject({ code: 0 });
   expect(await readFile(join(dir, 'b.json'), 'utf8')).toBe(shipped);
 });
 
-test('whoever reads while many write finds a whole profile', async () => {
+test('a reader finds a whole profile while several commands write', async () => {
   const versions = Array.from({ length: 8 }, (_, index) => otherVersion(`call${index}`));
   await installProfile(dir, NAME, versions[0] ?? '');
   let writing = true;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Path } from '../../src/core/json.ts';
 import { escapesOf, hasWall, judge } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
+import type { Path } from '../../src/core/path.ts';
 import { CONTAINER_LISTS, each, specOf } from '../../src/core/pod.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';

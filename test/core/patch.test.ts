@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { type Change, patchOf, valueAt } from '../../src/core/patch.ts';
 
 const set = (path: Change['path'], value: unknown): Change => ({ path, fix: { set: value as never } });

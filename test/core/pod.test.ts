@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Path, printPath } from '../../src/core/json.ts';
+import { type Path, printPath } from '../../src/core/path.ts';
 import { podIs } from '../../src/core/pod.ts';
 
 const profiles = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
 import { type Apply, repair } from '../../src/core/repair.ts';
 import { subjectOf } from '../../src/core/subject.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
-import { printPath } from '../../src/core/json.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
+import { printPath } from '../../src/core/path.ts';
 import { repair } from '../../src/core/repair.ts';
 import { placeOf, subjectOf } from '../../src/core/subject.ts';
 import { questionOf } from '../support/test-rule.ts';

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import type { Exemption } from '../../src/core/exemptions.ts';
-import { printPath } from '../../src/core/json.ts';
 import { judge, type Question, type Verdict } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
+import { printPath } from '../../src/core/path.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { backendById, backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';

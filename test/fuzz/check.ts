@@ -1,4 +1,4 @@
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
 import { bytesOf, type Doc, NOW, offerOf, reviewOf, type Setting } from '../support/hostile-pods.ts';

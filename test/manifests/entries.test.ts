@@ -20,22 +20,24 @@ const golden = (name: string) => `../golden/manifests/${name}.yaml`;
 const print = (objects: readonly object[]) =>
   objects.map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
 
-describe('the objects as a whole', () => {
-  test('for two profiles behind a Service', () => expect(print(entriesOf(BOTH, SERVICE))).toMatchFileSnapshot(golden('service')));
-  test('for one profile at a URL', () =>
+describe('the golden files', () => {
+  test('the entries for two profiles behind a Service are those of the golden file', () =>
+    expect(print(entriesOf(BOTH, SERVICE))).toMatchFileSnapshot(golden('service')));
+  test('the entries for one profile at a URL are those of the golden file', () =>
     expect(print(entriesOf(offer('userns'), { url: 'https://192.0.2.10:8443' }))).toMatchFileSnapshot(golden('url')));
-  test('for no profile', () => expect(print(entriesOf(offer(), SERVICE))).toMatchFileSnapshot(golden('none')));
-  test('are the same bytes each time', () => expect(print(entriesOf(BOTH, SERVICE))).toBe(print(entriesOf(BOTH, SERVICE))));
+  test('the entries for no profile are those of the golden file', () =>
+    expect(print(entriesOf(offer(), SERVICE))).toMatchFileSnapshot(golden('none')));
+  test('the entries are the same bytes each time', () => expect(print(entriesOf(BOTH, SERVICE))).toBe(print(entriesOf(BOTH, SERVICE))));
 });
 
-describe('what the API server demands', () => {
-  test.each(entries.map((each) => [each.name, each] as const))('%s is a domain name of three parts and more', (name) => {
+describe('the validation of the API server', () => {
+  test.each(entries.map((each) => [each.name, each] as const))('the name %s is a domain name of three parts or more', (name) => {
     expect(name).toMatch(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.){2,}[a-z]+$/);
     expect(name.length).toBeLessThan(254); // as the prefix of an audit annotation's key
   });
 
   test.each(['userns', 'namespace', 'unknown', 'pod', 'workload', 'enforce', 'a'.repeat(63)])(
-    'names are unique with a profile called %s',
+    'the names are unique with a profile named %s',
     (id) => {
       for (const { webhooks } of entriesOf(offer('userns', 'gvisor', ...[id].filter((each) => each !== 'userns')), SERVICE)) {
         expect(new Set(webhooks.map(({ name }) => name)).size).toBe(webhooks.length);
@@ -56,7 +58,7 @@ describe('what the API server demands', () => {
 
 describe('every entry', () => {
   test.each(entries.map((each) => [each.name, each] as const))(
-    'T18, T71: %s leaves out the system and Cloister itself',
+    'T18, T71: the entry %s excludes the namespaces of the system and of Cloister',
     (_, { namespaceSelector }) => {
       expect(namespaceSelector.matchExpressions).toContainEqual({
         key: 'kubernetes.io/metadata.name',
@@ -67,14 +69,14 @@ describe('every entry', () => {
   );
 
   test.each(entries.map((each) => [each.name, each] as const))(
-    'T01: %s has an objectSelector only where pods opt in',
+    'T01: the entry %s has an objectSelector only where pods opt in',
     (name, { objectSelector }) => {
       expect(objectSelector !== undefined).toBe(name.split('.').includes('pod'));
     },
   );
 
   test.each(entries.map((each) => [each.name, each] as const))(
-    'T16, T20, T27, T70: %s fails closed if it enforces, and in no one’s way if it watches',
+    'T16, T20, T27, T70: the entry %s fails closed if it enforces, and rejects no pod if it only watches',
     (name, entry) => {
       const enforces = name.includes('.enforce.') && !name.includes('.workload.');
       expect(entry.failurePolicy).toBe(enforces ? 'Fail' : 'Ignore');
@@ -84,7 +86,7 @@ describe('every entry', () => {
   );
 });
 
-test('T10, T11, T15, T31: pods come with every subresource by which they can change', () => {
+test('T10, T11, T15, T31: the entries match pods with every subresource that can change them', () => {
   const resources = ({ rules }: Entry) =>
     rules.flatMap((rule) => rule.resources.flatMap((each) => rule.operations.map((verb) => `${verb} ${each}`)));
   for (const entry of mutating) expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods/ephemeralcontainers']);
@@ -92,13 +94,13 @@ test('T10, T11, T15, T31: pods come with every subresource by which they can cha
     expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods', 'UPDATE pods/ephemeralcontainers', 'UPDATE pods/resize']);
   }
   for (const entry of validating.filter(({ name }) => name.includes('unknown'))) {
-    // Where nothing says any more which profile holds, no debug container may come in either.
+    // Where no label names a profile any more, debug containers must be rejected too.
     const debug = entry.failurePolicy === 'Fail' ? ['UPDATE pods/ephemeralcontainers'] : [];
     expect(resources(entry)).toEqual(['CREATE pods', ...debug]);
   }
 });
 
-/** undefined: the label is not there. */
+/** undefined: the label is absent. */
 const LABEL_VALUES = [undefined, '', 'userns', 'kata-qemu', 'gvisor', 'Userns'];
 const known = (value: string | undefined) => value === 'userns' || value === 'kata-qemu';
 
@@ -106,10 +108,10 @@ const matrix = LABEL_VALUES.flatMap((enforce) =>
   LABEL_VALUES.flatMap((warn) => LABEL_VALUES.flatMap((audit) => LABEL_VALUES.map((profile) => ({ enforce, warn, audit, profile })))),
 );
 
-describe('a pod at CREATE', () => {
+describe('the creation of a pod', () => {
   const pathsFor = (all: readonly Entry[], labels: (typeof matrix)[number], namespace = 'team') => matching(all, labels, namespace).sort();
 
-  test('is called for by exactly its labels’ paths, whatever they are', () => {
+  test('the creation of a pod matches exactly the entries of its labels', () => {
     for (const labels of matrix) {
       const { enforce, warn, audit, profile } = labels;
       const enforced = enforce ?? profile;
@@ -124,18 +126,18 @@ describe('a pod at CREATE', () => {
     }
   });
 
-  test('T18, T71: is called for by nothing in the system’s namespaces and Cloister’s own', () => {
+  test('T18, T71: the creation of a pod matches no entry in the namespaces of the system and of Cloister', () => {
     for (const namespace of ['kube-system', 'kube-node-lease', 'cloister-system']) {
       for (const labels of matrix) expect(pathsFor(entries, labels, namespace)).toEqual([]);
     }
   });
 
-  test('without labels in a namespace without labels costs nothing', () => {
+  test('the creation of a pod without labels, in a namespace without labels, matches no entry', () => {
     expect(pathsFor(entries, { enforce: undefined, warn: undefined, audit: undefined, profile: undefined })).toEqual([]);
   });
 });
 
-test('a workload is advised under each label of its namespace that names a profile', () => {
+test('a workload matches the advising entry of each label of its namespace that names a profile', () => {
   for (const { enforce, warn, audit } of matrix) {
     const advised = matching(validating, { enforce, warn, audit, profile: undefined }, 'team', 'deployments');
     const wanted = Object.entries({ enforce, warn, audit }).flatMap(([mode, value]) => (known(value) ? [`/advise/${mode}/${value}`] : []));
@@ -157,7 +159,7 @@ function matching(all: readonly Entry[], labels: (typeof matrix)[number], namesp
     .map(({ clientConfig }) => clientConfig.service?.path ?? '');
 }
 
-/** As Kubernetes has it: a missing label is `NotIn` anything. */
+/** As in Kubernetes, an absent label matches every `NotIn`. */
 function matches({ matchExpressions }: Selector, labels: ReadonlyMap<string, string | undefined>): boolean {
   return matchExpressions.every((each) => {
     const value = labels.get(each.key);
@@ -176,15 +178,16 @@ function matches({ matchExpressions }: Selector, labels: ReadonlyMap<string, str
   });
 }
 
-describe('where the API server finds Cloister', () => {
+describe('the address of Cloister', () => {
   const first = (target: Target) => entriesOf(offer('userns'), target)[0].webhooks[0]?.clientConfig;
 
-  test('a Service, at 443 unless it says otherwise', () => {
+  test('the address of a Service has port 443 by default', () => {
     const service = { namespace: 'a', name: 'b' };
     expect(first({ service })).toEqual({ service: { ...service, port: 443, path: '/mutate/userns' } });
   });
-  test('a URL', () => expect(first({ url: 'https://a:1' })).toEqual({ url: 'https://a:1/mutate/userns' }));
-  test('with the CA’s certificates in base64', () => {
+  test('the address of a URL has the path of the entry', () =>
+    expect(first({ url: 'https://a:1' })).toEqual({ url: 'https://a:1/mutate/userns' }));
+  test('the caBundle is the CA in base64', () => {
     expect(first({ url: 'https://a:1', ca: 'PEM' })?.caBundle).toBe(Buffer.from('PEM').toString('base64'));
   });
 });

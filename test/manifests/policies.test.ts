@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { RUNTIME_ANNOTATIONS } from '../../src/core/rules/runtime-annotations.ts';
 import { type Manifest, policies } from '../../src/manifests/policies.ts';
 
-/** What the policies do, test/cluster/label-integrity.test.ts asks a real API server. */
+/** test/api-server/label-integrity.test.ts tests the policies on a real API server. */
 
 const named = (name: string, kind = 'ValidatingAdmissionPolicy'): Manifest => {
   const found = policies().find((each) => each.kind === kind && each.metadata.name === name);
@@ -11,19 +11,22 @@ const named = (name: string, kind = 'ValidatingAdmissionPolicy'): Manifest => {
   return found;
 };
 
-test('the objects as a whole', async () => {
+test('the policies are those of the golden file', async () => {
   const text = policies().map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 }));
   await expect(text.join('---\n')).toMatchFileSnapshot('../golden/manifests/policies.yaml');
 });
 
-test.each(['cloister-namespace-labels', 'cloister-pods'])('T04: %s fails closed, holds in every namespace, and has its binding', (name) => {
-  const { spec } = named(name);
-  expect(spec).toMatchObject({ failurePolicy: 'Fail' });
-  expect(Object.keys((spec as { matchConstraints: object }).matchConstraints)).toEqual(['matchPolicy', 'resourceRules']);
-  expect(named(name, 'ValidatingAdmissionPolicyBinding').spec).toEqual({ policyName: name, validationActions: ['Deny'] });
-});
+test.each(['cloister-namespace-labels', 'cloister-pods'])(
+  'T04: the policy %s fails closed, applies to every namespace, and has a binding',
+  (name) => {
+    const { spec } = named(name);
+    expect(spec).toMatchObject({ failurePolicy: 'Fail' });
+    expect(Object.keys((spec as { matchConstraints: object }).matchConstraints)).toEqual(['matchPolicy', 'resourceRules']);
+    expect(named(name, 'ValidatingAdmissionPolicyBinding').spec).toEqual({ policyName: name, validationActions: ['Deny'] });
+  },
+);
 
-test('T03: every way to write a namespace’s metadata is matched', () => {
+test('T03: the policy matches every request that can write the metadata of a namespace', () => {
   expect(named('cloister-namespace-labels').spec).toMatchObject({
     matchConstraints: {
       resourceRules: [{ operations: ['CREATE', 'UPDATE'], resources: ['namespaces', 'namespaces/status', 'namespaces/finalize'] }],
@@ -31,14 +34,14 @@ test('T03: every way to write a namespace’s metadata is matched', () => {
   });
 });
 
-test('T17: every runtime annotation that the rule knows is in the policy', () => {
+test('T17: the policy has every runtime annotation of the rule', () => {
   const { variables } = named('cloister-pods').spec as { variables: readonly { name: string; expression: string }[] };
-  const orders = variables.find(({ name }) => name === 'orders')?.expression;
+  const instructions = variables.find(({ name }) => name === 'instructions')?.expression;
   const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
-  for (const each of [...names, ...prefixes, ...domains]) expect(orders).toContain(`'${each}'`);
+  for (const each of [...names, ...prefixes, ...domains]) expect(instructions).toContain(`'${each}'`);
 });
 
-test('nothing in a list can end a CEL text early', () => {
+test('no entry of a list can end a CEL string early', () => {
   const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
   for (const each of [...names, ...prefixes, ...domains]) expect(each).toMatch(/^[-\w./]+$/);
 });

@@ -2,17 +2,17 @@ import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { ensureRoles, labelerRole } from '../../src/manifests/rbac.ts';
 
-/** That these rights are enough, and none too many, test/cluster/ensure-rbac.test.ts asks a real API server. */
+/** test/api-server/ensure-rbac.test.ts tests on a real API server that these permissions suffice, and that each is needed. */
 
 const service = { namespace: 'cloister-system', name: 'cloister' };
 const print = (objects: readonly object[]): string =>
   objects.map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
 
-test('the roles as a whole', async () => {
+test('the roles are those of the golden file', async () => {
   await expect(print([labelerRole(), ...ensureRoles(service, 'ensure')])).toMatchFileSnapshot('../golden/manifests/rbac.yaml');
 });
 
-test('T72: every right but that to find the serving pods is for objects by name, and none is to delete or to list', () => {
+test('T72: every permission but that to list EndpointSlices names its objects, and none allows deletion or listing', () => {
   const rules = ensureRoles(service, 'ensure').flatMap(({ rules: found = [] }) => found as readonly Rule[]);
   expect(rules.filter(({ resourceNames }) => resourceNames === undefined)).toEqual([
     { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list'] },
@@ -26,6 +26,6 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-test('where somebody else keeps the certificates, no Secret can be read', () => {
+test('the roles allow no access to Secrets where another tool manages the certificates', () => {
   expect(print(ensureRoles(service, 'files'))).not.toContain('secrets');
 });

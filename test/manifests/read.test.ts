@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { printUnreadable, readManifests, readText, type Source } from '../../src/manifests/read.ts';
+import { printInputProblem, readManifests, readText, type Source } from '../../src/manifests/read.ts';
 
 const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: []}\n';
 const pod = (name: string): string => POD.replace('NAME', name);
-const nobody = Readable.from([]);
+const noInput = Readable.from([]);
 
 let folder = '';
 beforeAll(async () => {
@@ -24,44 +24,44 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function namesIn(names: readonly string[], stdin = nobody): Promise<string[]> {
+async function namesIn(names: readonly string[], stdin = noInput): Promise<string[]> {
   const read = await readManifests(names, stdin);
-  if (!read.ok) throw new Error(read.error.map(printUnreadable).join('\n'));
+  if (!read.ok) throw new Error(read.error.map(printInputProblem).join('\n'));
   return read.value.flatMap(({ documents }) => documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name)));
 }
 
 async function problemsOf(...names: string[]): Promise<string[]> {
-  const read = await readManifests(names, nobody);
-  return read.ok ? [] : read.error.map((each) => printUnreadable(each).replaceAll(`${folder}/`, ''));
+  const read = await readManifests(names, noInput);
+  return read.ok ? [] : read.error.map((each) => printInputProblem(each).replaceAll(`${folder}/`, ''));
 }
 
 function sourceOf(text: string): Source {
   const read = readText('x.yaml', text);
-  if (!read.ok) throw new Error(read.error.map(printUnreadable).join('\n'));
+  if (!read.ok) throw new Error(read.error.map(printInputProblem).join('\n'));
   return read.value;
 }
 
 function problemsIn(text: string): string[] {
   const read = readText('x.yaml', text);
-  return read.ok ? [] : read.error.map(printUnreadable);
+  return read.ok ? [] : read.error.map(printInputProblem);
 }
 
 describe('input', () => {
-  test('a folder is read to its bottom, in the order of names, hidden ones left out', async () => {
+  test('a folder is read recursively, in the order of names, without hidden files', async () => {
     expect(await namesIn([join(folder, 'm')])).toEqual(['a', 'b', 'c', 'a']);
   });
-  test('- is standard input', async () => {
+  test('`-` is standard input', async () => {
     expect(await namesIn(['-'], Readable.from([Buffer.from(pod('x')), Buffer.from(`---\n${pod('z')}`)]))).toEqual(['x', 'z']);
   });
   test('a file that is named twice is read once', async () => {
     expect(await namesIn([join(folder, 'm/a.yaml'), join(folder, 'm/a.yaml')])).toEqual(['a']);
   });
-  test('links that lead nowhere or in a circle are told by their names, and linked folders are left alone', async () => {
+  test('broken and circular links are reported with their names, and linked folders are skipped', async () => {
     await mkdir(join(folder, 'linked'));
     for (const [name, target] of Object.entries({ 'a.yaml': 'b.yaml', 'b.yaml': 'a.yaml', 'c.yaml': 'gone.yaml', self: '.', m: '../m' })) {
       await symlink(target, join(folder, 'linked', name));
     }
-    const circle = 'symbolic links lead in a circle here; mend the link, or leave it out';
+    const circle = 'its symbolic links form a circle; fix the link, or leave it out';
     expect(await problemsOf(join(folder, 'linked'))).toEqual([
       `linked/a.yaml: ${circle}`,
       `linked/b.yaml: ${circle}`,
@@ -69,17 +69,17 @@ describe('input', () => {
     ]);
     expect(await problemsOf(join(folder, 'linked/a.yaml'))).toEqual([`linked/a.yaml: ${circle}`]);
   });
-  test('every input that cannot be read is told', async () => {
+  test('every input that cannot be read is reported', async () => {
     expect(await problemsOf(join(folder, 'none.yaml'), join(folder, 'empty'), join(folder, 'latin1.yaml'))).toEqual([
       'none.yaml: there is no such file or folder; check the name',
-      'empty: no manifest is in this folder; name one that has *.yaml, *.yml or *.json files',
-      'latin1.yaml: this is not UTF-8 text; save it as UTF-8',
+      'empty: this folder has no manifests; name a folder with *.yaml, *.yml or *.json files',
+      'latin1.yaml: the text is not UTF-8; save it as UTF-8',
     ]);
   });
 });
 
 describe('documents', () => {
-  test('pods are found in workloads and lists, with their lines; what holds none is counted', () => {
+  test('pods are found in workloads and lists, with their lines, and objects without a pod are counted', () => {
     const { documents } = sourceOf(`# head
 ---
 apiVersion: v1
@@ -115,8 +115,8 @@ items:
   });
 
   test.each([
-    ['no object', '- a\n', 'x.yaml:1:1: this is no Kubernetes object; write an object with apiVersion and kind'],
-    ['no kind', 'a: 1\n', 'x.yaml:1:1: the object has no kind; add kind, or leave it out of the input'],
+    ['an item that is not an object', '- a\n', 'x.yaml:1:1: this is not a Kubernetes object; write an object with apiVersion and kind'],
+    ['no kind', 'a: 1\n', 'x.yaml:1:1: the object has no kind; add kind, or leave the object out of the input'],
     ['no apiVersion', 'kind: Pod\n', 'x.yaml:1:1: the Pod has no apiVersion; add apiVersion'],
     ['no spec', 'apiVersion: v1\nkind: Pod\n', 'x.yaml:1:1: spec is not an object; make it an object'],
     ['a wrong type', `${pod('a').replace('[]', 'none')}`, 'x.yaml:4:8: spec.containers is not a list; make it a list'],
@@ -133,12 +133,12 @@ items:
     [
       'bad YAML',
       'a: [1\nb: 2\n',
-      'x.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]; mend the YAML there',
+      'x.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]; fix the YAML there',
     ],
-    ['a key twice', 'kind: Pod\nkind: Pod\n', 'x.yaml:2:1: the key kind stands here twice; keep the one that is meant'],
-  ])('%s is told with its place and what to do', (_, text, problem) => expect(problemsIn(text)[0]).toBe(problem));
+    ['a key twice', 'kind: Pod\nkind: Pod\n', 'x.yaml:2:1: the key kind is here twice; keep one of them'],
+  ])('the problem is reported with its place and what to do: %s', (_, text, problem) => expect(problemsIn(text)[0]).toBe(problem));
 
-  test('every problem is told at once', () => {
+  test('all problems are reported together', () => {
     expect(problemsIn('kind: Pod\n---\napiVersion: v1\n').map((each) => each.split(';')[0])).toEqual([
       'x.yaml:1:1: the Pod has no apiVersion',
       'x.yaml:3:1: the object has no kind',
@@ -146,7 +146,7 @@ items:
   });
 });
 
-test('as many faults as a file may have are told, each in its place', async () => {
+test('all 130,000 problems of a file are reported, each with its place', async () => {
   await writeFile(join(folder, 'many.yaml'), '---\n1\n'.repeat(130_000));
   const problems = await problemsOf(join(folder, 'many.yaml'));
   expect(problems.length).toBe(130_000);

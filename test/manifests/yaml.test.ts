@@ -3,9 +3,9 @@ import type { Json } from '../../src/core/json.ts';
 import { parseStream, printYaml } from '../../src/manifests/yaml.ts';
 
 const meaningOf = (text: string): Json | undefined => parseStream(text).documents[0]?.value;
-const faultsOf = (text: string): string[] => parseStream(text).faults.map(({ message }) => message);
+const problemsOf = (text: string): string[] => parseStream(text).problems.map(({ message }) => message);
 
-describe('a scalar is what kubectl makes of it', () => {
+describe('scalars', () => {
   // Printed by `kubectl patch --local -f - -p '{}' -o json`, kubectl 1.32.
   test.each<[string, Json]>([
     ['yes', true],
@@ -36,60 +36,60 @@ describe('a scalar is what kubectl makes of it', () => {
     ["'010'", '010'],
     ['!!str 5', '5'],
     ['!!int "5"', 5],
-  ])('%s', (text, value) => expect(meaningOf(`a: ${text}`)).toStrictEqual({ a: value }));
+  ])('the scalar `%s` has the value that kubectl reads', (text, value) => expect(meaningOf(`a: ${text}`)).toStrictEqual({ a: value }));
 
-  test('also as a key', () => {
+  test('a scalar that is a key is read as kubectl reads it', () => {
     expect(meaningOf('010: a\nyes: b\n1.5: c\n')).toStrictEqual({ '8': 'a', true: 'b', '1.5': 'c' });
   });
 });
 
-describe('T40: what has two meanings is refused', () => {
+describe('T40: ambiguous YAML', () => {
   test.each([
-    ['a key that stands twice', 'a: 1\nb: 2\na: 3\n', 'the key a stands here twice'],
-    ['two keys that are one in JSON', '1: a\n"1": b\n', 'the key 1 stands here twice'],
+    ['a key that is there twice', 'a: 1\nb: 2\na: 3\n', 'the key a is here twice'],
+    ['two keys that are equal in JSON', '1: a\n"1": b\n', 'the key 1 is here twice'],
     [
       'a merge below a key that it overrides',
       'a: 1\n<<: {a: 2}\n',
-      '<< brings the key a, which stands above it, and readers differ about which counts',
+      '<< merges the key a, which is set above it, and parsers differ in which value wins',
     ],
     ['a tag', 'a: !!binary aGVsbG8=\n', 'Unresolved tag: tag:yaml.org,2002:binary'],
     ['a number that JSON does not have', 'a: .nan\n', '.nan is a number that JSON does not have'],
-    ['a key that is no text', '[a]: 1\n', 'a key must be text'],
+    ['a key that is not text', '[a]: 1\n', 'a key must be text'],
     ['an alias without its anchor', 'a: *x\n', '*x names no anchor above it'],
-    ['an alias of what it is in', 'a: &x [*x]\n', '*x names no anchor above it'],
-  ])('%s', (_, text, message) => expect(faultsOf(text)).toEqual([message]));
+    ['an alias of the value that contains it', 'a: &x [*x]\n', '*x names no anchor above it'],
+  ])('T40: ambiguous YAML is rejected: %s', (_, text, message) => expect(problemsOf(text)).toEqual([message]));
 });
 
-test('an alias has a value of its own', () => {
+test('each alias has its own copy of the value', () => {
   const { a, b } = meaningOf('a: &x {c: [1]}\nb: *x\n') as { a: { c: Json }; b: { c: Json } };
   expect(b).toStrictEqual(a);
   expect(b.c).not.toBe(a.c);
 });
 
-test('what is merged in counts where the map says nothing itself', () => {
+test('a merged key applies where the map does not set it', () => {
   expect(meaningOf('x: &x {a: 1, b: 2}\ny: &y {a: 3, c: 4}\nz:\n  <<: [*x, *y]\n  b: 5\n')).toHaveProperty('z', { a: 1, b: 5, c: 4 });
 });
 
-test('aliases of aliases do not unfold without end', () => {
+test('aliases of aliases expand to a limit', () => {
   const level = (name: string, of: string): string => `${name}: &${name} [${Array(10).fill(of).join(', ')}]\n`;
   const bomb = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].reduce(
     (text, name, index) => text + level(name, `*${'abcdefghi'[index]}`),
     level('a', 'x'),
   );
-  expect(faultsOf(bomb)[0]).toBe('aliases unfold to more than 100000 values');
+  expect(problemsOf(bomb)[0]).toBe('aliases expand to more than 100000 values');
 });
 
-test('T44: nesting without end is told, not run into', () => {
-  expect(faultsOf('['.repeat(100_000)).at(-1)).toBe('the document is nested too deeply to be read');
+test('T44: nesting that is too deep is reported and does not overflow the stack', () => {
+  expect(problemsOf('['.repeat(100_000)).at(-1)).toBe('the document is nested too deeply to be read');
 });
 
-test('T47: __proto__ is a key like any other', () => {
+test('T47: `__proto__` is an ordinary key', () => {
   const value = meaningOf('__proto__: {a: 1}\nb: &b {__proto__: 2}\nc: *b\n') as Record<string, object>;
   expect(Object.keys(value)).toEqual(['__proto__', 'b', 'c']);
   expect(Object.keys(value.c ?? {})).toEqual(['__proto__']);
 });
 
-test('what is printed is read as what it was', () => {
+test('a printed value is read as the same value', () => {
   const value = {
     yes: 'no',
     '010': '0x1F',

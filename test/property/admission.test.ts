@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import {
   bytesOf,

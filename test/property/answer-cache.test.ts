@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { repair } from '../../src/core/repair.ts';

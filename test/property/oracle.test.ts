@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import type { Rule } from '../../src/core/rules/rule.ts';
 import { makeRespond } from '../../src/webhook/review/respond.ts';

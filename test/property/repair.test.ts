@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { judge, type Question } from '../../src/core/judge.ts';
 import { pointerOf } from '../../src/core/pointer.ts';
 import { policyFor } from '../../src/core/policy.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import { bytesOf, type Doc, hostilePod, malformed, NOW, offerOf, paint, reviewOf, setting } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';

@@ -3,13 +3,13 @@ import { WriteStream } from 'node:tty';
 import { describe, expect, test, vi } from 'vitest';
 import { REMOVE } from '../../src/core/rules/rule.ts';
 import { jsonOf } from '../../src/report/json.ts';
-import type { PlacedFinding, PodReport, Report } from '../../src/report/report.ts';
+import type { CheckReport, PlacedFinding, PodReport } from '../../src/report/report.ts';
 import { textOf } from '../../src/report/text.ts';
 
 const pipe = new Writable() as unknown as NodeJS.WriteStream;
 const terminal = Object.assign(new Writable(), {
   isTTY: true,
-  // The machine's own environment stays out: Node takes a terminal under CI for one without colours.
+  // Without the environment of the machine: under CI, Node assumes a terminal without colours.
   getColorDepth: () => WriteStream.prototype.getColorDepth({ TERM: 'xterm-256color', NO_COLOR: process.env.NO_COLOR }),
 }) as unknown as NodeJS.WriteStream;
 
@@ -44,31 +44,31 @@ const podWith = (...findings: PlacedFinding[]): PodReport => ({
   findings,
   exempted: [],
 });
-const report = (...pods: PodReport[]): Report => ({ pods, withoutPod: 2 });
+const report = (...pods: PodReport[]): CheckReport => ({ pods, withoutPod: 2 });
 
 describe('text', () => {
-  test('tells each pod with its findings, a line each', () => {
+  test('the text lists each pod with its findings, one per line', () => {
     expect(
       textOf(report(podWith(breach, promise), podWith()), pipe),
-    ).toBe(`dind.yaml: Pod dind (line 1): refused under profile userns, grant sudo
-  escape   capabilities  spec.containers[0].securityContext.capabilities.add[1] (container dev): capability SYS_ADMIN is added; remove it
-  promise  proc-mount  spec.x (container dev): procMount is not set; set it to Unmasked
+    ).toBe(`dind.yaml: Pod dind (line 1): denied under profile userns, grant sudo
+  escape   capabilities  spec.containers[0].securityContext.capabilities.add[1] (container "dev"): capability SYS_ADMIN is added; remove it
+  promise  proc-mount  spec.x (container "dev"): procMount is not set; set it to Unmasked
 
-2 pods, 1 refused as written: 1 can be repaired (\`cloister fix\`, or at admission); 2 objects without a pod passed over
+2 pods, 1 denied as written: 1 can be fixed (\`cloister fix\`, or at admission); 2 objects without a pod skipped
 `);
   });
 
-  test('says which pods need a person', () => {
+  test('the text counts the pods that a person must change', () => {
     expect(textOf(report(podWith(breach), podWith(byHand)), pipe)).toContain(
-      '2 refused as written: 1 can be repaired (`cloister fix`, or at admission), 1 must be changed by hand',
+      '2 denied as written: 1 can be fixed (`cloister fix`, or at admission), 1 must be changed by hand',
     );
   });
 
-  test('refuses nothing for a promise', () => {
-    expect(textOf({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: may run under[\s\S]*\n1 pod, none refused\n$/);
+  test('a promise does not make a pod denied', () => {
+    expect(textOf({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none denied\n$/);
   });
 
-  test('has colours on a terminal alone, and not with NO_COLOR', () => {
+  test('the text has colours only on a terminal, and not with NO_COLOR', () => {
     expect(textOf(report(podWith(breach)), pipe)).not.toContain('\u001b[');
     vi.stubEnv('FORCE_COLOR', undefined);
     vi.stubEnv('NO_COLOR', undefined);
@@ -78,12 +78,12 @@ describe('text', () => {
     vi.unstubAllEnvs();
   });
 
-  test('shows what a manifest says as text, never as orders to the terminal', () => {
+  test('control characters of a manifest are printed as text', () => {
     expect(textOf(report({ ...podWith(breach), name: 'a\u001b[2J\nforged' }), pipe)).toContain('Pod a\\u{1b}[2J\\u{a}forged');
   });
 });
 
-test('JSON has the shape that is documented', () => {
+test('the JSON report has the documented fields', () => {
   expect(JSON.parse(jsonOf(report(podWith(breach, byHand))))).toEqual({
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Cluster, connect } from '../../src/cluster/client.ts';
-import { askServer, type Endpoint, servingEndpoints } from '../../src/cluster/serving.ts';
-import { namesOf, type Wanted } from '../../src/commands/ensure-plan.ts';
-import { bring, type Outcome } from '../../src/commands/ensure-run.ts';
-import { version } from '../../src/commands/version.ts';
+import { type Endpoint, observePod, servingEndpoints } from '../../src/cluster/serving.ts';
+import { version } from '../../src/commands/shared/version.ts';
 import { parseConfig } from '../../src/config.ts';
+import { namesOf } from '../../src/ensure/objects.ts';
+import { type Outcome, reconcile } from '../../src/ensure/reconcile.ts';
+import type { DesiredState } from '../../src/ensure/types.ts';
 import { entriesOf } from '../../src/manifests/entries.ts';
 import { policies } from '../../src/manifests/policies.ts';
 import type { ApiServer } from './api-server.ts';
@@ -36,7 +37,7 @@ export interface Secret {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** A serving pod as far as `ensure` can tell: `cloister serve`, and the volume with its Secret. */
+/** A serving pod as `ensure` sees it: `cloister serve`, and the volume with its Secret. */
 export interface ServingPod {
   readonly cloister: Cloister;
   readonly volume: SecretVolume;
@@ -133,7 +134,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
   const connected = await connect({ kubeconfig });
   if (!read.ok || !connected.ok) throw new Error(JSON.stringify([read, connected]));
   const service = { namespace: NAMESPACE, name: SERVICE, port };
-  const wanted: Wanted = {
+  const desired: DesiredState = {
     service,
     certificates,
     configurations: entriesOf(read.value, { service }),
@@ -145,13 +146,13 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
   };
   const told: string[] = [];
   const line = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
-  const outcome = await bring(
-    wanted,
+  const outcome = await reconcile(
+    desired,
     {
       cluster: through(connected.value),
-      async askServers() {
+      async observePods() {
         const found = options.findsPods ? await servingEndpoints(connected.value, service, 9443) : [];
-        return Promise.all([...pods, ...found].map((each) => askServer(each, namesOf(service)[0])));
+        return Promise.all([...pods, ...found].map((each) => observePod(each, namesOf(service)[0])));
       },
       now: options.now ?? (() => new Date()),
       async pause(ms) {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply.ts';
-import { printPath } from '../../src/core/json.ts';
+import { apply } from '../../src/apply-patch.ts';
 import { judge, type Question, type Verdict } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
+import { printPath } from '../../src/core/path.ts';
 import { CONTAINER_LISTS } from '../../src/core/pod.ts';
 import { policyFor } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';

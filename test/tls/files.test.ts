@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createAuthority, type Issued, issueCertificate } from '../../src/tls/certificate.ts';
+import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
 import { loadPair, secureContextOf, type Watch, watchPair } from '../../src/tls/files.ts';
+import type { Issued } from '../../src/tls/pem.ts';
 
 const now = new Date();
 const authority = await createAuthority('test', { now, days: 10 });
@@ -26,41 +27,44 @@ async function put({ certificate, key }: Partial<Issued>): Promise<void> {
   if (key !== undefined) await writeFile(join(folder, 'tls.key'), key);
 }
 
-/** What may be found instead of a good pair. */
+/** File contents that cannot be served. */
 const bad: Readonly<Record<string, readonly [Partial<Issued>, RegExp]>> = {
   'an empty certificate': [{ certificate: '', key: second.key }, /tls\.crt is empty/],
   'an empty key': [{ certificate: second.certificate, key: '' }, /tls\.key is empty/],
   'half a certificate': [{ certificate: second.certificate.slice(0, 300), key: second.key }, /not a chain of PEM certificates/],
-  'a certificate that is no DER': [
+  'a certificate that is not DER': [
     { certificate: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', key: second.key },
     /not a chain of PEM certificates/,
   ],
   'half a key': [{ certificate: second.certificate, key: second.key.slice(0, 80) }, /not a PEM private key/],
   'a key of another certificate': [{ certificate: second.certificate, key: authority.key }, /is not the key of tls\.crt/],
   'an expired certificate': [expired, /expired at \d{4}-/],
-  'a certificate of the future': [early, /valid only from/],
+  'a certificate that is not valid yet': [early, /is not valid before/],
   'an authority, which names no host': [authority, /names no host/],
 };
 
-describe('loading', () => {
-  test('a good pair is loaded, with its expiry', async () => {
+describe('loadPair', () => {
+  test('a good pair is loaded', async () => {
     await put(first);
     const loaded = await loadPair({ folder }, now);
     expect(loaded).toMatchObject({ ok: true, value: { certificate: Buffer.from(first.certificate), key: Buffer.from(first.key) } });
   });
 
-  test('a chain is loaded whole', async () => {
+  test('a chain is loaded if all of its certificates can be parsed', async () => {
     await put({ certificate: first.certificate + authority.certificate, key: first.key });
     expect((await loadPair({ folder }, now)).ok).toBe(true);
     await put({ certificate: `${first.certificate}${authority.certificate.slice(0, 200)}\n-----END CERTIFICATE-----\n`, key: first.key });
     expect((await loadPair({ folder }, now)).ok).toBe(false);
   });
 
-  test('missing files are named', async () => {
-    expect(await loadPair({ folder }, now)).toEqual({ ok: false, error: `${join(folder, 'tls.crt')} cannot be read: ENOENT` });
+  test('a missing file is named', async () => {
+    expect(await loadPair({ folder }, now)).toEqual({
+      ok: false,
+      error: `${join(folder, 'tls.crt')} cannot be read: there is no such file or folder; check the name`,
+    });
   });
 
-  test.each(Object.entries(bad))('T65: %s is refused, with the reason', async (_, [pair, reason]) => {
+  test.each(Object.entries(bad))('T65: %s is rejected, with the reason', async (_, [pair, reason]) => {
     await put(pair);
     const loaded = await loadPair({ folder }, now);
     expect(loaded).toEqual({ ok: false, error: expect.stringMatching(reason) });
@@ -68,7 +72,7 @@ describe('loading', () => {
   });
 });
 
-describe('a server that watches', () => {
+describe('a server that watches its files', () => {
   let server: Server;
   let watch: Watch;
   let problems: string[];
@@ -111,7 +115,7 @@ describe('a server that watches', () => {
     return certificate;
   }
 
-  test('F6: shows a new certificate to new connections, and leaves the open ones alone', async () => {
+  test('F6: the server presents a new certificate to new connections, and keeps open ones', async () => {
     const open = await shake();
     expect(await served()).toBe(first.certificate);
     await put(second);
@@ -121,7 +125,7 @@ describe('a server that watches', () => {
     open.destroy();
   });
 
-  test('T65, F6: follows the link that a Secret volume is swapped by', async () => {
+  test('T65, F6: the server follows the link that a kubelet renames to update a Secret volume', async () => {
     const mounted = join(folder, 'mounted');
     for (const [name, { certificate, key }] of [['..1', first] as const, ['..2', second] as const]) {
       await mkdir(join(mounted, name), { recursive: true });
@@ -144,7 +148,7 @@ describe('a server that watches', () => {
   });
 
   test.each(Object.entries(bad))(
-    'T65: keeps the pair it has when it finds %s, says so once, and takes the next good one',
+    'T65: the server keeps its pair when it finds %s, reports that once, and loads the next good pair',
     async (_, [pair, reason]) => {
       await put(pair);
       await watch.check();
@@ -159,7 +163,7 @@ describe('a server that watches', () => {
     },
   );
 
-  test('T66: takes a certificate of the future once its time has come', async () => {
+  test('T66: the server loads a certificate once it becomes valid', async () => {
     await put(early);
     await watch.check();
     expect(watch.current()?.certificate.toString()).toBe(first.certificate);
@@ -168,12 +172,12 @@ describe('a server that watches', () => {
     expect(watch.current()?.certificate.toString()).toBe(early.certificate);
   });
 
-  test('begins to serve when the first pair arrives', async () => {
+  test('the server starts to serve when the first pair arrives', async () => {
     const waiting = createServer(secureContextOf(undefined), (_, response) => response.end());
     await new Promise<void>((resolve) => waiting.listen(0, '127.0.0.1', resolve));
     const late = watchPair(
       { folder },
-      { ok: false, error: 'none' },
+      { ok: false, error: 'missing' },
       {
         now: () => now,
         onPair: (pair) => waiting.setSecureContext(secureContextOf(pair)),
@@ -187,7 +191,7 @@ describe('a server that watches', () => {
     waiting.close();
   });
 
-  test('T62, T65: nothing older than TLS 1.2 is spoken, with whatever certificate', () => {
+  test('T62, T65: the server speaks no TLS older than 1.2, with or without a certificate', () => {
     expect(secureContextOf(undefined).minVersion).toBe('TLSv1.2');
     expect(secureContextOf(watch.current()).minVersion).toBe('TLSv1.2');
   });
@@ -203,15 +207,15 @@ describe('a server that watches', () => {
       ['TLS 1.3', { minVersion: 'TLSv1.3' }],
       ['TLS 1.2', { maxVersion: 'TLSv1.2' }],
       ['TLS 1.2 with ChaCha20', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' }],
-    ])('%s is spoken', async (_, options) => {
+    ])('the server speaks %s', async (_, options) => {
       (await shake(options)).destroy();
     });
 
     test.each([
       ['TLS 1.1', { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' }],
-      ['a cipher without authentication of its own', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256' }],
+      ['a cipher without authenticated encryption', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256' }],
       ['a cipher in CBC mode', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-SHA' }],
-    ])('%s is not', async (_, options) => {
+    ])('the server does not speak %s', async (_, options) => {
       await expect(shake(options)).rejects.toThrow();
     });
 

@@ -1,4 +1,5 @@
-import type { Json, Path } from '../json.ts';
+import type { Json } from '../json.ts';
+import type { Path } from '../path.ts';
 import type { Container, Pod } from '../pod.ts';
 import type { Terms } from '../terms.ts';
 

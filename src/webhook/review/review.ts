@@ -1,5 +1,5 @@
-import type { Result } from '../../core/json.ts';
 import type { Requester } from '../../core/mirror.ts';
+import type { Result } from '../../core/result.ts';
 import { boolean, isObject, list, object, string } from '../../core/shape.ts';
 import { managedFieldsIn } from './managed-fields.ts';
 

@@ -1,5 +1,5 @@
-import { printPath } from '../../core/json.ts';
 import type { PatchOp } from '../../core/patch.ts';
+import { printPath } from '../../core/path.ts';
 import type { Policy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
 import { remedyOf } from '../../core/remedy.ts';

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { apply } from '../../../src/apply.ts';
+import { apply } from '../../../src/apply-patch.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { issueCertificate } from '../../../src/tls/certificate.ts';
-import { makeClientCheck } from '../../../src/tls/clients.ts';
-import { type Pair, secureContextOf } from '../../../src/tls/files.ts';
+import { makeClientCheck } from '../../../src/tls/client-auth.ts';
+import { type ServingPair, secureContextOf } from '../../../src/tls/files.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { createAuthority, expire, issueClientCertificate, type KeyPair } from '../../support/openssl.ts';
 import { authority, connectTo, exampleReview, startServer, until } from '../../support/webhook-server.ts';
@@ -22,7 +22,7 @@ afterEach(async () => {
   await Promise.all(started.splice(0).map((stop) => stop()));
 });
 
-async function issuePair(clientCa?: Buffer): Promise<Pair> {
+async function issuePair(clientCa?: Buffer): Promise<ServingPair> {
   const now = new Date();
   const issued = await issueCertificate(authority, ['localhost', '127.0.0.1'], { now, days: 1 });
   const pair = { certificate: Buffer.from(issued.certificate), key: Buffer.from(issued.key), expires: now };
@@ -144,7 +144,7 @@ describe('T60: required client certificates', () => {
 
   test('a client without a certificate is rejected', async () => {
     const { port, metrics } = await start([]);
-    expect(await ask(port, {})).toEqual({ status: 403, code: 'CLOISTER_CLIENT_REJECTED', error: expect.stringContaining('shows none') });
+    expect(await ask(port, {})).toEqual({ status: 403, code: 'CLOISTER_CLIENT_REJECTED', error: expect.stringContaining('presents none') });
     expect(await metrics.expose()).toContain('cloister_refused_requests_total{status="403"} 1');
   });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { apply } from '../../../src/apply.ts';
+import { apply } from '../../../src/apply-patch.ts';
 import { loadConfig, parseConfig } from '../../../src/config.ts';
 import { WORKER_LOSSES } from '../../../src/core/request-record.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';

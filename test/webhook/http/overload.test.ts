@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { apply } from '../../../src/apply.ts';
+import { apply } from '../../../src/apply-patch.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { SHED_REASONS } from '../../../src/core/request-record.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { apply } from '../../../src/apply.ts';
+import { apply } from '../../../src/apply-patch.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';

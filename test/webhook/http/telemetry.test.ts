@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../../src/apply.ts';
+import { apply } from '../../../src/apply-patch.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { exampleReview, startServer, until } from '../../support/webhook-server.ts';

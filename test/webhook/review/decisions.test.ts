@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { apply } from '../../../src/apply.ts';
+import { apply } from '../../../src/apply-patch.ts';
 import { parseConfig } from '../../../src/config.ts';
 import { backends } from '../../../src/core/profiles/index.ts';
 import { GRANTS } from '../../../src/core/terms.ts';

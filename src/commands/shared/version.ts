@@ -1,0 +1,11 @@
+import manifest from '../../../package.json' with { type: 'json' };
+
+/** The package's version. */
+export function version(): string {
+  return manifest.version;
+}
+
+/** The oldest major version of Node that the package supports. */
+export function oldestNode(): number {
+  return Number(/\d+/.exec(manifest.engines.node));
+}

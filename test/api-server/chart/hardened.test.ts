@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest';
+import { parseDuration } from '../../../src/commands/shared/flags.ts';
+import { ensureRoles, labelerRole } from '../../../src/manifests/rbac.ts';
+import { type Manifest, only, rendered } from '../../support/helm.ts';
+
+/** What the chart makes by default, held against what it is to be. */
+
+const manifests = await rendered();
+const of = (kind: string, name?: string): Manifest => only(manifests, kind, name);
+const everyPod = manifests.flatMap(({ kind, metadata, spec }) => {
+  const template = kind === 'CronJob' ? spec.jobTemplate.spec.template : kind === 'Pod' ? { spec } : spec?.template;
+  return template === undefined ? [] : [{ name: `${kind} ${metadata.name}`, spec: template.spec }];
+});
+
+test('T72: `cloister ensure` may do what `cloister manifests --rbac` says, and no more', () => {
+  const printed = ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'ensure');
+  for (const { kind, metadata, ...rest } of printed) {
+    const { apiVersion: _, metadata: __, automountServiceAccountToken: ___, ...found } = of(kind, metadata.name);
+    const { apiVersion: ____, ...wanted } = rest;
+    expect(sorted(found), kind).toEqual(sorted({ kind, ...wanted }));
+  }
+});
+
+test('T72: with cert-manager it may not read a Secret', async () => {
+  const role = only(await rendered({ certificates: { source: 'cert-manager' } }), 'Role', 'cloister-ensure');
+  expect(role.rules).toEqual(
+    ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'files').find(({ kind }) => kind === 'Role')?.rules,
+  );
+});
+
+test('who may label is said as `cloister manifests` says it', () => {
+  expect(of('ClusterRole', 'cloister-labeler').rules).toEqual(labelerRole().rules);
+});
+
+test('T72: roles and bindings are those of ensure, of who may label, and of the test', () => {
+  const roles = manifests.filter(({ kind }) => /Role/.test(kind)).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  expect(roles.sort()).toEqual([
+    'ClusterRole cloister-ensure',
+    'ClusterRole cloister-labeler',
+    'ClusterRoleBinding cloister-ensure',
+    'Role cloister-ensure',
+    'Role cloister-test',
+    'RoleBinding cloister-ensure',
+    'RoleBinding cloister-test',
+  ]);
+});
+
+test('T72: only ensure and the test get a token, for an hour', () => {
+  const tokens = everyPod.flatMap(({ name, spec }) =>
+    (spec.volumes ?? []).flatMap(({ projected }: { projected?: { sources: readonly { serviceAccountToken?: object }[] } }) =>
+      (projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
+        serviceAccountToken === undefined ? [] : [[name.replace(/-[0-9a-f]{10}$/, ''), serviceAccountToken]],
+      ),
+    ),
+  );
+  expect(tokens.sort()).toEqual(
+    ['CronJob cloister-ensure', 'Job cloister-ensure', 'Pod cloister-test']
+      .map((name) => [name, { path: 'token', expirationSeconds: 3600 }])
+      .sort(),
+  );
+  expect(everyPod.map(({ spec }) => spec.automountServiceAccountToken)).toEqual(everyPod.map(() => false));
+});
+
+test('T20, T28: webhook configurations are empty, by the names that ensure writes', () => {
+  expect(of('MutatingWebhookConfiguration', 'zz-cloister')).not.toHaveProperty('webhooks');
+  expect(of('ValidatingWebhookConfiguration', 'cloister')).not.toHaveProperty('webhooks');
+});
+
+test('T67: two renderings are the same', async () => {
+  expect(await rendered()).toEqual(manifests);
+});
+
+test('F9: three replicas, spread, of which one goes at a time and those that are not ready any time', () => {
+  const { spec } = of('Deployment');
+  expect(spec).toMatchObject({ replicas: 3, strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } });
+  expect(spec.template.spec.topologySpreadConstraints).toMatchObject([
+    { topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'DoNotSchedule' },
+    { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway' },
+  ]);
+  expect(of('PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
+});
+
+test.each([
+  [undefined, 60],
+  ['2m', 165],
+  ['1500ms', 47],
+  ['0s', 45],
+])('F7: it drains within its grace: %s', async (drainDelay, grace) => {
+  const { terminationGracePeriodSeconds, containers } = only(await rendered({ drainDelay }), 'Deployment').spec.template.spec;
+  const delay = containers[0].args.find((each: string) => each.startsWith('--drain-delay=')).replace('--drain-delay=', '');
+  expect(terminationGracePeriodSeconds).toBe(grace);
+  // Longest: what is under way, as docs/serving.md says.
+  expect(parseDuration(delay) / 1_000 + 11).toBeLessThan(terminationGracePeriodSeconds);
+});
+
+test.each([
+  ['sudo', {}, false],
+  ['containers', {}, true],
+  ['containers', { nesting: 'sysadmin' }, false],
+  ['containers', { seccompProfile: 'teams/own.json' }, false],
+])('the seccomp profile comes to the nodes where it is needed: grant %s, %j', async (grant, options, isNeeded) => {
+  const made = await rendered({ profiles: { userns: { grant, ...options } } });
+  expect(made.some(({ kind }) => kind === 'DaemonSet')).toBe(isNeeded);
+});
+
+/** Rules and their words in any order are the same rules. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, each]) => [key, sorted(each)]),
+  );
+}

@@ -1,0 +1,790 @@
+import { execFile, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Cluster, connect } from '../../src/cluster/client.ts';
+import type { Entry } from '../../src/manifests/entries.ts';
+import { type ApiServer, startApiServer } from '../support/api-server.ts';
+import {
+  ADMISSION,
+  createService,
+  NAMESPACE,
+  OBJECTS,
+  type Ran,
+  type RunOptions,
+  runEnsure,
+  SECRETS,
+  SERVICE,
+  type Secret,
+  type ServingPod,
+  startServingPod,
+  temporaryFolder,
+  versionsOf,
+} from '../support/ensure.ts';
+import { hostPath, plainPod } from '../support/pod-manifests.ts';
+import { cloister, type Ran as Printed } from '../support/run.ts';
+
+/** `cloister ensure` against a real API server of its own: its objects have fixed names. What it wrote is judged by the API server and by openssl. */
+
+const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
+const DAY = 24 * 60 * 60 * 1_000;
+const MUTATING = `${ADMISSION}/mutatingwebhookconfigurations/zz-cloister`;
+const VALIDATING = `${ADMISSION}/validatingwebhookconfigurations/cloister`;
+const MERGE = { contentType: 'application/merge-patch+json' };
+
+interface Configuration {
+  readonly metadata: { readonly resourceVersion: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly webhooks?: readonly Entry[];
+}
+
+let apiServer: ApiServer & { stop(): Promise<void> };
+let pod: ServingPod;
+let folder: string;
+let configFile: string;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  configFile = join(folder, 'config.yaml');
+  await writeFile(configFile, CONFIG);
+  apiServer = await startApiServer();
+  await createService(apiServer);
+  pod = await startServingPod(apiServer, CONFIG);
+});
+afterAll(async () => {
+  await pod?.cloister.stop();
+  await apiServer?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const get = async <Body>(path: string): Promise<Body> => (await apiServer.admin.request<Body>('GET', path)).body;
+const patch = (path: string, body: object) => apiServer.admin.request('PATCH', path, body, MERGE);
+const secret = (name: string): Promise<Secret> => get<Secret>(`${SECRETS}/${name}`);
+const textIn = ({ data }: Secret, name: string): string => Buffer.from(data[name] ?? '', 'base64').toString();
+const certificatesIn = (text: string): X509Certificate[] =>
+  (text.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? []).map((each) => new X509Certificate(each));
+const leafNow = async (): Promise<X509Certificate> => new X509Certificate(textIn(await secret('cloister-tls'), 'tls.crt'));
+const authorityNow = async (): Promise<X509Certificate> => new X509Certificate(textIn(await secret('cloister-ca'), 'tls.crt'));
+
+function ensure(options: Partial<RunOptions> = {}): Promise<Ran> {
+  return runEnsure(apiServer.admin.kubeconfig, {
+    config: CONFIG,
+    port: pod.endpoint.port,
+    pods: [pod.endpoint],
+    waitMs: 60_000,
+    onPause: () => pod.sync(),
+    ...options,
+  });
+}
+
+/** The service account of `cloister ensure` with the roles that are printed: its kubeconfig. */
+async function ensureAccount(): Promise<string> {
+  const roles = await cloister(['manifests', '--rbac', '--service', `${NAMESPACE}/${SERVICE}`]);
+  const applied = await apiServer.kubectl(['apply', '--server-side', '--filename=-'], { input: roles.stdout });
+  expect(applied).toMatchObject({ code: 0 });
+  return (await apiServer.serviceAccount(NAMESPACE, 'cloister-ensure')).kubeconfig;
+}
+
+async function removeAll(): Promise<void> {
+  for (const path of OBJECTS) await apiServer.admin.request('DELETE', path);
+}
+
+/** The serials that an entry trusts. */
+const trustedBy = ({ clientConfig }: Entry): string[] =>
+  certificatesIn(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString()).map(({ serialNumber }) => serialNumber);
+
+async function allEntries(): Promise<readonly Entry[]> {
+  const [mutating, validating] = [await get<Configuration>(MUTATING), await get<Configuration>(VALIDATING)];
+  return [...(mutating.webhooks ?? []), ...(validating.webhooks ?? [])];
+}
+
+/** Every entry there, each trusting the one authority, which signed the serving certificate; nothing left to do. */
+async function expectWhole(): Promise<void> {
+  const [authority, leaf, entries] = [await authorityNow(), await leafNow(), await allEntries()];
+  expect(leaf.verify(authority.publicKey)).toBe(true);
+  expect(entries).toHaveLength(13);
+  for (const entry of entries) expect(trustedBy(entry)).toEqual([authority.serialNumber]);
+  const before = await versionsOf(apiServer);
+  expect(Object.values(before)).not.toContain(undefined);
+  expect(await ensure()).toMatchObject({ writes: 0, plan: { steps: [], waiting: [], handsOff: [], previousAuthorities: [] } });
+  expect(await versionsOf(apiServer)).toEqual(before);
+}
+
+/** `cloister ensure` as a user types it, while a kubelet brings the Secret to the serving pod. */
+async function command(args: readonly string[], kubeconfig = apiServer.admin.kubeconfig): Promise<Printed> {
+  const kubelet = setInterval(() => pod.sync().catch(() => {}), 100);
+  try {
+    return await cloister(flags(args, kubeconfig));
+  } finally {
+    clearInterval(kubelet);
+  }
+}
+
+function flags(args: readonly string[], kubeconfig: string): readonly string[] {
+  const place = ['--service', `${NAMESPACE}/${SERVICE}:${pod.endpoint.port}`, '--serving-endpoints', pod.address];
+  return ['ensure', '--kubeconfig', kubeconfig, '--config', configFile, '--settle', '0s', '--overlap', '0s', ...place, ...args];
+}
+
+const linesOf = ({ stdout }: Printed) =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { readonly msg: string; readonly object?: string });
+
+describe('from an empty cluster', () => {
+  let printed: Printed;
+  beforeAll(async () => {
+    printed = await command([], await ensureAccount());
+  });
+
+  test('its own service account, with the roles that are printed, makes all of it, a line a step', async () => {
+    expect(printed).toMatchObject({ code: 0, stderr: '' });
+    const lines = linesOf(printed);
+    expect(lines.filter(({ msg }) => msg === 'created').map(({ object }) => object)).toEqual([
+      'ValidatingAdmissionPolicy cloister-namespace-labels',
+      'ValidatingAdmissionPolicyBinding cloister-namespace-labels',
+      'ValidatingAdmissionPolicy cloister-pods',
+      'ValidatingAdmissionPolicyBinding cloister-pods',
+      'Secret cloister-system/cloister-ca',
+      'MutatingWebhookConfiguration zz-cloister',
+      'ValidatingWebhookConfiguration cloister',
+      'Secret cloister-system/cloister-tls',
+    ]);
+    // Entries come last: when the serving pod has taken its certificate up.
+    expect(lines.map(({ msg }) => msg).filter((msg) => msg !== 'created')).toEqual([
+      'updated',
+      'updated',
+      'waiting',
+      'waiting',
+      'updated',
+      'updated',
+      'done',
+    ]);
+    await expectWhole();
+  });
+
+  test('pods are judged: the API server trusts the certificate under the name of the Service', async () => {
+    await apiServer.createNamespace('judged', { 'cloister.dev/enforce': 'userns' });
+    const tenant = await apiServer.createTenant('judged', 'tenant');
+    const pods = '/api/v1/namespaces/judged/pods';
+    await eventually(async () => (await tenant.request<Governed>('POST', `${pods}?dryRun=All`, plainPod())).body.spec?.hostUsers === false);
+    expect((await tenant.request('POST', pods, hostPath())).status).toBe(403);
+    const { status } = await tenant.request(
+      'PATCH',
+      '/api/v1/namespaces/judged',
+      { metadata: { labels: { 'cloister.dev/enforce': null } } },
+      MERGE,
+    );
+    expect(status).toBe(403);
+  });
+
+  test('a second run writes nothing', async () => {
+    const before = await versionsOf(apiServer);
+    const again = await command([]);
+    expect(again.code).toBe(0);
+    expect(linesOf(again)).toMatchObject([{ msg: 'done', writes: 0 }]);
+    expect(await versionsOf(apiServer)).toEqual(before);
+  });
+});
+
+interface Governed {
+  readonly spec?: { readonly hostUsers?: boolean };
+}
+
+async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 50)); // the test's own timeout ends it
+}
+
+describe('the certificates', () => {
+  beforeAll(async () => {
+    await ensure();
+  });
+
+  async function openssl(...args: readonly string[]): Promise<string> {
+    const files = [join(folder, 'ca.crt'), join(folder, 'tls.crt'), join(folder, 'bundle.crt')] as const;
+    await writeFile(files[0], textIn(await secret('cloister-ca'), 'tls.crt'));
+    await writeFile(files[1], textIn(await secret('cloister-tls'), 'tls.crt'));
+    const [entry] = await allEntries();
+    await writeFile(files[2], Buffer.from(entry?.clientConfig.caBundle ?? '', 'base64'));
+    return (await promisify(execFile)('openssl', args, { cwd: folder })).stdout;
+  }
+  const verify = (...more: readonly string[]) =>
+    openssl('verify', '-x509_strict', '-purpose', 'sslserver', ...more, '-CAfile', 'bundle.crt', 'tls.crt');
+
+  test.each([`${SERVICE}.${NAMESPACE}.svc`, `${SERVICE}.${NAMESPACE}.svc.cluster.local`, `${SERVICE}.${NAMESPACE}`])(
+    'openssl finds a chain to the caBundle that is good for %s',
+    async (name) => {
+      expect(await verify('-verify_hostname', name)).toContain('OK');
+    },
+  );
+
+  test('openssl refuses another name', async () => {
+    await expect(verify('-verify_hostname', `other.${NAMESPACE}.svc`)).rejects.toThrow(/hostname mismatch/i);
+  });
+
+  test('openssl reads keys, serials, usage and dates as they should be', async () => {
+    const [leaf, ca] = [
+      await openssl('x509', '-noout', '-text', '-in', 'tls.crt'),
+      await openssl('x509', '-noout', '-text', '-in', 'ca.crt'),
+    ];
+    for (const text of [leaf, ca]) expect(text).toMatch(/ASN1 OID: prime256v1/);
+    for (const text of [leaf, ca]) expect(text).toMatch(/Serial Number:\s+(?:[\da-f]{2}:){15}[\da-f]{2}\n/);
+    expect(leaf).toMatch(/Key Usage: critical\s+Digital Signature\n[\s\S]*Extended Key Usage: *\s+TLS Web Server Authentication\n/);
+    expect(ca).toMatch(/CA:TRUE, pathlen:0[\s\S]*Key Usage: critical\s+Certificate Sign, CRL Sign\n/);
+    const lifetime = ({ validFromDate, validToDate }: X509Certificate) =>
+      Math.round((validToDate.getTime() - validFromDate.getTime()) / DAY);
+    expect([lifetime(await leafNow()), lifetime(await authorityNow())]).toEqual([30, 365]);
+  });
+
+  test('at two thirds of its life the serving certificate is renewed, by the same authority', async () => {
+    const [authority, leaf] = [await authorityNow(), await leafNow()];
+    const { writes } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 19 * DAY) });
+    expect([writes, (await leafNow()).serialNumber]).toEqual([0, leaf.serialNumber]);
+    const { told } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 21 * DAY) });
+    expect(told).toEqual([expect.stringMatching(/^updated .*cloister-tls.*two thirds of its life were over at/)]);
+    const renewed = await leafNow();
+    expect(renewed.serialNumber).not.toBe(leaf.serialNumber);
+    expect([(await authorityNow()).serialNumber, renewed.verify(authority.publicKey)]).toEqual([authority.serialNumber, true]);
+  });
+
+  test('near the end of an authority a serving certificate does not outlive it', async () => {
+    const authority = await authorityNow();
+    // Nobody may tell the API server of a new authority, so that this one stays beyond its two thirds.
+    await patch(MUTATING, { metadata: { annotations: { 'cloister.dev/hands-off': 'true' } } });
+    const { plan } = await ensure({ now: () => new Date(authority.validToDate.getTime() - 5 * DAY) });
+    await patch(MUTATING, { metadata: { annotations: { 'cloister.dev/hands-off': null } } });
+    expect(plan.handsOff).toMatchObject([{ object: { metadata: { name: 'cloister-ca' } } }]);
+    expect([(await leafNow()).validToDate, (await authorityNow()).serialNumber]).toEqual([authority.validToDate, authority.serialNumber]);
+  });
+
+  test('twenty years later all of it is made anew, and good then; and anew when the clock is set right', async () => {
+    const before = await authorityNow();
+    const later = new Date(Date.now() + 20 * 365 * DAY);
+    const { told } = await ensure({ now: () => later });
+    expect(told.filter((line) => /cloister-ca.*it expired at|cloister-tls.*it is not signed by the authority/.test(line))).toHaveLength(2);
+    expect((await authorityNow()).serialNumber).not.toBe(before.serialNumber);
+    const seconds = String(Math.floor(later.getTime() / 1_000));
+    expect(await verify('-attime', seconds, '-verify_hostname', `${SERVICE}.${NAMESPACE}.svc`)).toContain('OK');
+    await expect(verify()).rejects.toThrow(/not yet valid/);
+    expect((await ensure({ now: () => later })).writes).toBe(0);
+
+    await ensure();
+    expect(await verify()).toContain('OK');
+    await ensure();
+    await expectSettled();
+  });
+});
+
+/** Runs until the authority before is let go: a run does not wait for that. */
+async function expectSettled(): Promise<void> {
+  await eventually(async () => {
+    await pod.sync();
+    return (await ensure()).plan.previousAuthorities.length === 0;
+  });
+  await expectWhole();
+}
+
+describe('F19: a run that ends', () => {
+  /** Ends a run right after its nth write, as a kill would. */
+  const endingAfter =
+    (writes: number) =>
+    (cluster: Cluster): Cluster => {
+      let left = writes;
+      const counted = async (write: () => Promise<boolean>) => {
+        const isWritten = await write();
+        left -= 1;
+        if (left === 0) throw new Error('ended here');
+        return isWritten;
+      };
+      return {
+        ...cluster,
+        create: (object) => counted(() => cluster.create(object)),
+        update: (object) => counted(() => cluster.update(object)),
+      };
+    };
+
+  test('after any one write of an installation is healed by the next', { timeout: 240_000 }, async () => {
+    await removeAll();
+    const { writes } = await ensure();
+    expect(writes).toBe(12);
+    for (let n = 1; n <= writes; n += 1) {
+      await removeAll();
+      await expect(ensure({ through: endingAfter(n) })).rejects.toThrow('ended here');
+      await ensure();
+      await expectWhole();
+    }
+  });
+
+  test('after any one write of a change of the authority is healed by the next, and the API server trusts the serving pod at any moment', {
+    timeout: 240_000,
+  }, async () => {
+    const rotate = async (through: (cluster: Cluster) => Cluster) => {
+      await apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`);
+      await ensure({ through });
+      await pod.sync();
+    };
+    for (let n = 1; n <= 5; n += 1) {
+      await expect(rotate(endingAfter(n))).rejects.toThrow('ended here');
+      await expectTrusted();
+      await ensure();
+      await expectTrusted();
+      await expectSettled();
+    }
+  });
+
+  /** The certificate that is presented now, and the one that will be, each by an authority in every caBundle. */
+  async function expectTrusted(): Promise<void> {
+    const presented = await readLeaf(pod);
+    for (const { clientConfig } of await allEntries()) {
+      const trusted = certificatesIn(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString());
+      for (const leaf of [presented, await leafNow()]) expect(trusted.some(({ publicKey }) => leaf.verify(publicKey))).toBe(true);
+    }
+  }
+
+  test.each([1, 4, 7, 10])('by SIGKILL, after the line of step %i, is healed by the next', { timeout: 60_000 }, async (n) => {
+    await removeAll();
+    const child = spawn(process.execPath, ['src/main.ts', ...flags([], apiServer.admin.kubeconfig)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const ended = once(child, 'exit');
+    let lines = 0;
+    createInterface(child.stdout).on('line', () => {
+      lines += 1;
+      if (lines === n) child.kill('SIGKILL');
+    });
+    expect(await ended).toEqual([null, 'SIGKILL']);
+    await ensure();
+    await expectWhole();
+  });
+
+  test('two runs at once end in one state', { timeout: 120_000 }, async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await removeAll();
+      const runs = await Promise.all([ensure(), ensure(), ensure()]);
+      for (const { plan } of runs) expect(plan.waiting).toEqual([]);
+      await expectWhole();
+    }
+  });
+
+  test('a run that loses a write reads again and goes on', async () => {
+    expect((await patch(VALIDATING, { webhooks: [] })).status).toBe(200);
+    let meddled = 0;
+    const meddling = (cluster: Cluster): Cluster => ({
+      ...cluster,
+      async update(object) {
+        if (meddled === 0) await patch(VALIDATING, { metadata: { annotations: { 'example.com/note': 'somebody else was here' } } });
+        meddled += 1;
+        return cluster.update(object);
+      },
+    });
+    expect((await ensure({ through: meddling })).writes).toBe(1);
+    expect(meddled).toBe(2);
+    expect((await get<Configuration>(VALIDATING)).metadata.annotations).toEqual({ 'example.com/note': 'somebody else was here' });
+    await expectWhole();
+  });
+
+  test('a run that loses every write gives up, and says so', async () => {
+    await patch(VALIDATING, { webhooks: [] });
+    const hopeless = (cluster: Cluster): Cluster => ({ ...cluster, update: async () => false });
+    await expect(ensure({ through: hopeless })).rejects.toThrow('was changed by another client before each of 10 writes');
+    await ensure();
+  });
+});
+
+async function readLeaf({ endpoint }: ServingPod): Promise<X509Certificate> {
+  const { observePod } = await import('../../src/cluster/serving.ts');
+  const { leaf } = await observePod(endpoint, `${SERVICE}.${NAMESPACE}.svc`);
+  if (leaf === undefined) throw new Error('the serving pod presents nothing');
+  return leaf;
+}
+
+describe('F5: a Secret that is lost', () => {
+  test('a serving Secret that was deleted is made anew by the same authority', async () => {
+    const authority = await authorityNow();
+    await apiServer.admin.request('DELETE', `${SECRETS}/cloister-tls`);
+    expect((await ensure()).writes).toBe(2);
+    expect((await authorityNow()).serialNumber).toBe(authority.serialNumber);
+    await expectWhole();
+  });
+
+  test.each([
+    ['deleted', () => apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`)],
+    ['emptied', () => patch(`${SECRETS}/cloister-ca`, { data: { 'tls.crt': '', 'tls.key': '', 'ca.crt': null } })],
+    [
+      'given another key',
+      async () => patch(`${SECRETS}/cloister-ca`, { data: { 'tls.key': (await secret('cloister-tls')).data['tls.key'] } }),
+    ],
+  ])('an authority whose Secret was %s is replaced, and trusted until the pods have moved on', async (_, lose) => {
+    const before = await authorityNow();
+    await lose();
+    await ensure();
+    const after = await authorityNow();
+    expect(after.serialNumber).not.toBe(before.serialNumber);
+    for (const entry of await allEntries()) expect(trustedBy(entry)).toEqual([after.serialNumber, before.serialNumber]);
+    // The pod has the old certificate still: another run lets nothing go.
+    expect((await ensure()).plan.previousAuthorities).toMatchObject([{ reason: expect.stringContaining('127.0.0.1') }]);
+    for (const entry of await allEntries()) expect(trustedBy(entry)).toHaveLength(2);
+    await expectSettled();
+  });
+
+  test('T64: an authority before stays as long as a pod may start with its certificate, or does not answer', async () => {
+    const before = await authorityNow();
+    await apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`);
+    await ensure();
+    await eventually(async () => {
+      await pod.sync();
+      return (await readLeaf(pod)).serialNumber === (await leafNow()).serialNumber;
+    });
+    expect((await ensure({ overlapMs: 600_000 })).plan.previousAuthorities).toMatchObject([
+      { reason: expect.stringContaining('pods may start') },
+    ]);
+    const silent = { ...pod.endpoint, port: 9, isReady: false };
+    expect((await ensure({ pods: [pod.endpoint, silent] })).plan.previousAuthorities).toMatchObject([
+      { reason: expect.stringContaining('127.0.0.1:9') },
+    ]);
+    for (const entry of await allEntries()) expect(trustedBy(entry)).toContain(before.serialNumber);
+    await ensure();
+    await expectWhole();
+  });
+});
+
+describe('T28: drift', () => {
+  beforeAll(async () => {
+    await ensure();
+    await expectSettled();
+  });
+
+  /** How somebody may change an entry, by the field of it. */
+  const first =
+    <Field extends keyof Entry>(field: Field, change: (value: Entry[Field]) => unknown) =>
+    ([entry, ...others]: readonly Entry[]): unknown[] => [entry && { ...entry, [field]: change(entry[field]) }, ...others];
+  const rule = (field: string, value: unknown) => first('rules', ([one, ...others]) => [{ ...one, [field]: value }, ...others]);
+  const service = (field: string, value: unknown) =>
+    first('clientConfig', (config) => ({ ...config, service: { ...config.service, [field]: value } }));
+
+  const DRIFTS: readonly (readonly [string, (entries: readonly Entry[]) => unknown[]])[] = [
+    ['name', first('name', () => 'other.cloister.dev')],
+    ['clientConfig.service.name', service('name', 'other')],
+    ['clientConfig.service.namespace', service('namespace', 'other')],
+    ['clientConfig.service.path', service('path', '/mutate/gvisor')],
+    ['clientConfig.service.port', service('port', 1)],
+    ['clientConfig.url', first('clientConfig', ({ caBundle }) => ({ caBundle, url: 'https://evil.example/mutate/userns' }))],
+    ['clientConfig.caBundle', first('clientConfig', ({ service: kept }) => ({ service: kept }))],
+    ['rules.apiGroups', rule('apiGroups', ['example.com'])],
+    ['rules.apiVersions', rule('apiVersions', ['v2'])],
+    ['rules.operations', rule('operations', ['DELETE'])],
+    ['rules.resources', rule('resources', ['pods/log'])],
+    ['rules.scope', rule('scope', '*')],
+    ['rules', first('rules', () => [])],
+    ['namespaceSelector', first('namespaceSelector', () => ({ matchLabels: { nobody: 'here' } }))],
+    ['objectSelector', first('objectSelector', () => ({ matchLabels: { nobody: 'here' } }))],
+    ['matchConditions', first('matchConditions', () => [{ name: 'never', expression: 'false' }])],
+    ['failurePolicy', first('failurePolicy', () => 'Ignore')],
+    ['timeoutSeconds', first('timeoutSeconds', () => 30)],
+    ['matchPolicy', first('matchPolicy', () => 'Exact')],
+    ['sideEffects', first('sideEffects', () => 'NoneOnDryRun')],
+    ['admissionReviewVersions', first('admissionReviewVersions', () => ['v1beta1', 'v1'])],
+    ['an entry less', ([, ...others]) => others],
+    ['an entry more', (entries) => [...entries, { ...entries[0], name: 'more.cloister.dev' }]],
+    ['another order', (entries) => entries.toReversed()],
+    ['no entries', () => []],
+  ];
+  const MUTATING_DRIFTS = [...DRIFTS, ['reinvocationPolicy', first('reinvocationPolicy', () => 'Never')] as const];
+
+  test('the tables below name every field that an entry of the API server has', async () => {
+    const fields = new Set((await get<Configuration>(MUTATING)).webhooks?.flatMap((entry) => Object.keys(entry)));
+    const named = MUTATING_DRIFTS.map(([name]) => name.split('.')[0]);
+    expect([...fields].filter((field) => !named.includes(field))).toEqual([]);
+  });
+
+  describe.each([
+    [MUTATING, MUTATING_DRIFTS],
+    [VALIDATING, DRIFTS],
+  ])('in %s', (path, drifts) => {
+    test.each(drifts)('%s: found and repaired, and only told where an operator says hands off', async (_, change) => {
+      const whole = await get<Configuration>(path);
+      const drifted = { ...whole, webhooks: change(whole.webhooks ?? []) };
+      const marked = { ...drifted, metadata: { ...whole.metadata, annotations: { 'cloister.dev/hands-off': 'true' } } };
+      const { status, body } = await apiServer.admin.request<Configuration>('PUT', path, marked);
+      expect(status).toBe(200);
+
+      const told = await ensure();
+      expect(told).toMatchObject({
+        writes: 0,
+        plan: { steps: [], waiting: [], handsOff: [{ why: expect.arrayContaining([expect.any(String)]) }] },
+      });
+      expect((await get<Configuration>(path)).metadata.resourceVersion).toBe(body.metadata.resourceVersion);
+
+      await patch(path, { metadata: { annotations: null } });
+      expect((await ensure()).writes).toBe(1);
+      expect((await get<Configuration>(path)).webhooks).toEqual(whole.webhooks);
+    });
+
+    test('a foreign authority in a caBundle does not stay', async () => {
+      const whole = await get<Configuration>(path);
+      const foreign = await apiServer.connection.authority;
+      const bundle = Buffer.from(await (await import('node:fs/promises')).readFile(foreign.certFile)).toString('base64');
+      const webhooks = whole.webhooks?.map((entry) => ({ ...entry, clientConfig: { ...entry.clientConfig, caBundle: bundle } }));
+      expect((await apiServer.admin.request('PUT', path, { ...whole, webhooks })).status).toBe(200);
+      expect((await ensure()).writes).toBe(1);
+      expect((await get<Configuration>(path)).webhooks).toEqual(whole.webhooks);
+    });
+  });
+
+  test.each([
+    ['validatingadmissionpolicybindings', { validationActions: ['Audit'] }],
+    ['validatingadmissionpolicies', { failurePolicy: 'Ignore' }],
+    ['validatingadmissionpolicies', { matchConstraints: { namespaceSelector: { matchLabels: { nobody: 'here' } } } }],
+  ])('in a policy: %s %j', async (resource, spec) => {
+    const path = `${ADMISSION}/${resource}/cloister-namespace-labels`;
+    const whole = await get<{ readonly spec: object }>(path);
+    expect((await patch(path, { spec, metadata: { annotations: { 'cloister.dev/hands-off': 'yes' } } })).status).toBe(200);
+    expect(await ensure()).toMatchObject({
+      writes: 0,
+      plan: { handsOff: [{ object: { metadata: { name: 'cloister-namespace-labels' } } }] },
+    });
+    expect((await patch(path, { metadata: { annotations: { 'cloister.dev/hands-off': 'false' } } })).status).toBe(200);
+    expect((await ensure()).writes).toBe(1);
+    expect((await get<{ readonly spec: object }>(path)).spec).toEqual(whole.spec);
+  });
+});
+
+describe('entries and the configuration that the serving pods run', () => {
+  const NEWER = `${CONFIG}profiles: {userns: {}, gvisor: {}}\n`;
+
+  test('entries of a newer configuration wait for the pods, while the authority may change', async () => {
+    const before = await allEntries();
+    const waiting = await ensure({ config: NEWER, waitMs: 0 });
+    expect(waiting.writes).toBe(0);
+    expect(waiting.plan.waiting).toMatchObject([{ until: [expect.stringContaining('runs configuration')] }, {}]);
+    expect(await allEntries()).toEqual(before);
+
+    const authority = await authorityNow();
+    await apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`);
+    await ensure({ config: NEWER, waitMs: 0 });
+    const during = await allEntries();
+    expect(during.map(({ name }) => name)).toEqual(before.map(({ name }) => name));
+    for (const entry of during) expect(trustedBy(entry)).toEqual([(await authorityNow()).serialNumber, authority.serialNumber]);
+    await expectSettled();
+  });
+
+  test('they come with the last ready pod that runs it; pods that are not ready are not waited for', async () => {
+    const newer = await startServingPod(apiServer, NEWER);
+    try {
+      await newer.start();
+      const both = await ensure({ config: NEWER, waitMs: 0, pods: [pod.endpoint, newer.endpoint] });
+      expect(both.plan.waiting.map(({ until }) => until)).toEqual([
+        [expect.stringContaining(pod.endpoint.port.toString())],
+        expect.anything(),
+      ]);
+      const left = { ...pod.endpoint, isReady: false };
+      await ensure({ config: NEWER, pods: [left, newer.endpoint], onPause: () => newer.sync() });
+      expect((await allEntries()).map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');
+    } finally {
+      await newer.cloister.stop();
+      await ensure();
+      await expectWhole();
+    }
+  });
+
+  test('without a ready pod nothing new is written', async () => {
+    await patch(VALIDATING, { webhooks: [] });
+    const { writes, plan } = await ensure({ pods: [], waitMs: 0 });
+    expect([writes, plan.waiting]).toEqual([
+      0,
+      [expect.objectContaining({ until: ['no serving pod of Service cloister-system/cloister is ready'] })],
+    ]);
+    await ensure();
+  });
+});
+
+describe('certificates that another tool manages', () => {
+  test('Secrets are not touched, each caBundle stays, and a new entry takes its neighbours’', async () => {
+    const NEWER = `${CONFIG}profiles: {userns: {}, gvisor: {}}\n`;
+    const newer = await startServingPod(apiServer, NEWER);
+    try {
+      await newer.start();
+      const secrets = [await secret('cloister-ca'), await secret('cloister-tls')];
+      const bundle = (await allEntries())[0]?.clientConfig.caBundle;
+      await patch(MUTATING, { metadata: { annotations: { 'cert-manager.io/inject-ca-from': `${NAMESPACE}/cloister` } } });
+      const { writes, plan } = await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] });
+      expect([writes, plan.waiting, plan.handsOff]).toEqual([2, [], []]);
+      expect([await secret('cloister-ca'), await secret('cloister-tls')]).toEqual(secrets);
+      const entries = await allEntries();
+      expect(entries.map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');
+      for (const { clientConfig } of entries) expect(clientConfig.caBundle).toBe(bundle);
+      expect((await get<Configuration>(MUTATING)).metadata.annotations).toHaveProperty(['cert-manager.io/inject-ca-from']);
+      expect((await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] })).writes).toBe(0);
+    } finally {
+      await newer.cloister.stop();
+      await ensure();
+    }
+  });
+
+  test('the command says so', async () => {
+    const printed = await command(['--certificates', 'files']);
+    expect(printed.code).toBe(0);
+    expect(linesOf(printed)[0]?.msg).toBe('another tool manages the certificates: Secrets and each caBundle are not changed');
+  });
+});
+
+describe('--dry-run', () => {
+  beforeEach(async () => {
+    await ensure();
+  });
+
+  test('prints nothing where nothing differs', async () => {
+    expect(await command(['--dry-run'])).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('prints what would change, without any key, and changes nothing', async () => {
+    await patch(VALIDATING, { metadata: { annotations: { 'cloister.dev/hands-off': 'true' } }, webhooks: [] });
+    await patch(`${ADMISSION}/validatingadmissionpolicies/cloister-pods`, { spec: { failurePolicy: 'Ignore' } });
+    await apiServer.admin.request('DELETE', `${SECRETS}/cloister-tls`);
+    const before = await versionsOf(apiServer);
+    const { code, stdout, stderr } = await command(['--dry-run']);
+    expect(await versionsOf(apiServer)).toEqual(before);
+    expect([code, stderr]).toEqual([1, '']);
+    expect(stdout).toContain('-  failurePolicy: Ignore\n+  failurePolicy: Fail\n');
+    expect(stdout).toContain('+++ Secret cloister-system/cloister-tls\n');
+    expect(stdout).toMatch(/\+ {4}- CN=cloister\.cloister-system\.svc for DNS:cloister\.cloister-system\.svc, .* until 20/);
+    expect(stdout).toContain('+  tls.key: (not shown)\n');
+    expect(stdout).toContain(
+      '# ValidatingWebhookConfiguration cloister is marked hands-off and is not changed:\n#   userns.namespace.enforce.cloister.dev is missing\n',
+    );
+    expect(stdout).not.toMatch(/PRIVATE KEY|LS0tLS1CRUdJTi|MIG/);
+    await patch(VALIDATING, { metadata: { annotations: null } });
+  });
+
+  test('prints what would come when the serving pods are as far', async () => {
+    await removeAll();
+    const { code, stdout } = await command(['--dry-run']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('# After this is resolved: 127.0.0.1:');
+    expect(stdout).toContain('+    name: userns.namespace.enforce.cloister.dev\n');
+    expect(Object.values(await versionsOf(apiServer)).filter((each) => each !== undefined)).toEqual([]);
+    await ensure();
+  });
+});
+
+describe('an API server that drops hostUsers', () => {
+  const OLD_SERVER =
+    'the API server is older than Kubernetes 1.33: unless its feature gate UserNamespacesSupport is on, it drops hostUsers, and every pod of these profiles is refused';
+  let old: OldServer;
+  beforeAll(async () => {
+    await ensure();
+    old = await startOldServer();
+  });
+  afterAll(() => old?.stop());
+
+  test('this one is none: the service account of ensure reads its version, and nothing is said', async () => {
+    const kubeconfig = await ensureAccount();
+    const connected = await connect({ kubeconfig });
+    const { major, minor } = await get<{ readonly major: string; readonly minor: string }>('/version');
+    expect(connected.ok && (await connected.value.version())).toEqual({ major: Number(major), minor: Number(minor) });
+    const printed = await command([], kubeconfig);
+    expect(printed).toMatchObject({ code: 0, stderr: '' });
+    expect(linesOf(printed).map(({ msg }) => msg)).toEqual(['done']);
+  });
+
+  test('is warned of, once all the rest is done', async () => {
+    const printed = await command([], old.kubeconfig);
+    expect(printed).toMatchObject({ code: 0, stderr: '' });
+    expect(linesOf(printed)).toEqual([
+      expect.objectContaining({ level: 'warn', kubernetes: '1.30', profiles: ['userns'], msg: OLD_SERVER }),
+      expect.objectContaining({ level: 'info', msg: 'done' }),
+    ]);
+  });
+
+  test('is warned of by --dry-run, beside what it prints', async () => {
+    const stderr = `warning: Kubernetes 1.30, profiles userns: ${OLD_SERVER}\n`;
+    expect(await command(['--dry-run'], old.kubeconfig)).toEqual({ code: 0, stdout: '', stderr });
+  });
+});
+
+interface OldServer {
+  readonly kubeconfig: string;
+  stop(): Promise<void>;
+}
+
+/** The real API server, but for what it says of its version: that is the answer of Kubernetes 1.30. */
+async function startOldServer(): Promise<OldServer> {
+  const real = { ca: await readFile(apiServer.caFile) };
+  const server = createServer((incoming, response) => {
+    if (incoming.url === '/version') return response.end('{"major":"1","minor":"30","gitVersion":"v1.30.14"}');
+    const { method, headers } = incoming;
+    const onward = request(apiServer.url + incoming.url, { ...real, method, headers }, (answer) => {
+      answer.pipe(response.writeHead(answer.statusCode ?? 502, answer.headers));
+    });
+    return incoming.pipe(onward);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const kubeconfig = join(folder, 'old-server');
+  const written = JSON.parse(await readFile(await ensureAccount(), 'utf8'));
+  const place = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'insecure-skip-tls-verify': true };
+  await writeFile(kubeconfig, JSON.stringify({ ...written, clusters: [{ name: 'test', cluster: place }] }));
+  return {
+    kubeconfig,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+}
+
+describe('what keeps the command from its work', () => {
+  test('F1: an API server that is not there: one line, and status 1', { timeout: 60_000 }, async () => {
+    const kubeconfig = join(folder, 'nowhere');
+    const cluster = { name: 'test', cluster: { server: 'https://127.0.0.1:59999' } };
+    const contexts = [{ name: 'test', context: { cluster: 'test', user: 'test' } }];
+    await writeFile(
+      kubeconfig,
+      JSON.stringify({ clusters: [cluster], contexts, users: [{ name: 'test', user: {} }], 'current-context': 'test' }),
+    );
+    const printed = await command([], kubeconfig);
+    expect(printed.code).toBe(1);
+    expect(linesOf(printed).at(-1)).toMatchObject({ problem: 'the API server at https://127.0.0.1:59999 cannot be reached: ECONNREFUSED' });
+  });
+
+  test('pods found by the Service: none, and one that does not answer', { timeout: 60_000 }, async () => {
+    const place = [
+      '--service',
+      `${NAMESPACE}/${SERVICE}`,
+      '--wait',
+      '0s',
+      '--config',
+      configFile,
+      '--kubeconfig',
+      apiServer.admin.kubeconfig,
+    ];
+    const nobody = await cloister(['ensure', ...place]);
+    expect(nobody.code).toBe(1);
+    expect(linesOf(nobody).at(-1)).toMatchObject({
+      msg: 'not written',
+      until: ['no serving pod of Service cloister-system/cloister is ready'],
+    });
+
+    const slice = {
+      metadata: { name: 'cloister-1', labels: { 'kubernetes.io/service-name': SERVICE } },
+      addressType: 'IPv4',
+      ports: [{ name: 'https', port: 8443 }],
+      endpoints: [{ addresses: ['192.0.2.1'], conditions: { ready: true } }],
+    };
+    const slices = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices`;
+    expect((await apiServer.admin.request('POST', slices, slice)).status).toBe(201);
+    const silent = await cloister(['ensure', ...place]);
+    expect(silent.code).toBe(1);
+    expect(linesOf(silent).at(-1)).toMatchObject({
+      msg: 'not written',
+      until: [expect.stringContaining('192.0.2.1:8443 does not answer')],
+    });
+    await apiServer.admin.request('DELETE', `${slices}/cloister-1`);
+    await ensure();
+  });
+});

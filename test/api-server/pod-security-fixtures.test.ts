@@ -1,0 +1,130 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { apply } from '../../src/apply-patch.ts';
+import { parseConfig } from '../../src/config.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { makeRespond } from '../../src/webhook/review/respond.ts';
+import { kubernetesModule } from '../../tools/kubernetes.ts';
+import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { type Doc, reviewOf } from '../support/hostile-pods.ts';
+import { list, map } from '../support/oracle.ts';
+import type { PodManifest } from '../support/pod-manifests.ts';
+import { applyPatch } from '../support/rfc6902.ts';
+
+/**
+ * The fixtures of Kubernetes' own Pod Security admission, replayed: pods that break or keep its level baseline, one rule at a time. What
+ * Cloister makes of each is judged by the API server's Pod Security, which shares nothing with our rules.
+ */
+
+interface Fixture {
+  /** `capabilities_baseline2`; fixtures of several versions with the same content are one. */
+  readonly name: string;
+  readonly pod: PodManifest;
+}
+
+const folder = join(await kubernetesModule('k8s.io/pod-security-admission'), 'test/testdata/baseline');
+
+function fixtures(kind: 'fail' | 'pass'): readonly Fixture[] {
+  const byText = new Map<string, Fixture>();
+  for (const version of readdirSync(folder).sort()) {
+    for (const file of readdirSync(join(folder, version, kind)).sort()) {
+      const text = readFileSync(join(folder, version, kind, file), 'utf8');
+      if (!byText.has(text)) byText.set(text, { name: `${version} ${file.replace(/\.yaml$/, '')}`, pod: parse(text) });
+    }
+  }
+  return [...byText.values()];
+}
+
+const NAMESPACE = 'pod-security-fixtures';
+const profiles = backends.flatMap(({ id }) => ['none', 'sudo'].map((grant) => [`${id}-${grant}`, { extends: id, grant }] as const));
+const config = parseConfig(
+  stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', profiles: Object.fromEntries(profiles) }),
+  'config.yaml',
+);
+if (!config.ok) throw new Error(config.error.join('\n'));
+const respond = makeRespond(config.value, { apply, now: () => new Date() });
+
+let apiServer: ApiServer;
+beforeAll(async () => {
+  apiServer = await useApiServer();
+  await apiServer.createNamespace(NAMESPACE, {
+    'pod-security.kubernetes.io/enforce': 'baseline',
+    'pod-security.kubernetes.io/enforce-version': 'latest',
+  });
+});
+
+const ask = (path: string, pod: object): Doc =>
+  map(map(JSON.parse(respond(path, Buffer.from(JSON.stringify(reviewOf(pod)))).body)).response);
+
+/** @returns the pod that is admitted, or the rules that refuse it */
+function outcome(profile: string, pod: object): { readonly admitted: object } | { readonly refused: readonly string[] } {
+  const { patch } = ask(`/mutate/${profile}`, pod);
+  const operations = patch === undefined ? [] : (JSON.parse(Buffer.from(String(patch), 'base64').toString()) as Doc[]);
+  const repaired = applyPatch(pod, operations) as object;
+  const { allowed, status } = ask(`/validate/enforce/${profile}`, repaired);
+  if (allowed === true) return { admitted: repaired };
+  return { refused: [...new Set(list(map(map(status).details).causes).map((each) => String(map(each).reason)))] };
+}
+
+async function podSecurity(pod: object): Promise<string | undefined> {
+  const { status, body } = await apiServer.admin.request<{ message?: string }>(
+    'POST',
+    `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`,
+    pod,
+  );
+  return status === 201 ? undefined : `${status}: ${body.message}`;
+}
+
+/** No change but that of a name which the fixtures give and no API server takes. */
+const sendable = ({ name, pod }: Fixture): PodManifest => ({ ...pod, metadata: { ...pod.metadata, name: name.replaceAll(/[ _.]/g, '-') } });
+
+test.each(fixtures('fail').map((fixture) => [fixture.name, fixture] as const))(
+  'R6, T13: what breaks baseline is repaired or refused, under every profile: %s',
+  async (_, fixture) => {
+    for (const [profile] of profiles) {
+      const came = outcome(profile, sendable(fixture));
+      if ('admitted' in came) expect(await podSecurity(came.admitted), profile).toBeUndefined();
+    }
+  },
+);
+
+/** Where we are stricter than baseline: reviewed, each with its reason. */
+const STRICTER: Readonly<Record<string, string>> = {
+  'v1.0 selinuxoptions1':
+    'a level says which pods a container may reach; only a plain pair of categories, as OpenShift assigns them, sets apart',
+};
+
+describe('R6: what keeps baseline is let in, behind a wall', () => {
+  test.each(fixtures('pass').map((fixture) => [fixture.name, fixture] as const))('%s', async (name, fixture) => {
+    for (const [profile] of profiles) {
+      const came = outcome(profile, sendable(fixture));
+      expect('refused' in came ? came.refused[0] : undefined, profile).toBe(name in STRICTER ? 'selinux' : undefined);
+      if ('admitted' in came) expect(await podSecurity(came.admitted), profile).toBeUndefined();
+    }
+  });
+
+  test('and no difference is listed that is none', () => {
+    expect(fixtures('pass').map(({ name }) => name)).toEqual(expect.arrayContaining(Object.keys(STRICTER)));
+  });
+});
+
+test('R6: the fixtures are there: one at least of each rule of baseline', () => {
+  const rules = new Set(fixtures('fail').map(({ name }) => name.replace(/^v\S+ |\d+$/g, '')));
+  expect([...rules].sort()).toEqual([
+    ...['apparmorprofile', 'capabilities_baseline', 'hostnamespaces', 'hostpathvolumes', 'hostports', 'hostprobesandhostlifecycle'],
+    ...['privileged', 'procmount', 'seccompprofile_baseline', 'selinuxoptions', 'sysctls', 'windowshostprocess'],
+  ]);
+});
+
+test('R6: the API server refuses the fixtures as they are, so that its silence means something', async () => {
+  const silent = [];
+  for (const fixture of fixtures('fail')) if ((await podSecurity(sendable(fixture))) === undefined) silent.push(fixture.name);
+  expect(silent).toEqual([
+    // Before 1.35 it did not know that a user namespace makes an unmasked /proc harmless.
+    ...['v1.0 procmount0', 'v1.0 procmount1'],
+    // Annotations, which the API server reads no more.
+    ...['v1.0 seccompprofile_baseline0', 'v1.0 seccompprofile_baseline1', 'v1.0 seccompprofile_baseline2'],
+  ]);
+});

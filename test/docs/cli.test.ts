@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { cliPage } from '../../tools/docs.ts';
+import { readPage } from './page.ts';
+
+const page = readPage('docs/cli.md');
+
+test('docs/cli.md is what `./dev docs` writes', async () => {
+  expect(page.text, 'run ./dev docs').toBe(await cliPage());
+});
+
+test('docs/cli.md has a section for each command', () => {
+  expect([...page.sections.keys()]).toEqual(
+    ['serve', 'fix', 'check', 'explain', 'manifests', 'ensure', 'certs dev', 'node-profile install'].map((name) => `\`cloister ${name}\``),
+  );
+});

@@ -1,0 +1,321 @@
+import { X509Certificate } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Cluster, ClusterError } from '../../src/cluster/client.ts';
+import { type LiveObject, type Reference, titleOf } from '../../src/cluster/object.ts';
+import type { ServingPod } from '../../src/cluster/serving.ts';
+import { parseConfig } from '../../src/config.ts';
+import { namesOf, secretsOf } from '../../src/ensure/objects.ts';
+import { type Dependencies, reconcile } from '../../src/ensure/reconcile.ts';
+import type { DesiredState } from '../../src/ensure/types.ts';
+import { type Entry, entriesOf } from '../../src/manifests/entries.ts';
+import { policies } from '../../src/manifests/policies.ts';
+import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
+import { certificatesIn, type Issued } from '../../src/tls/pem.ts';
+import { RUNS } from '../support/properties.ts';
+import { SEED } from '../support/seed.ts';
+
+/**
+ * `cloister ensure` from any state of a cluster, on a cluster in memory: each run ends, hands-off objects are not changed, and no write makes
+ * the API server distrust a pod that it trusted.
+ */
+
+const now = new Date('2030-01-01T00:00:00Z');
+const DAY = 24 * 60 * 60 * 1_000;
+const service = { namespace: 'cloister', name: 'cloister' };
+const config = parseConfig('apiVersion: cloister.dev/v1alpha1\nkind: Config\n', 'config.yaml');
+if (!config.ok) throw new Error(config.error.join());
+const desired: DesiredState = {
+  service,
+  certificates: 'ensure',
+  configurations: entriesOf(config.value, { service }),
+  hostUsers: ['userns'],
+  policies: policies(),
+  version: '1',
+  configuration: 'digest',
+  overlapMs: 600_000,
+};
+const secrets = secretsOf(desired);
+
+const days = (count: number): Date => new Date(now.getTime() + count * DAY);
+const authorityMadeAt = (at: Date): Promise<Issued> => createAuthority('ca', { now: at, days: 365 });
+const leafOf = (authority: Issued, at: Date): Promise<Issued> => issueCertificate(authority, namesOf(service), { now: at, days: 30 });
+/** Created once, because this takes most of the time. */
+const AUTHORITIES = {
+  young: await authorityMadeAt(days(-10)),
+  other: await authorityMadeAt(days(-20)),
+  due: await authorityMadeAt(days(-300)),
+  expired: await authorityMadeAt(days(-400)),
+};
+type AuthorityName = keyof typeof AUTHORITIES;
+const names = Object.keys(AUTHORITIES) as AuthorityName[];
+const madeLeaves = names.map(async (name) => [name, await leafOf(AUTHORITIES[name], days(name === 'expired' ? -399 : -5))] as const);
+const LEAVES = new Map(await Promise.all(madeLeaves));
+
+type SecretState = 'missing' | 'empty' | 'garbage' | 'wrong key' | AuthorityName;
+const secretState = fc.constantFrom<SecretState>('missing', 'empty', 'garbage', 'wrong key', ...names);
+type EntriesState = 'missing' | 'empty' | 'drifted' | 'whole';
+
+/** States of a cluster and its serving pods. */
+const found = fc.record({
+  authority: secretState,
+  serving: secretState,
+  remembered: fc.subarray(names),
+  entries: fc.tuple(...desired.configurations.map(() => fc.constantFrom<EntriesState>('missing', 'empty', 'drifted', 'whole'))),
+  published: fc.subarray(names),
+  handsOff: fc.subarray([secrets.authority, secrets.serving, ...desired.configurations].map(titleOf)),
+  pods: fc.array(
+    fc.record({
+      presents: fc.option(fc.constantFrom(...names)),
+      isReady: fc.boolean(),
+      isCurrent: fc.boolean(),
+      follows: fc.boolean(),
+    }),
+    { maxLength: 3 },
+  ),
+});
+type Found = typeof found extends fc.Arbitrary<infer T> ? T : never;
+
+/** States that failed once. */
+const KEPT: readonly Found[] = [
+  {
+    // An unusable authority that is marked hands-off, while its predecessor is in use.
+    authority: 'wrong key',
+    serving: 'missing',
+    remembered: [],
+    entries: ['missing', 'whole'],
+    published: ['due'],
+    handsOff: ['Secret cloister/cloister-ca'],
+    pods: [{ presents: 'due', isReady: true, isCurrent: true, follows: false }],
+  },
+];
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const bundleOf = (authorities: readonly AuthorityName[]): string =>
+  base64(authorities.map((name) => AUTHORITIES[name].certificate).join(''));
+
+function secretOf(reference: Reference, state: SecretState, pairs: ReadonlyMap<string, Issued>, more: object): object | undefined {
+  if (state === 'missing') return undefined;
+  const young = pairs.get('young') as Issued;
+  const { certificate, key } = pairs.get(state) ?? { certificate: state, key: state };
+  const data = {
+    empty: { 'tls.crt': '', 'tls.key': '' },
+    'wrong key': { 'tls.crt': base64(young.certificate), 'tls.key': base64(AUTHORITIES.other.key) },
+  }[state as string] ?? { 'tls.crt': base64(certificate), 'tls.key': base64(key) };
+  return { ...reference, data: { ...data, ...more } };
+}
+
+function entriesFor(index: number, state: EntriesState, caBundle: string): object | undefined {
+  const configuration = desired.configurations[index];
+  if (state === 'missing' || configuration === undefined) return undefined;
+  const { webhooks, ...empty } = configuration;
+  if (state === 'empty') return empty;
+  const whole = webhooks.map((entry) => ({ ...entry, clientConfig: { ...entry.clientConfig, caBundle } }));
+  return { ...empty, webhooks: state === 'drifted' ? whole.slice(1).map((entry) => ({ ...entry, failurePolicy: 'Ignore' })) : whole };
+}
+
+interface Memory extends Cluster {
+  readonly objects: Map<string, LiveObject>;
+}
+
+/** Versions and conflicts as in the API server. */
+function memory(initial: readonly object[], onWrite: (title: string) => void): Memory {
+  const objects = new Map<string, LiveObject>();
+  let version = 0;
+  const put = (object: Reference): void => {
+    version += 1;
+    objects.set(titleOf(object), structuredClone({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } }));
+  };
+  for (const object of initial) put(object as Reference);
+  return {
+    objects,
+    read: async (object) => structuredClone(objects.get(titleOf(object))),
+    list: async () => [],
+    version: async () => undefined,
+    async create(object) {
+      if (objects.has(titleOf(object))) return false;
+      put(object);
+      onWrite(titleOf(object));
+      return true;
+    },
+    async update(object) {
+      if (objects.get(titleOf(object))?.metadata.resourceVersion !== object.metadata.resourceVersion) return false;
+      put(object);
+      onWrite(titleOf(object));
+      return true;
+    },
+  };
+}
+
+function clusterOf(state: Found, onWrite: (title: string) => void): Memory {
+  const authorities = new Map<string, Issued>(Object.entries(AUTHORITIES));
+  const remembered = state.remembered.length === 0 ? {} : { 'ca.crt': bundleOf(state.remembered) };
+  const objects = [
+    secretOf(secrets.authority, state.authority, authorities, remembered),
+    secretOf(secrets.serving, state.serving, LEAVES, {}),
+    ...state.entries.map((each, index) => entriesFor(index, each, bundleOf(state.published))),
+  ].flatMap((each) => (each === undefined ? [] : [each as Reference]));
+  const marked = objects.map((each) =>
+    state.handsOff.includes(titleOf(each))
+      ? { ...each, metadata: { ...each.metadata, annotations: { 'cloister.dev/hands-off': 'true' } } }
+      : each,
+  );
+  return memory(marked, onWrite);
+}
+
+const leafIn = (secret: LiveObject | undefined): X509Certificate | undefined =>
+  certificatesIn(Buffer.from((secret?.data as Record<string, string> | undefined)?.['tls.crt'] ?? '', 'base64').toString())[0];
+
+/** Serving pods, which load the certificate of the Secret during a pause. */
+function podsOf(state: Found, cluster: Memory) {
+  const leaves = state.pods.map(({ presents }) =>
+    presents === null ? undefined : new X509Certificate((LEAVES.get(presents) as Issued).certificate),
+  );
+  return {
+    leaves,
+    ask: async (): Promise<readonly ServingPod[]> =>
+      state.pods.map(({ isReady, isCurrent }, index) => {
+        const leaf = leaves[index];
+        const pod = { address: `10.0.0.${index}:8443`, isReady, version: '1', configuration: isCurrent ? 'digest' : 'older' };
+        return leaf === undefined ? { ...pod, problem: `${pod.address} does not answer` } : { ...pod, leaf };
+      }),
+    loadSecret(): void {
+      const leaf = leafIn(cluster.objects.get(titleOf(secrets.serving)));
+      for (const [index, { follows }] of state.pods.entries()) if (follows && leaf !== undefined) leaves[index] = leaf;
+    },
+  };
+}
+
+function entriesOfCluster({ objects }: Memory): readonly Entry[] {
+  return desired.configurations.flatMap((each) => (objects.get(titleOf(each))?.webhooks ?? []) as readonly Entry[]);
+}
+
+/** As an API server decides: by the authorities of the entry, at this time. */
+function trusts({ clientConfig }: Entry, leaf: X509Certificate): boolean {
+  if (now >= leaf.validToDate || now < leaf.validFromDate) return false;
+  const authorities = certificatesIn(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString());
+  return authorities.some((each) => now < each.validToDate && leaf.checkIssued(each) && leaf.verify(each.publicKey));
+}
+
+function isTrusted(entries: readonly Entry[], leaf: X509Certificate): boolean {
+  return entries.length > 0 && entries.every((entry) => trusts(entry, leaf));
+}
+
+const silent: Dependencies['logger'] = { info() {}, warn() {} };
+const timeouts = { settleMs: 1, waitMs: 3_000 };
+
+function dependenciesOf(cluster: Memory, pods: ReturnType<typeof podsOf>): Dependencies {
+  return { cluster, observePods: pods.ask, now: () => now, pause: async () => pods.loadSecret(), logger: silent };
+}
+
+describe('T64, F19: from any state', () => {
+  test('a run ends, changes no hands-off object, keeps trusted pods trusted, and leaves nothing to write for the next run', {
+    timeout: 240_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(found, async (state) => {
+        let before: readonly Entry[] = [];
+        const cluster = clusterOf(state, (title) => {
+          expect(marked).not.toContain(title);
+          const after = entriesOfCluster(cluster);
+          // A presented certificate stays trusted, and a certificate that pods will present next is already trusted.
+          for (const leaf of pods.leaves) if (leaf !== undefined && isTrusted(before, leaf)) expect(isTrusted(after, leaf)).toBe(true);
+          const next = leafIn(cluster.objects.get(title));
+          if (title === titleOf(secrets.serving) && next !== undefined && after.length > 0) expect(isTrusted(after, next)).toBe(true);
+          before = after;
+        });
+        before = entriesOfCluster(cluster);
+        const marked = [...cluster.objects].filter(([, { metadata }]) => metadata.annotations !== undefined).map(([title]) => title);
+        const pods = podsOf(state, cluster);
+        await reconcile(desired, dependenciesOf(cluster, pods), timeouts);
+        const again = await reconcile(desired, dependenciesOf(cluster, pods), timeouts);
+        expect(again.plan.steps).toEqual([]);
+        expect((await reconcile(desired, dependenciesOf(cluster, pods), timeouts)).writes).toBe(0);
+      }),
+      { seed: SEED, numRuns: RUNS * 0.01, examples: KEPT.map((each): [Found] => [each]) },
+    );
+  });
+
+  test('a run reaches the desired state where no object is marked hands-off and a ready pod loads the Secret', async () => {
+    const able = found.map((state) => ({
+      ...state,
+      handsOff: [],
+      pods: [{ presents: null, isReady: true, isCurrent: true, follows: true }],
+    }));
+    await fc.assert(
+      fc.asyncProperty(able, async (state) => {
+        const cluster = clusterOf(state, () => {});
+        const pods = podsOf(state, cluster);
+        const { plan } = await reconcile(desired, dependenciesOf(cluster, pods), timeouts);
+        expect([plan.waiting, plan.handsOff]).toEqual([[], []]);
+        const entries = entriesOfCluster(cluster);
+        expect(entries.map(({ name }) => name)).toEqual(desired.configurations.flatMap(({ webhooks }) => webhooks.map(({ name }) => name)));
+        pods.loadSecret();
+        const [leaf] = pods.leaves;
+        expect(leaf !== undefined && isTrusted(entries, leaf)).toBe(true);
+      }),
+      { seed: SEED, numRuns: RUNS * 0.005 },
+    );
+  });
+});
+
+describe('other writers and failures', () => {
+  const state: Found = {
+    authority: 'missing',
+    serving: 'missing',
+    remembered: [],
+    entries: ['missing', 'missing'],
+    published: [],
+    handsOff: [],
+    pods: [],
+  };
+  const fail = (isRetryable: boolean) => async (): Promise<never> => {
+    throw new ClusterError('no', { isRetryable });
+  };
+
+  test('a writer that reverts each write is reported', async () => {
+    const cluster = clusterOf(state, () => cluster.objects.clear());
+    await expect(reconcile(desired, dependenciesOf(cluster, podsOf(state, cluster)), timeouts)).rejects.toThrow(
+      'is changed back after each write',
+    );
+  });
+
+  test('a retryable error is retried three times, and another error is reported at once', async () => {
+    for (const [isRetryable, expected] of [
+      [true, 3],
+      [false, 1],
+    ] as const) {
+      let requests = 0;
+      const cluster = clusterOf(state, () => {});
+      const broken = {
+        ...cluster,
+        create: async () => {
+          requests += 1;
+          return fail(isRetryable)();
+        },
+      };
+      await expect(reconcile(desired, { ...dependenciesOf(cluster, podsOf(state, cluster)), cluster: broken }, timeouts)).rejects.toThrow(
+        'no',
+      );
+      expect(requests).toBe(expected);
+    }
+  });
+
+  test('a single failure is retried', async () => {
+    const cluster = clusterOf(state, () => {});
+    let requests = 0;
+    const flaky: Cluster = {
+      ...cluster,
+      async read(object) {
+        requests += 1;
+        return requests === 5 ? fail(true)() : cluster.read(object);
+      },
+    };
+    const { plan } = await reconcile(
+      desired,
+      { ...dependenciesOf(cluster, podsOf(state, cluster)), cluster: flaky },
+      { ...timeouts, waitMs: 0 },
+    );
+    expect(plan.steps).toEqual([]);
+  });
+});
