@@ -45,7 +45,10 @@ test('the table has a row for each profile and grant, and says of each promise w
     const [, grant, ...promises] = rows[index] ?? [];
     expect(grant).toMatch(new RegExp(`^\`${offer.grant}\``));
     const isRecorded = recorded.some((each) => each.offer.id === offer.id);
-    const says = run.includes(offer) || isRecorded ? /^(kept|in part|not kept|broken): \d+ of \d+( got out)?$/ : /^stored, not run here$/;
+    const says =
+      run.includes(offer) || isRecorded
+        ? /^(kept|in part|not kept|broken): \d+ of \d+( got out(, all of them known)?)?$/
+        : /^stored, not run here$/;
     expect(promises.at(-1)).toMatch(run.includes(offer) ? /^for this page$/ : isRecorded ? /^\*recorded\*/ : /^nowhere$/);
     const expected = (['sudo', 'build', 'run'] as const).map((promise) =>
       PROMISED[offer.grant].includes(promise) ? says : /^not granted$/,

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
 import type { Kept } from '../node/fixture/keep.ts';
 import { type Offer, offersWith } from '../node/fixture/offers.ts';
 import { type Origin, type Recorded, readRecorded, writeRecorded } from '../node/fixture/recorded.ts';
@@ -147,7 +148,7 @@ describe('the page', () => {
   });
 
   test('counts no step where none was taken, and does not call nothing a part', () => {
-    const offer = { ...sysboxContainers, id: 'odd' };
+    const offer = { ...sysboxContainers, id: 'odd', image: WORKSPACE_IMAGE };
     const here = { ...offers, run: [offer] };
     const { outcomes, ...rest } = kept(offer, 'plain');
     const loads = outcomes.filter(({ step }) => step.promise === 'build').map((outcome) => ({ ...outcome, ok: false }));
