@@ -1,15 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { offersWith, PROMISED } from '../node/fixture/offers.ts';
+import { SETTINGS } from '../node/fixture/attempts.ts';
+import { knownFailure, offersWith, PROMISED, stepsOf } from '../node/fixture/offers.ts';
 import { dockerInDocker, withNodeFiles } from '../node/fixture/pods.ts';
+import { readRecorded } from '../node/fixture/recorded.ts';
+import { enginesOf, withRecorded } from '../node/fixture/report.ts';
 import { STEPS } from '../node/fixture/steps.ts';
 import { readPage, root, sectionOf } from './page.ts';
 
-/** docs/promises.md comes from a run. What is held here is that it tells all of one: every profile, every step, every attempt. */
+/**
+ * docs/promises.md comes from a run, and from recorded ones in docs/promises. These tests check that it reports all of both: every profile,
+ * every step, every attempt.
+ */
 
 const page = readPage('docs/promises.md');
-const { run, stored } = offersWith([]);
+const offers = offersWith([]);
+const { run, stored } = offers;
+const recorded = await readRecorded(join(root, 'docs/promises'));
+/** Where several engines are tried, each has a row. */
+const listed = [...run.flatMap((offer) => enginesOf(offer).map(() => offer)), ...stored];
 const unasked = [dockerInDocker('any'), withNodeFiles('any')].map(({ metadata }) => metadata.name);
 
 type Row = readonly string[];
@@ -30,11 +40,16 @@ const code = (id: string): string => `\`${id}\``;
 
 test('the table has a row for each profile and grant, and says of each promise what became of it', () => {
   const [, ...rows] = rowsOf('The table');
-  expect(rows.map(([id]) => id)).toEqual([...[...run, ...stored].map(({ id }) => code(id)), ...unasked.map((pod) => `none: ${code(pod)}`)]);
-  for (const [index, offer] of [...run, ...stored].entries()) {
+  expect(rows.map(([id]) => id)).toEqual([...listed.map(({ id }) => code(id)), ...unasked.map((pod) => `none: ${code(pod)}`)]);
+  for (const [index, offer] of listed.entries()) {
     const [, grant, ...promises] = rows[index] ?? [];
     expect(grant).toMatch(new RegExp(`^\`${offer.grant}\``));
-    const says = run.includes(offer) ? /^(kept|in part): \d+ of \d+( got out)?$/ : /^stored, not run here$/;
+    const isRecorded = recorded.some((each) => each.offer.id === offer.id);
+    const says =
+      run.includes(offer) || isRecorded
+        ? /^(kept|in part|not kept|broken): \d+ of \d+( got out(, all of them known)?)?$/
+        : /^stored, not run here$/;
+    expect(promises.at(-1)).toMatch(run.includes(offer) ? /^for this page$/ : isRecorded ? /^\*recorded\*/ : /^nowhere$/);
     const expected = (['sudo', 'build', 'run'] as const).map((promise) =>
       PROMISED[offer.grant].includes(promise) ? says : /^not granted$/,
     );
@@ -43,18 +58,37 @@ test('the table has a row for each profile and grant, and says of each promise w
 });
 
 test('nobody got out', () => {
-  for (const [, ...row] of rowsOf('The table').slice(1, run.length + 1)) expect(row.at(-1)).toMatch(/^kept: 0 of \d+ got out$/);
+  for (const [, ...row] of rowsOf('The table').slice(1, listed.length - stored.length + 1))
+    expect(row.at(-2)).toMatch(/^kept: 0 of \d+ got out$/);
 });
 
 test('everybody gets out where Cloister is not asked', () => {
   for (const row of rowsOf('The table').slice(-unasked.length))
-    expect(row.at(-1)).toMatch(/^broken: [1-9]\d* of \d+ got out, and root is root of the node$/);
+    expect(row.at(-2)).toMatch(/^broken: [1-9]\d* of \d+ got out, and root is root of the node$/);
 });
 
-test('what is only kept in part is told with its error', () => {
-  const partly = run.filter(({ fails }) => fails !== undefined);
-  for (const { id, fails = {} } of partly)
-    for (const step of Object.keys(fails)) expect(page.text).toMatch(new RegExp(`^- \`${id}\`, ${step}: \`.+\`$`, 'm'));
+test('each step that is known to fail is listed with its error', () => {
+  const failing = run.flatMap((offer) =>
+    stepsOf(offer).flatMap(({ name }) => (knownFailure(offer, name) === undefined ? [] : [{ id: offer.id, name }])),
+  );
+  expect(failing.length).toBeGreaterThan(0);
+  for (const { id, name } of failing) expect(page.text).toMatch(new RegExp(`^- \`${id}\`, ${name}: \`.+\`$`, 'm'));
+});
+
+test('shows the recorded runs as their files have them', () => {
+  expect(recorded.length).toBeGreaterThan(0);
+  expect(withRecorded(page.text, { offers, recorded })).toBe(page.text);
+});
+
+test('what is known to fail without being run here was seen in a recorded run', () => {
+  const known = stored.flatMap((offer) => (offer.fails ?? []).map((failure) => ({ offer, ...failure })));
+  expect(known.length).toBeGreaterThan(0);
+  for (const { offer, steps, says } of known) {
+    const outcomes = recorded.filter((each) => each.offer.id === offer.id).flatMap((each) => each.outcomes);
+    const seen = outcomes.filter(({ step, ok, said }) => !ok && steps.test(step.name) && says.test(said));
+    const names = stepsOf(offer).flatMap(({ name }) => (steps.test(name) ? [name] : []));
+    expect([...new Set(seen.map(({ step }) => step.name))], `${offer.id}, ${steps}`).toEqual(names);
+  }
 });
 
 test('each step has its row, each profile its column', () => {
@@ -65,10 +99,9 @@ test('each step has its row, each profile its column', () => {
 });
 
 test('each attempt has its row, beside what comes of it without Cloister', () => {
-  const names = [...readFileSync(join(root, 'tools/probe/main.go'), 'utf8').matchAll(/^\t\{"([^"]+)", (?:true|false),/gm)].map(
-    ([, name]) => name,
-  );
-  expect(names.length).toBeGreaterThan(20);
+  const tried = [...readFileSync(join(root, 'tools/probe/main.go'), 'utf8').matchAll(/^\t\{"([^"]+)", (?:true|false),/gm)];
+  expect(tried.length).toBeGreaterThan(20);
+  const names = [...tried.map(([, name]) => name), ...SETTINGS.map((name) => `raise ${name}`), 'make a control group'];
   const [head, ...rows] = rowsOf('Promise 4: what root of the pod tried');
   expect(head).toEqual(['Attempt', ...unasked.map((pod) => `${code(pod)}, without Cloister`), ...run.map(({ id }) => code(id))]);
   expect(rows.map(([name]) => name)).toEqual(names);
@@ -77,7 +110,7 @@ test('each attempt has its row, beside what comes of it without Cloister', () =>
     for (const each of without) expect(each).toMatch(/^(gets through|means nothing here: .+|refused as well: .+)$/);
     expect(without.filter((each) => each === 'gets through').length).toBeGreaterThan(15);
   }
-  expect(page.text).not.toContain('got out**');
+  expect(sectionOf(page, 'Promise 4: what root of the pod tried')).not.toContain('got out**');
 });
 
 test('the kubelet names what it lacks', () => {

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { writeImage } from '../../tools/image.ts';
+import { DOCKER_IMAGE } from '../../tools/workspace-image.ts';
 import { type Runtime, runtimeTable } from '../node/fixture/files.ts';
 import { furtherRuntimes } from '../node/fixture/further-runtimes.ts';
 import { configOf, knownFailure, type Offer, offersWith, stepsOf, timeoutsOf } from '../node/fixture/offers.ts';
@@ -96,12 +97,17 @@ describe('an offer', () => {
   };
   const namesOf = (steps: readonly Step[]): readonly string[] => steps.map(({ name }) => name);
 
-  test('that says no more takes all steps of its grant, and none is known to fail', async () => {
+  test('that says no more takes all steps of its grant but Docker’s, and none is known to fail', async () => {
     const offer = await read({});
-    expect(stepsOf(offer)).toEqual(STEPS);
+    expect(stepsOf(offer)).toEqual(STEPS.filter(({ engine }) => engine !== 'docker'));
     expect(STEPS.map(({ name }) => knownFailure(offer, name))).toEqual(STEPS.map(() => undefined));
     expect(offer.podSecurity).toBe('baseline');
     expect(namesOf(stepsOf(await read({}, 'sudo')))).toEqual(['sudo id', 'sudo apt-get update, install']);
+  });
+
+  test('takes Docker’s steps where its image has Docker, or where it chooses them', async () => {
+    expect(stepsOf(await read({ image: DOCKER_IMAGE }))).toEqual(STEPS);
+    expect(namesOf(stepsOf(await read({ steps: ['docker run'] })))).toEqual(['docker run']);
   });
 
   test('chooses steps by their names and by patterns', async () => {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/signal"
@@ -172,6 +173,10 @@ func raise(path string) (putBack func(), err error) {
 	value, err := strconv.ParseUint(strings.TrimSpace(string(before)), 10, 63)
 	if err != nil {
 		return putBack, err
+	}
+	// systemd sets fs.file-max to the most that the kernel takes.
+	if value == math.MaxInt64 {
+		return putBack, errors.New("at its maximum")
 	}
 	raised := strconv.FormatUint(value+1, 10)
 	if err := os.WriteFile(path, []byte(raised), 0); err != nil {

@@ -20,7 +20,7 @@ fail() {
   exit 1
 }
 
-start_rootful() { setsid sudo --non-interactive dockerd; }
+start_rootful() { exec setsid sudo --non-interactive dockerd; }
 
 start_rootless() {
   # Programs look for the daemon where a rootless one may not listen.
@@ -34,7 +34,7 @@ start_rootless() {
   # Both take root of the pod's user namespace.
   export DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SANDBOX=false DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SECCOMP=false
   # Where the image's root is an overlay, only the volume of the pod carries another.
-  setsid dockerd-rootless.sh --data-root /var/lib/containers/docker-1000 $without_nat
+  exec setsid dockerd-rootless.sh --data-root /var/lib/containers/docker-1000 $without_nat
 }
 
 ! answers || exit 0
@@ -56,11 +56,11 @@ if ! is_sysbox && ! has_nat; then
 fi
 if is_sysbox; then start_rootful; else start_rootless; fi > "$log" 2>&1 < /dev/null 9>&- &
 started=$!
-for _ in $(seq 300); do
+for _ in $(seq 1200); do
   ! answers || exit 0
   kill -0 "$started" 2> /dev/null || break
   sleep 0.1
 done
-kill "$started" 2> /dev/null || true
+kill "$started" 2> /dev/null || sudo --non-interactive kill "$started" 2> /dev/null || true
 fail "the Docker daemon did not start; its log, $log, ends with:
 $(grep --invert-match '^+' "$log" | tail --lines=5)"

@@ -17,7 +17,7 @@ const NONE: Names = new Set();
  * where its engine keeps images.
  *
  * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each gets half of what its
- * container may use. The memory limit of the container, or of the pod, is read for that and not judged.
+ * container may use, and at least 256 MiB. The memory limit of the container, or of the pod, is read for that and not judged.
  *
  * Fields: spec.volumes, spec.containers[*].volumeMounts
  * Allowed: anything
