@@ -1,4 +1,5 @@
 import type { Path } from './path.ts';
+import type { Leave } from './exemptions.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
 import { rules } from './rules/index.ts';
@@ -10,18 +11,21 @@ import { containersOf } from './workspace.ts';
 const podRules = rules.filter((rule) => rule.checkPod !== undefined);
 const containerRules = rules.filter((rule) => rule.checkContainer !== undefined);
 
+/** What a rule may know beside the pod, its profile and its containers. */
+type Circumstances = Omit<Context, 'terms' | 'containers' | 'exempts'> & Pick<Leave, 'exempts'>;
+
 /**
  * One walk over the pod, all rules along.
  * @param at where the pod stands in its document; findings' paths start there
  * @returns findings in reading order: the pod's own, then container by container
  */
-export function inspect(pod: Pod, at: Path, terms: Terms, asks: Omit<Context, 'terms' | 'containers'>): Finding[] {
+export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): Finding[] {
   const containers = containersOf(specOf(pod), terms);
-  const context: Context = { ...asks, terms, containers };
   const findings: Finding[] = [];
 
-  // One reporter for all: a closure for each rule and container would cost more than the rules.
+  // One reporter and one context for all rules: closures for each rule and container would cost more than the rules.
   let rule = '';
+  const context: Context = { ...asks, terms, containers, exempts: (value) => asks.exempts(rule, value) };
   let container: Container | undefined;
   let isFull = false;
   const report = (found: Report): void => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { judge } from '../../src/core/judge.ts';
+import { judge, type Question } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
 import { ruleById, rules } from '../../src/core/rules/index.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
@@ -113,6 +113,17 @@ test('T06: an exemption of everything lets through only what a rule says may be 
     const question = questionOf(pod, OFFERED);
     const stays = (findings: readonly Finding[]): string[] => told(findings.filter((finding) => ruleOf(finding).exempts === undefined));
     expect(stays(judge({ ...question, exemptions: [exemption] }).findings)).toEqual(stays(judge(question).findings));
+  }
+});
+
+test.each(rules.map(({ id }) => id))('T06: what is exempt from every other rule is not exempt from %s', (id) => {
+  const everything = { has: () => true } as unknown as ReadonlySet<string>;
+  const others = rules.filter((rule) => rule.id !== id).map((rule) => [rule.id, everything] as const);
+  for (const pod of Object.values(samples('x'))) {
+    const question = questionOf(pod, OFFERED);
+    const own = (exemptions: Question['exemptions']): string[] =>
+      told(judge({ ...question, exemptions }).findings.filter(({ rule }) => rule === id));
+    expect(own([{ ...exemptionOfAll(), allow: new Map(others) }])).toEqual(own([]));
   }
 });
 

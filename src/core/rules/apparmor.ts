@@ -89,7 +89,7 @@ function asksForDefault({ spec, name }: Container, pod: Pod): boolean {
 }
 
 function isHarmless(profile: AppArmorProfile, { exempts }: Context): boolean {
-  return profile.type === 'RuntimeDefault' || exempts('apparmor', exemptedAs(profile));
+  return profile.type === 'RuntimeDefault' || exempts(exemptedAs(profile));
 }
 
 function fromAnnotation(value: string): AppArmorProfile {

@@ -24,7 +24,7 @@ export const capabilities: Rule = {
     for (const [index, written] of each(spec.securityContext?.capabilities?.add).entries()) {
       const path = ['securityContext', 'capabilities', 'add', index];
       const capability = canonical(written);
-      if (!mayHold.has(capability) && !exempts('capabilities', capability)) {
+      if (!mayHold.has(capability) && !exempts(capability)) {
         report({ path, message: `capability ${written} is added`, fix: REMOVE });
       } else if (written !== capability) {
         report({ path, message: `capability ${capability} is spelled ${written}`, fix: { set: capability } });

@@ -34,7 +34,7 @@ function check(resources: Resources | null | undefined, path: string[], report: 
   if (resources == null) return;
   for (const list of LISTS) {
     for (const name of Object.keys(resources[list] ?? NONE)) {
-      if (isNative(name) || terms.devices.has(name) || exempts('extended-resources', name)) continue;
+      if (isNative(name) || terms.devices.has(name) || exempts(name)) continue;
       report({
         path: [...path, list, name],
         message: `resource ${name} is a device of the node`,

@@ -17,7 +17,7 @@ export const resourceClaims: Rule = {
   exempts: 'the name of a ResourceClaim or ResourceClaimTemplate',
   checkPod(pod, report, { exempts }) {
     for (const [index, claim] of each(specOf(pod).resourceClaims).entries()) {
-      if (exempts('resource-claims', claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '')) continue;
+      if (exempts(claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '')) continue;
       report({
         path: ['spec', 'resourceClaims', index],
         message: `resource claim "${claim.name ?? ''}" asks for a device`,

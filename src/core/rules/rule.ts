@@ -54,8 +54,8 @@ export interface Context {
   readonly isUpdate: boolean;
   /** What is wrong with the labels by which the pod's author chose. */
   readonly labelProblems: readonly Report[];
-  /** Whether an exemption in force lets this value through this rule. */
-  exempts(rule: string, value: string): boolean;
+  /** Whether an exemption in force lets this value through the rule that asks. */
+  exempts(value: string): boolean;
 }
 
 export const REMOVE: Fix = { remove: true };

@@ -46,7 +46,7 @@ export const runtimeAnnotations: Rule = {
 };
 
 /** Kernel parameters open the guest's debug console: no exemption reaches them. */
-const isExempt = (key: string, { exempts }: Context): boolean => !key.includes('kernel_params') && exempts('runtime-annotations', key);
+const isExempt = (key: string, { exempts }: Context): boolean => !key.includes('kernel_params') && exempts(key);
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 

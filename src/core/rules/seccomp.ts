@@ -70,5 +70,5 @@ function isGrants({ type, localhostProfile }: SeccompProfile, { workspace }: Ter
 }
 
 function isExempt(profile: SeccompProfile, { exempts }: Context): boolean {
-  return exempts('seccomp', exemptedAs(profile));
+  return exempts(exemptedAs(profile));
 }

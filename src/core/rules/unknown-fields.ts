@@ -61,7 +61,7 @@ function checkFields(
 ): void {
   if (object == null) return;
   for (const field of Object.keys(object)) {
-    if (known.has(field) || (object as Record<string, unknown>)[field] == null || exempts('unknown-fields', field)) continue;
+    if (known.has(field) || (object as Record<string, unknown>)[field] == null || exempts(field)) continue;
     report({
       path: [...path, field],
       message: `field ${field} is unknown to this version`,

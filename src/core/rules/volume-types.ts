@@ -54,7 +54,7 @@ const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another
 function unsafeKinds(volume: Volume, { exempts }: Context): string[] {
   return Object.keys(volume).filter((kind) => {
     if (kind === 'name' || SAFE.has(kind) || volume[kind as keyof Volume] == null) return false;
-    return !exempts('volume-types', kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind);
+    return !exempts(kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind);
   });
 }
 
