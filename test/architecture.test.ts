@@ -124,6 +124,7 @@ describe('the core', () => {
       'shape.ts',
       'pod.ts',
       'terms.ts',
+      'wall.ts',
       'exemptions.ts',
       'pointer.ts',
       'patch.ts',
@@ -141,6 +142,18 @@ describe('the core', () => {
       ).toEqual([]);
     }
     expect(below('core/judge.ts')).not.toContain('core/repair.ts');
+  });
+
+  test('has no rule that imports a rule: what rules share lies beside their folder', () => {
+    const ruleFiles = within('core').filter((file) => /^core\/rules\/(?!index\.|rule\.)/.test(file));
+    expect(ruleFiles.length).toBeGreaterThan(30);
+    const arrows = ruleFiles.flatMap((file) =>
+      (imports.get(file) ?? [])
+        .map((name) => targetOf(file, name))
+        .filter((target) => target.startsWith('core/rules/') && target !== 'core/rules/rule.ts')
+        .map((target) => `${file} -> ${target}`),
+    );
+    expect(arrows).toEqual([]);
   });
 });
 

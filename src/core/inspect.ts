@@ -1,10 +1,12 @@
 import type { Path } from './path.ts';
 import type { Leave } from './exemptions.ts';
+import type { Path } from './path.ts';
+import { MOST_FINDINGS } from './limits.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
 import { rules } from './rules/index.ts';
-import { MOST_FINDINGS, podSize, TOO_MANY_FINDINGS } from './rules/pod-size.ts';
-import type { Context, Finding, Report } from './rules/rule.ts';
+import { podSize } from './rules/pod-size.ts';
+import type { Context, Finding, RuleFinding } from './rules/rule.ts';
 import type { Terms } from './terms.ts';
 import { containersOf } from './workspace.ts';
 
@@ -28,7 +30,7 @@ export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): 
   const context: Context = { ...asks, terms, containers, exempts: (value) => asks.exempts(rule, value) };
   let container: Container | undefined;
   let isFull = false;
-  const report = (found: Report): void => {
+  const report = (found: RuleFinding): void => {
     if (findings.length === MOST_FINDINGS) isFull = true;
     if (isFull) return;
     const base = container === undefined ? at : [...at, 'spec', container.list, container.index];
@@ -49,7 +51,13 @@ export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): 
       each.checkContainer?.(container, report, context, pod);
     }
   }
-  // Without a fix: a pod of which not all is known is refused, and not repaired.
-  if (isFull) findings.push({ ...TOO_MANY_FINDINGS, rule: podSize.id, kind: 'escape', path: [...at, 'spec', 'containers'] });
+  if (isFull) findings.push({ ...TOO_MANY_FINDINGS, rule: podSize.id, path: [...at, 'spec', 'containers'] });
   return findings;
 }
+
+/** Stands for all further findings. It has no fix: a pod that was not judged completely is rejected, not repaired. */
+const TOO_MANY_FINDINGS = {
+  kind: 'escape',
+  message: `the pod has more than ${MOST_FINDINGS} findings`,
+  remedy: 'fix some of them, then try again',
+} as const;

@@ -1,12 +1,12 @@
 import { type Exemption, type ExemptionUse, leaveFor } from './exemptions.ts';
 import { newFindings } from './identity.ts';
 import { inspect } from './inspect.ts';
-import { annotationOf, type Pod, specOf } from './pod.ts';
+import { type Pod, specOf } from './pod.ts';
 import type { Policy } from './policy.ts';
 import type { Finding } from './rules/rule.ts';
-import { hasClass } from './rules/runtime-class.ts';
 import type { Subject } from './subject.ts';
 import type { Terms } from './terms.ts';
+import { isIsolated } from './wall.ts';
 
 export interface Question {
   readonly subject: Subject;
@@ -48,18 +48,8 @@ function serviceAccountOf(pod: Pod): string {
 /** The findings for which a pod may not run. */
 export const escapesOf = (findings: readonly Finding[]): Finding[] => findings.filter(({ kind }) => kind === 'escape');
 
-/** Grants count only where the wall stands. A new pod is refused without it anyway; an old one may be older than its namespace's label. */
+/** A new pod without isolation is denied anyway. An existing pod may be older than its namespace's label. */
 function termsFor({ profile, grant }: Policy, old: Pod | undefined): Terms {
   const terms = profile.termsFor(grant);
-  return old === undefined || hasWall(old, terms) ? terms : profile.unwalled;
-}
-
-export function hasWall(pod: Pod, terms: Terms): boolean {
-  const { hostUsers, runtimeClassName } = specOf(pod);
-  const { wall } = terms;
-  return (
-    (wall.hostUsers === false ? hostUsers === false : hostUsers !== false) &&
-    hasClass(runtimeClassName, terms) &&
-    wall.annotations.every(([key, value]) => annotationOf(pod, key) === value)
-  );
+  return old === undefined || isIsolated(old, terms.wall) ? terms : profile.unwalled;
 }

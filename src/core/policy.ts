@@ -2,7 +2,7 @@ import type { Exemption } from './exemptions.ts';
 import { GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
 import { labelOf, type Pod } from './pod.ts';
 import type { Profile } from './profiles/profile.ts';
-import type { Report } from './rules/rule.ts';
+import type { RuleFinding } from './rules/rule.ts';
 import { exceeds, GRANTS, type Grant, isGrant } from './terms.ts';
 
 /** What the operator offers: read once, at start. */
@@ -15,7 +15,7 @@ export interface Offer {
 export interface Policy {
   readonly profile: Profile;
   readonly grant: Grant;
-  readonly labelProblems: readonly Report[];
+  readonly labelProblems: readonly RuleFinding[];
 }
 
 /**
@@ -23,13 +23,13 @@ export interface Policy {
  * @param chooses whether the pod's own `profile` label counts; it does where a pod is enforced, and not where it is only watched
  */
 export function policyFor(profile: Profile, pod: Pod, offer: Offer, chooses: boolean): Policy {
-  const problems: Report[] = [];
+  const problems: RuleFinding[] = [];
   const chosen = chooses ? chosenProfile(profile, labelOf(pod, PROFILE_LABEL), offer, problems) : profile;
   const grant = chosenGrant(chosen, labelOf(pod, GRANT_LABEL), problems);
   return { profile: chosen, grant, labelProblems: problems };
 }
 
-function chosenProfile(offered: Profile, asked: string | undefined, { profiles }: Offer, problems: Report[]): Profile {
+function chosenProfile(offered: Profile, asked: string | undefined, { profiles }: Offer, problems: RuleFinding[]): Profile {
   if (asked === undefined || asked === offered.id) return offered;
   const path = ['metadata', 'labels', PROFILE_LABEL];
   const choices = [offered.id, ...offered.mayChoose];
@@ -41,7 +41,7 @@ function chosenProfile(offered: Profile, asked: string | undefined, { profiles }
   return offered;
 }
 
-function chosenGrant({ id, grant }: Profile, asked: string | undefined, problems: Report[]): Grant {
+function chosenGrant({ id, grant }: Profile, asked: string | undefined, problems: RuleFinding[]): Grant {
   if (asked === undefined) return grant;
   const path = ['metadata', 'labels', GRANT_LABEL];
   if (isGrant(asked) && !exceeds(asked, grant)) return asked;

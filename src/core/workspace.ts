@@ -1,12 +1,7 @@
+import { MOST_CONTAINERS, MOST_NAME } from './limits.ts';
 import { matches } from './name-pattern.ts';
 import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, type PodSpec } from './pod.ts';
 import type { Terms } from './terms.ts';
-
-/** Pods of the field have tens. Source of the order of magnitude: etcd keeps no object above 1.5 MB. */
-export const MOST_CONTAINERS = 1_000;
-
-/** The API server takes 63 characters, but says so only after it has asked us. Findings hold the name, each of them. */
-export const MOST_NAME = 253;
 
 /** Lists a pod's containers in their places, and says which of them are the workspace; of too many, the one too many is the last. */
 export function containersOf(spec: PodSpec, terms: Terms): Container[] {

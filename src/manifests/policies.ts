@@ -1,5 +1,5 @@
+import { RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
-import { RUNTIME_ANNOTATIONS } from '../core/rules/runtime-annotations.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
 
 /** An object for `kubectl apply`. */

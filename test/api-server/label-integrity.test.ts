@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { isRuntimeAnnotation, RUNTIME_ANNOTATIONS } from '../../src/core/rules/runtime-annotations.ts';
+import { RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
+import { isRuntimeAnnotation } from '../../src/core/rules/runtime-annotations.ts';
 import { controllerManager } from '../../tools/kubernetes.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';

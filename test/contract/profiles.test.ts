@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { escapesOf, hasWall, judge } from '../../src/core/judge.ts';
+import type { Path } from '../../src/core/json.ts';
+import { escapesOf, judge } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
 import type { Path } from '../../src/core/path.ts';
 import { CONTAINER_LISTS, each, specOf } from '../../src/core/pod.ts';
@@ -8,6 +10,7 @@ import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { BASELINE_CAPABILITIES, GRANTS, type Grant, type WorkspaceTerms } from '../../src/core/terms.ts';
+import { missingIsolation } from '../../src/core/wall.ts';
 import { hostilePod, hostilePods, plainPod } from '../support/pods.ts';
 import { type Circumstances, podOf, questionOf, repaired, type Sketch, told } from '../support/test-rule.ts';
 
@@ -158,7 +161,7 @@ function expectRepaired(pod: Sketch, circumstances: Circumstances): void {
   expect(told(repair.unresolved)).toEqual([]);
   const again = judge(question);
   expect(told(escapesOf(again.findings))).toEqual([]);
-  expect(hasWall(question.subject.pod, question.policy.profile.termsFor(question.policy.grant))).toBe(true);
+  expect(missingIsolation(question.subject.pod, question.policy.profile.termsFor(question.policy.grant).wall)).toEqual([]);
   expect(told(again.findings.filter(({ fix }) => fix !== undefined))).toEqual([]);
 
   const bytes = JSON.stringify(question.subject.document);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { RUNTIME_ANNOTATIONS } from '../../src/core/rules/runtime-annotations.ts';
+import { RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
 import { type Manifest, policies } from '../../src/manifests/policies.ts';
 
 /** test/api-server/label-integrity.test.ts tests the policies on a real API server. */

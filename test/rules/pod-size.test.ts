@@ -29,10 +29,10 @@ testRule(podSize, {
   },
 });
 
-test('T22, T32: only the first thousand faults are told, and the pod is not repaired', () => {
+test('T22, T32: only the first thousand findings are reported, and the pod is not repaired', () => {
   const { verdict, repair } = repaired(questionOf(faulty(5_000)));
   expect(verdict.findings).toHaveLength(1_001);
-  expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 faults']);
+  expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 findings']);
 });
 
 test('T22: a name longer than any is refused, and no finding repeats it', () => {

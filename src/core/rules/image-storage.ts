@@ -2,13 +2,12 @@ import type { Json } from '../json.ts';
 import { type ContainerSpec, each, memoryLimitOf, type PodSpec, specOf, type Volume } from '../pod.ts';
 import { bytesOf, quantityOf } from '../quantity.ts';
 import type { WorkspaceTerms } from '../terms.ts';
+import { injectedTokens, type VolumeNames } from '../token-volumes.ts';
 import type { Rule } from './rule.ts';
-import { injectedTokens } from './service-account-token.ts';
 
 const PREFIX = 'cloister-storage-';
 
-type Names = ReadonlySet<Volume['name']>;
-const NONE: Names = new Set();
+const NONE: VolumeNames = new Set();
 
 /**
  * Images of nested containers need a place that carries an overlay, which the container's own root does not, and that is counted against
@@ -34,7 +33,7 @@ export const imageStorage: Rule = {
     const podSpec = specOf(pod);
     const volumes = each(podSpec.volumes);
     const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
-    const leaving: Names = terms.withoutToken ? injectedTokens(volumes) : NONE;
+    const leaving: VolumeNames = terms.withoutToken ? injectedTokens(volumes) : NONE;
     const nextName = freeNames(new Set(volumes.map(({ name }) => name)));
     for (const { list, index, spec, granted, name: container } of containers) {
       if (!granted) continue;
@@ -55,7 +54,7 @@ export const imageStorage: Rule = {
   },
 };
 
-function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string, leaving: Names): boolean {
+function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string, leaving: VolumeNames): boolean {
   // The API server takes no mount where a device is.
   if (each(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
   return each(volumeMounts).some(
@@ -108,7 +107,7 @@ function isReadOnly(volume: Volume): boolean {
 }
 
 /** Gives one name after the other that no volume has yet. */
-function freeNames(taken: Names): () => string {
+function freeNames(taken: VolumeNames): () => string {
   let number = -1;
   return () => {
     do number += 1;

@@ -1,16 +1,6 @@
+import { CONTROL_PLANE_LABELS } from '../known-names.ts';
 import { each, type NodeSelectorTerm, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
-
-/**
- * The last two are RKE's.
- * Sources: https://kubernetes.io/docs/reference/labels-annotations-taints/, https://github.com/rancher/rke (services/workerplane.go)
- */
-export const CONTROL_PLANE_LABELS: ReadonlySet<string> = new Set([
-  'node-role.kubernetes.io/control-plane',
-  'node-role.kubernetes.io/master',
-  'node-role.kubernetes.io/controlplane',
-  'node-role.kubernetes.io/etcd',
-]);
 
 const REMEDY = 'remove it, or name a label of worker nodes';
 

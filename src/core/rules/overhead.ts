@@ -1,6 +1,6 @@
 import { specOf } from '../pod.ts';
+import { isClassOf } from '../wall.ts';
 import { REMOVE, type Rule } from './rule.ts';
-import { hasClass } from './runtime-class.ts';
 
 /**
  * The API server writes the overhead of a runtime class and refuses a pod whose overhead is another's. So when the class changes, the
@@ -17,7 +17,7 @@ export const overhead: Rule = {
   fields: ['spec.overhead'],
   checkPod(pod, report, { terms }) {
     const spec = specOf(pod);
-    if (spec.overhead == null || (spec.runtimeClassName != null && hasClass(spec.runtimeClassName, terms))) return;
+    if (spec.overhead == null || (spec.runtimeClassName != null && isClassOf(terms.wall, spec.runtimeClassName))) return;
     report({ path: ['spec', 'overhead'], message: "overhead belongs to no runtime class of this profile's", fix: REMOVE });
   },
 };

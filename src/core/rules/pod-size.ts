@@ -1,8 +1,5 @@
-import { MOST_CONTAINERS, MOST_NAME } from '../workspace.ts';
+import { MOST_CONTAINERS, MOST_NAME } from '../limits.ts';
 import type { Rule } from './rule.ts';
-
-/** More faults than a person can mend, and than a patch should hold. `inspect` counts them. */
-export const MOST_FINDINGS = 1_000;
 
 /**
  * Whoever can send a review of a few megabytes could keep everybody else waiting: for the judgement of a hundred thousand faults, and for
@@ -28,6 +25,3 @@ export const podSize: Rule = {
 };
 
 const REMEDY = 'make several pods of it';
-
-/** What is told in place of all further findings. */
-export const TOO_MANY_FINDINGS = { message: `the pod has more than ${MOST_FINDINGS} faults`, remedy: 'mend some, and try again' } as const;

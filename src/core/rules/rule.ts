@@ -25,7 +25,7 @@ export type Fix = { readonly set: Json } | { readonly remove: true } | { readonl
 /** `escape`: the pod may not run so. `promise`: a grant is not in effect; worth a fix or a warning, never a denial. */
 export type Kind = 'escape' | 'promise';
 
-export interface Report {
+export interface RuleFinding {
   readonly path: Path;
   /** What was found. */
   readonly message: string;
@@ -37,9 +37,9 @@ export interface Report {
   readonly kind?: Kind;
 }
 
-export type Reporter = (found: Report) => void;
+export type Reporter = (found: RuleFinding) => void;
 
-export interface Finding extends Report {
+export interface Finding extends RuleFinding {
   readonly rule: string;
   readonly kind: Kind;
   readonly container?: string;
@@ -53,7 +53,7 @@ export interface Context {
   /** Whether the pod exists already, so that nothing but what is added to it can be repaired. */
   readonly isUpdate: boolean;
   /** What is wrong with the labels by which the pod's author chose. */
-  readonly labelProblems: readonly Report[];
+  readonly labelProblems: readonly RuleFinding[];
   /** Whether an exemption in force lets this value through the rule that asks. */
   exempts(value: string): boolean;
 }

@@ -1,32 +1,10 @@
+import { RUNTIME_ANNOTATIONS } from '../known-names.ts';
 import type { Context, Rule } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
 /**
- * Annotations that container runtimes and their plugins read as orders: which hypervisor to run, which devices to add, which hooks to
- * call, as root on the node. Also rendered into the in-tree policy that keeps them from being added later.
- */
-export const RUNTIME_ANNOTATIONS = {
-  names: ['bundle', 'io.containers.trace-syscall'],
-  prefixes: [
-    'blockio.resources.',
-    'container.seccomp.security.alpha.kubernetes.io/',
-    'dev.gvisor.',
-    'io.katacontainers.',
-    'io.kubernetes.cri-o.',
-    'io.kubernetes.cri.',
-    'module.wasm.image/',
-    'org.criu.',
-    'org.systemd.property.',
-    'rdt.resources.',
-    'run.oci.',
-    'seccomp-profile.kubernetes.cri-o.io',
-    'seccomp.security.alpha.kubernetes.io/',
-  ],
-  /** The part before the slash is one of these, or below one. */
-  domains: ['cdi.k8s.io', 'crio.io', 'noderesource.dev', 'nri.containerd.io', 'nri.io'],
-} as const;
-
-/**
+ * Container runtimes and their plugins execute some annotations, as root on the node.
+ *
  * Fields: metadata.annotations
  * Allowed: every annotation that no runtime reads, and those that the profile's own wall sets
  * Fix: drop it.

@@ -1,4 +1,5 @@
-import { each, specOf, type Volume } from '../pod.ts';
+import { each, specOf } from '../pod.ts';
+import { holdsToken, injectedTokens, isInjected } from '../token-volumes.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -38,13 +39,3 @@ export const serviceAccountToken: Rule = {
     }
   },
 };
-
-/** The names of the volumes that the API server put a token into: these go, with their mounts, where the profile wants none. */
-export function injectedTokens(volumes: readonly Volume[]): ReadonlySet<Volume['name']> {
-  return new Set(volumes.flatMap((volume) => (holdsToken(volume) && isInjected(volume) ? [volume.name] : [])));
-}
-
-const holdsToken = ({ projected }: Volume): boolean => each(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
-
-/** The API server injects the token's volume under such a name before any webhook is asked; what an author wrote is the author's to change. */
-const isInjected = ({ name }: Volume): boolean => name?.startsWith('kube-api-access-') === true;

@@ -1,5 +1,5 @@
+import { CONTROL_PLANE_LABELS } from '../known-names.ts';
 import { each, specOf } from '../pod.ts';
-import { CONTROL_PLANE_LABELS } from './node-selection.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**

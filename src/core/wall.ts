@@ -1,0 +1,62 @@
+import { annotationOf, type Pod, specOf } from './pod.ts';
+import { REMOVE, type RuleFinding } from './rules/rule.ts';
+import type { Wall } from './terms.ts';
+
+/** A field or an annotation that differs from what the profile's wall requires. */
+export interface WallGap {
+  readonly finding: RuleFinding;
+  /** Whether the pod is isolated in spite of the difference. */
+  readonly isStillIsolated: boolean;
+}
+
+/**
+ * Whether the pod is isolated as its profile requires. Grants and exemptions apply to isolated pods only.
+ * The rules `user-namespace` and `runtime-class` report the same gaps, so that a condition of a wall is written once.
+ */
+export function isIsolated(pod: Pod, wall: Wall): boolean {
+  return missingIsolation(pod, wall).every(({ isStillIsolated }) => isStillIsolated);
+}
+
+/** Everything in which a pod differs from the wall, in the order in which the rules report it. */
+export function missingIsolation(pod: Pod, wall: Wall): WallGap[] {
+  return [...missingUserNamespace(pod, wall), ...missingRuntimeClass(pod, wall)];
+}
+
+/** `hostUsers`, and the annotations that replace it on older nodes. */
+export function missingUserNamespace(pod: Pod, wall: Wall): WallGap[] {
+  const gaps: WallGap[] = [];
+  const { hostUsers } = specOf(pod);
+  const path = ['spec', 'hostUsers'];
+  if (wall.hostUsers === false && hostUsers !== false) {
+    const message = hostUsers == null ? 'hostUsers is not set, so the pod shares its users with the node' : 'hostUsers is true';
+    gaps.push({ finding: { path, message, fix: { set: false } }, isStillIsolated: false });
+  }
+  if (wall.hostUsers === undefined && hostUsers != null) {
+    const message = `hostUsers is ${hostUsers}, which this profile's runtime does not take`;
+    // `true` means what an absent field means, so the pod runs behind the runtime's own kernel as if the field were not there. `false` asks
+    // for a user namespace, which such a runtime does not support: what it does with the pod is not known.
+    gaps.push({ finding: { path, message, fix: REMOVE }, isStillIsolated: hostUsers });
+  }
+  for (const [key, value] of wall.annotations) {
+    if (annotationOf(pod, key) === value) continue;
+    const message = `annotation ${key} is not "${value}"`;
+    gaps.push({ finding: { path: ['metadata', 'annotations', key], message, fix: { set: value } }, isStillIsolated: false });
+  }
+  return gaps;
+}
+
+export function missingRuntimeClass(pod: Pod, wall: Wall): WallGap[] {
+  const { runtimeClassName } = specOf(pod);
+  if (runtimeClassName == null ? wall.runtimeClassName === undefined : isClassOf(wall, runtimeClassName)) return [];
+  const message =
+    runtimeClassName == null
+      ? 'runtimeClassName is not set'
+      : `runtimeClassName "${runtimeClassName}" is not this profile's (what it put into nodeSelector and tolerations stays)`;
+  const fix = wall.runtimeClassName === undefined ? REMOVE : { set: wall.runtimeClassName };
+  return [{ finding: { path: ['spec', 'runtimeClassName'], message, fix }, isStillIsolated: false }];
+}
+
+/** Whether the runtime class is one of the profile's. */
+export function isClassOf(wall: Wall, runtimeClassName: string): boolean {
+  return runtimeClassName === wall.runtimeClassName || wall.runtimeClasses.has(runtimeClassName);
+}
