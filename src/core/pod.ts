@@ -111,6 +111,7 @@ const podShape = object({ metadata, spec: podSpec });
 export type SeccompProfile = Typed<typeof seccompProfile>;
 export type AppArmorProfile = Typed<typeof appArmorProfile>;
 export type SeLinuxOptions = Typed<typeof seLinuxOptions>;
+export type WindowsOptions = Typed<typeof windowsOptions>;
 export type SecurityContext = Typed<typeof securityContext>;
 export type PodSecurityContext = Typed<typeof podSecurityContext>;
 export type Handler = Typed<typeof handler>;
@@ -141,7 +142,23 @@ export interface Container {
   readonly spec: ContainerSpec;
   /** Whether the grant is this container's; see `terms.ts`. */
   readonly granted: boolean;
+  /** The pod-level settings that apply to the container and cannot be repaired on the pod any more: present where it joins a running pod. */
+  readonly inherited: PodSecurityContext | undefined;
 }
+
+/** Security settings that a container has, or inherits from its pod. */
+export type SharedField = keyof SecurityContext & keyof PodSecurityContext;
+
+/** The container's own setting, or what it inherits from a running pod. For all other containers a rule judges the pod's setting on the pod. */
+export function effectiveOf<Field extends SharedField>(
+  { spec, inherited }: Container,
+  field: Field,
+): SecurityContext[Field] | PodSecurityContext[Field] | undefined {
+  return spec.securityContext?.[field] ?? inherited?.[field];
+}
+
+/** Ephemeral containers are added while the pod runs. Nothing but the new container can be repaired then. */
+export const joinsRunningPod = ({ list }: Pick<Container, 'list'>): boolean => list === 'ephemeralContainers';
 
 const NONE: readonly never[] = [];
 const EMPTY_SPEC: PodSpec = {};

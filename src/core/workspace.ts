@@ -1,16 +1,18 @@
 import { MOST_CONTAINERS, MOST_NAME } from './limits.ts';
 import { matches } from './name-pattern.ts';
-import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, type PodSpec } from './pod.ts';
+import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, joinsRunningPod, type PodSpec } from './pod.ts';
 import type { Terms } from './terms.ts';
 
 /** Lists a pod's containers in their places, and says which of them are the workspace; of too many, the one too many is the last. */
 export function containersOf(spec: PodSpec, terms: Terms): Container[] {
   const containers: Container[] = [];
+  const shared = spec.securityContext ?? undefined;
   for (const list of CONTAINER_LISTS) {
+    const inherited = joinsRunningPod({ list }) ? shared : undefined;
     for (const [index, container] of each(spec[list]).entries()) {
       if (containers.length > MOST_CONTAINERS) return containers;
       const name = container.name?.slice(0, MOST_NAME) ?? '';
-      containers.push({ list, index, name, spec: container, granted: isGranted(list, name, container, terms) });
+      containers.push({ list, index, name, spec: container, granted: isGranted(list, name, container, terms), inherited });
     }
   }
   return containers;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { judge, type Question } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
+import type { SharedField } from '../../src/core/pod.ts';
 import { ruleById, rules } from '../../src/core/rules/index.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { hostilePod, refusedPod, talkativePod } from '../support/pods.ts';
@@ -104,6 +105,40 @@ test('a pod of elements that say nothing is judged without a word of what is not
     'volume "" is of kind nfs',
     'volume "" is the node\'s file system',
   ]);
+});
+
+/** A value that no profile allows, and one that every profile allows, where there is one, for each setting that containers inherit. */
+const INHERITED: Readonly<Record<SharedField, { readonly bad: unknown; readonly good?: unknown }>> = {
+  appArmorProfile: { bad: { type: 'Unconfined' }, good: { type: 'RuntimeDefault' } },
+  runAsGroup: { bad: 1_000_000, good: 1000 },
+  runAsUser: { bad: 1_000_000, good: 1000 },
+  seLinuxOptions: { bad: { type: 'spc_t' }, good: { type: 'container_t' } },
+  seccompProfile: { bad: { type: 'Unconfined' }, good: { type: 'RuntimeDefault' } },
+  windowsOptions: { bad: { hostProcess: true } },
+};
+
+const inheritable = rules.flatMap(({ id, fields }) =>
+  fields.flatMap((field) => {
+    const name = /^spec\.securityContext\.(\w+)$/.exec(field)?.[1];
+    return name !== undefined && fields.includes(`spec.containers[*].securityContext.${name}`) ? [[id, name as SharedField] as const] : [];
+  }),
+);
+
+describe('T12, T13: a container that is added to a running pod', () => {
+  test('has a rule for every setting that it can inherit', () => {
+    expect(inheritable.map(([, field]) => field).toSorted()).toEqual(Object.keys(INHERITED).toSorted());
+  });
+
+  test.each(inheritable)('is found by the rule %s, if it inherits a bad %s', (id, field) => {
+    const { bad, good } = INHERITED[field];
+    const old = { hostUsers: false, securityContext: { [field]: bad }, containers: [{ name: 'main' }] };
+    const pathsWith = (securityContext: Sketch): string[] =>
+      judge(questionOf({ ...old, ephemeralContainers: [{ name: 'debug', securityContext }] }, { old }))
+        .findings.filter(({ rule, container }) => rule === id && container === 'debug')
+        .map(({ path }) => path.slice(0, 5).join('.'));
+    expect(pathsWith({})).toEqual([`spec.ephemeralContainers.0.securityContext.${field}`]);
+    if (good !== undefined) expect(pathsWith({ [field]: good })).toEqual([]);
+  });
 });
 
 test('T06: an exemption of everything lets through only what a rule says may be exempt', () => {

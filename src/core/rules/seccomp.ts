@@ -1,18 +1,19 @@
 import { exemptedAs, printProfile } from '../named-profile.ts';
-import { type Container, type SeccompProfile, specOf } from '../pod.ts';
+import { type Container, joinsRunningPod, type SeccompProfile, specOf } from '../pod.ts';
 import type { Terms } from '../terms.ts';
-import type { Context, Rule } from './rule.ts';
+import type { Context, Reporter, Rule } from './rule.ts';
 
+const FIELD = ['securityContext', 'seccompProfile'];
 const RUNTIME_DEFAULT = { type: 'RuntimeDefault' } as const;
 
 /**
- * The seccomp filter keeps system calls from the kernel that no workspace needs. Unset means unfiltered, unless the kubelet says
- * otherwise, which no pod can see.
+ * The seccomp filter keeps system calls from the kernel that no workspace needs. Unset means unfiltered, unless the kubelet is configured
+ * otherwise, which no pod shows.
  *
  * Fields: seccompProfile of the pod's and of each container's securityContext; the container's counts where it has one
- * Allowed: RuntimeDefault; in workspace containers also the grant's own profile
- * Fix: RuntimeDefault, on the pod where containers leave it to the pod; on workspace containers the grant's profile. A container's or a
- * pod's own RuntimeDefault stays, unless `grantTo` names the container.
+ * Allowed: RuntimeDefault; in workspace containers also the grant's profile
+ * Fix: RuntimeDefault, on the pod where containers leave it to the pod; on workspace containers the grant's profile. A RuntimeDefault that
+ * the author wrote stays, unless `grantTo` names the container.
  * Source: https://kubernetes.io/docs/tutorials/security/seccomp/
  */
 export const seccomp: Rule = {
@@ -21,52 +22,60 @@ export const seccomp: Rule = {
   fields: ['spec.securityContext.seccompProfile', 'spec.containers[*].securityContext.seccompProfile'],
   exempts: 'the name of a Localhost profile, or Unconfined',
   checkPod(pod, report, context) {
-    const own = specOf(pod).securityContext?.seccompProfile;
-    const path = ['spec', 'securityContext', 'seccompProfile'];
-    const passes = own != null && (isDefault(own) || isGrants(own, context.terms) || isExempt(own, context));
-    if (own != null && !passes) report({ path, message: `seccompProfile is ${printProfile(own)}`, fix: { set: RUNTIME_DEFAULT } });
-    if (own == null && context.containers.some((each) => leavesDefaultToPod(each, context.terms))) {
-      report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
+    const profile = specOf(pod).securityContext?.seccompProfile;
+    const path = ['spec', ...FIELD];
+    if (profile == null) {
+      const needsDefault = context.containers.some((container) => leavesDefaultToPod(container, context.terms));
+      if (needsDefault) report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
+    } else if (!isDefault(profile) && !isGranted(profile, context.terms) && !isExempt(profile, context)) {
+      report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
     }
   },
   checkContainer(container, report, context, pod) {
-    const { terms } = context;
-    const path = ['securityContext', 'seccompProfile'];
-    const own = container.spec.securityContext?.seccompProfile;
-    const effective = own ?? specOf(pod).securityContext?.seccompProfile;
-    const grants = container.granted ? terms.workspace.seccompProfile : undefined;
-
-    if (grants === undefined) {
-      if (effective == null && leavesDefaultToPod(container, terms)) return;
-      if (own == null && effective != null && !isGrants(effective, terms) && container.list !== 'ephemeralContainers') return;
-      if (effective != null && (isDefault(effective) || isExempt(effective, context))) return;
-      return report({ path, message: `seccompProfile is ${printProfile(effective)}`, fix: { set: RUNTIME_DEFAULT } });
-    }
-    if (effective != null && (isGrants(effective, terms) || isExempt(effective, context))) return;
-    if (effective == null || !isDefault(effective)) {
-      return report({ path, message: `seccompProfile is ${printProfile(effective)}`, fix: { set: { ...grants } } });
-    }
-    const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
-    const remedy = 'drop seccompProfile if this container is the workspace';
-    report(
-      terms.grantTo === undefined
-        ? { path, message, remedy, kind: 'promise' }
-        : { path, message, fix: { set: { ...grants } }, kind: 'promise' },
-    );
+    const podProfile = specOf(pod).securityContext?.seccompProfile;
+    const granted = container.granted ? context.terms.workspace.seccompProfile : undefined;
+    if (granted === undefined) checkOrdinary(container, podProfile, report, context);
+    else checkWorkspace(container, podProfile, granted, report, context);
   },
 };
 
-/** Containers that say nothing and want nothing better: one line on the pod serves them all. Ephemeral ones come when it cannot be written any more. */
-function leavesDefaultToPod({ spec, granted, list }: Container, terms: Terms): boolean {
-  const wantsBetter = granted && terms.workspace.seccompProfile !== undefined;
-  return spec.securityContext?.seccompProfile == null && !wantsBetter && list !== 'ephemeralContainers';
+type MaybeProfile = SeccompProfile | null | undefined;
+
+function checkOrdinary(container: Container, podProfile: MaybeProfile, report: Reporter, context: Context): void {
+  const own = container.spec.securityContext?.seccompProfile;
+  // checkPod judges the pod's profile, but lets the grant's profile pass for the workspace containers.
+  const isJudgedOnPod = !joinsRunningPod(container) && (podProfile == null || !isGranted(podProfile, context.terms));
+  if (own == null && isJudgedOnPod) return;
+  const profile = own ?? podProfile;
+  if (profile != null && (isDefault(profile) || isExempt(profile, context))) return;
+  report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
+}
+
+function checkWorkspace(container: Container, podProfile: MaybeProfile, granted: SeccompProfile, report: Reporter, context: Context): void {
+  const profile = container.spec.securityContext?.seccompProfile ?? podProfile;
+  if (profile != null && (isGranted(profile, context.terms) || isExempt(profile, context))) return;
+  const fix = { set: { ...granted } };
+  if (profile == null || !isDefault(profile)) {
+    report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix });
+    return;
+  }
+  const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
+  const remedy = 'drop seccompProfile if this container is the workspace';
+  const isNamed = context.terms.grantTo !== undefined;
+  report(isNamed ? { path: FIELD, message, fix, kind: 'promise' } : { path: FIELD, message, remedy, kind: 'promise' });
+}
+
+/** Whether one line on the pod serves the container: it sets no profile, is granted none, and does not join the pod later. */
+function leavesDefaultToPod(container: Container, terms: Terms): boolean {
+  const isGrantedOne = container.granted && terms.workspace.seccompProfile !== undefined;
+  return container.spec.securityContext?.seccompProfile == null && !isGrantedOne && !joinsRunningPod(container);
 }
 
 const isDefault = (profile: SeccompProfile): boolean => profile.type === 'RuntimeDefault';
 
-function isGrants({ type, localhostProfile }: SeccompProfile, { workspace }: Terms): boolean {
-  const grants = workspace.seccompProfile;
-  return grants !== undefined && type === grants.type && localhostProfile === grants.localhostProfile;
+function isGranted({ type, localhostProfile }: SeccompProfile, { workspace }: Terms): boolean {
+  const granted = workspace.seccompProfile;
+  return granted !== undefined && type === granted.type && localhostProfile === granted.localhostProfile;
 }
 
 function isExempt(profile: SeccompProfile, { exempts }: Context): boolean {

@@ -1,5 +1,5 @@
 import type { Json } from '../json.ts';
-import { type SeLinuxOptions, specOf } from '../pod.ts';
+import { effectiveOf, type SeLinuxOptions, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline */
@@ -9,12 +9,12 @@ const TYPES: ReadonlySet<string> = new Set(['', 'container_t', 'container_init_t
 const PLAIN_LEVEL = /^s\d{1,2}(:c\d{1,4}(,c\d{1,4})?)?$/;
 
 /**
- * SELinux labels part containers from the node and from each other. A type such as `spc_t` lifts the first, a category range such as
- * `s0:c0.c1023`, or many categories, the second: they dominate the pairs of other pods.
+ * SELinux labels separate containers from the node and from each other. A type such as `spc_t` removes the first separation. A category
+ * range such as `s0:c0.c1023`, or a long list of categories, removes the second: it dominates the pairs of other pods.
  *
  * Fields: seLinuxOptions of the pod's and of each container's securityContext
  * Allowed: no user, no role, a container type that Pod Security lists, a level with at most a pair of categories
- * Fix: none for what is refused, the author meant something by it; the profile's `seLinuxType` where workspace containers need one.
+ * Fix: none for a refused value, because only the author knows its purpose; the profile's `seLinuxType` where workspace containers need one.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#assign-selinux-labels-to-a-container
  */
 export const selinux: Rule = {
@@ -24,19 +24,18 @@ export const selinux: Rule = {
   checkPod(pod, report) {
     checkOptions(specOf(pod).securityContext?.seLinuxOptions, ['spec', 'securityContext', 'seLinuxOptions'], undefined, report);
   },
-  checkContainer({ spec, granted, list }, report, { terms }, pod) {
+  checkContainer(container, report, { terms }, pod) {
     const path = ['securityContext', 'seLinuxOptions'];
-    const pods = specOf(pod).securityContext?.seLinuxOptions;
-    const own = spec.securityContext?.seLinuxOptions;
-    const given = granted ? terms.workspace.seLinuxType : undefined;
-    checkOptions(own, path, given, report);
-    // An ephemeral container joins a pod whose own options are not judged again.
-    if (list === 'ephemeralContainers' && own == null) checkOptions(pods, path, undefined, report);
-    const effective = own ?? pods;
-    if (given === undefined || effective?.type === given || (effective?.type && !TYPES.has(effective.type))) return;
-    const message = `SELinux type is ${effective?.type || 'not set'}`;
+    const given = container.granted ? terms.workspace.seLinuxType : undefined;
+    checkOptions(effectiveOf(container, 'seLinuxOptions'), path, given, report);
+    if (given === undefined) return;
+    const podOptions = specOf(pod).securityContext?.seLinuxOptions;
+    const own = container.spec.securityContext?.seLinuxOptions;
+    const type = (own ?? podOptions)?.type;
+    if (type === given || (type && !TYPES.has(type))) return;
+    const message = `SELinux type is ${type || 'not set'}`;
     // A container's options replace the pod's as a whole, its level included.
-    if (own == null && pods != null) report({ path, message, fix: { set: withType(pods, given) }, kind: 'promise' });
+    if (own == null && podOptions != null) report({ path, message, fix: { set: withType(podOptions, given) }, kind: 'promise' });
     else report({ path: [...path, 'type'], message, fix: { set: given }, kind: 'promise' });
   },
 };
@@ -52,13 +51,13 @@ function checkOptions(options: SeLinuxOptions | null | undefined, path: string[]
   if (options.level && !PLAIN_LEVEL.test(options.level)) {
     report({
       path: [...path, 'level'],
-      message: `SELinux level ${options.level} is more than a pair of categories`,
-      remedy: 'name a plain pair of categories, or none',
+      message: `SELinux level ${options.level} has more than a pair of categories`,
+      remedy: 'use a single pair of categories, or none',
     });
   }
 }
 
-/** The known fields alone, with another type. */
+/** The known fields, with another type. */
 function withType({ user, role, level }: SeLinuxOptions, type: string): Json {
   return Object.fromEntries(Object.entries({ user, role, type, level }).filter(([, value]) => value != null)) as Json;
 }

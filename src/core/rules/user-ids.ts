@@ -1,12 +1,12 @@
-import { each, specOf } from '../pod.ts';
+import { each, effectiveOf, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 /**
- * A user namespace maps so many ids and no more. The API server takes a larger one, and the pod then never starts.
+ * A user namespace maps a fixed number of ids. The API server accepts a larger id, and the pod then never starts.
  *
  * Fields: runAsUser, runAsGroup, fsGroup, supplementalGroups
  * Allowed: 0 up to the profile's `idsPerPod`, 65536 unless the cluster's kubelets give more
- * Fix: none, only the author knows which id the image can live with.
+ * Fix: none, only the author knows which id the image works with.
  * Source: https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
  */
 export const userIds: Rule = {
@@ -29,12 +29,8 @@ export const userIds: Rule = {
       checkId(group, [...path, 'supplementalGroups', index], terms.idsPerPod, report);
     }
   },
-  checkContainer({ spec, list }, report, { terms }, pod) {
-    // An ephemeral container joins a pod whose own ids are not judged again.
-    const inherited = list === 'ephemeralContainers' ? specOf(pod).securityContext : undefined;
-    for (const field of CONTAINER_IDS) {
-      checkId(spec.securityContext?.[field] ?? inherited?.[field], ['securityContext', field], terms.idsPerPod, report);
-    }
+  checkContainer(container, report, { terms }) {
+    for (const field of CONTAINER_IDS) checkId(effectiveOf(container, field), ['securityContext', field], terms.idsPerPod, report);
   },
 };
 

@@ -1,4 +1,4 @@
-import { each, specOf, type Volume } from '../pod.ts';
+import { each, joinsRunningPod, specOf, type Volume } from '../pod.ts';
 import type { Context, Rule } from './rule.ts';
 
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
@@ -37,9 +37,7 @@ export const volumeTypes: Rule = {
         report({ path: ['spec', 'volumes', index, kind], message, remedy: REMEDY });
       }
     }
-    for (const { list, index, spec } of context.containers) {
-      // An ephemeral container joins a pod whose volumes are not judged again.
-      if (list !== 'ephemeralContainers') continue;
+    for (const { list, index, spec } of context.containers.filter(joinsRunningPod)) {
       for (const [mount, { name }] of each(spec.volumeMounts).entries()) {
         const message = unsafe.get(name);
         if (message === undefined) continue;

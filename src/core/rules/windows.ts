@@ -1,8 +1,8 @@
-import { specOf } from '../pod.ts';
+import { effectiveOf, specOf, type WindowsOptions } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 /**
- * None of the walls stands on Windows, where a host process container is the node's administrator.
+ * No profile isolates Windows pods, and a host process container is an administrator of its Windows node.
  *
  * Fields: spec.os.name, windowsOptions of the pod's and of each container's securityContext
  * Allowed: absent; os.name linux
@@ -22,22 +22,15 @@ export const windows: Rule = {
         remedy: 'run it in a namespace without this profile',
       });
     }
-    checkOptions(spec.securityContext, ['spec', 'securityContext', 'windowsOptions'], report);
+    checkOptions(spec.securityContext?.windowsOptions, ['spec', 'securityContext', 'windowsOptions'], report);
   },
-  checkContainer({ spec, list }, report, _context, pod) {
-    const own = spec.securityContext;
-    // An ephemeral container joins a pod whose own options are not judged again.
-    const effective = list === 'ephemeralContainers' && own?.windowsOptions == null ? specOf(pod).securityContext : own;
-    checkOptions(effective, ['securityContext', 'windowsOptions'], report);
+  checkContainer(container, report) {
+    checkOptions(effectiveOf(container, 'windowsOptions'), ['securityContext', 'windowsOptions'], report);
   },
 };
 
-function checkOptions(
-  context: { readonly windowsOptions?: { readonly hostProcess?: boolean | null } | null } | null | undefined,
-  path: string[],
-  report: Reporter,
-): void {
-  if (context?.windowsOptions == null) return;
-  const message = context.windowsOptions.hostProcess === true ? 'the container is a Windows host process' : 'windowsOptions are set';
+function checkOptions(options: WindowsOptions | null | undefined, path: string[], report: Reporter): void {
+  if (options == null) return;
+  const message = options.hostProcess === true ? 'the container is a Windows host process' : 'windowsOptions are set';
   report({ path, message, remedy: 'remove windowsOptions' });
 }
