@@ -108,19 +108,20 @@ const metadata = object({
 
 const podShape = object({ metadata, spec: podSpec });
 
-export type SeccompProfile = Typed<typeof seccompProfile>;
-export type AppArmorProfile = Typed<typeof appArmorProfile>;
-export type SeLinuxOptions = Typed<typeof seLinuxOptions>;
-export type WindowsOptions = Typed<typeof windowsOptions>;
-export type SecurityContext = Typed<typeof securityContext>;
-export type PodSecurityContext = Typed<typeof podSecurityContext>;
-export type Handler = Typed<typeof handler>;
-export type Resources = Typed<typeof resources>;
-export type ContainerSpec = Typed<typeof container>;
-export type Volume = Typed<typeof volume>;
-export type PodSpec = Typed<typeof podSpec>;
-export type Metadata = Typed<typeof metadata>;
-export type NodeSelectorTerm = Typed<typeof nodeSelectorTerm>;
+/** Interfaces, because the compiler names an interface in its errors, where it would print the whole of an alias. */
+export interface SeccompProfile extends Typed<typeof seccompProfile> {}
+export interface AppArmorProfile extends Typed<typeof appArmorProfile> {}
+export interface SeLinuxOptions extends Typed<typeof seLinuxOptions> {}
+export interface WindowsOptions extends Typed<typeof windowsOptions> {}
+export interface SecurityContext extends Typed<typeof securityContext> {}
+export interface PodSecurityContext extends Typed<typeof podSecurityContext> {}
+export interface Handler extends Typed<typeof handler> {}
+export interface Resources extends Typed<typeof resources> {}
+export interface ContainerSpec extends Typed<typeof container> {}
+export interface Volume extends Typed<typeof volume> {}
+export interface PodSpec extends Typed<typeof podSpec> {}
+export interface Metadata extends Typed<typeof metadata> {}
+export interface NodeSelectorTerm extends Typed<typeof nodeSelectorTerm> {}
 
 /** A pod, or the template of one. All fields may be missing: what the API server demands is the API server's to demand. */
 export interface Pod {
