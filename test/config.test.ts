@@ -6,6 +6,9 @@ import { stringify } from 'yaml';
 import { type Config, configSchema, exemptionSchema, loadConfig, optionSchemas, parseConfig } from '../src/config.ts';
 import { leaveFor } from '../src/core/exemptions.ts';
 import { backends } from '../src/core/profiles/index.ts';
+import { COMMON_OPTIONS } from '../src/core/profiles/profile.ts';
+import { userns } from '../src/core/profiles/userns.ts';
+import { rules } from '../src/core/rules/index.ts';
 
 const NOW = new Date('2026-11-21T12:00:00Z');
 const HEAD = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
@@ -26,10 +29,14 @@ const EXEMPTION = {
   serviceAccounts: ['*'],
   allow: { capabilities: ['NET_ADMIN'] },
 };
-const EXEMPTIBLE =
-  'capabilities, seccomp, apparmor, unknown-fields, volume-types, extended-resources, resource-claims, runtime-annotations';
-const USERNS_OPTIONS =
-  'grant, appArmorProfile, seLinuxType, grantTo, storage, mayChoose, devices, runtimeClassName, runtimeClasses, serviceAccountToken, nesting, seccompProfile and idsPerPod';
+const listed = (names: readonly string[], word: 'and' | 'or'): string => `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;
+const IDS = backends.map(({ id }) => id);
+const WITH_GUEST_PRIVILEGED = backends.filter(({ options }) => options.includes('guestPrivileged')).map(({ id }) => id);
+const EXEMPTIBLE = rules
+  .filter(({ exempts }) => exempts !== undefined)
+  .map(({ id }) => id)
+  .join(', ');
+const USERNS_OPTIONS = listed([...COMMON_OPTIONS, ...userns.options], 'and');
 const A_TIME = 'a date, such as 2027-06-30, or a time with its zone, such as 2027-06-30T18:00:00Z';
 
 type Table<T> = Readonly<Record<string, readonly [written: T, ...problems: string[]]>>;
@@ -88,7 +95,7 @@ const WRONG_PROFILES: Table<string> = {
   'an option nobody knows': ['userns: {color: red}', `profiles.userns.color: is unknown: known here are ${USERNS_OPTIONS}`],
   'an option of other backends': [
     'gvisor: {guestPrivileged: true}',
-    'profiles.gvisor.guestPrivileged: is an option of kata-qemu, kata-clh, kata-fc and kata-acrn alone: remove it',
+    `profiles.gvisor.guestPrivileged: is an option of ${listed(WITH_GUEST_PRIVILEGED, 'and')} alone: remove it`,
   ],
   'an option of one other backend': [
     'kata-qemu: {nesting: seccomp}',
@@ -230,15 +237,15 @@ const WRONG_PROFILES: Table<string> = {
   ],
   'a profile that says nothing about its backend': [
     'team: {}',
-    'profiles.team: is no backend, so it must say what it extends: one of userns, sysbox, kata-qemu, kata-clh, kata-fc, kata-acrn, gvisor',
+    `profiles.team: is no backend, so it must say what it extends: one of ${IDS.join(', ')}`,
   ],
   'a backend mistyped': [
     'user-ns: {}',
-    'profiles.user-ns: is no backend, so it must say what it extends (did you mean userns?): one of userns, sysbox, kata-qemu, kata-clh, kata-fc, kata-acrn, gvisor',
+    `profiles.user-ns: is no backend, so it must say what it extends (did you mean userns?): one of ${IDS.join(', ')}`,
   ],
   'a parent that is unknown': [
     'team: {extends: kata-qem}',
-    'profiles.team.extends: "kata-qem" is unknown (did you mean kata-qemu?): it must be userns, sysbox, kata-qemu, kata-clh, kata-fc, kata-acrn or gvisor',
+    `profiles.team.extends: "kata-qem" is unknown (did you mean kata-qemu?): it must be ${listed(IDS, 'or')}`,
   ],
   'a parent that is no name': ['team: {extends: [userns]}', 'profiles.team.extends: must be the name of a profile'],
   'a profile that extends itself': [

@@ -8,12 +8,14 @@ import { claimedBy, examplesOf, optionsOf, outcomeOf, pagesIn, readPage, rowsOf,
 const SECTIONS = ['The wall', 'What it needs', 'What each grant writes', 'Options', 'What works inside', 'What remains', 'Source'];
 
 test('each backend has a page, and each page a backend', () => {
-  expect(pagesIn('profiles').toSorted()).toEqual(backends.map(({ id }) => id).toSorted());
+  expect(pagesIn('profiles').toSorted(), 'write docs/profiles/<id>.md for each profile').toEqual(backends.map(({ id }) => id).toSorted());
 });
 
 test('the index lists the backends in order, each with its summary', () => {
   const listed = rowsOf(sectionOf(readPage('docs/README.md'), 'Profiles'));
-  expect(listed).toEqual(backends.map(({ id, summary }) => [`[${id}](profiles/${id}.md)`, summary]));
+  expect(listed, 'list the profiles under "Profiles" of docs/README.md, in the order of src/core/profiles/index.ts').toEqual(
+    backends.map(({ id, summary }) => [`[${id}](profiles/${id}.md)`, summary]),
+  );
 });
 
 test('T35: the settings of the node that Sysbox writes are named on its page, with what each reaches, and in the threat model', () => {

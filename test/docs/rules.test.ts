@@ -10,12 +10,14 @@ const SECTIONS = ['Why', 'Fields and allowed values', 'Fix', 'Example', 'Source'
 const known = new Set(['spec', ...podPaths()]);
 
 test('each rule has a page, and each page a rule', () => {
-  expect(pagesIn('rules').toSorted()).toEqual(rules.map(({ id }) => id).toSorted());
+  expect(pagesIn('rules').toSorted(), 'write docs/rules/<id>.md for each rule').toEqual(rules.map(({ id }) => id).toSorted());
 });
 
 test('the index lists the rules in reading order, each with its summary', () => {
   const listed = rowsOf(sectionOf(readPage('docs/README.md'), 'Rules'));
-  expect(listed).toEqual(rules.map(({ id, summary }) => [`[${id}](rules/${id}.md)`, summary]));
+  expect(listed, 'list the rules under "Rules" of docs/README.md, in the order of src/core/rules/index.ts').toEqual(
+    rules.map(({ id, summary }) => [`[${id}](rules/${id}.md)`, summary]),
+  );
 });
 
 describe.each(rules)('the page of $id', ({ id, summary, fields, exempts }) => {
@@ -33,8 +35,8 @@ describe.each(rules)('the page of $id', ({ id, summary, fields, exempts }) => {
 
   test('gives the danger in two to six sentences', () => {
     const sentences = sectionOf(page, 'Why').split(/(?<=[.:?])\s+(?=[A-Z`])/);
-    expect(sentences.length).toBeGreaterThanOrEqual(2);
-    expect(sentences.length).toBeLessThanOrEqual(6);
+    expect(sentences.length, 'give the section "Why" two sentences or more').toBeGreaterThanOrEqual(2);
+    expect(sentences.length, 'give the section "Why" six sentences or fewer').toBeLessThanOrEqual(6);
   });
 
   test('names every field that the rule judges', () => {
