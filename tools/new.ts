@@ -21,7 +21,7 @@ const root = join(import.meta.dirname, '..');
 export interface Scaffold {
   /** New files, by path. */
   readonly files: Readonly<Record<string, string>>;
-  /** Changes of existing files: a line is inserted before the first match, at the place that `anchor` captures or begins. */
+  /** Changes of existing files. */
   readonly insertions: readonly Insertion[];
   /** What the author must do. */
   readonly remains: readonly string[];

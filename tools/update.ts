@@ -19,7 +19,7 @@ const withSnapshots = globSync('test/**/*.test.ts', { cwd: root })
   .toSorted();
 
 for (const name of generators) run('npm', ['run', '--silent', name]);
-run('npm', ['run', '--silent', 'test:unit', '--', '--update', ...withSnapshots]);
+run('npm', ['run', '--silent', 'test:unit', '--', ...withSnapshots, '--update']);
 run('git', ['status', '--short']);
 
 function run(command: string, commandArguments: readonly string[]): void {

@@ -1,6 +1,6 @@
 import { matches, type NamePattern } from './name-pattern.ts';
 
-/** An operator's reasoned, expiring leave for some values, for some namespaces and service accounts. No pod can write one. */
+/** Values that an operator lets through for some namespaces and service accounts, with a reason and an expiry. No pod can write one. */
 export interface Exemption {
   readonly reason: string;
   readonly expires: Date;
@@ -18,13 +18,13 @@ export interface ExemptionUse {
 
 export interface Leave {
   exempts(rule: string, value: string): boolean;
-  /** What was let through so far, each value once. */
+  /** The values that were let through so far, each once. */
   readonly used: readonly ExemptionUse[];
 }
 
 const NO_LEAVE: Leave = { exempts: () => false, used: [] };
 
-/** The leave a pod has by where it lives and whom it runs as. Expired exemptions give none: the hour they name is the first without them. */
+/** The exemptions in force for a pod's namespace and service account. `expires` is exclusive. */
 export function leaveFor(exemptions: readonly Exemption[], namespace: string, serviceAccount: string, now: Date): Leave {
   if (exemptions.length === 0) return NO_LEAVE;
   const inForce = exemptions.filter(
@@ -36,8 +36,8 @@ export function leaveFor(exemptions: readonly Exemption[], namespace: string, se
     exempts(rule, value) {
       const found = inForce.find((each) => each.allow.get(rule)?.has(value));
       if (found === undefined) return false;
-      const isTold = used.some((each) => each.rule === rule && each.value === value);
-      if (!isTold) used.push({ rule, value, reason: found.reason });
+      const isKnown = used.some((each) => each.rule === rule && each.value === value);
+      if (!isKnown) used.push({ rule, value, reason: found.reason });
       return true;
     },
   };

@@ -3,9 +3,9 @@ import type { Finding } from './rules/rule.ts';
 import { isObject } from './shape.ts';
 
 /**
- * What stays the same about a finding while the pod around it changes: rule, container and path, in which elements of lists are known by
- * what they say, never by their index; and the word or number that the path ends at, if it does.
- * @param said what elements say, kept for the findings that come after: many may be about one
+ * A key that is equal for the same finding before and after an update: rule, container and path, and the text or number at the path's end.
+ * In the path, list elements are identified by their content, because an update may shift their indices.
+ * @param said descriptions of elements, kept between calls: many findings may be about one element
  */
 export function identityOf({ rule, container, path }: Finding, document: object, said = new Map<unknown, string>()): string {
   const steps: string[] = [rule, brief(container ?? '')];
@@ -31,15 +31,15 @@ function describe(element: unknown, said: Map<unknown, string>): string {
 }
 
 function wordsOf(element: object): string {
-  // Without a name of its own an element is known by its words; numbers, such as tolerationSeconds, are what an update may change.
+  // Elements without a name are identified by their texts. An update may change numbers, such as tolerationSeconds.
   const words = Object.entries(element).filter(([, value]) => typeof value === 'string');
   return JSON.stringify(words.sort());
 }
 
-/** What the API server stores is no longer; only a forged review is, and must not cost more for it. */
+/** Stored values are shorter. The cut bounds the cost of a forged review. */
 const brief = (text: string): string => (text.length > 512 ? `${text.length} ${text.slice(0, 512)}` : text);
 
-/** The findings that an object did not have before: as many of each as it has more now. */
+/** The findings that the old object did not have. Equal findings are counted: of three where the old object had two, one is new. */
 export function newFindings(now: readonly Finding[], document: object, before: readonly Finding[], old: object): Finding[] {
   const said = new Map<unknown, string>();
   const known = new Map<string, number>();
@@ -48,7 +48,7 @@ export function newFindings(now: readonly Finding[], document: object, before: r
     known.set(identity, (known.get(identity) ?? 0) + 1);
   }
   return now.filter((finding) => {
-    // Of a pod that is too large not all is known, so nothing about it can be known to be old.
+    // A pod that is too large is not judged completely, so that no finding about it can be matched with an old one.
     if (finding.rule === podSize.id) return true;
     const identity = identityOf(finding, document, said);
     const left = known.get(identity) ?? 0;

@@ -17,9 +17,9 @@ const containerRules = rules.filter((rule) => rule.checkContainer !== undefined)
 type Circumstances = Omit<Context, 'terms' | 'containers' | 'exempts'> & Pick<Leave, 'exempts'>;
 
 /**
- * One walk over the pod, all rules along.
- * @param at where the pod stands in its document; findings' paths start there
- * @returns findings in reading order: the pod's own, then container by container
+ * Runs all rules over the pod in one pass.
+ * @param at path of the pod in its document; findings' paths start with it
+ * @returns findings in reading order: those of the pod, then container by container
  */
 export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): Finding[] {
   const containers = containersOf(specOf(pod), terms);
@@ -35,7 +35,7 @@ export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): 
     if (isFull) return;
     const base = container === undefined ? at : [...at, 'spec', container.list, container.index];
     const path = base.length === 0 ? found.path : [...base, ...found.path];
-    // Messages quote what the pod's author wrote.
+    // Messages quote input of the pod's author.
     const finding = { ...found, rule, path, message: printable(found.message), kind: found.kind ?? 'escape' };
     findings.push(container === undefined ? finding : { ...finding, container: container.name });
   };

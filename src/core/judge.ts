@@ -10,7 +10,7 @@ import { isIsolated } from './wall.ts';
 
 export interface Question {
   readonly subject: Subject;
-  /** On an update: the object as it was. Its own faults are not held against the new one, and its wall decides what grants count. */
+  /** On an update: the stored object. Its findings are not reported again, and its isolation decides which grants apply. */
   readonly old?: Subject | undefined;
   readonly policy: Policy;
   readonly namespace: string;
@@ -19,17 +19,17 @@ export interface Question {
 }
 
 export interface Verdict {
-  /** All of them, in reading order; on an update only the new ones. */
+  /** In reading order; on an update only the new findings. */
   readonly findings: readonly Finding[];
-  /** What exemptions let through. */
+  /** The values that exemptions let through. */
   readonly exempted: readonly ExemptionUse[];
 }
 
-/** Judges a pod. Reads only; the same question has the same answer. */
+/** Judges a pod. A pure function: equal questions have equal verdicts, and nothing is changed. */
 export function judge({ subject, old, policy, namespace, exemptions, now }: Question): Verdict {
   const leave = leaveFor(exemptions, namespace, serviceAccountOf(subject.pod), now);
   const terms = termsFor(policy, old?.pod);
-  // An exemption is made with the wall in mind, as a grant is.
+  // Exemptions, like grants, apply only to isolated pods.
   const exempts = terms === policy.profile.unwalled ? () => false : leave.exempts;
   const asks = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
   const findings = inspect(subject.pod, subject.at, terms, asks);
@@ -39,7 +39,7 @@ export function judge({ subject, old, policy, namespace, exemptions, now }: Ques
   return { findings: newFindings(findings, subject.document, before, old.document), exempted: leave.used };
 }
 
-/** As the API server reads it: the older of the two fields counts where the newer says nothing. */
+/** As the API server reads it: `serviceAccount`, the older field, counts where `serviceAccountName` is empty. */
 function serviceAccountOf(pod: Pod): string {
   const { serviceAccountName, serviceAccount } = specOf(pod);
   return serviceAccountName || serviceAccount || 'default';

@@ -6,8 +6,8 @@ export interface Requester {
 }
 
 /**
- * Whether this is a kubelet's picture of a static pod. No admission can change what runs, and a changed picture would lie about it.
- * Annotation, requester and owner must all say the same node, because each alone can be written by others.
+ * Whether the pod is a kubelet's mirror of a static pod. Admission cannot change the static pod, and a changed mirror would misrepresent it.
+ * Annotation, requester and owner must all name the same node, because others can write each of them alone.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 export function isMirror(pod: Pod, { username, groups }: Requester): boolean {

@@ -1,11 +1,11 @@
-/** Whether a whole name fits a pattern. */
+/** Whether a whole name matches a pattern. */
 export type NamePattern = (name: string) => boolean;
 
 /**
  * A pattern of names: `*` stands for any run of characters, everything else for itself, and the whole name must match.
  *
- * Parts are looked for from left to right, each where it first occurs, so the time grows with the name alone. A regular expression would
- * try every way of sharing the name out among several stars, and tenants choose names.
+ * Parts are searched from left to right, each at its first occurrence, so that the time is linear in the name. A regular expression would
+ * try every distribution of the name among several stars, and tenants choose names.
  */
 export function namePattern(glob: string): NamePattern {
   const [first = '', ...rest] = glob.split('*');

@@ -1,4 +1,4 @@
-/** How AppArmor and seccomp profiles are both named: by a type and, if that is Localhost, by what a node calls one of its own. */
+/** How AppArmor and seccomp profiles are both named: by a type and, for Localhost, by the name of a profile on the node. */
 export interface NamedProfile {
   readonly type?: string | null;
   readonly localhostProfile?: string | null;

@@ -3,7 +3,7 @@ import type { Path } from './path.ts';
 import { pointerOf } from './pointer.ts';
 import type { Fix } from './rules/rule.ts';
 
-/** RFC 6902, as far as fixes need it. */
+/** The operations of RFC 6902 that fixes need. */
 export type PatchOp =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: Json }
   | { readonly op: 'remove'; readonly path: string };
@@ -16,8 +16,8 @@ export interface Change {
 /**
  * Turns intended changes into operations on the document. The document is only read.
  *
- * - A missing parent is created once, with everything that belongs into it.
- * - The first change of a path wins; the other stays undone, so judging the result again brings it to light.
+ * - A missing parent is created once, with everything that belongs in it.
+ * - The first change of a path wins; a second one is dropped, and judging the result again finds what it would have fixed.
  * - Elements leave a list last and from its end, so that no index shifts under another operation.
  */
 export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[] {
@@ -62,10 +62,10 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
     else set(path, path.length, [...values]);
   }
 
-  /** Sets what the first `depth` steps of the path lead to. */
+  /** Sets the value at the first `depth` steps of the path. */
   function set(path: Path, depth: number, given: Json): void {
     const pointer = pointerOf(path, depth);
-    // A list may still grow by an append, and what a fix gives is often a profile's own data: never grow that.
+    // A later append may add to the list, which is often a profile's data: copy it, so that the profile does not change.
     const value = Array.isArray(given) ? [...given] : given;
     if (Array.isArray(value)) made.set(pointer, value);
     const key = String(path[depth - 1]);
@@ -87,7 +87,7 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
 
 type Made = Record<string, Json> | Json[];
 
-/** What the first `depth` steps of the path lead to. */
+/** The value at the first `depth` steps of the path. */
 export function valueAt(document: unknown, path: Path, depth = path.length): unknown {
   let value = document;
   for (let at = 0; at < depth; at += 1) {

@@ -1,7 +1,7 @@
 import { anything, boolean, list, map, number, object, type Shape, string, type Typed } from './shape.ts';
 
 /**
- * What a pod is to us: exactly the fields that rules read. A document that has this shape meets no rule unprepared.
+ * Exactly the fields of a pod that rules read. Of a document with this shape, rules may use the fields without checking their types.
  * Field names and meanings: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 const seccompProfile = object({ type: string, localhostProfile: string });
@@ -53,7 +53,7 @@ const container = object({
   volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string })),
 });
 
-/** A volume's source is the one key beside its name: rules judge the key itself, so that a kind nobody knew yet is not let through. */
+/** A volume's source is the one key beside its name. Rules judge the key itself, so that unknown kinds of volume are not let through. */
 const volume = object({
   name: string,
   emptyDir: object({ medium: string }),
@@ -123,13 +123,13 @@ export interface PodSpec extends Typed<typeof podSpec> {}
 export interface Metadata extends Typed<typeof metadata> {}
 export interface NodeSelectorTerm extends Typed<typeof nodeSelectorTerm> {}
 
-/** A pod, or the template of one. All fields may be missing: what the API server demands is the API server's to demand. */
+/** A pod, or a pod template. Any field may be absent: the API server checks which are required. */
 export interface Pod {
   readonly metadata?: Metadata | null;
   readonly spec?: PodSpec | null;
 }
 
-/** Proves that a document is a pod or a pod template; gives where it is not. */
+/** Checks that a document is a pod or a pod template; returns the first mismatch. */
 export const podIs: Shape<Pod> = podShape;
 
 export const CONTAINER_LISTS = ['initContainers', 'containers', 'ephemeralContainers'] as const;

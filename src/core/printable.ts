@@ -1,11 +1,11 @@
 /**
- * Text that may hold what a pod's author wrote, made fit for one line of a log, a warning or a terminal. Control and format characters,
- * line separators and halves of surrogate pairs would let it forge lines, turn text around, and make the API server drop a warning.
+ * Escapes text that may contain input of a pod's author, for one line of a log, a warning or a terminal. Control and format characters, line
+ * separators and unpaired surrogates could forge lines, reverse the direction of text, and make the API server drop a warning.
  * @param max characters; what is longer ends in an ellipsis
  */
 export function printable(text: string, max = 200): string {
   const short = text.length > max ? `${text.slice(0, max - 1)}…` : text;
-  // Hardly any text is more than ASCII, and this is told faster than the rest.
+  // Fast path: most text is printable ASCII.
   if (/^[ -~]*$/.test(short)) return short;
   return short.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
 }

@@ -1,7 +1,7 @@
 import type { Json } from './json.ts';
 import type { Fix } from './rules/rule.ts';
 
-/** What to do about a finding, for people: its own words where it has some, else what its fix would do. The one place for this wording. */
+/** What a person should do about a finding: its remedy, or else what its fix does. The one place for this wording. */
 export function remedyOf({ fix, remedy }: { readonly fix?: Fix; readonly remedy?: string }): string {
   if (remedy !== undefined) return remedy;
   if (fix === undefined) return 'change it by hand';
@@ -10,7 +10,7 @@ export function remedyOf({ fix, remedy }: { readonly fix?: Fix; readonly remedy?
   return 'remove it';
 }
 
-/** As one would write it into a manifest, on one line. */
+/** As it is written in a manifest, on one line. */
 function printValue(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(printValue).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
@@ -21,5 +21,5 @@ function printValue(value: Json): string {
   return typeof value === 'string' && isPlain(value) ? value : JSON.stringify(value);
 }
 
-/** Whether YAML would read the bare text as this string: no sign of its own, no number, no word for something else. */
+/** Whether YAML reads the unquoted text as this string: no syntax, no number, no boolean or null. */
 const isPlain = (text: string): boolean => /^[A-Za-z/][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text);

@@ -6,24 +6,24 @@ import type { Finding } from './rules/rule.ts';
 import type { Subject } from './subject.ts';
 
 /**
- * Applies operations to a document in place, and throws when one does not fit.
- * It is given, not imported, so that what we send is checked by code that is not ours.
+ * Applies operations to a document in place, and throws if one does not fit.
+ * Passed in, not imported: an independent library applies our patch, and so verifies it.
  */
 export type Apply = (document: object, operations: readonly PatchOp[]) => void;
 
 export interface Repair {
-  /** Repairs every finding that has a fix; empty where one has none that may be made. */
+  /** Fixes every finding; empty if an escape has no fix that may be made. */
   readonly patch: readonly PatchOp[];
-  /** What it ends, if nothing else undoes it. */
+  /** The findings that the patch fixes. */
   readonly repaired: readonly Finding[];
-  /** The escapes that the patch leaves: a person must change them. Not empty: the patch is not to be sent. */
+  /** The escapes that remain, for a person to fix. If there is one, the patch must not be sent. */
   readonly unresolved: readonly Finding[];
 }
 
 /**
- * Repairs what can be repaired, and judges the outcome.
- * @param apply gets the question's own document, and changes it: no copy is made, so nothing may need the pod as it came after this
- * @param stamp whether the pod is told which profile and grant it was put under; for pods that are about to be stored
+ * Makes a patch of all fixes, applies it, and judges the result.
+ * @param apply changes the question's document itself: no copy is made, so callers must not need the original pod afterwards
+ * @param stamp whether to annotate the pod with its profile and grant; for pods that are about to be stored
  */
 export function repair(question: Question, verdict: Verdict, apply: Apply, stamp: boolean): Repair {
   const isMutable = mutability(question.old);
@@ -39,7 +39,7 @@ export function repair(question: Question, verdict: Verdict, apply: Apply, stamp
   }
   if (stamp) changes.push(...stampOf(question));
 
-  // Half a repair is of no use to anybody.
+  // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
   if (changes.length === 0 || stuck.length > 0) return { patch: [], repaired: [], unresolved: stuck };
   const { document } = question.subject;
   const patch = patchOf(document, changes);
@@ -47,7 +47,7 @@ export function repair(question: Question, verdict: Verdict, apply: Apply, stamp
   return { patch, repaired, unresolved: escapesOf(judge(question).findings) };
 }
 
-/** A new pod is ours to repair; of an old one only the ephemeral containers that were just added, the API server takes nothing else. */
+/** Of a new pod every field can be fixed. Of an existing pod the API server accepts changes of newly added ephemeral containers only. */
 function mutability(old: Subject | undefined): (finding: Finding) => boolean {
   if (old === undefined) return () => true;
   const before = new Set(each(specOf(old.pod).ephemeralContainers).map(({ name }) => name));

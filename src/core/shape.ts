@@ -1,18 +1,18 @@
 /**
- * A shape says what a piece of JSON must look like. It is written once and gives both the TypeScript type and the proof.
+ * A shape describes a piece of JSON. It is written once, and gives both the TypeScript type and the check at run time.
  *
- * The proof happens in place: nothing is copied, so a pod of a megabyte costs no second megabyte, and fields that no shape names are left
- * alone. `null` counts as absent everywhere, as it does for the API server. Keys such as `__proto__` in a document are data like any other.
+ * The check copies nothing: a pod of a megabyte costs no second megabyte. Fields that no shape names are ignored. `null` counts as absent
+ * everywhere, as it does for the API server. Keys such as `__proto__` in a document are data like any other.
  */
 export interface Shape<T> {
   (value: unknown): Mismatch | undefined;
-  /** Never there at run time: it carries the type. */
+  /** Absent at run time: it carries the type. */
   readonly proves?: T;
 }
 export type Typed<S> = S extends Shape<infer T> ? T : never;
 
 export interface Mismatch {
-  /** From the outside in; grows at its front while it travels up. */
+  /** Path from the root. Parents are prepended as the mismatch propagates. */
   readonly path: (string | number)[];
   readonly expected: string;
 }
@@ -25,17 +25,17 @@ export const boolean: Shape<boolean> = (value) => (typeof value === 'boolean' ? 
 export const number: Shape<number> = (value) => (typeof value === 'number' ? undefined : mismatch('a number'));
 export const anything: Shape<unknown> = () => undefined;
 
-/** An object of which the named fields are proved; it may have others. */
+/** An object whose named fields are checked; it may have others. */
 export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
   const shapes = new Map<string, Shape<unknown>>(Object.entries(fields));
   return (value) => {
     if (!isObject(value)) return mismatch('an object');
-    // By what is there: an object has a few of the fields that it could have. JSON and YAML inherit nothing that a loop would meet.
+    // The loop is over the object, which has few of the fields that it could have. Objects parsed from JSON or YAML inherit no enumerable key.
     for (const name in value) {
       const field = value[name];
       if (field == null) continue;
       const shape = shapes.get(name);
-      // Most of what is there is a text.
+      // Fast path: most fields hold text.
       if (shape === undefined || (shape === string && typeof field === 'string')) continue;
       const found = shape(field);
       if (found !== undefined) return within(name, found);
@@ -55,7 +55,7 @@ export function list<T>(item: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** The API server takes no more annotations than 256 KiB. To list the keys of one large map costs more than to parse it, and rules do so often. */
+/** The API server limits annotations to 256 KiB. Listing the keys of a large map costs more than parsing it, and rules list keys often. */
 const MOST_ENTRIES = 10_000;
 
 /** An object used as a map: any key, one shape of value. Read it by Object.entries or Object.hasOwn, never by a bare look-up. */

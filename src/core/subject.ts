@@ -3,14 +3,14 @@ import { type Pod, podIs } from './pod.ts';
 import type { Result } from './result.ts';
 import { isObject } from './shape.ts';
 
-/** A pod where it stands: alone, or as the template of a workload. */
+/** A pod in its document: a Pod, or the template of a workload. */
 export interface Subject {
   readonly kind: string;
   readonly name: string;
-  /** undefined: the document does not say. */
+  /** undefined: the document sets none. */
   readonly namespace: string | undefined;
   readonly pod: Pod;
-  /** Where the pod is in the document: [] in a Pod, ['spec', 'template'] in a Deployment. */
+  /** Path of the pod in the document: [] in a Pod, ['spec', 'template'] in a Deployment. */
   readonly at: Path;
   /** The whole document. */
   readonly document: object;
@@ -21,7 +21,7 @@ export interface Malformed {
   readonly expected: string;
 }
 
-/** The kinds that hold pods, by API group and kind; and where they hold them. */
+/** The path of the pod in each kind that contains one, by API group and kind. */
 const PLACES: ReadonlyMap<string, Path> = new Map<string, Path>([
   ['/Pod', []],
   ['/PodTemplate', ['template']],
@@ -34,14 +34,14 @@ const PLACES: ReadonlyMap<string, Path> = new Map<string, Path>([
   ['batch/Job', ['spec', 'template']],
 ]);
 
-/** Where a kind holds its pod; undefined: it holds none that we know of. */
+/** The path of the pod in a kind; undefined: the kind contains no pod that Cloister knows of. */
 export function placeOf(group: string, kind: string): Path | undefined {
   return PLACES.get(`${group}/${kind}`);
 }
 
 /**
- * Finds and proves the pod inside a document of the given kind.
- * @param document parsed JSON or YAML, untouched by this
+ * Finds the pod inside a document of the given kind, and checks its shape.
+ * @param document parsed JSON or YAML; it is only read
  */
 export function subjectOf(document: unknown, group: string, kind: string): Result<Subject, Malformed> {
   const at = placeOf(group, kind);

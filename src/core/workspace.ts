@@ -3,7 +3,7 @@ import { matches } from './name-pattern.ts';
 import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, joinsRunningPod, type PodSpec } from './pod.ts';
 import type { Terms } from './terms.ts';
 
-/** Lists a pod's containers in their places, and says which of them are the workspace; of too many, the one too many is the last. */
+/** Lists a pod's containers, and which of them the grant applies to. The list ends with the first container above the limit. */
 export function containersOf(spec: PodSpec, terms: Terms): Container[] {
   const containers: Container[] = [];
   const shared = spec.securityContext ?? undefined;
@@ -22,9 +22,9 @@ export function containersOf(spec: PodSpec, terms: Terms): Container[] {
 export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
 
 /**
- * Whether the grant is this container's: only ever a regular one's. `none` takes from all that run as long as the pod, sidecars among the
- * init containers too. `grantTo` names its containers; without it each has the grant that does not restrict itself, so that a sidecar
- * which locked itself down stays so.
+ * Whether the container receives the grant. Only regular containers do; `none` also restricts sidecars among the init containers, because they
+ * run as long as the pod. `grantTo` names the containers; without it every container that does not restrict itself receives the grant, so
+ * that a sidecar that restricts itself keeps its restrictions.
  */
 function isGranted(list: ContainerList, name: string, container: ContainerSpec, terms: Terms): boolean {
   if (terms.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');
@@ -37,21 +37,21 @@ function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, s
   if (securityContext?.allowPrivilegeEscalation === false) return true;
   const { drop, add } = securityContext?.capabilities ?? {};
   if (!dropsAll(each(drop))) return false;
-  // `drop: [ALL]` with the grant written out is how a grant looks, not a restriction.
+  // `drop: [ALL]` together with everything that the grant adds is how a grant is written, not a restriction.
   if (sysbox && workspace.sysboxMode === 'TRUE') return !each(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
   const added = each(add).map(canonical);
   return !(workspace.capabilities ?? SUDO_CAPABILITIES).every((capability) => added.includes(capability));
 }
 
-/** What a user misses in a container without the grant, for messages. */
+/** What does not work in a container without the grant, for messages. */
 export function lost({ grant }: Terms): string {
   return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';
 }
 
-/** Decides whether Sysbox heeds a container's capabilities (FALSE) or gives it all of its user namespace's (TRUE). */
+/** Whether Sysbox obeys a container's capabilities (FALSE), or gives its root all capabilities of the user namespace (TRUE). */
 export const SYSBOX_MODE = 'SYSBOX_SYSCONT_MODE';
 
-/** `cap_sys_admin`, `CAP_SYS_ADMIN` and `SYS_ADMIN` are one to a runtime. */
+/** Runtimes treat `cap_sys_admin`, `CAP_SYS_ADMIN` and `SYS_ADMIN` as the same capability. */
 export function canonical(capability: string): string {
   return capability.toUpperCase().replace(/^CAP_/, '');
 }
