@@ -15,7 +15,7 @@ const within = (parents: string | readonly string[], ...fields: string[]): strin
 
 const GROUPS: readonly { readonly reason: string; readonly paths: readonly string[] }[] = [
   {
-    reason: 'What runs inside is what the wall is for: no program is trusted, so none is judged.',
+    reason: 'The wall isolates every program: none is trusted, so none is judged.',
     paths: [
       ...within(CONTAINER, 'args', 'command', 'image', 'stdin', 'stdinOnce', 'tty', 'workingDir', 'targetContainerName'),
       ...within(PROBES, 'exec'),
@@ -23,16 +23,16 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ],
   },
   {
-    reason: 'Which images may run, and who may use one that a node has cached, is for an image policy and the kubelet to say.',
+    reason: 'An image policy decides which images may run, and the kubelet decides who may use one that the node has cached.',
     paths: [`${CONTAINER}.imagePullPolicy`, 'spec.imagePullSecrets'],
   },
   {
     reason:
-      'Variables are read inside the wall. `NVIDIA_*` ones give devices only where the operator’s runtime takes orders from them, which no pod can see; those of Sysbox are judged.',
+      'Variables are read inside the wall. `NVIDIA_*` ones give devices only where the operator configured the runtime so, which no pod shows; those of Sysbox are judged.',
     paths: within(CONTAINER, 'env[*].value', 'env[*].valueFrom', 'envFrom[*].configMapRef', 'envFrom[*].secretRef'),
   },
   {
-    reason: 'The probe or hook reaches the pod alone once its host is judged.',
+    reason: 'The probe or hook calls only the pod, because its host is judged.',
     paths: [
       ...within([...PROBES, ...HOOKS], 'httpGet.httpHeaders', 'httpGet.path', 'httpGet.port', 'httpGet.scheme', 'tcpSocket.port'),
       ...within(PROBES, 'grpc', 'failureThreshold', 'initialDelaySeconds', 'periodSeconds', 'successThreshold'),
@@ -40,14 +40,14 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ],
   },
   {
-    reason: 'When a container starts, stops and starts again costs its own pod time, and nobody else anything.',
+    reason: 'The start, stop and restart of a container cost time of its own pod only.',
     paths: [
       ...within(CONTAINER, 'lifecycle.stopSignal', 'resizePolicy', 'restartPolicy', 'restartPolicyRules'),
       ...within('spec', 'activeDeadlineSeconds', 'readinessGates', 'restartPolicy', 'terminationGracePeriodSeconds'),
     ],
   },
   {
-    reason: 'The port is the pod’s own; that of the node is judged.',
+    reason: 'It is a port of the pod; ports of the node are judged.',
     paths: within(CONTAINER, 'ports[*].containerPort', 'ports[*].name', 'ports[*].protocol'),
   },
   {
@@ -55,37 +55,37 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: [`${CONTAINER}.resources.claims`, 'spec.resources.claims'],
   },
   {
-    reason: 'It restricts, or leaves to the image, a user who is root of the pod alone.',
+    reason: 'It restricts the user, or leaves it to the image; and root is root of the pod only.',
     paths: [
       ...within(`${CONTAINER}.securityContext`, 'readOnlyRootFilesystem', 'runAsNonRoot'),
       ...within('spec.securityContext', 'runAsNonRoot', 'supplementalGroupsPolicy'),
     ],
   },
   {
-    reason: 'It says how the files of the pod’s own volumes get their labels and owners, not which.',
+    reason: 'It sets how files of the pod’s volumes get their labels and owners, not which labels and owners.',
     paths: within('spec.securityContext', 'fsGroupChangePolicy', 'seLinuxChangePolicy'),
   },
   {
-    reason: 'The kernel keeps the safe settings apart for each pod, whatever their value.',
+    reason: 'The kernel keeps separate values of the safe settings for each pod.',
     paths: ['spec.securityContext.sysctls[*].value'],
   },
   {
-    reason: 'Where a volume appears inside is the container’s affair; the kubelet resolves sub-paths without following links out.',
+    reason: 'A mount path concerns only the container; the kubelet resolves sub-paths without following links out of the volume.',
     paths: within(
       CONTAINER,
       ...['mountPath', 'readOnly', 'recursiveReadOnly', 'subPath', 'subPathExpr'].map((field) => `volumeMounts[*].${field}`),
     ),
   },
   {
-    reason: 'The kubelet makes the file, and reads at most 4 KiB of it back into the status of the pod itself.',
+    reason: 'The kubelet creates the file, and copies at most 4 KiB of it into the status of the pod.',
     paths: within(CONTAINER, 'terminationMessagePath', 'terminationMessagePolicy'),
   },
   {
-    reason: 'The namespace’s own data: who may make the pod may read it.',
+    reason: 'Data of the namespace: users that may create the pod may read it.',
     paths: ['spec.volumes[*].configMap', 'spec.volumes[*].downwardAPI', 'spec.volumes[*].secret'],
   },
   {
-    reason: 'Which storage a claim may have is up to storage classes, drivers and volumes, all of them the admin’s.',
+    reason: 'Storage classes, drivers and volumes, which the administrator controls, decide what a claim gets.',
     paths: ['spec.volumes[*].csi', 'spec.volumes[*].ephemeral', 'spec.volumes[*].persistentVolumeClaim'],
   },
   {
@@ -97,7 +97,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: ['spec.volumes[*].emptyDir.sizeLimit'],
   },
   {
-    reason: 'Whom a token may speak to is for those who accept that audience to judge; what it may do is RBAC’s business.',
+    reason: 'A token’s audience is checked by the services that accept it, and RBAC decides what the token allows.',
     paths: [
       'spec.volumes[*].projected.sources[*].serviceAccountToken.audience',
       'spec.volumes[*].projected.sources[*].podCertificate',
@@ -106,11 +106,11 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ],
   },
   {
-    reason: 'Processes of one pod see each other, as they may: the wall stands around the pod.',
+    reason: 'Processes of one pod may see each other: the wall isolates the pod as a whole.',
     paths: ['spec.shareProcessNamespace'],
   },
   {
-    reason: 'Names and addresses as the pod itself sees them; nobody else is told.',
+    reason: 'Names and addresses that only the pod itself sees.',
     paths: within(
       'spec',
       'dnsConfig',
@@ -123,7 +123,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ),
   },
   {
-    reason: 'It orders pods among nodes that taints and the wall’s own node selector leave open.',
+    reason: 'It chooses among the nodes that taints and the node selector of the runtime class allow.',
     paths: [
       ...within(
         'spec',
@@ -137,25 +137,25 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ],
   },
   {
-    reason: 'It names a node to the scheduler, as every DaemonSet does, and taints still hold.',
+    reason: 'It names a node to the scheduler, as every DaemonSet does, and taints still apply.',
     paths: [
       `${NODE_AFFINITY}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[*].matchFields`,
       `${NODE_AFFINITY}.preferredDuringSchedulingIgnoredDuringExecution[*].preference.matchFields`,
     ],
   },
   {
-    reason: 'Another scheduler is the admin’s to run; with a name that none has, the pod waits.',
+    reason: 'The administrator runs the schedulers; a pod that names a missing one stays pending.',
     paths: ['spec.schedulerName'],
   },
   {
-    reason: 'Whether a pod may push off others follows from its priority, which is judged.',
+    reason: 'Whether a pod may preempt others follows from its priority, which is judged.',
     paths: ['spec.preemptionPolicy'],
   },
 ];
 
 /**
- * Every field of a pod's spec is judged by a rule or listed here; a test holds both against the API server's own list of fields. A field
- * that may give away more than the pod only if an admin set it up so is the admin's to judge, and listed. What a pod leaves out has no
- * path: a container without limits is up to the LimitRange and the ResourceQuota of its namespace.
+ * Every field of a pod's spec is judged by a rule or listed here; a test compares both with the API server's own list of fields. A field that
+ * is dangerous only if an administrator configured the cluster so is listed. A field that a pod leaves out has no path: the LimitRange and the
+ * ResourceQuota of the namespace limit containers without limits.
  */
 export const HARMLESS: readonly Harmless[] = GROUPS.flatMap(({ reason, paths }) => paths.map((path) => ({ path, reason })));

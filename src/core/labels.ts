@@ -1,7 +1,7 @@
 /** The names of labels and annotations. */
 export const PREFIX = 'cloister.dev/';
 
-/** On a namespace: the profile by which its pods are enforced, warned about or audited. */
+/** On a namespace: the profile that its pods are enforced, warned about or audited against. */
 export const NAMESPACE_LABELS = { enforce: 'cloister.dev/enforce', warn: 'cloister.dev/warn', audit: 'cloister.dev/audit' } as const;
 
 /** On a pod, by its author: the requested profile, where the namespace's profile allows a choice. */

@@ -10,7 +10,7 @@ export function printProfile(profile: NamedProfile | null | undefined): string {
   return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
 }
 
-/** The value by which an operator exempts it. */
+/** The value that exempts the profile in a configuration. */
 export function exemptedAs({ type, localhostProfile }: NamedProfile): string {
   return (type === 'Localhost' ? localhostProfile : type) ?? '';
 }

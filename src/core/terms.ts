@@ -1,7 +1,7 @@
 import type { NamePattern } from './name-pattern.ts';
 import type { AppArmorProfile, SeccompProfile } from './pod.ts';
 
-/** What a profile gives a workspace because its wall is up, from least to most. */
+/** What a profile allows a workspace because the pod is isolated, from least to most. */
 export const GRANTS = ['none', 'sudo', 'containers'] as const;
 export type Grant = (typeof GRANTS)[number];
 
@@ -9,8 +9,8 @@ export const isGrant = (value: string): value is Grant => (GRANTS as readonly st
 export const exceeds = (asked: Grant, most: Grant): boolean => GRANTS.indexOf(asked) > GRANTS.indexOf(most);
 
 /**
- * What a profile with a grant asks of a pod, as data. Profiles make terms, once, at start; rules read them. So a rule is written once for
- * all profiles, and a profile is a table.
+ * Requirements of a profile at a grant, as data. Built once at start, read by all rules: a rule is written once for all profiles, and a
+ * profile is a table.
  */
 export interface Terms {
   readonly profile: string;
@@ -18,9 +18,9 @@ export interface Terms {
   readonly wall: Wall;
   /** Name patterns of the workspace containers; absent: every regular container that does not restrict itself. */
   readonly grantTo?: readonly NamePattern[];
-  /** What workspace containers get and may hold. Everything else is held to Pod Security baseline. */
+  /** What workspace containers get and may have. All other containers are limited to Pod Security baseline. */
   readonly workspace: WorkspaceTerms;
-  /** Ids from here on do not exist in the pod's user namespace; absent: any id does. */
+  /** The number of ids in the pod's user namespace; absent: any id exists. */
   readonly idsPerPod?: number;
   /** Whether raw block volumes may be attached. */
   readonly blockDevices: boolean;
@@ -30,27 +30,27 @@ export interface Terms {
   readonly devices: ReadonlySet<string>;
   /** Whether `SYSBOX_SYSCONT_MODE` decides what capabilities mean, as it does under Sysbox alone. */
   readonly sysbox: boolean;
-  /** Whether the pod goes without a service account token. */
+  /** Whether the pod must have no service account token. */
   readonly withoutToken: boolean;
 }
 
 /** The field values that make a profile's isolation real. */
 export interface Wall {
-  /** `false`, or absent where the runtime brings its own kernel and refuses user namespaces. */
+  /** `false`, or undefined where the runtime has its own kernel and rejects user namespaces. */
   readonly hostUsers: false | undefined;
-  /** The class to set; undefined: none is needed, and a foreign one is taken away. */
+  /** The class to set; undefined: none is needed, and a foreign one is removed. */
   readonly runtimeClassName: string | undefined;
-  /** Further classes that are as good. */
+  /** Further classes with the same isolation. */
   readonly runtimeClasses: ReadonlySet<string>;
-  /** Annotations by which older nodes learn what `hostUsers` says on newer ones. */
+  /** Annotations that replace `hostUsers` on older nodes. */
   readonly annotations: readonly (readonly [key: string, value: string])[];
 }
 
 export interface WorkspaceTerms {
   readonly allowPrivilegeEscalation: boolean;
-  /** Whether the container is given `privileged: true`; only ever in a guest whose handler keeps the node's devices out. */
+  /** Whether the container is given `privileged: true`; only in a guest whose handler does not pass the node's devices. */
   readonly privileged: boolean;
-  /** Capabilities that `add` may hold. */
+  /** Capabilities that `add` may contain. */
   readonly mayHold: ReadonlySet<string>;
   /** `drop: [ALL]` with exactly these written out; undefined: capabilities stay as they are. */
   readonly capabilities: readonly string[] | undefined;
@@ -73,7 +73,7 @@ export interface WorkspaceTerms {
 }
 
 /**
- * What Pod Security `baseline` lets any container add, byte for byte.
+ * The capabilities that Pod Security `baseline` lets any container add, byte for byte.
  * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
  */
 export const BASELINE_CAPABILITIES = [

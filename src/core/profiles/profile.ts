@@ -1,7 +1,7 @@
 import type { NamePattern } from '../name-pattern.ts';
 import { BASELINE_CAPABILITIES, GRANTS, type Grant, type Terms, type Wall, type WorkspaceTerms } from '../terms.ts';
 
-/** What an operator may set for a profile. Which options a backend has, it says itself. */
+/** What an operator may set for a profile. Each backend lists the options that it has. */
 export interface ProfileOptions {
   readonly grant?: Grant | undefined;
   /** How `containers` is made possible under user namespaces. */
@@ -28,7 +28,7 @@ export interface ProfileOptions {
   readonly idsPerPod?: number | undefined;
   /** How a Sysbox pod gets its user namespace: `hostUsers`, or the annotation of CRI-O nodes that predate it. */
   readonly identity?: 'host-users' | 'crio-annotation' | undefined;
-  /** The operator's word that the Kata handler keeps the node's devices out of privileged containers. */
+  /** Whether the operator confirms that the Kata handler passes no device of the node to privileged containers. */
   readonly guestPrivileged?: boolean | undefined;
   readonly serviceAccountToken?: 'keep' | 'remove' | undefined;
 }
@@ -56,25 +56,25 @@ export interface Backend {
   readonly id: string;
   /** What stands between the workspace and the node, in one sentence. */
   readonly summary: string;
-  /** What nodes and API server must have for it. */
+  /** What nodes and API server must provide. */
   readonly requires: readonly string[];
   /** Its options beyond the common ones. */
   readonly options: readonly (keyof ProfileOptions)[];
   wall(options: ProfileOptions): Wall;
   workspace(grant: Grant, options: ProfileOptions): Partial<WorkspaceTerms>;
-  /** Whatever else holds for the whole pod. */
+  /** Further requirements of the whole pod. */
   pod(options: ProfileOptions): Partial<Pick<Terms, 'idsPerPod' | 'blockDevices' | 'hugePages' | 'sysbox'>>;
 }
 
-/** A configured backend. Its terms are made once, at start, one for each grant. */
+/** A configured backend. Its terms are built once at start, one for each grant. */
 export interface Profile {
   readonly id: string;
   readonly backend: Backend;
-  /** The most that a pod of this profile gets. */
+  /** The largest grant of this profile. */
   readonly grant: Grant;
   readonly mayChoose: readonly string[];
   termsFor(grant: Grant): Terms;
-  /** For a pod without the wall: nothing beyond Pod Security baseline. */
+  /** For a pod that is not isolated: nothing beyond Pod Security baseline. */
   readonly unwalled: Terms;
 }
 
@@ -134,7 +134,7 @@ function workspaceOf(grant: Grant): WorkspaceTerms {
   };
 }
 
-/** What the operator knows about the nodes, and nested containers need. */
+/** Settings of the nodes that nested containers need and only the operator knows. */
 function operators(grant: Grant, { appArmorProfile, seLinuxType }: ProfileOptions): Partial<WorkspaceTerms> {
   if (grant !== 'containers') return {};
   const isLocal = appArmorProfile !== undefined && appArmorProfile !== 'Unconfined';

@@ -18,7 +18,7 @@ const FIELD = ['securityContext', 'appArmorProfile'];
  */
 export const apparmor: Rule = {
   id: 'apparmor',
-  summary: "No container lifts its node's AppArmor profile beyond what its grant says.",
+  summary: "No container removes its node's AppArmor profile, except as its grant allows.",
   fields: [
     'spec.securityContext.appArmorProfile',
     'spec.containers[*].securityContext.appArmorProfile',

@@ -2,8 +2,8 @@ import { each } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * A raw block volume is a device file. User namespaces cannot map it (the API server refuses the pod), Sysbox shows it as nobody's, and
- * gVisor has no such thing; Kata plugs it into the guest, where it is safe.
+ * A raw block volume is a device file. User namespaces cannot map it (the API server rejects the pod), Sysbox shows it without an owner, and
+ * gVisor does not support it. Kata attaches it to the guest, where it is safe.
  *
  * Fields: spec.containers[*].volumeDevices
  * Allowed: absent, except under Kata
@@ -12,7 +12,7 @@ import type { Rule } from './rule.ts';
  */
 export const blockDevices: Rule = {
   id: 'block-devices',
-  summary: 'No raw block volume is attached where the wall cannot hold it.',
+  summary: 'No raw block volume is attached where the runtime cannot isolate it.',
   fields: ['spec.containers[*].volumeDevices[*]'],
   checkContainer({ spec }, report, { terms }) {
     if (terms.blockDevices) return;

@@ -6,12 +6,12 @@ import { REMOVE, type Rule } from './rule.ts';
 const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);
 
 /**
- * Capabilities are root in pieces. Each piece beyond the usual ones opens more of a kernel; only behind the wall, and only to workspace
- * containers, may a grant open more.
+ * Capabilities are parts of root's power. Each one beyond the usual set reaches more of a kernel. Only in isolated pods, and only for
+ * workspace containers, may a grant allow more.
  *
  * Fields: spec.containers[*].securityContext.capabilities.add
  * Allowed: Pod Security baseline's 13 in any container; in workspace containers also what the grant lists
- * Fix: drop an excess entry; spell an odd one (`CAP_CHOWN`, `chown`) the way Pod Security compares it.
+ * Fix: drop an excess entry; write a variant (`CAP_CHOWN`, `chown`) in the form that Pod Security compares.
  * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline, capabilities(7)
  */
 export const capabilities: Rule = {

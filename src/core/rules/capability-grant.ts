@@ -7,12 +7,12 @@ const DROP = ['securityContext', 'capabilities', 'drop'];
 const ADD = ['securityContext', 'capabilities', 'add'];
 
 /**
- * A grant that lists capabilities writes them out behind `drop: [ALL]`, because runtimes differ in what they give unasked. `none` under
- * Kata and Sysbox drops all of them: there no_new_privs alone does not keep a process from sudo.
+ * A grant that lists capabilities writes `drop: [ALL]` and adds each of them, because runtimes differ in their default capabilities. `none`
+ * under Kata and Sysbox drops all of them: there no_new_privs alone does not keep a process from sudo.
  *
  * Fields: spec.containers[*].securityContext.capabilities.drop, and add as far as the grant lists it
  * Allowed: anything that leaves the grant in effect
- * Fix: complete both lists. A container that drops what the grant needs is left so, unless `grantTo` names it.
+ * Fix: complete both lists. A container that drops what the grant needs is not changed, unless `grantTo` names it.
  */
 export const capabilityGrant: Rule = {
   id: 'capability-grant',
@@ -43,7 +43,7 @@ function complete({ securityContext }: ContainerSpec, terms: Terms, report: Repo
     report({ path: ADD, message: `capabilities ${missing.join(', ')} are missing`, fix: { append: missing }, kind: 'promise' });
 }
 
-/** A capability dropped by its name is lost even if it is added; `ALL` loses only what is not. */
+/** A capability that is dropped by its name is lost even if it is added. `ALL` drops only what is not added. */
 function keepNeeded(needed: readonly string[], drop: readonly string[], held: readonly string[], terms: Terms, report: Reporter): void {
   const losesToAll = terms.workspace.capabilities === undefined && needed.some((capability) => !held.includes(capability));
   for (const [index, written] of drop.entries()) {

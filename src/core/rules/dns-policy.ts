@@ -2,15 +2,15 @@ import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * `ClusterFirstWithHostNet` says how a pod in its node's network still finds cluster names. It goes when that network goes.
+ * `ClusterFirstWithHostNet` lets a pod in its node's network resolve cluster names. Without hostNetwork it has no purpose.
  *
  * Fields: spec.dnsPolicy, where spec.hostNetwork is true
  * Allowed: anything but ClusterFirstWithHostNet
- * Fix: ClusterFirst, the same for a pod with a network of its own.
+ * Fix: ClusterFirst, which means the same for a pod without hostNetwork.
  */
 export const dnsPolicy: Rule = {
   id: 'dns-policy',
-  summary: "The pod's DNS policy is one of a pod with a network of its own.",
+  summary: 'The DNS policy fits a pod without host network.',
   fields: ['spec.dnsPolicy'],
   checkPod(pod, report) {
     const spec = specOf(pod);

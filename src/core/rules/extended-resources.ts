@@ -2,7 +2,7 @@ import { type Resources, specOf } from '../pod.ts';
 import type { Context, Reporter, Rule } from './rule.ts';
 
 /**
- * An extended resource is a device plugin's: asking for one puts a device of the node into the container.
+ * Device plugins provide extended resources: a request for one puts a device of the node into the container.
  *
  * Fields: limits and requests of each container's resources and of the pod's
  * Allowed: Kubernetes' own resources, and those that the profile lists in `devices`
@@ -44,5 +44,5 @@ function check(resources: Resources | null | undefined, path: string[], report: 
   }
 }
 
-/** Not even `kubernetes.io` makes a name with a domain harmless: `deviceclass.resource.kubernetes.io/<class>` is a resource claim in disguise (KEP-5004). */
+/** Names with a domain are never native, not even below `kubernetes.io`: `deviceclass.resource.kubernetes.io/<class>` is a resource claim (KEP-5004). */
 const isNative = (name: string): boolean => !name.includes('/');

@@ -2,12 +2,12 @@ import { each } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * A host port answers on the node's address: it can shadow a service of the node and reach past network policies. With hostNetwork the
- * API server copies every containerPort into hostPort, so that these stay behind when hostNetwork goes.
+ * A host port answers on the node's address: it can shadow a service of the node and bypass network policies. With hostNetwork the API
+ * server copies every containerPort into hostPort, so that the copies remain when hostNetwork is removed.
  *
  * Fields: spec.containers[*].ports[*].hostPort, hostIP
  * Allowed: absent or 0
- * Fix: drop both fields; the container port itself stays.
+ * Fix: drop both fields; the container port stays.
  * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
  */
 export const hostPorts: Rule = {

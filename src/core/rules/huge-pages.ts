@@ -2,7 +2,7 @@ import { each, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * hugetlbfs cannot be id-mapped, so that a pod with such a volume never starts in a user namespace.
+ * hugetlbfs cannot be id-mapped, so a pod with such a volume never starts in a user namespace.
  *
  * Fields: spec.volumes[*].emptyDir.medium
  * Allowed: under user namespaces anything but HugePages

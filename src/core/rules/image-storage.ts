@@ -10,17 +10,17 @@ const PREFIX = 'cloister-storage-';
 const NONE: VolumeNames = new Set();
 
 /**
- * Images of nested containers need a place that carries an overlay, which the container's own root does not, and that is counted against
- * the pod. So an emptyDir is mounted wherever the profile's `storage` says, unless something that stays is mounted there or above already.
- * An operator who lists no place leaves it to the pod's author; then any volume will do that can be written to, since only the image knows
- * where its engine keeps images.
+ * Images of nested containers need a file system that can hold an overlay, which the container's root cannot, and whose usage is counted
+ * against the pod. So an emptyDir is mounted at each path of the profile's `storage`, unless a volume that stays is mounted there or above it.
+ * If the operator lists no path, the pod's author chooses; then any writable volume is enough, since only the image determines where its
+ * engine keeps images.
  *
  * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each gets half of what its
  * container may use, and at least 256 MiB. The memory limit of the container, or of the pod, is read for that and not judged.
  *
  * Fields: spec.volumes, spec.containers[*].volumeMounts
  * Allowed: anything
- * Fix: add a volume and its mount; none where no place is listed.
+ * Fix: add a volume and its mount; none where no path is listed.
  * Source: https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
  */
 export const imageStorage: Rule = {
@@ -55,7 +55,7 @@ export const imageStorage: Rule = {
 };
 
 function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string, leaving: VolumeNames): boolean {
-  // The API server takes no mount where a device is.
+  // The API server rejects a mount at the path of a device.
   if (each(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
   return each(volumeMounts).some(
     ({ name, mountPath }) =>
@@ -99,14 +99,14 @@ function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: Workspac
 /** Less holds no image worth building on. */
 const LEAST_BYTES = 256 * 1024 ** 2;
 
-/** These carry what the cluster puts there, and nothing else. */
+/** Volumes of these kinds contain what the cluster puts there, and are read-only. */
 const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'image', 'projected', 'secret']);
 
 function isReadOnly(volume: Volume): boolean {
   return Object.keys(volume).some((kind) => READ_ONLY.has(kind) && volume[kind as keyof Volume] != null);
 }
 
-/** Gives one name after the other that no volume has yet. */
+/** Returns one name after another that no volume has. */
 function freeNames(taken: VolumeNames): () => string {
   let number = -1;
   return () => {

@@ -3,12 +3,12 @@ import type { Rule } from './rule.ts';
 const PREFIX = 'kubernetes.io/config.';
 
 /**
- * A mirror pod is the kubelet's picture of a static pod, which no admission can stop: it is left alone (`mirror.ts`). Anyone else who
- * writes these annotations wants to be left alone too.
+ * A mirror pod represents a static pod, which admission cannot stop, so it is not judged (`mirror.ts`). Other pods with these annotations
+ * would claim the same exception.
  *
  * Fields: metadata.annotations["kubernetes.io/config.*"]
  * Allowed: absent, unless a kubelet writes its own node's mirror pod
- * Fix: none; a pod that poses as another kind of pod has no intent to keep.
+ * Fix: none; a pod that pretends to be a mirror pod has no intent that a fix could keep.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/
  */
 export const mirrorPod: Rule = {

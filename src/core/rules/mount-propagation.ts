@@ -2,8 +2,8 @@ import { each } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * `Bidirectional` carries mounts made in the pod to the node and to other pods; the API server takes it from privileged containers only,
- * so it must go where `privileged` goes. `HostToContainer` brings the node's later mounts in.
+ * `Bidirectional` propagates mounts from the pod to the node and to other pods. The API server accepts it in privileged containers only, so
+ * it must be removed together with `privileged`. `HostToContainer` propagates later mounts of the node into the pod.
  *
  * Fields: spec.containers[*].volumeMounts[*].mountPropagation
  * Allowed: absent or None
@@ -12,7 +12,7 @@ import { REMOVE, type Rule } from './rule.ts';
  */
 export const mountPropagation: Rule = {
   id: 'mount-propagation',
-  summary: 'Mounts stay on the side of the wall where they were made.',
+  summary: 'Mounts do not propagate between the pod and its node.',
   fields: ['spec.containers[*].volumeMounts[*].mountPropagation'],
   checkContainer({ spec }, report) {
     for (const [index, { mountPropagation: propagation }] of each(spec.volumeMounts).entries()) {

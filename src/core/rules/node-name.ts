@@ -2,11 +2,11 @@ import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * `nodeName` skips the scheduler, and with it taints, and the node selector by which a runtime class finds the nodes that have it.
+ * `nodeName` bypasses the scheduler, and with it taints and the node selector of the runtime class.
  *
  * Fields: spec.nodeName
  * Allowed: absent when the pod is made
- * Fix: none, whoever writes it means one node.
+ * Fix: none, because the author means one specific node.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename
  */
 export const nodeName: Rule = {

@@ -5,10 +5,10 @@ import type { Reporter, Rule } from './rule.ts';
 const REMEDY = 'remove it, or name a label of worker nodes';
 
 /**
- * A workspace on a control-plane node is one kernel bug away from the whole cluster.
+ * From a workspace on a control-plane node, one kernel bug leads to the whole cluster.
  *
  * Fields: spec.nodeSelector, spec.affinity.nodeAffinity
- * Allowed: anything that does not ask for a control-plane node (to shun them is fine)
+ * Allowed: anything that does not ask for a control-plane node (`NotIn` and `DoesNotExist` are allowed)
  * Fix: none.
  */
 export const nodeSelection: Rule = {

@@ -3,11 +3,11 @@ import { isClassOf } from '../wall.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * The API server writes the overhead of a runtime class and refuses a pod whose overhead is another's. So when the class changes, the
- * old class's overhead goes with it, and the API server writes the new one.
+ * The API server writes the overhead of a runtime class, and rejects a pod with the overhead of another class. So when the class changes, the
+ * overhead of the old class is removed, and the API server writes the new one.
  *
  * Fields: spec.overhead
- * Allowed: anything together with a class of the profile's
+ * Allowed: anything together with a class of the profile
  * Fix: drop it.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-overhead/
  */

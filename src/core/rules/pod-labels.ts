@@ -2,12 +2,12 @@ import { GRANT_LABEL, PROFILE_LABEL } from '../labels.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * A pod's author may choose among what the operator offers, and never beyond it. A label that cannot be read, or that would loosen, is
- * refused: passing over it would run the pod as something its author did not ask for.
+ * A pod's author may choose among what the operator offers, and nothing beyond it. A label that is invalid, or that asks for more, is
+ * rejected: ignoring it would run the pod differently from what its author asked for.
  *
  * Fields: metadata.labels["cloister.dev/profile"], metadata.labels["cloister.dev/grant"]
  * Allowed: the namespace's profile or one it may choose; a grant up to the profile's. `policy.ts` compares them.
- * Fix: none, the author must say what is meant.
+ * Fix: none, because only the author knows what was meant.
  */
 export const podLabels: Rule = {
   id: 'pod-labels',

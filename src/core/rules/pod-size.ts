@@ -2,8 +2,7 @@ import { MOST_CONTAINERS, MOST_NAME } from '../limits.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * Whoever can send a review of a few megabytes could keep everybody else waiting: for the judgement of a hundred thousand faults, and for
- * a patch as long.
+ * A pod of a few megabytes can have a hundred thousand findings. Judging and patching it would delay all other reviews.
  *
  * Fields: the number of containers in all lists, and of findings; containers' names
  * Allowed: 1,000 of each; 253 characters, which is more than the API server takes
@@ -24,4 +23,4 @@ export const podSize: Rule = {
   },
 };
 
-const REMEDY = 'make several pods of it';
+const REMEDY = 'split it into several pods';

@@ -1,19 +1,19 @@
 import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
-/** The highest priority that a class of one's own may have. Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/ */
+/** The highest priority of a user-defined class. Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/ */
 const HIGHEST_USER_PRIORITY = 1_000_000_000;
 
 /**
- * The `system-` classes are for what a cluster cannot live without; a workspace that has one pushes that off the nodes.
+ * The `system-` classes are for pods that a cluster needs to work. A workspace that uses one can preempt such pods.
  *
  * Fields: spec.priorityClassName, spec.priority
- * Allowed: a class of one's own
+ * Allowed: user-defined classes
  * Fix: none.
  */
 export const priorityClass: Rule = {
   id: 'priority-class',
-  summary: 'The pod does not rank with the system.',
+  summary: 'The pod has no priority of the system.',
   fields: ['spec.priorityClassName', 'spec.priority'],
   checkPod(pod, report) {
     const { priorityClassName, priority } = specOf(pod);

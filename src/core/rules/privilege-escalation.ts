@@ -2,12 +2,12 @@ import { lost } from '../workspace.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * `allowPrivilegeEscalation: false` sets no_new_privs, under which sudo and newuidmap have no effect; absent, it counts as true. A grant
- * needs it true; `none` means it false.
+ * `allowPrivilegeEscalation: false` sets no_new_privs, under which sudo and newuidmap do not work. An absent field counts as true. A grant
+ * needs true; `none` requires false.
  *
  * Fields: spec.containers[*].securityContext.allowPrivilegeEscalation
  * Allowed: under `none`, false in every regular container; under a grant anything, true in workspace containers for the grant to work
- * Fix: set what the grant says. A container that restricts itself is left so, unless `grantTo` names it.
+ * Fix: set what the grant requires. A container that restricts itself is not changed, unless `grantTo` names it.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
  */
 export const privilegeEscalation: Rule = {

@@ -1,8 +1,8 @@
 import type { Rule } from './rule.ts';
 
 /**
- * A privileged container has every capability and every device of its node, and no filter: it is root on the node in all but name. Only
- * in a guest whose handler keeps the node's devices out does it mean root in the guest, and only the operator can know that.
+ * A privileged container has every capability and every device of its node, and no filter: it is root on the node. Only in a guest whose
+ * handler does not pass the node's devices does it mean root in the guest, and only the operator knows how the handler is configured.
  *
  * Fields: spec.containers[*].securityContext.privileged
  * Allowed: absent or false; under Kata with `guestPrivileged`, true in workspace containers with the grant `containers`

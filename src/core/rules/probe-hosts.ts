@@ -2,8 +2,8 @@ import type { Handler } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 /**
- * Probes and lifecycle hooks are carried out by the kubelet, from the node's network: a host in them makes the node call whom the pod's
- * author names.
+ * The kubelet executes probes and lifecycle hooks from the node's network: a host in them makes the node call an address of the author's
+ * choice.
  *
  * Fields: httpGet.host and tcpSocket.host of livenessProbe, readinessProbe, startupProbe, lifecycle.postStart, lifecycle.preStop
  * Allowed: absent or empty, which means the pod itself

@@ -1,8 +1,8 @@
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * `procMount: Unmasked` lifts the masks over /proc. In a user namespace of its own a pod may have that, and a container inside it cannot
- * mount a fresh /proc without; anywhere else it bares the node's kernel settings.
+ * `procMount: Unmasked` removes the masks over /proc. In a pod with a user namespace it is safe, and nested containers need it to mount a
+ * /proc of their own. In any other pod it exposes the node's kernel settings.
  *
  * Fields: spec.containers[*].securityContext.procMount
  * Allowed: absent or Default; Unmasked in workspace containers whose grant lists it

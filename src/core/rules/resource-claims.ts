@@ -2,8 +2,8 @@ import { each, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * Dynamic resource allocation hands out devices of the node, and a claim may ask for administrator's access to them; neither can be seen
- * in a pod, which only names the claim.
+ * Dynamic resource allocation assigns devices of the node, and a claim may ask for administrator access to them. A pod shows neither: it only
+ * names the claim.
  *
  * Fields: spec.resourceClaims[*]
  * Allowed: none

@@ -3,11 +3,11 @@ import type { Path } from '../path.ts';
 import type { Container, Pod } from '../pod.ts';
 import type { Terms } from '../terms.ts';
 
-/** One thing a pod must satisfy. A rule reads; it changes nothing and knows no mode. */
+/** One requirement that pods must meet. A rule only reads, and knows no mode. */
 export interface Rule {
-  /** A noun that states the ideal or the danger; also the name of its file and its page. */
+  /** A noun for the ideal or the danger; also the name of the rule's file and page. */
   readonly id: string;
-  /** What holds when the rule is kept, in one sentence. */
+  /** What is true of a pod that meets the rule, in one sentence. */
   readonly summary: string;
   /** The fields it judges, as printed paths with `[*]` for any element; `spec.containers[*]` stands for all three container lists. */
   readonly fields: readonly string[];
@@ -19,17 +19,17 @@ export interface Rule {
   checkContainer?(container: Container, report: Reporter, context: Context, pod: Pod): void;
 }
 
-/** What ends a finding. `append` adds to the list at the path, `remove` may name an element of one. */
+/** The change that resolves a finding. `append` adds to the list at the path, `remove` may name an element of one. */
 export type Fix = { readonly set: Json } | { readonly remove: true } | { readonly append: readonly Json[] };
 
-/** `escape`: the pod may not run so. `promise`: a grant is not in effect; worth a fix or a warning, never a denial. */
+/** `escape`: the pod must not run like this. `promise`: a grant has no effect; it is fixed or warned about, and never a reason to deny. */
 export type Kind = 'escape' | 'promise';
 
 export interface RuleFinding {
   readonly path: Path;
   /** What was found. */
   readonly message: string;
-  /** What to do; where a fix says it already, it need not be said. */
+  /** What to do. Absent: the fix is printed instead. */
   readonly remedy?: string;
   /** Absent: a person must decide. */
   readonly fix?: Fix;
@@ -45,14 +45,14 @@ export interface Finding extends RuleFinding {
   readonly container?: string;
 }
 
-/** Everything but the pod that a rule may ask. */
+/** Everything that a rule may use beside the pod. */
 export interface Context {
   readonly terms: Terms;
   /** The containers of every list, in the pod's order. */
   readonly containers: readonly Container[];
-  /** Whether the pod exists already, so that nothing but what is added to it can be repaired. */
+  /** Whether the pod exists already, so that only what is added to it can be fixed. */
   readonly isUpdate: boolean;
-  /** What is wrong with the labels by which the pod's author chose. */
+  /** Invalid choices in the labels of the pod's author. */
   readonly labelProblems: readonly RuleFinding[];
   /** Whether an exemption in force lets this value through the rule that asks. */
   exempts(value: string): boolean;

@@ -23,12 +23,12 @@ export const runtimeAnnotations: Rule = {
   },
 };
 
-/** Kernel parameters open the guest's debug console: no exemption reaches them. */
+/** Kernel parameters can open the guest's debug console, so they cannot be exempted. */
 const isExempt = (key: string, { exempts }: Context): boolean => !key.includes('kernel_params') && exempts(key);
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 
-/** One pattern for all: every annotation of every pod is asked. */
+/** One pattern for all names, because every annotation of every pod is compared. */
 const PATTERN = patternOf(RUNTIME_ANNOTATIONS);
 
 function patternOf({ names, prefixes, domains }: typeof RUNTIME_ANNOTATIONS): RegExp {
@@ -36,7 +36,7 @@ function patternOf({ names, prefixes, domains }: typeof RUNTIME_ANNOTATIONS): Re
   return new RegExp(`^(?:${anyOf(names)}$|${anyOf(prefixes)}|(?:[^/]*\\.)?${anyOf(domains)}(?:/|$))`);
 }
 
-/** A wrong value of such a key is for `user-namespace` to repair. */
+/** `user-namespace` repairs wrong values of these keys. */
 function isWall(key: string, { terms }: Context): boolean {
   return terms.wall.annotations.some(([each]) => each === key);
 }

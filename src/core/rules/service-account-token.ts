@@ -3,7 +3,7 @@ import { holdsToken, injectedTokens, isInjected } from '../token-volumes.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * What a workspace's token may do is RBAC's business; where the operator wants none in workspaces, it is taken away.
+ * RBAC decides what a workspace's token allows. Where the operator wants no token in workspaces, it is removed.
  *
  * Fields: spec.automountServiceAccountToken, the injected volume and its mounts
  * Allowed: anything, unless the profile says `serviceAccountToken: remove`

@@ -3,13 +3,13 @@ import { SYSBOX_MODE } from '../workspace.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * Sysbox reads its orders from environment variables, the image's own included. `SYSBOX_SYSCONT_MODE` decides whether a container's
- * capabilities count (FALSE) or its root has all of its user namespace's (TRUE). An `env` entry wins over image and envFrom, so it is
- * always written.
+ * Environment variables configure Sysbox, those of the image included. `SYSBOX_SYSCONT_MODE` decides whether a container's capabilities
+ * count (FALSE), or its root has all capabilities of the user namespace (TRUE). An `env` entry overrides image and envFrom, so it is always
+ * written.
  *
  * Fields: spec.containers[*].env, spec.containers[*].envFrom[*].prefix
  * Allowed: SYSBOX_SYSCONT_MODE at what the grant says (FALSE outside it), no other SYSBOX_ variable, no prefix that could make one
- * Fix: write the variable; the others are refused, an unknown one keeps the container from starting.
+ * Fix: write the variable. The others are refused, because a container with an unknown one does not start.
  * Source: https://github.com/nestybox/sysbox/blob/master/docs/user-guide/configuration.md
  */
 export const sysboxMode: Rule = {

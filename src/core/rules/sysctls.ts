@@ -18,11 +18,11 @@ const SAFE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Kernel settings outside the safe list belong to the whole node, or weaken it.
+ * Kernel settings outside the safe list apply to the whole node, or weaken it.
  *
  * Fields: spec.securityContext.sysctls[*].name
  * Allowed: Pod Security's safe list, written with dots or with slashes
- * Fix: none, a workload that needs another setting needs it.
+ * Fix: none, because a workload that sets another value may need it.
  * Source: https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
  */
 export const sysctls: Rule = {

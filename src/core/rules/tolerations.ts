@@ -3,7 +3,7 @@ import { each, specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * A toleration without a key tolerates every taint, those that guard the control plane and other tenants' nodes included.
+ * A toleration without a key tolerates every taint, including those of the control plane and of other tenants' nodes.
  *
  * Fields: spec.tolerations[*]
  * Allowed: a key, and not a control-plane one

@@ -33,11 +33,11 @@ export const POD_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A field of a security context that this version does not know may weaken what it knows.
+ * An unknown field of a security context may weaken the known ones.
  *
  * Fields: any other key of spec.securityContext and spec.containers[*].securityContext
  * Allowed: none
- * Fix: none; an operator who knows the field can let it through.
+ * Fix: none; an operator who knows the field can exempt it.
  */
 export const unknownFields: Rule = {
   id: 'unknown-fields',

@@ -15,12 +15,12 @@ const SAFE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A hostPath is the node's own files: id mapping makes the pod's root their root, virtio-fs carries them into the guest, and no wall of
- * ours stands in between. The in-tree network volumes have the node's kernel mount what the author chose, from where the author chose.
+ * A hostPath gives the pod files of the node: id mapping makes the pod's root their owner, virtio-fs passes them into the guest, and no
+ * profile isolates them. The in-tree network volumes make the node's kernel mount a source of the author's choice.
  *
  * Fields: spec.volumes[*], by the key beside its name
- * Allowed: Pod Security restricted's kinds; a kind nobody knew yet is not among them
- * Fix: none, a mount without its volume keeps no intent.
+ * Allowed: the kinds of Pod Security restricted; unknown kinds are not among them
+ * Fix: none; removing the volume would break the containers that mount it.
  * Source: https://kubernetes.io/docs/concepts/storage/volumes/, CVE-2024-10220 (gitRepo)
  */
 export const volumeTypes: Rule = {
