@@ -63,7 +63,7 @@ const WRONG_FILES: Table<string> = {
     `${HEAD}profiles: *gone`,
     'config.yaml: Unresolved alias (the anchor must be set before the alias): gone',
   ],
-  'a tag that nobody knows': [`${HEAD}profiles: !secret {}`, 'config.yaml:3:11: Unresolved tag: !secret'],
+  'an unknown tag': [`${HEAD}profiles: !secret {}`, 'config.yaml:3:11: Unresolved tag: !secret'],
 };
 
 /** What stands at the top, after version and kind. */
@@ -92,7 +92,7 @@ const WRONG_PROFILES: Table<string> = {
     'userns: {grnt: sudo}',
     `profiles.userns.grnt: is unknown (did you mean grant?): known here are ${USERNS_OPTIONS}`,
   ],
-  'an option nobody knows': ['userns: {color: red}', `profiles.userns.color: is unknown: known here are ${USERNS_OPTIONS}`],
+  'an unknown option': ['userns: {color: red}', `profiles.userns.color: is unknown: known here are ${USERNS_OPTIONS}`],
   'an option of other backends': [
     'gvisor: {guestPrivileged: true}',
     `profiles.gvisor.guestPrivileged: is an option of ${listed(WITH_GUEST_PRIVILEGED, 'and')} alone: remove it`,
@@ -300,7 +300,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
     { allow: { capabilites: ['NET_ADMIN'] } },
     `exemptions[0].allow.capabilites: is no rule (did you mean capabilities?); these can be exempted: ${EXEMPTIBLE}`,
   ],
-  'an exemption from a rule nobody knows': [
+  'an exemption from an unknown rule': [
     { allow: { everything: ['x'] } },
     `exemptions[0].allow.everything: is no rule; these can be exempted: ${EXEMPTIBLE}`,
   ],
@@ -447,7 +447,7 @@ describe('exemptions', () => {
     expect(lets({ namespaces: ['team-*'] }, '2027-01-01T00:00:00Z', 'my-team-a')).toBe(false);
   });
 
-  test('one that has expired is legal, lets nothing through, and is told', () => {
+  test('one that has expired is legal, lets nothing through, and is reported', () => {
     const { exemptions, warnings } = good(withExemption({ expires: '2026-11-20' }));
     expect(leaveFor(exemptions, 'a', 'b', NOW).exempts('capabilities', 'NET_ADMIN')).toBe(false);
     expect(warnings).toEqual(['exemptions[0]: expired at 2026-11-21T00:00:00.000Z and lets nothing through (mesh): renew or remove it']);

@@ -57,7 +57,7 @@ test.each(Object.entries(samples('x')))('findings about the %s pod say what, whe
   for (const finding of findings) checkFinding(finding, ruleOf(finding));
 });
 
-test.each(Object.entries(samples('x'.repeat(5_000))))('T50: a %s pod that says far too much is told of in brief', (_, pod) => {
+test.each(Object.entries(samples('x'.repeat(5_000))))('T50: findings about a %s pod with very long values are short', (_, pod) => {
   for (const finding of findingsIn(pod)) checkFinding(finding, ruleOf(finding));
 });
 

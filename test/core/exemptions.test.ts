@@ -57,13 +57,13 @@ describe('leave', () => {
     expect(leave.used).toEqual([{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the mesh sets up iptables' }]);
   });
 
-  test('is told once for each value, however often it is asked for', () => {
+  test('is reported once for each value, however often it is asked for', () => {
     const leave = leaveFor([exemption], 'team-a', 'mesh', before);
     for (const value of ['NET_ADMIN', 'NET_RAW', 'NET_ADMIN', 'NET_RAW', 'NET_ADMIN']) leave.exempts('capabilities', value);
     expect(leave.used.map(({ value }) => value)).toEqual(['NET_ADMIN', 'NET_RAW']);
   });
 
-  test('is told for each rule, also of a value that two rules share', () => {
+  test('is reported for each rule, also for a value that two rules share', () => {
     const shared = new Set(['Unconfined']);
     const both = { ...exemption, allow: new Map(['seccomp', 'apparmor'].map((rule) => [rule, shared])) };
     const leave = leaveFor([both], 'team-a', 'mesh', before);
@@ -71,7 +71,7 @@ describe('leave', () => {
     expect(leave.used.map(({ rule }) => rule)).toEqual(['seccomp', 'apparmor']);
   });
 
-  test('of one pod is not told of the next', () => {
+  test('of one pod is not reported for the next', () => {
     leaveFor([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
     expect(leaveFor([exemption], 'team-a', 'mesh', before).used).toEqual([]);
     expect(leaveFor([], 'team-a', 'mesh', before).used).toEqual([]);

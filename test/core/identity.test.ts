@@ -4,7 +4,7 @@ import type { Json } from '../../src/core/json.ts';
 
 /** What a finding at the only element of a list is known by. */
 function identityIn(element: Json): string {
-  return identityOf({ rule: 'some-rule', kind: 'escape', path: ['spec', 'list', 0], message: 'told' }, { spec: { list: [element] } });
+  return identityOf({ rule: 'some-rule', kind: 'escape', path: ['spec', 'list', 0], message: 'found' }, { spec: { list: [element] } });
 }
 
 test.each<[string, Json, Json]>([
@@ -25,8 +25,8 @@ test.each<[string, Json, Json]>([
   ['numbers', 70000, 70001],
 ])('elements of other %s are others', (_of, one, other) => expect(identityIn(one)).not.toBe(identityIn(other)));
 
-test('rule, container and path tell findings apart', () => {
-  const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'told', container: 'c' } as const;
+test('rule, container and path distinguish findings', () => {
+  const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'found', container: 'c' } as const;
   const others = [
     { ...finding, rule: 'x' },
     { ...finding, container: 'x' },
@@ -42,7 +42,7 @@ test.each<[string, Json, Json]>([
 ])('a path that ends at another %s is another', (_, one, other) => {
   const identityAt = (value: Json) =>
     identityOf(
-      { rule: 'some-rule', kind: 'escape', path: ['metadata', 'annotations', 'a'], message: 'told' },
+      { rule: 'some-rule', kind: 'escape', path: ['metadata', 'annotations', 'a'], message: 'found' },
       { metadata: { annotations: { a: value } } },
     );
   expect(identityAt(one)).toBe(identityAt(one));
@@ -60,7 +60,7 @@ test('T22: what an element says is read once, however many findings are about it
       },
     },
   );
-  const finding = { rule: 'a', kind: 'escape', path: ['list', 0, 'value'], message: 'told' } as const;
+  const finding = { rule: 'a', kind: 'escape', path: ['list', 0, 'value'], message: 'found' } as const;
   newFindings(
     Array.from({ length: 100 }, () => finding),
     { list: [element] },
@@ -84,7 +84,7 @@ test.each([
   [1, 4, 3],
   [2, 1, 0],
 ])('of the same fault found %i times before and %i times now, %i are new', (before, now, fresh) => {
-  const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'told' } as const;
+  const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'found' } as const;
   const times = (count: number) => Array.from({ length: count }, () => finding);
   expect(newFindings(times(now), {}, times(before), {})).toHaveLength(fresh);
 });

@@ -15,7 +15,7 @@ function escapes(old: Sketch, pod: Sketch, circumstances: Circumstances = {}): s
 }
 
 describe('a new pod', () => {
-  test('is told everything, pod first and then container by container', () => {
+  test('has all findings, those of the pod first and then container by container', () => {
     const findings = judge(questionOf(hostilePod)).findings;
     const places = findings.map(({ container: name }) => name ?? 'the pod').filter((name, index, all) => name !== all[index - 1]);
     expect(places).toEqual(['the pod', 'set-up', 'main', 'side', 'debug']);
@@ -55,7 +55,7 @@ describe('an update', () => {
     expect(escapes({ tolerations: [narrow, narrow] }, { tolerations: [narrow, { key, operator: 'Exists' }] })).toHaveLength(1);
   });
 
-  test('may mend some faults and keep others', () => {
+  test('may fix some findings and keep others', () => {
     expect(escapes({ hostPID: true, hostIPC: true }, { hostPID: true })).toEqual([]);
   });
 
@@ -81,7 +81,7 @@ describe('an update', () => {
     expect(escapes({ tolerations: [all, all] }, { tolerations: [all] })).toEqual([]);
   });
 
-  test('tells tolerations apart by what they tolerate', () => {
+  test('distinguishes tolerations by what they tolerate', () => {
     const all = { operator: 'Exists', effect: 'NoExecute' };
     expect(escapes({ tolerations: [all] }, { tolerations: [{ ...all, effect: 'NoSchedule' }] })).toEqual([
       'tolerations at spec.tolerations[0]',
@@ -94,7 +94,7 @@ describe('an update', () => {
     ).toEqual(['privileged at spec.containers[0].securityContext.privileged']);
   });
 
-  test('is still told of promises that are new, and not of old ones', () => {
+  test('has findings about new promises, and not about old ones', () => {
     const old = { hostUsers: false, ...SAFE, containers: [container('main')] };
     expect(judge(questionOf({ ...old, metadata: { labels: { a: 'b' } } }, { old })).findings).toEqual([]);
   });
@@ -214,16 +214,16 @@ describe('exemptions', () => {
     initContainers: [container('mesh', { securityContext: { capabilities: { add: ['NET_ADMIN'] } } })],
   };
 
-  test('are told with what they let through', () => {
+  test('are reported with the values that they let through', () => {
     const verdict = judge(questionOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } }));
     expect(verdict).toEqual({ findings: [], exempted: [{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the operator knows it' }] });
   });
 
-  test('that nobody needs are not told', () => {
+  test('that are not needed are not reported', () => {
     expect(judge(questionOf({ ...SAFE, hostUsers: false }, { exempt: { capabilities: ['NET_ADMIN'] } })).exempted).toEqual([]);
   });
 
-  test('are told once, however many rules and containers ask', () => {
+  test('are reported once, however many rules and containers ask', () => {
     const pod = { ...mesh, securityContext: { seccompProfile: { type: 'Unconfined' } }, containers: [container('a'), container('b')] };
     const { exempted } = judge(questionOf(pod, { exempt: { seccomp: ['Unconfined'] } }));
     expect(exempted).toEqual([{ rule: 'seccomp', value: 'Unconfined', reason: 'the operator knows it' }]);

@@ -10,7 +10,7 @@ import { questionOf } from '../support/test-rule.ts';
 const published = new Set(podPaths().map((path) => path.replace(/^spec\.(init|ephemeral)Containers\b/, 'spec.containers')));
 const leaves = [...published].filter((path) => !childrenOf(path).length);
 
-/** Rules that judge nothing that is published: one writes promises, one looks for what nobody knows. */
+/** Rules that judge nothing that is published: one writes promises, one bounds the pod, one finds unknown fields. */
 const NOT_JUDGING = ['image-storage', 'pod-size', 'unknown-fields'];
 const named = rules.flatMap(({ id, fields }) => fields.filter((field) => field.startsWith('spec.')).map((field) => ({ id, field })));
 const judged = named

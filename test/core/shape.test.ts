@@ -26,7 +26,7 @@ describe('an object', () => {
       expect(shape(value)).toBeUndefined();
   });
 
-  test('T42: is told by the path of what is wrong, the first of them', () => {
+  test('T42: is reported by the path of the first mismatch', () => {
     expect(shape({ a: 1 })).toEqual({ path: ['a'], expected: 'a string' });
     expect(shape({ b: { c: [1, 2, '3'] } })).toEqual({ path: ['b', 'c', 2], expected: 'a number' });
     expect(shape({ b: [] })).toEqual({ path: ['b'], expected: 'an object' });

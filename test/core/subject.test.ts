@@ -45,7 +45,7 @@ describe.each(KINDS)('%s/%s', (group, kind, at) => {
     expect(wrong(document, group, kind)).toMatch(/: an object$/);
   });
 
-  test('is told from the outside in what is missing', () => {
+  test('is reported with the outermost part that is missing', () => {
     const path = [...at, 'spec'];
     for (let depth = 0; depth < path.length; depth += 1) {
       const document = within(path.slice(0, depth), { [path[depth] ?? '']: 'text' });
@@ -55,7 +55,7 @@ describe.each(KINDS)('%s/%s', (group, kind, at) => {
   });
 });
 
-test('a kind that holds no pod, or one of another group, is told so', () => {
+test('a kind that holds no pod, or one of another group, is rejected with the reason', () => {
   expect(wrong({}, '', 'Service')).toBe(': a kind that holds pods, not Service');
   expect(wrong({}, 'apps', 'Pod')).toBe(': a kind that holds pods, not Pod');
   expect(wrong({}, 'apps.example.org', 'Deployment')).toBe(': a kind that holds pods, not Deployment');
@@ -113,7 +113,7 @@ describe('what is odd and no fault', () => {
     expect(() => judge(questionOf(spec))).not.toThrow();
   });
 
-  test('T42: fields that nobody knows are left alone', () => {
+  test('T42: unknown fields are ignored', () => {
     expect(wrong({ metadata, spec: { novelty: [null, { deep: 1 }], containers: [{ name: 'main', novelty: null }] } })).toBe('nothing');
   });
 });

@@ -111,7 +111,7 @@ testRule(apparmor, {
       finds: [NOTE, MAIN],
       fixed: { ...bare, ...main(NEST) },
     },
-    "the runtime's, asked for by annotation: left so, and told": {
+    "the runtime's, asked for by annotation: not changed, with a warning": {
       ...nest,
       pod: { ...annotated('runtime/default'), ...plain },
       promises: [MAIN],
@@ -124,7 +124,12 @@ testRule(apparmor, {
       promises: [NOTE, MAIN],
       fixed: { ...bare, ...main(NEST) },
     },
-    "the runtime's, asked for by the workspace: left so, and told": { ...nest, pod: main(RUNTIME), promises: [MAIN], fixed: 'nothing' },
+    "the runtime's, asked for by the workspace: not changed, with a warning": {
+      ...nest,
+      pod: main(RUNTIME),
+      promises: [MAIN],
+      fixed: 'nothing',
+    },
     "the runtime's gives way to grantTo": {
       ...nest,
       options: { ...nest.options, grantTo: [namePattern('main')] },

@@ -45,11 +45,11 @@ testRule(capabilityGrant, {
       grant: 'none',
       pod: { initContainers: [{ name: 'set-up' }], ephemeralContainers: [{ name: 'debug' }] },
     },
-    'an init container that drops ALL, and costs nobody a promise': {
+    'an init container that drops ALL, and breaks no promise': {
       initContainers: [{ name: 'set-up', securityContext: { capabilities: { drop: ['ALL'] } } }],
     },
     'a container outside grantTo that drops ALL': { options: { grantTo: [namePattern('workspace')] }, pod: holding(['ALL']) },
-    'one that says it twice is told once, elsewhere': main({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }),
+    'one that says it twice is reported once, by another rule': main({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }),
   },
   fails: {
     'containers under userns: eleven, all of them within baseline': {
@@ -121,7 +121,7 @@ testRule(capabilityGrant, {
       promises: [DROP, ADD],
       fixed: holding(['NET_RAW', 'ALL'], ['MKNOD', ...ELEVEN.slice(2), 'SETUID', 'SETGID']),
     },
-    'a container that drops ALL is left so, and told what it costs': {
+    'a container that drops ALL is not changed, with a warning': {
       pod: holding(['ALL']),
       says: ['the container drops ALL capabilities, so it stays without sudo'],
       promises: [DROP],

@@ -96,7 +96,7 @@ testRule(imageStorage, {
       promises: [VOLUMES, 'spec.containers[1].volumeMounts'],
       fixed: { volumes: [emptied(0)], containers: [{ name: 'main' }, { name: 'tools', volumeMounts: [mounted(0, ROOT)] }] },
     },
-    'a name that somebody took': {
+    'a name that is taken': {
       pod: { volumes: [{ name: 'cloister-storage-0', emptyDir: {} }], containers: [{ name: 'main' }] },
       promises: [VOLUMES, MOUNTS],
       fixed: {

@@ -22,7 +22,7 @@ testRule(mountPropagation, {
       finds,
       fixed: mount(),
     }),
-    'a way that nobody knew yet': {
+    'an unknown mode': {
       pod: { containers: [{ name: 'main', ...mount('bidirectional') }] },
       finds: [`spec.containers[0].${finds[0]}`],
       fixed: { containers: [{ name: 'main', ...mount() }] },

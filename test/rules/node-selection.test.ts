@@ -50,7 +50,7 @@ testRule(nodeSelection, {
       finds: [`${AT}.${PREFERRED}[0].preference.matchExpressions[0]`],
       fixed: 'nothing',
     },
-    'an operator that nobody knew yet': {
+    'an unknown operator': {
       pod: required({ key: KEY }),
       finds: [`${AT}.${REQUIRED}.nodeSelectorTerms[0].matchExpressions[0]`],
       fixed: 'nothing',

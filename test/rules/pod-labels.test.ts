@@ -39,6 +39,6 @@ testRule(podLabels, {
     },
     'a grant that is unknown': { grant: 'containers', pod: labelled({ [GRANT]: 'root' }), finds: finds.grant, fixed: 'nothing' },
     'an empty grant': { grant: 'none', pod: labelled({ [GRANT]: '' }), finds: finds.grant, fixed: 'nothing' },
-    'both, each told': { pod: labelled({ [PROFILE]: 'x', [GRANT]: 'y' }), finds: [...finds.profile, ...finds.grant], fixed: 'nothing' },
+    'both, each reported': { pod: labelled({ [PROFILE]: 'x', [GRANT]: 'y' }), finds: [...finds.profile, ...finds.grant], fixed: 'nothing' },
   },
 });

@@ -20,7 +20,7 @@ testRule(priorityClass, {
       finds: ['spec.priorityClassName'],
       fixed: 'nothing',
     },
-    'one that nobody knew yet': {
+    'an unknown one': {
       profile: 'gvisor',
       pod: { priorityClassName: 'system-x' },
       finds: ['spec.priorityClassName'],

@@ -19,10 +19,10 @@ testRule(privilegeEscalation, {
     'false under none': { grant: 'none', pod: escalation(false) },
     'an init container under a grant, whatever it says': { initContainers: [{ name: 'set-up', securityContext: {} }] },
     'an init container under none, which is hardened and left as it is': { grant: 'none', pod: { initContainers: [{ name: 'set-up' }] } },
-    'an init container that says false, and costs nobody a promise': {
+    'an init container that says false, and breaks no promise': {
       initContainers: [{ name: 'set-up', securityContext: { allowPrivilegeEscalation: false } }],
     },
-    'a container that drops ALL and may escalate is told once, elsewhere': {
+    'a container that drops ALL and may escalate is reported once, by another rule': {
       containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: true, capabilities: { drop: ['ALL'] } } }],
     },
     'an added ephemeral container': { old: {}, pod: { ephemeralContainers: [{ name: 'debug' }] } },
@@ -50,7 +50,7 @@ testRule(privilegeEscalation, {
       promises: [path],
       fixed: escalation(true),
     })),
-    ...underEach('none lets nobody escalate, whatever they said', (profile) => ({
+    ...underEach('none lets no container escalate, whatever it says', (profile) => ({
       profile,
       grant: 'none',
       pod: escalation(true),
@@ -77,7 +77,7 @@ testRule(privilegeEscalation, {
       finds: [path],
       fixed: escalation(false),
     },
-    'a container that restricts itself stays so, and is told': { pod: escalation(false), promises: [path], fixed: 'nothing' },
+    'a container that restricts itself is not changed, with a warning': { pod: escalation(false), promises: [path], fixed: 'nothing' },
     'the same under containers': {
       grant: 'containers',
       says: ['the container sets allowPrivilegeEscalation: false, so it stays without sudo, builds and nested containers'],

@@ -47,6 +47,6 @@ testRule(procMount, {
         { profile, grant: 'containers' as const, pod: main('Unmasked'), finds: [path], fixed: { containers: [{ name: 'main', ...bare }] } },
       ]),
     ),
-    'a value that nobody knew yet': { pod: main('unmasked'), finds: [path], fixed: { containers: [{ name: 'main', ...bare }] } },
+    'an unknown value': { pod: main('unmasked'), finds: [path], fixed: { containers: [{ name: 'main', ...bare }] } },
   },
 });

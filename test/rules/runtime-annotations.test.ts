@@ -73,7 +73,7 @@ testRule(runtimeAnnotations, {
         { pod: noted(key, 'note'), finds: [path(key)], fixed: noted('note') },
       ]),
     ),
-    'one that is added later, which nobody can repair': {
+    'one that is added later, which cannot be repaired': {
       old: noted('note'),
       pod: noted('note', 'devices.nri.io/pod'),
       finds: [path('devices.nri.io/pod')],

@@ -103,7 +103,7 @@ testRule(seccomp, {
       finds: ['spec.initContainers[0].securityContext.seccompProfile'],
       fixed: { ...under(WORKSPACE), initContainers: [{ name: 'set-up', ...under(RUNTIME) }], ...plain },
     },
-    'containers: a filter of its own stays, and what that costs is told': {
+    'containers: a RuntimeDefault of the author stays, with a warning': {
       grant: 'containers',
       pod: main(RUNTIME),
       says: ['seccompProfile is RuntimeDefault, under which builds and nested containers will not work'],

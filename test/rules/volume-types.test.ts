@@ -51,7 +51,7 @@ testRule(volumeTypes, {
         { profile, grant: 'containers', pod: host('/'), finds, fixed: 'nothing' },
       ]),
     ),
-    'a kind that nobody knew yet': {
+    'an unknown kind': {
       says: ['volume "data" is of kind teleport'],
       pod: volume({ teleport: {} }),
       finds: ['spec.volumes[0].teleport'],
@@ -81,7 +81,7 @@ testRule(volumeTypes, {
       finds,
       fixed: 'nothing',
     },
-    'one that its containers mount is told once': {
+    'one that its containers mount is reported once': {
       pod: { ...host('/'), containers: [{ name: 'main', volumeMounts: [{ name: 'data', mountPath: '/host' }] }] },
       finds,
       fixed: 'nothing',

@@ -13,7 +13,7 @@ testRule(windows, {
   },
   fails: {
     'a Windows pod': { pod: { os: { name: 'windows' } }, finds: ['spec.os.name'], fixed: 'nothing' },
-    'a system that nobody knew yet': { profile: 'kata-qemu', pod: { os: { name: 'Linux' } }, finds: ['spec.os.name'], fixed: 'nothing' },
+    'an unknown system': { profile: 'kata-qemu', pod: { os: { name: 'Linux' } }, finds: ['spec.os.name'], fixed: 'nothing' },
     'a pod that is its host': {
       pod: { hostNetwork: true, securityContext: { windowsOptions: { hostProcess: true } }, containers: [{ name: 'main' }] },
       says: ['the container is a Windows host process'],

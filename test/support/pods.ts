@@ -61,7 +61,7 @@ export const hostilePod: Sketch = {
   ephemeralContainers: [{ name: 'debug', ...hostileContainer }],
 };
 
-/** Everything that only a person can mend, at once; what a value says is given, so that it may say odd things. */
+/** Everything that only a person can fix, at once. The text of its values is a parameter, so that it may be hostile. */
 export function refusedPod(text: string): Sketch {
   const securityContext = {
     novelty: text,

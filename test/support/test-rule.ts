@@ -35,13 +35,13 @@ export interface Failing extends Circumstances {
   readonly pod: Sketch;
   /** The escapes, as printed paths in reading order. */
   readonly finds?: readonly string[];
-  /** The promises, likewise. */
+  /** The promises, as printed paths in reading order. */
   readonly promises?: readonly string[];
   /** The pod after the rule's own fixes; `nothing`: there are none, a person must decide. */
   readonly fixed: Sketch | 'nothing';
   /** The messages of all findings, where they are part of the claim. */
   readonly says?: readonly string[];
-  /** Promises that stay broken, told but not fixed. */
+  /** Promises that stay broken: reported, not fixed. */
   readonly leaves?: readonly string[];
 }
 
@@ -141,7 +141,7 @@ export function podOf(sketch: Sketch): Subject {
   return found.value;
 }
 
-/** Whatever is told of a finding, on one line. */
+/** Each finding on one line. */
 export const told = (findings: readonly Finding[]): string[] =>
   findings.map(({ rule, kind, path, message }) => `${kind} ${rule} at ${printPath(path)}: ${message}`);
 
