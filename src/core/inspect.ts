@@ -1,7 +1,6 @@
-import type { Path } from './path.ts';
 import type { Leave } from './exemptions.ts';
-import type { Path } from './path.ts';
 import { MOST_FINDINGS } from './limits.ts';
+import type { Path } from './path.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
 import { rules } from './rules/index.ts';

@@ -1,7 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { escapesOf, hasWall, judge } from '../../src/core/judge.ts';
-import type { Path } from '../../src/core/json.ts';
 import { escapesOf, judge } from '../../src/core/judge.ts';
 import { namePattern } from '../../src/core/name-pattern.ts';
 import type { Path } from '../../src/core/path.ts';

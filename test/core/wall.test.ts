@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { printPath } from '../../src/core/json.ts';
+import { printPath } from '../../src/core/path.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import type { ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { isIsolated, missingIsolation } from '../../src/core/wall.ts';
