@@ -158,7 +158,7 @@ describe('certificates', () => {
     await mountSecret(volume, '1');
     const { review, ops, lines } = await start([], { tlsDir: volume });
     await rm(join(volume, '..data'));
-    await until(() => lines.some(({ level, reason }) => level === 'error' && String(reason).includes('ENOENT')));
+    await until(() => lines.some(({ level, reason }) => level === 'error' && String(reason).includes('there is no such file or folder')));
     expect([(await review()).status, (await ops('/readyz')).status]).toEqual([200, 200]);
     expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="kept"} 1');
   });
