@@ -7,7 +7,7 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin # a login shel
 user=dev
 library=/usr/local/lib/workspace-docker
 socket=/run/docker.sock
-folder=/run/user/1000
+folder=/run/workspace-docker # not below /run/user, which podman makes root's alone when root runs it
 log=$folder/dockerd.log
 
 # The socket is there before the daemon answers.
