@@ -411,11 +411,11 @@ func watchProcessor() (string, error) {
 
 var errOutOfSight = errors.New("out of sight: no volume shows it, and no process of the node is there to go through")
 
-// A process of the node that can be seen from here.
+// A process of the node that can be seen from here: the kubelet, because a pod may run a containerd of its own for Docker.
 func nodeProcess() (int, error) {
 	names, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, name := range names {
-		if comm, _ := os.ReadFile(name); strings.TrimSpace(string(comm)) == "containerd" {
+		if comm, _ := os.ReadFile(name); strings.TrimSpace(string(comm)) == "kubelet" {
 			return strconv.Atoi(filepath.Base(filepath.Dir(name)))
 		}
 	}
