@@ -11,8 +11,8 @@ import { bench } from './fixture/bench.ts';
 import { type Cluster, startCluster } from './fixture/cluster.ts';
 import { enter, exec, inside, takeSteps, type Workspace } from './fixture/keep.ts';
 import { importImage, runOn } from './fixture/node.ts';
+import { stepsOf } from './fixture/offers.ts';
 import { plainWorkspace } from './fixture/pods.ts';
-import { STEPS } from './fixture/steps.ts';
 import { onNode } from './fixture/use.ts';
 
 /**
@@ -105,7 +105,7 @@ onNode('the chart', () => {
       await kubectl('label', 'namespace', TEAM, 'cloister.dev/enforce=userns');
       await expect.poll(async () => (await ask(plainPod('asked'))).body.spec?.hostUsers, { timeout: 30_000 }).toBe(false);
       workspace = await enter({ bench: await bench() }, tenant, TEAM, plainWorkspace(WORKSPACE_IMAGE, 'userns'));
-      const outcomes = await takeSteps(workspace, STEPS);
+      const outcomes = await takeSteps(workspace, stepsOf({ grant: 'containers' }));
       expect(outcomes.length).toBeGreaterThan(10);
       expect(outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said])).toEqual([]);
       const refused = await ask(plainPod('refused', { volumes: [{ name: 'share', nfs: { server: '10.0.0.2', path: '/' } }] }));

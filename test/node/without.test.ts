@@ -4,9 +4,9 @@ import { SETTINGS } from './fixture/attempts.ts';
 import { cgroupsCalled } from './fixture/cgroups.ts';
 import { enter, exec, leave, rootOf, takeSteps, withoutCloister } from './fixture/keep.ts';
 import { runOn } from './fixture/node.ts';
+import { stepsOf } from './fixture/offers.ts';
 import { dockerInDocker, withNodeFiles } from './fixture/pods.ts';
 import { wayOut } from './fixture/report.ts';
-import { STEPS } from './fixture/steps.ts';
 import { onNode, useNode } from './fixture/use.ts';
 
 /** The other way round: what the same pods do where Cloister is not asked. Without this, nobody knows whether it is the wall that holds. */
@@ -42,10 +42,7 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
     const workspace = await enterIn('with', dockerInDocker(WORKSPACE_IMAGE), { 'cloister.dev/enforce': 'userns-containers' });
     expect((await exec(workspace, BREAK_OUT)).code).not.toBe(0);
     expect(await hasBrokenOut()).toBe(false);
-    const outcomes = await takeSteps(
-      workspace,
-      STEPS.filter(({ promise }) => promise !== 'sudo'),
-    );
+    const outcomes = await takeSteps(workspace, stepsOf({ grant: 'containers' }));
     expect(outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said])).toEqual([]);
     await leave(workspace);
   });
