@@ -19,7 +19,7 @@ type Styled = (style: Style, text: string) => string;
 
 function podText(pod: PodReport, styled: Styled): string {
   const title = `${pod.file}: ${pod.kind} ${pod.name || '(no name)'} (line ${pod.line})`;
-  const rest = `${isDenied(pod) ? 'denied' : 'admitted'} under profile ${pod.profile}, grant ${pod.grant}`;
+  const rest = `${isDenied(pod) ? 'refused' : 'admitted'} under profile ${pod.profile}, grant ${pod.grant}`;
   return [`${styled('bold', printable(title))}: ${printable(rest)}`, ...pod.findings.map((finding) => findingText(finding, styled))].join(
     '\n',
   );
@@ -36,13 +36,13 @@ function summaryOf({ pods, withoutPod }: CheckReport): string {
   const byHand = denied.filter(({ findings }) => findings.some(({ kind, fix }) => kind === 'escape' && fix === undefined));
   const skipped = withoutPod === 0 ? '' : `; ${count(withoutPod, 'object')} without a pod skipped`;
   if (pods.length === 0) return `no pod found${skipped}`;
-  if (denied.length === 0) return `${count(pods.length, 'pod')}, none denied${skipped}`;
+  if (denied.length === 0) return `${count(pods.length, 'pod')}, none refused${skipped}`;
   const fixable = denied.length - byHand.length;
   const means = [
     ...(fixable > 0 ? [`${fixable} can be fixed (\`cloister fix\`, or at admission)`] : []),
     ...(byHand.length > 0 ? [`${byHand.length} must be changed by hand`] : []),
   ];
-  return `${count(pods.length, 'pod')}, ${denied.length} denied as written: ${means.join(', ')}${skipped}`;
+  return `${count(pods.length, 'pod')}, ${denied.length} refused as written: ${means.join(', ')}${skipped}`;
 }
 
 function count(number: number, what: string): string {

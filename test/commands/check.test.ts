@@ -36,7 +36,7 @@ describe('exit status', () => {
     const { code, stdout, stderr } = await cloister(['check', '-f', '-'], CLEAN);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('promise  privilege-escalation');
-    expect(stdout).toContain('1 pod, none denied');
+    expect(stdout).toContain('1 pod, none refused');
   });
   test.each([
     ['there is no volume at the path of the profile', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
@@ -52,7 +52,7 @@ describe('exit status', () => {
     const { code, stdout } = await cloister(['check', '-f', '-'], `${CLEAN}---\n${CLEAN.replace('hostUsers: false', 'hostPID: true')}`);
     expect(code).toBe(1);
     expect(stdout).toContain('spec.hostPID: hostPID is true; remove it');
-    expect(stdout).toContain('2 pods, 1 denied as written');
+    expect(stdout).toContain('2 pods, 1 refused as written');
   });
   test.each([
     ['bad YAML', ['-f', '-'], 'a: [', '-:1:5: '],
@@ -84,7 +84,7 @@ describe('the profile', () => {
     const labelled = CLEAN.replace('{name: clean}', '{name: clean, labels: {cloister.dev/profile: kata-qemu}}');
     const { code, stdout } = await cloister(['check', '-f', '-', '--config', config()], labelled);
     expect(code).toBe(1);
-    expect(stdout).toContain('denied under profile kata-qemu');
+    expect(stdout).toContain('refused under profile kata-qemu');
   });
   test('the profile must be named where several are configured and the pod has no label', async () => {
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', config()], CLEAN);

@@ -50,22 +50,22 @@ describe('text', () => {
   test('the text lists each pod with its findings, one per line', () => {
     expect(
       textOf(report(podWith(breach, promise), podWith()), pipe),
-    ).toBe(`dind.yaml: Pod dind (line 1): denied under profile userns, grant sudo
+    ).toBe(`dind.yaml: Pod dind (line 1): refused under profile userns, grant sudo
   escape   capabilities  spec.containers[0].securityContext.capabilities.add[1] (container "dev"): capability SYS_ADMIN is added; remove it
   promise  proc-mount  spec.x (container "dev"): procMount is not set; set it to Unmasked
 
-2 pods, 1 denied as written: 1 can be fixed (\`cloister fix\`, or at admission); 2 objects without a pod skipped
+2 pods, 1 refused as written: 1 can be fixed (\`cloister fix\`, or at admission); 2 objects without a pod skipped
 `);
   });
 
   test('the text counts the pods that a person must change', () => {
     expect(textOf(report(podWith(breach), podWith(byHand)), pipe)).toContain(
-      '2 denied as written: 1 can be fixed (`cloister fix`, or at admission), 1 must be changed by hand',
+      '2 refused as written: 1 can be fixed (`cloister fix`, or at admission), 1 must be changed by hand',
     );
   });
 
   test('a promise does not make a pod denied', () => {
-    expect(textOf({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none denied\n$/);
+    expect(textOf({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none refused\n$/);
   });
 
   test('the text has colours only on a terminal, and not with NO_COLOR', () => {
