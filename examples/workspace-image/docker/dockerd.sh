@@ -58,7 +58,7 @@ if is_sysbox; then start_rootful; else start_rootless; fi > "$log" 2>&1 < /dev/n
 started=$!
 for _ in $(seq 1200); do
   ! answers || exit 0
-  kill -0 "$started" 2> /dev/null || break
+  [ -e "/proc/$started" ] || break # it may be a process of root, which this user may not signal
   sleep 0.1
 done
 kill "$started" 2> /dev/null || sudo --non-interactive kill "$started" 2> /dev/null || true
