@@ -53,7 +53,10 @@ test('both ways to read give the same review, whatever the strings and keys of t
       ',"managedFields":[{"manager":"x"}]},"spec":{',
     ),
   );
-  const map = fc.dictionary(tricky, tricky, { maxKeys: 4 });
+  // No backslash in a key: after such a key, V8 misreads some keys with escapes (nodejs/node#63785). The fields, labels and annotations of a pod
+  // have no such key.
+  const key = tricky.map((text) => text.replaceAll('\\', ''));
+  const map = fc.dictionary(key, tricky, { maxKeys: 4 });
   fc.assert(
     fc.property(map, map, map, tricky, (labels, annotations, nodeSelector, image) => {
       const spec = { nodeSelector, containers: [{ name: 'a', image, env: [{ name: 'A', value: image }] }] };
