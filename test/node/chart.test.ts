@@ -92,7 +92,7 @@ onNode('the chart', () => {
     });
 
     test('`helm test`: a pod is repaired, and one is refused', async () => {
-      const { stdout } = await helmed('test', 'cloister', '--timeout=90s');
+      const { stdout } = await helmed('test', 'cloister', '--timeout=300s');
       expect(stdout).toMatch(/Phase:\s+Succeeded/);
     });
 
@@ -119,8 +119,8 @@ onNode('the chart', () => {
       await cluster.restartControlPlane();
       const status = () => ask(plainPod('asked')).then((answer) => answer.status, String);
       await expect.poll(status, { timeout: 120_000, interval: 500 }).toBe(201);
-      await kubectl('wait', `--namespace=${NAMESPACE}`, '--for=condition=Ready', 'pod', `--selector=${SERVING}`, '--timeout=120s');
-      await kubectl('wait', `--namespace=${TEAM}`, '--for=condition=Ready', 'pod/plain', '--timeout=120s');
+      await kubectl('wait', `--namespace=${NAMESPACE}`, '--for=condition=Ready', 'pod', `--selector=${SERVING}`, '--timeout=300s');
+      await kubectl('wait', `--namespace=${TEAM}`, '--for=condition=Ready', 'pod/plain', '--timeout=300s');
       await expect.poll(() => exec(workspace, 'sudo -n id -u'), { timeout: 60_000 }).toMatchObject({ code: 0, stdout: '0\n' });
     });
 

@@ -53,7 +53,7 @@ onNode('hostile pods', () => {
         `--namespace=${namespace}`,
         '--for=condition=Ready',
         `pod/${metadata.name}`,
-        '--timeout=120s',
+        '--timeout=300s',
       ]);
       expect(code, `${stderr}${await story(namespace, metadata.name)}`).toBe(0);
       for (const { name } of spec.containers)
@@ -90,15 +90,16 @@ onNode('hostile pods', () => {
     };
   }
 
+  /** The pod as stored, on one line, and then its events: a log that is cut at its start still has the events. */
   async function story(namespace: string, pod: string): Promise<string> {
-    const { stdout } = await apiServer.kubectl([
+    const { stdout: stored } = await apiServer.kubectl(['get', 'pod', pod, `--namespace=${namespace}`, '--output=jsonpath={@}']);
+    const { stdout: events } = await apiServer.kubectl([
       'get',
       'events',
       `--namespace=${namespace}`,
       `--field-selector=involvedObject.name=${pod}`,
     ]);
-    const { stdout: stored } = await apiServer.kubectl(['get', 'pod', pod, `--namespace=${namespace}`, '--output=json']);
-    return `${stdout}\n${stored}`;
+    return `${stored}\n${events}`;
   }
 });
 

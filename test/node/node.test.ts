@@ -28,7 +28,7 @@ onNode('a node', () => {
     const pod = { metadata: { name }, spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'main', image: BUSYBOX }], ...spec } };
     const { status, body } = await apiServer.admin.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, pod);
     expect(status, JSON.stringify(body)).toBe(201);
-    await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+    await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=300s');
   };
 
   beforeAll(async () => {

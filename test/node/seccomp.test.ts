@@ -31,7 +31,7 @@ onNode('a pod whose seccomp profile is not on the node', () => {
       .toContain(`cannot load seccomp profile "/var/lib/kubelet/seccomp/${LATE.seccompProfile}"`);
 
     await installProfile(node, LATE.seccompProfile);
-    const { code, stderr } = await tenant.kubectl(['wait', '--namespace=late', '--for=condition=Ready', 'pod/late', '--timeout=120s']);
+    const { code, stderr } = await tenant.kubectl(['wait', '--namespace=late', '--for=condition=Ready', 'pod/late', '--timeout=300s']);
     expect(code, stderr).toBe(0);
     await tenant.kubectl(['delete', 'pod', 'late', '--now', '--namespace=late']);
   });

@@ -51,7 +51,7 @@ onNode('a pod behind the wall', () => {
     const pod = { metadata: { name: 'workspace' }, spec: { hostPID: true, terminationGracePeriodSeconds: 1, containers: [container] } };
     const { status, body } = await tenant.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, pod);
     expect(status, JSON.stringify(body)).toBe(201);
-    await kubectl('wait', '--for=condition=Ready', 'pod/workspace', '--timeout=60s');
+    await kubectl('wait', '--for=condition=Ready', 'pod/workspace', '--timeout=300s');
   });
 
   test('exec: root of the pod, and of nothing else', async () => {
