@@ -25,6 +25,13 @@ export type ShedReason = (typeof SHED_REASONS)[number];
 export const WORKER_LOSSES = ['ended', 'overdue'] as const;
 export type WorkerLoss = (typeof WORKER_LOSSES)[number];
 
+/**
+ * Why a connection is closed early. `full`: there were too many. `handshakes`: too many were in their TLS handshake. `unread`: the caller did not
+ * read its answer in time, or all answers that wait to be read had too many bytes.
+ */
+export const CLOSE_REASONS = ['full', 'handshakes', 'unread'] as const;
+export type CloseReason = (typeof CLOSE_REASONS)[number];
+
 /** The number of findings of one rule and kind. */
 export interface RuleCount {
   readonly rule: string;

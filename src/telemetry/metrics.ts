@@ -1,5 +1,14 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { PHASES, type RequestRecord, SHED_REASONS, type ShedReason, WORKER_LOSSES, type WorkerLoss } from '../core/request-record.ts';
+import {
+  CLOSE_REASONS,
+  type CloseReason,
+  PHASES,
+  type RequestRecord,
+  SHED_REASONS,
+  type ShedReason,
+  WORKER_LOSSES,
+  type WorkerLoss,
+} from '../core/request-record.ts';
 import { rules } from '../core/rules/index.ts';
 import { makeBatchedCounter } from './batched-counter.ts';
 
@@ -13,6 +22,8 @@ export interface Metrics {
   /** A request that was rejected before it was judged. */
   countRejection(status: number): void;
   countShed(reason: ShedReason): void;
+  /** A connection that was closed early. */
+  countClose(reason: CloseReason): void;
   countWorkerLoss(loss: WorkerLoss): void;
   /** @param read returns the number of bytes that the bodies of reviews hold */
   observeBodyBytes(read: () => number): void;
@@ -80,6 +91,11 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
   const exemptions = counter('exemptions_total', 'Values admitted by an exemption, by rule.', ['rule']);
   const rejections = counter('refused_requests_total', 'HTTP requests rejected before they were judged, by status.', ['status']);
   const shed = counter('shed_requests_total', 'Reviews shed with status 429 or 503 and Retry-After, by reason.', ['reason']);
+  const closed = counter(
+    'closed_connections_total',
+    'Connections closed early, by reason: full, handshakes (too many under way) or unread (an answer was not read in time).',
+    ['reason'],
+  );
   const losses = counter('judging_threads_lost_total', 'Workers lost while judging a large review, by reason: ended or overdue.', [
     'reason',
   ]);
@@ -119,6 +135,7 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
 
   for (const phase of PHASES) duration.zero({ phase });
   for (const reason of SHED_REASONS) shed.inc({ reason }, 0);
+  for (const reason of CLOSE_REASONS) closed.inc({ reason }, 0);
   for (const reason of WORKER_LOSSES) losses.inc({ reason }, 0);
   for (const outcome of CERTIFICATE_RELOADS) reloads.inc({ outcome }, 0);
 
@@ -143,6 +160,7 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
     },
     countRejection: (status) => rejections.inc({ status }),
     countShed: (reason) => shed.inc({ reason }),
+    countClose: (reason) => closed.inc({ reason }),
     countWorkerLoss: (reason) => losses.inc({ reason }),
     observeBodyBytes(read) {
       new Gauge({

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { printable } from '../core/printable.ts';
-import type { RequestRecord, ShedReason } from '../core/request-record.ts';
+import type { CloseReason, RequestRecord, ShedReason } from '../core/request-record.ts';
 import { traceOf } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -29,6 +29,9 @@ export function makeRecorder(logger: Logger, metrics: Metrics) {
     },
     recordShed(reason: ShedReason): void {
       metrics.countShed(reason);
+    },
+    recordClose(reason: CloseReason): void {
+      metrics.countClose(reason);
     },
     recordFailure(error: unknown): void {
       metrics.countFailure();

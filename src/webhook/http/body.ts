@@ -9,28 +9,36 @@ export interface BodyLimits {
   readonly manyValues: number;
   /** The most values, by estimate, of a large body. */
   readonly maxValues: number;
+  /** A body may arrive in so many pieces, and in one more for each `minPieceBytes`: each piece costs time, however small it is. */
+  readonly freePieces: number;
+  readonly minPieceBytes: number;
 }
 
-export type BodyErrorCode = 'CLOISTER_BODY_TOO_LARGE' | 'CLOISTER_TOO_MANY_VALUES';
+export type BodyErrorCode = 'CLOISTER_BODY_TOO_LARGE' | 'CLOISTER_TOO_MANY_VALUES' | 'CLOISTER_TOO_MANY_PIECES';
 
 export interface BodyReader {
-  /** So many more bytes have arrived. An announced length takes no memory before its bytes arrive. */
+  /** The body holds so many more bytes of memory. An announced length takes no memory before its bytes arrive. */
   readonly onBytes: (bytes: number) => void;
   /** Called once, with the complete body or with the reason against it; never called after the caller has gone away. */
   readonly onEnd: (body: Uint8Array<ArrayBuffer> | BodyErrorCode) => void;
 }
 
+const FIRST_CAPACITY = 16 * 1024;
+/** Values are counted in stretches of so many bytes while the body arrives. */
+const COUNTED_BYTES = 64 * 1024;
+
 /**
- * Reads a body, in one of these states: announced (no byte yet), small (a list of chunks), large (one buffer of the announced length), ended
- * (complete, refused or stopped).
+ * Reads a body. What arrives is copied into one buffer, which doubles when it is full: a piece that is kept as it arrived would hold its whole
+ * read buffer, and an object for each.
  * @returns stops the reading: the bytes so far are freed, and the reader is not called again
  */
 export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes, onEnd }: BodyReader): () => void {
   const announcedBytes = Number(request.headers['content-length'] ?? limits.maxBodyBytes);
-  let chunks: Buffer<ArrayBuffer>[] = [];
-  // Shares its memory with no other buffer, so that it can be transferred to the worker.
-  let large: Buffer<ArrayBuffer> | undefined;
+  // A large one shares its memory with no other buffer, so that it can be transferred to the worker.
+  let buffer = EMPTY;
   let size = 0;
+  let pieces = 0;
+  let countedBytes = 0;
   let values = 0;
   if (announcedBytes > limits.maxBodyBytes) {
     onEnd('CLOISTER_BODY_TOO_LARGE');
@@ -39,33 +47,42 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes
   request.on('data', take).on('end', finish).on('error', stop);
   return stop;
 
-  function take(chunk: Buffer<ArrayBuffer>): void {
-    if (size + chunk.length > limits.maxBodyBytes) {
-      refuse('CLOISTER_BODY_TOO_LARGE');
-      return;
-    }
-    if (large === undefined && size + chunk.length > limits.largeBodyBytes) {
-      // One buffer, filled while the body arrives: copying megabytes at the end, or whenever a buffer is full, would delay other reviews.
-      large = Buffer.allocUnsafeSlow(announcedBytes);
-      size = 0;
-      for (const early of chunks.splice(0)) add(early, large);
-    }
-    if (large !== undefined) add(chunk, large);
+  function take(piece: Buffer<ArrayBuffer>): void {
+    pieces += 1;
+    if (size + piece.length > limits.maxBodyBytes) refuse('CLOISTER_BODY_TOO_LARGE');
+    else if (pieces > limits.freePieces + size / limits.minPieceBytes) refuse('CLOISTER_TOO_MANY_PIECES');
     else {
-      chunks.push(chunk);
-      size += chunk.length;
+      const grownBytes = hold(piece);
+      if (size > limits.largeBodyBytes) countValues();
+      if (values > limits.maxValues) refuse('CLOISTER_TOO_MANY_VALUES');
+      // Last, because it may stop this reading.
+      else if (grownBytes > 0) onBytes(grownBytes);
     }
-    if (values > limits.maxValues) {
-      refuse('CLOISTER_TOO_MANY_VALUES');
-      return;
-    }
-    onBytes(chunk.length);
   }
 
-  function add(chunk: Uint8Array, to: Uint8Array): void {
-    to.set(chunk, size);
-    size += chunk.length;
-    values += estimateValues(chunk);
+  /** @returns by how many bytes the buffer has grown */
+  function hold(piece: Buffer<ArrayBuffer>): number {
+    const start = size;
+    size += piece.length;
+    if (piece.length === announcedBytes) {
+      // The whole body in one piece, as most come: it is handed on as it is, and nothing is copied.
+      buffer = piece;
+      return size;
+    }
+    const capacity = buffer.length;
+    if (size > capacity) {
+      const full = buffer;
+      buffer = Buffer.allocUnsafeSlow(Math.min(announcedBytes, Math.max(size, 2 * capacity, FIRST_CAPACITY)));
+      buffer.set(full.subarray(0, start));
+      free(full);
+    }
+    buffer.set(piece, start);
+    return buffer.length - capacity;
+  }
+
+  function countValues(): void {
+    for (; countedBytes + COUNTED_BYTES <= size; countedBytes += COUNTED_BYTES)
+      values += estimateValues(buffer.subarray(countedBytes, countedBytes + COUNTED_BYTES));
   }
 
   function refuse(code: BodyErrorCode): void {
@@ -74,19 +91,23 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes
   }
 
   function finish(): void {
-    const [only] = chunks;
-    const complete = large;
-    // The reader owns it from now on, so `stop` must not free it.
-    large = undefined;
-    if (complete !== undefined) onEnd(complete.subarray(0, size));
-    else onEnd(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks));
+    const body = buffer.subarray(0, size);
+    // The reader owns the memory from now on, so `stop` must not free it.
+    buffer = EMPTY;
+    stop();
+    onEnd(body);
   }
 
   function stop(): void {
-    chunks = [];
-    // Free the memory now: megabytes that wait for the garbage collector make it run sooner.
-    large?.buffer.transfer(0);
-    large = undefined;
+    free(buffer);
+    buffer = EMPTY;
     request.off('data', take).off('end', finish);
   }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Frees the memory now: megabytes that wait for the garbage collector make it run sooner. A piece may share its memory, and is left alone. */
+function free(buffer: Buffer<ArrayBuffer>): void {
+  if (buffer.length >= FIRST_CAPACITY && buffer.length === buffer.buffer.byteLength) buffer.buffer.transfer(0);
 }

@@ -14,6 +14,7 @@ export const HTTP_ERRORS = {
   CLOISTER_METHOD_NOT_ALLOWED: { status: 405, message: 'reviews must be sent with POST' },
   CLOISTER_BODY_TOO_LARGE: { status: 413, message: 'the body is too large; make the object smaller' },
   CLOISTER_TOO_MANY_VALUES: { status: 413, message: 'the object has too many values; make it of fewer' },
+  CLOISTER_TOO_MANY_PIECES: { status: 413, message: 'the body comes in too many small pieces; send it in larger ones' },
   CLOISTER_UNSUPPORTED_MEDIA_TYPE: { status: 415, message: 'the body must be application/json in UTF-8, not compressed' },
   CLOISTER_OVERLOADED: { status: 429, message: 'too many reviews at the moment; try again' },
   CLOISTER_INTERNAL_ERROR: { status: 500, message: 'internal error in cloister; its log has the stack trace' },
@@ -40,9 +41,13 @@ export function errorBody(code: HttpErrorCode, message: string = HTTP_ERRORS[cod
   return JSON.stringify({ code, error: message });
 }
 
+/** How much of a rejected request is read. Each piece counts as so many bytes at least: it costs time, however small it is. */
+const MAX_REST_BYTES = 16 * 1024 * 1024;
+const PIECE_BYTES = 256;
+
 /**
  * Answers with an error and closes the connection, but not before the caller has sent the whole request: closing earlier would reset the
- * connection, and the caller could not read the answer. The server's request timeout bounds the wait.
+ * connection, and the caller could not read the answer. The server's request timeout bounds the wait, and a bound on the bytes bounds the work.
  */
 export function sendError(request: IncomingMessage, response: ServerResponse, { code, message, headers }: HttpError): void {
   const body = errorBody(code, message);
@@ -52,6 +57,10 @@ export function sendError(request: IncomingMessage, response: ServerResponse, { 
     return;
   }
   response.write(body);
+  let rest = MAX_REST_BYTES;
+  request.on('data', (piece: Uint8Array) => {
+    rest -= Math.max(piece.length, PIECE_BYTES);
+    if (rest < 0) request.socket.destroy();
+  });
   request.on('end', () => response.end());
-  request.resume();
 }

@@ -1,8 +1,9 @@
 import type { BodyLimits } from './body.ts';
-import type { ConcurrencyLimits } from './load-shedding.ts';
+import type { ConnectionLimits } from './connection-table.ts';
+import type { LoadLimits } from './load-shedding.ts';
 
 /** What callers may use of the server. */
-export interface Limits extends BodyLimits {
+export interface Limits extends BodyLimits, ConnectionLimits, LoadLimits {
   /** The longest that a large review may take; the API server's own timeout may be shorter. */
   readonly largeReviewTimeoutMs: number;
   readonly maxHeaderBytes: number;
@@ -15,11 +16,6 @@ export interface Limits extends BodyLimits {
   readonly timeoutCheckIntervalMs: number;
   readonly keepAliveTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
-  readonly maxConnections: number;
-  /** For reviews that enforce. */
-  readonly enforced: ConcurrencyLimits;
-  /** For reviews that only warn, audit or advise. */
-  readonly watched: ConcurrencyLimits;
 }
 
 const KIB = 1024;
@@ -35,6 +31,9 @@ export const LIMITS: Limits = {
   // Two ordinary objects of 3 MiB, the most that an API server accepts, have 490,000; etcd stores half of that. The number of values decides
   // how much time and memory parsing takes, whatever the bytes.
   maxValues: 500_000,
+  // Go sends TLS records of 1.2 KB and more, and a body of known length in pieces of 4 KiB and more.
+  freePieces: 64,
+  minPieceBytes: 256,
   largeReviewTimeoutMs: 4_000,
   maxHeaderBytes: 8 * KIB,
   maxHeaders: 64,
@@ -47,6 +46,10 @@ export const LIMITS: Limits = {
   maxRequestsPerConnection: 1_000,
   // A connection takes about 65 KiB. Even if half of them are slow on purpose, the API servers still get theirs.
   maxConnections: 2_048,
+  // A handshake takes milliseconds; a burst of a thousand pods makes so many at a time.
+  maxHandshakes: 1_024,
   enforced: { loopDelayMs: 1_000, uploads: 512, bodyBytes: 64 * MIB, queuedBytes: 32 * MIB },
   watched: { loopDelayMs: 250, uploads: 256, bodyBytes: 32 * MIB, queuedBytes: 16 * MIB },
+  // An API server reads an answer within moments. An answer has 256 KiB at most.
+  answers: { bytes: 32 * MIB, timeoutMs: 5_000 },
 };

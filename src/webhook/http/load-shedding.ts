@@ -18,8 +18,18 @@ export interface Admission {
   addBytes(bytes: number): void;
   /** The body is complete. Small bodies are handled synchronously and leave at once; a large one waits for the worker, if there is room. */
   finishUpload(isLarge: boolean): ShedReason | undefined;
-  /** The review is answered, or its caller is gone. May be called more than once. */
+  /** The body is judged. May be called more than once. */
+  releaseBody(): void;
+  /** @param drop is called at most once, and only before `leave`: when the caller does not read its answer in time */
+  startAnswer(bytes: number, drop: () => void): void;
+  /** The answer is handed to the operating system, or the caller is gone. May be called more than once. */
   leave(): void;
+}
+
+/** Of answers that wait until their callers read them. */
+export interface AnswerLimits {
+  readonly bytes: number;
+  readonly timeoutMs: number;
 }
 
 export interface LoadShedder {
@@ -33,6 +43,20 @@ export interface LoadShedder {
   stop(): void;
 }
 
+export interface LoadLimits {
+  /** For reviews that enforce. */
+  readonly enforced: ConcurrencyLimits;
+  /** For reviews that only warn, audit or advise. */
+  readonly watched: ConcurrencyLimits;
+  readonly answers: AnswerLimits;
+}
+
+interface WaitingAnswer {
+  readonly bytes: number;
+  readonly drop: () => void;
+  readonly startedAt: number;
+}
+
 const TICK_MS = 100;
 
 /**
@@ -42,20 +66,18 @@ const TICK_MS = 100;
  * Small bodies are judged as soon as they are complete. Reviews that wait for that wait in sockets, where they cannot be counted; the delay of
  * the event loop stands for them.
  */
-export function makeLoadShedder({
-  enforced,
-  watched,
-}: {
-  readonly enforced: ConcurrencyLimits;
-  readonly watched: ConcurrencyLimits;
-}): LoadShedder {
+export function makeLoadShedder({ enforced, watched, answers: answerLimits }: LoadLimits): LoadShedder {
   // In the order of arrival.
   const uploads = new Map<Admission, (reason: ShedReason) => void>();
   let bodyBytes = 0;
   let queuedBytes = 0;
+  // In the order in which they began.
+  const answers = new Map<Admission, WaitingAnswer>();
+  let answerBytes = 0;
   let lastTick = performance.now();
   const clock = setInterval(() => {
     lastTick = performance.now();
+    dropOldestAnswers(({ startedAt }) => lastTick - startedAt > answerLimits.timeoutMs);
   }, TICK_MS);
   clock.unref();
   return { admit, bodyBytes: () => bodyBytes, stop: () => clearInterval(clock) };
@@ -74,7 +96,7 @@ export function makeLoadShedder({
   function makeAdmission(maxQueuedBytes: number): Admission {
     let held = 0;
     let queued = 0;
-    const admission = { addBytes, finishUpload, leave };
+    const admission = { addBytes, finishUpload, releaseBody, startAnswer, leave };
     return admission;
 
     function addBytes(bytes: number): void {
@@ -86,7 +108,7 @@ export function makeLoadShedder({
     function finishUpload(isLarge: boolean): ShedReason | undefined {
       const isFull = isLarge && queuedBytes + held > maxQueuedBytes;
       if (!isLarge || isFull) {
-        leave();
+        releaseBody();
         return isFull ? 'waiting' : undefined;
       }
       uploads.delete(admission);
@@ -95,18 +117,42 @@ export function makeLoadShedder({
       return undefined;
     }
 
-    function leave(): void {
+    function releaseBody(): void {
       uploads.delete(admission);
       bodyBytes -= held;
       queuedBytes -= queued;
       held = 0;
       queued = 0;
     }
+
+    function startAnswer(bytes: number, drop: () => void): void {
+      answers.set(admission, { bytes, drop, startedAt: lastTick });
+      answerBytes += bytes;
+      dropOldestAnswers(() => answerBytes > answerLimits.bytes);
+    }
+
+    function leave(): void {
+      releaseBody();
+      endAnswer(admission);
+    }
+  }
+
+  function endAnswer(admission: Admission): void {
+    answerBytes -= answers.get(admission)?.bytes ?? 0;
+    answers.delete(admission);
+  }
+
+  function dropOldestAnswers(isDue: (answer: WaitingAnswer) => boolean): void {
+    for (const [admission, answer] of answers) {
+      if (!isDue(answer)) return;
+      endAnswer(admission);
+      answer.drop();
+    }
   }
 
   function dropOldestUpload(reason: ShedReason): void {
     for (const [admission, drop] of uploads) {
-      admission.leave();
+      admission.releaseBody();
       drop(reason);
       return;
     }

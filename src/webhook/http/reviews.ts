@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestRecord, ShedReason } from '../../core/request-record.ts';
+import type { CloseReason, RequestRecord, ShedReason } from '../../core/request-record.ts';
 import type { Respond, ReviewResponse } from '../review/respond.ts';
 import { isWatching, type Route } from '../review/route.ts';
 import { type BodyErrorCode, readBody } from './body.ts';
@@ -20,6 +20,8 @@ export interface Recorder {
   /** A request that is rejected before it is judged. */
   recordRejection(error: { readonly status: number; readonly code: string }): void;
   recordShed(reason: ShedReason): void;
+  /** A connection that is closed early. */
+  recordClose(reason: CloseReason): void;
   /** A bug in Cloister. */
   recordFailure(error: unknown): void;
 }
@@ -31,7 +33,7 @@ export interface ReviewHandlerOptions {
   readonly worker: ReviewWorker;
   readonly shedder: LoadShedder;
   readonly recorder: Recorder;
-  readonly connections: Pick<Connections, 'isLast' | 'isDraining'>;
+  readonly connections: Pick<Connections, 'isLast' | 'isDraining' | 'startReview' | 'endReview'>;
   readonly limits: Limits;
 }
 
@@ -60,6 +62,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     response.once('close', () => {
       recorder.endRequest();
       admission?.leave();
+      connections.endReview(request, response.writableFinished && response.statusCode === 200);
     });
     if (!isJson(request)) {
       reject(request, response, { code: 'CLOISTER_UNSUPPORTED_MEDIA_TYPE' });
@@ -74,6 +77,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
       return;
     }
     admission = admitted;
+    connections.startReview(request);
     const review = { path, startedAt, request, response, admission: admitted };
     const stopReading = readBody(request, limits, { onBytes: admitted.addBytes, onEnd: (body) => judge(review, body) });
   };
@@ -81,7 +85,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
   function judge(review: AdmittedReview, body: Uint8Array<ArrayBuffer> | BodyErrorCode): void {
     const { request, response, admission } = review;
     if (typeof body === 'string') {
-      admission.leave();
+      admission.releaseBody();
       reject(request, response, { code: body });
       return;
     }
@@ -118,7 +122,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
       if (!timeout.aborted) recorder.recordFailure(error);
       fail(review, timeout.aborted ? 'CLOISTER_REVIEW_TIMEOUT' : 'CLOISTER_INTERNAL_ERROR');
     } finally {
-      admission.leave();
+      admission.releaseBody();
     }
   }
 
@@ -127,16 +131,23 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     recorder.recordAnswer(reply.record, (performance.now() - review.startedAt) / 1_000);
   }
 
-  /** The request is complete, so its connection can be kept. */
   function fail(review: AdmittedReview, code: 'CLOISTER_INTERNAL_ERROR' | 'CLOISTER_REVIEW_TIMEOUT'): void {
     const body = errorBody(code);
     send(review, { status: HTTP_ERRORS[code].status, body, bytes: Buffer.byteLength(body) });
   }
 
-  function send({ request, response }: AdmittedReview, { status, body, bytes }: Pick<ReviewResponse, 'status' | 'body' | 'bytes'>): void {
-    if (connections.isLast(request)) response.setHeader('connection', 'close');
+  /** A connection is kept only after an answered review. */
+  function send(
+    { request, response, admission }: AdmittedReview,
+    { status, body, bytes }: Pick<ReviewResponse, 'status' | 'body' | 'bytes'>,
+  ): void {
+    if (status !== 200 || connections.isLast(request)) response.setHeader('connection', 'close');
     response.writeHead(status, jsonHeaders(bytes));
     response.end(body);
+    admission.startAnswer(bytes, () => {
+      recorder.recordClose('unread');
+      request.socket.destroy();
+    });
   }
 
   /** An API server retries up to ten times, each time on a new connection, which may lead to another replica. */
@@ -147,6 +158,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
   }
 
   function reject(request: IncomingMessage, response: ServerResponse, error: HttpError): void {
+    connections.endReview(request, false);
     recorder.recordRejection({ status: HTTP_ERRORS[error.code].status, code: error.code });
     sendError(request, response, error);
   }

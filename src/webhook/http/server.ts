@@ -49,7 +49,7 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
   // More than one where `localhost` has an IPv4 and an IPv6 address.
   const servers: Server[] = [];
   let current = secure;
-  const connections = makeConnections(checkClient);
+  const connections = makeConnections({ limits, checkClient, onClose: recorder.recordClose });
   const shedder = makeLoadShedder(limits);
   const routeOf = makeRouteLookup();
   const handleReview = makeReviewHandler({ respond, worker, shedder, recorder, connections, limits });
@@ -78,9 +78,10 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
           handleReview({ path, route }, request, response);
           return;
         }
-        if (connections.isLast(request)) response.setHeader('connection', 'close');
+        response.setHeader('connection', 'close');
         handleOther(request, response);
       });
+      server.on('connection', connections.open);
       server.on('secureConnection', connections.add);
       servers.push(server);
       return server;
@@ -150,7 +151,6 @@ function makeHttpsServer(
   server.maxHeadersCount = limits.maxHeaders;
   // Callers reconnect from time to time, so that replicas added later get their share.
   server.maxRequestsPerSocket = limits.maxRequestsPerConnection;
-  server.maxConnections = limits.maxConnections;
   return server;
 }
 

@@ -40,13 +40,6 @@ describe('certificate rotation', () => {
     expect([reconnected.status, reconnected.headers.connection]).toEqual([200, 'keep-alive']);
   });
 
-  test('T65: an open connection closes with its next answer whatever the request', async () => {
-    const { server, send } = await startServer(respond).then(keep);
-    expect((await send('/nothing')).headers.connection).toBe('keep-alive');
-    server.replaceCertificate(secureContextOf(await issuePair()));
-    expect((await send('/nothing')).headers.connection).toBe('close');
-  });
-
   test('F6, L7: 100 rotations lose no review of 25 connections that send one after the other', async () => {
     const { server, send } = await startServer(respond).then(keep);
     let isOver = false;

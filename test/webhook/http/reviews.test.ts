@@ -23,9 +23,10 @@ function setUp(options: Partial<ReviewHandlerOptions> = {}) {
     flush: vi.fn(),
     recordRejection: vi.fn(),
     recordShed: vi.fn(),
+    recordClose: vi.fn(),
     recordFailure: vi.fn(),
   };
-  const connections = { isLast: () => false, isDraining: () => false };
+  const connections = { isLast: () => false, isDraining: () => false, startReview: () => {}, endReview: () => {} };
   const limits = options.limits ?? LIMITS;
   const shedder = makeLoadShedder(limits);
   const handle = makeReviewHandler({ respond: echo, worker: noWorker, shedder, recorder, connections, limits, ...options });

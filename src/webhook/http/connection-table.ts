@@ -1,0 +1,142 @@
+import type { Socket } from 'node:net';
+import type { CloseReason } from '../../core/request-record.ts';
+
+export interface ConnectionLimits {
+  readonly maxConnections: number;
+  /** Connections whose TLS handshake is under way. */
+  readonly maxHandshakes: number;
+}
+
+/** How far a connection has come. `proven`: its last request was a review that was answered. `busy`: a request is under way. */
+export type ConnectionStage = 'handshake' | 'unproven' | 'proven' | 'busy';
+
+export interface ConnectionTable {
+  /** A connection begins. If there are too many now, another one is closed. */
+  add(socket: Socket, stage: ConnectionStage): void;
+  /** The handshake of the connection is complete: from now on this TLS socket stands for it. */
+  secure(socket: Socket): void;
+  move(socket: Socket, stage: ConnectionStage): void;
+}
+
+/** The connections of one remote address. Each set is in the order in which its connections came into it. */
+interface Peer {
+  readonly address: string;
+  readonly stages: { readonly [S in ConnectionStage]: Set<Connection> };
+  connections: number;
+}
+
+interface Connection {
+  readonly socket: Socket;
+  readonly endpoint: string;
+  readonly peer: Peer;
+  /** `undefined` once it is closed. */
+  stage: ConnectionStage | undefined;
+}
+
+/** A busy connection is never closed for another one: the limits on uploads and answers end it. */
+const IDLE_STAGES = ['handshake', 'unproven', 'proven'] as const;
+
+/**
+ * Keeps room for new connections. When there is none, the connection that is closed belongs to the remote address with the most connections. API
+ * servers have few, so a caller that opens too many harms only itself. Where all callers have one address, as behind a proxy, connections that
+ * sent no review are closed first, and of those the one that has been idle for the longest time.
+ * @param onClose is called for each connection that is closed
+ */
+export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {
+  const peers = new Map<string, Peer>();
+  const byEndpoint = new Map<string, Connection>();
+  const bySocket = new WeakMap<Socket, Connection>();
+  let handshakes = 0;
+  return {
+    add(socket, stage) {
+      if (byEndpoint.size >= limits.maxConnections && !closeOne(IDLE_STAGES, 'full')) {
+        onClose('full');
+        socket.destroy();
+        return;
+      }
+      if (stage === 'handshake' && handshakes >= limits.maxHandshakes) closeOne(['handshake'], 'handshakes');
+      const connection: Connection = { socket, endpoint: endpointOf(socket), peer: peerAt(socket.remoteAddress ?? ''), stage: undefined };
+      byEndpoint.set(connection.endpoint, connection);
+      bySocket.set(socket, connection);
+      connection.peer.connections += 1;
+      enter(connection, stage);
+      socket.once('close', () => forget(connection));
+    },
+    secure(socket) {
+      const connection = byEndpoint.get(endpointOf(socket));
+      if (connection === undefined) return;
+      bySocket.set(socket, connection);
+      move(connection, 'unproven');
+    },
+    move(socket, stage) {
+      const connection = bySocket.get(socket);
+      if (connection !== undefined) move(connection, stage);
+    },
+  };
+
+  function peerAt(address: string): Peer {
+    const known = peers.get(address);
+    if (known !== undefined) return known;
+    const stages = {
+      handshake: new Set<Connection>(),
+      unproven: new Set<Connection>(),
+      proven: new Set<Connection>(),
+      busy: new Set<Connection>(),
+    };
+    const peer = { address, stages, connections: 0 };
+    peers.set(address, peer);
+    return peer;
+  }
+
+  function move(connection: Connection, stage: ConnectionStage): void {
+    if (connection.stage === undefined) return;
+    leave(connection);
+    enter(connection, stage);
+  }
+
+  function enter(connection: Connection, stage: ConnectionStage): void {
+    connection.stage = stage;
+    connection.peer.stages[stage].add(connection);
+    if (stage === 'handshake') handshakes += 1;
+  }
+
+  function leave(connection: Connection): void {
+    const { peer, stage } = connection;
+    if (stage === undefined) return;
+    peer.stages[stage].delete(connection);
+    if (stage === 'handshake') handshakes -= 1;
+  }
+
+  function forget(connection: Connection): void {
+    if (connection.stage === undefined) return;
+    leave(connection);
+    connection.stage = undefined;
+    byEndpoint.delete(connection.endpoint);
+    connection.peer.connections -= 1;
+    if (connection.peer.connections === 0) peers.delete(connection.peer.address);
+  }
+
+  /** @returns whether there was one to close */
+  function closeOne(stages: readonly ConnectionStage[], reason: CloseReason): boolean {
+    const connection = longestIdle(stages);
+    if (connection === undefined) return false;
+    onClose(reason);
+    forget(connection);
+    connection.socket.destroy();
+    return true;
+  }
+
+  function longestIdle(stages: readonly ConnectionStage[]): Connection | undefined {
+    let largest: Peer | undefined;
+    for (const peer of peers.values()) {
+      if (peer.connections > (largest?.connections ?? 0) && stages.some((stage) => peer.stages[stage].size > 0)) largest = peer;
+    }
+    for (const stage of stages) for (const connection of largest?.stages[stage] ?? []) return connection;
+    return undefined;
+  }
+}
+
+/** The same for a TCP socket and for the TLS socket on top of it, and for no other open connection. */
+function endpointOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}

@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { afterEach, describe, expect, test } from 'vitest';
+import { CLOSE_REASONS } from '../../../src/core/request-record.ts';
+import type { Limits } from '../../../src/webhook/http/limits.ts';
+import type { Respond } from '../../../src/webhook/review/respond.ts';
+import { authority, exampleReview, type SendOptions, send, startServer, until } from '../../support/webhook-server.ts';
+
+/** What one caller that can reach the port does to all others, by its connections alone. Callers have loopback addresses of their own. */
+
+const MUTATE = '/mutate/userns';
+const HEAD = `POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n`;
+const REVIEW = `${HEAD}Content-Length: ${exampleReview.length}\r\n\r\n${exampleReview}`;
+const [ATTACKER, API_SERVER] = ['127.0.0.2', '127.0.0.3'] as const;
+const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] } as const;
+const answerOf = (body: string): Respond => {
+  const response = { status: 200, body, bytes: Buffer.byteLength(body), record };
+  return () => response;
+};
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+async function start(limits: Partial<Limits> = {}, respond = answerOf('{}')) {
+  const server = await startServer(respond, limits);
+  cleanups.push(server.stop);
+  return {
+    ...server,
+    /** A connection from the attacker's address, over TLS; it never reads unless it is asked to. */
+    async attack(localAddress: string = ATTACKER) {
+      const { socket, received, closed } = await server.raw({ localAddress } as ConnectionOptions);
+      socket.on('error', () => {});
+      cleanups.push(() => socket.destroy());
+      return { socket, received, closed };
+    },
+    /** A TCP connection that says nothing. */
+    async stall(localAddress: string = ATTACKER): Promise<Socket> {
+      const socket = connect({ port: server.port, host: '127.0.0.1', localAddress });
+      socket.on('error', () => {});
+      cleanups.push(() => socket.destroy());
+      await once(socket, 'connect');
+      return socket;
+    },
+    /** One review over a new connection, as an API server sends it. */
+    review: (options: SendOptions = {}) =>
+      send({
+        ...{ port: server.port, path: MUTATE, ca: authority.certificate, servername: 'localhost', agent: false },
+        ...{ body: exampleReview, localAddress: API_SERVER, ...options },
+      }),
+    /** How many connections were closed early, by reason. */
+    async closed() {
+      const text = await server.metrics.expose();
+      const count = (reason: string) =>
+        Number(new RegExp(`^cloister_closed_connections_total{reason="${reason}"} (\\d+)$`, 'm').exec(text)?.[1]);
+      return Object.fromEntries(CLOSE_REASONS.map((reason) => [reason, count(reason)] as const).filter(([, found]) => found !== 0));
+    },
+  };
+}
+
+describe('more connections than the limit', () => {
+  test('connections that keep still after an answered review are closed for those of an API server', async () => {
+    const { attack, review, closed } = await start({ maxConnections: 8 });
+    const idle = await Promise.all(Array.from({ length: 8 }, () => attack()));
+    for (const { socket } of idle) socket.write(REVIEW);
+    await until(() => idle.every(({ received }) => received().startsWith('HTTP/1.1 200')));
+    for (let sent = 0; sent < 3; sent += 1) expect((await review()).status).toBe(200);
+    expect(idle.filter(({ socket }) => socket.destroyed || socket.readableEnded).length).toBeGreaterThan(0);
+    expect((await closed()).full).toBeGreaterThan(0);
+  });
+
+  test('TCP connections without a handshake are closed for those of an API server, however fast they come again', async () => {
+    const { stall, review } = await start({ maxConnections: 8 });
+    let isOver = false;
+    const attackers = Array.from({ length: 12 }, async () => {
+      while (!isOver) {
+        const socket = await stall();
+        if (!socket.destroyed) await Promise.race([once(socket, 'close'), new Promise((resolve) => setTimeout(resolve, 500))]);
+      }
+    });
+    const answered = [];
+    for (let sent = 0; sent < 20; sent += 1) answered.push((await review()).status);
+    isOver = true;
+    await Promise.all(attackers);
+    expect(answered).toEqual(Array(20).fill(200));
+  });
+
+  test('the connections of an API server are kept while the attacker has more', async () => {
+    const { attack, stall, closed } = await start({ maxConnections: 8 });
+    const kept = await attack(API_SERVER);
+    kept.socket.write(REVIEW);
+    await until(() => kept.received().startsWith('HTTP/1.1 200'));
+    for (let opened = 0; opened < 20; opened += 1) await stall();
+    await until(async () => ((await closed()).full ?? 0) >= 13);
+    kept.socket.write(REVIEW);
+    await until(() => kept.received().split('HTTP/1.1 200').length === 3);
+  });
+
+  test('where all callers share an address, connections that sent no review are closed first', async () => {
+    const { attack, stall, closed } = await start({ maxConnections: 8 });
+    const kept = await attack();
+    kept.socket.write(REVIEW);
+    await until(() => kept.received().startsWith('HTTP/1.1 200'));
+    for (let opened = 0; opened < 20; opened += 1) await stall();
+    await until(async () => ((await closed()).full ?? 0) >= 13);
+    kept.socket.write(REVIEW);
+    await until(() => kept.received().split('HTTP/1.1 200').length === 3);
+  });
+
+  test('a connection with a review under way is not closed for another', async () => {
+    const { attack, stall, closed, server } = await start({ maxConnections: 4 });
+    const busy = await attack();
+    busy.socket.write(REVIEW.slice(0, -1));
+    await until(() => server.bodyBytes() > 0);
+    for (let opened = 0; opened < 12; opened += 1) await stall();
+    await until(async () => ((await closed()).full ?? 0) >= 9);
+    busy.socket.write(REVIEW.slice(-1));
+    await until(() => busy.received().startsWith('HTTP/1.1 200'));
+  });
+
+  test('a connection whose request was rejected is closed for another, although its body is still to come', async () => {
+    const { attack, review } = await start({ maxConnections: 4 });
+    const rejected = await Promise.all(Array.from({ length: 4 }, () => attack()));
+    for (const { socket } of rejected) socket.write(`${HEAD.replace('json', 'text')}Content-Length: 9\r\n\r\n`);
+    await until(() => rejected.every(({ received }) => received().startsWith('HTTP/1.1 415')));
+    expect((await review()).status).toBe(200);
+  });
+
+  test('when too many handshakes are under way, the one that began first is closed', async () => {
+    const { stall, review, closed } = await start({ maxHandshakes: 4 });
+    const stalled: Socket[] = [];
+    for (let opened = 0; opened < 6; opened += 1) stalled.push(await stall());
+    await until(async () => closed().then(({ handshakes }) => handshakes === 2));
+    expect((await review()).status).toBe(200);
+    await until(() => stalled.slice(0, 2).every(({ destroyed }) => destroyed));
+    expect(stalled.slice(3).map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
+  });
+});
+
+describe('a body in small pieces', () => {
+  const chunked = (chunks: string) => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunks}`;
+  const ONE_BYTE = '1\r\n \r\n';
+
+  test('a few small pieces are accepted', async () => {
+    const { attack } = await start();
+    const { socket, received } = await attack();
+    socket.write(chunked(`${ONE_BYTE.repeat(60)}0\r\n\r\n`));
+    await until(() => received().startsWith('HTTP/1.1 200'));
+  });
+
+  test('a quarter of a million chunks of one byte are rejected early, and hold no memory', async () => {
+    const { attack, server, review } = await start();
+    const attackers = await Promise.all(Array.from({ length: 8 }, () => attack()));
+    let most = 0;
+    for (const { socket } of attackers) socket.write(chunked(ONE_BYTE.repeat(250_000)));
+    const watch = setInterval(() => (most = Math.max(most, server.bodyBytes())), 1);
+    await until(() => attackers.every(({ received }) => received().startsWith('HTTP/1.1 413')));
+    clearInterval(watch);
+    expect(attackers.map(({ received }) => received().includes('CLOISTER_TOO_MANY_PIECES'))).toEqual(Array(8).fill(true));
+    expect(most).toBeLessThan(8 * 64 * 1024);
+    await until(() => server.bodyBytes() === 0);
+    expect((await review()).status).toBe(200);
+  });
+
+  test('TLS records of one byte are rejected too', async () => {
+    const { attack } = await start();
+    const { socket, received } = await attack();
+    socket.setNoDelay(true);
+    socket.write(`${HEAD}Content-Length: 5000\r\n\r\n`);
+    for (let sent = 0; sent < 200 && !received().startsWith('HTTP'); sent += 1) {
+      await new Promise((resolve) => socket.write(' ', resolve));
+      await new Promise(setImmediate);
+    }
+    await until(() => received().includes('CLOISTER_TOO_MANY_PIECES'));
+  });
+
+  test('after a rejection not more than a few MiB are read', async () => {
+    const { attack } = await start();
+    const { socket, closed } = await attack();
+    socket.write(chunked(''));
+    const piece = `10000\r\n${' '.repeat(0x10000)}\r\n`;
+    const sent = setInterval(() => socket.write(piece.repeat(16)), 5);
+    await closed;
+    clearInterval(sent);
+    expect(socket.bytesWritten).toBeLessThan(64 * 1024 * 1024);
+  });
+});
+
+describe('answers that their callers do not read', () => {
+  /** More than the buffers of both sockets take. */
+  const big = answerOf(' '.repeat(16 * 1024 * 1024));
+
+  test('the connection is closed after a time, and the answer is no longer held', async () => {
+    const { attack, closed } = await start({ answers: { bytes: 1024 * 1024 * 1024, timeoutMs: 200 } }, big);
+    const { socket } = await attack();
+    socket.pause();
+    socket.write(REVIEW);
+    await until(async () => closed().then(({ unread }) => unread === 1));
+  });
+
+  test('the connection that has not read for the longest time is closed when all such answers hold too many bytes', async () => {
+    const { attack, closed, review } = await start({ answers: { bytes: 40 * 1024 * 1024, timeoutMs: 60_000 } }, big);
+    const attackers = await Promise.all(Array.from({ length: 4 }, () => attack()));
+    for (const { socket } of attackers) {
+      socket.pause();
+      socket.write(REVIEW);
+    }
+    await until(async () => closed().then(({ unread }) => unread === 2));
+    expect((await review()).body).toHaveLength(16 * 1024 * 1024);
+  });
+});
