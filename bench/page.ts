@@ -26,7 +26,7 @@ ${tableOf(figures)}
 
 const HEAD = `# Performance
 
-What Cloister costs, what it holds, and what it must: measured by \`./dev bench\`, which also says which goals are reached.
+This page shows what Cloister costs, and which load it sustains. \`./dev bench\` measures the figures, and compares them with their goals.
 `;
 
 /** The page with one of its sections replaced; those that were never measured are not there. */

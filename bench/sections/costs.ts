@@ -14,14 +14,14 @@ export const costs: Section = {
   about: ({
     goFloor,
     controllerRuntime,
-  }) => `Beside **floor-parse**, the least that a webhook in Node can do: \`node:https\`, \`JSON.parse\`, and always the same
-patch. 1.00 is as much as that; for reviews per CPU second more is better, for times less.${
+  }) => `Cloister is compared with **floor-parse**, the least that a webhook in Node can do: \`node:https\`, \`JSON.parse\`, and
+always the same patch. A ratio of 1.00 means that both are equal. For reviews per CPU second a higher ratio is better, for times a lower one.${
     goFloor === undefined
       ? ' Go is not installed here, so nothing is compared with a Go server.'
-      : ' **go-floor** is the same in Go, and decodes only the envelope.'
-  }${controllerRuntime === undefined ? '' : ' **controller-runtime** is Go as it is usually written, which does what this profile does and nothing else.'}
-The reviews are a real API server's: of pods with 3, 15 and 252 containers. Mutating repairs the pod and judges the outcome;
-validating sees the repaired pod. Every ratio is of one round, in which the servers take turns.`,
+      : '\n**go-floor** is the same in Go, and decodes only the envelope.'
+  }${controllerRuntime === undefined ? '' : ' **controller-runtime** is a usual Go webhook, which does what this profile does and nothing else.'}
+The reviews come from a real API server, for pods with 3, 15 and 252 containers. Mutating repairs the pod and judges the result;
+validating judges the repaired pod. Each ratio is measured in one round, in which the servers take turns.`,
   measure,
 };
 
@@ -132,7 +132,7 @@ async function measureCase(each: Case, scene: Scene): Promise<Figure[]> {
     const { name } = server.contestant;
     const must = each.least[name];
     return {
-      what: `${each.what}: ${name === others[0].contestant.name ? 'reviews per CPU second' : `likewise, to ${name}`}`,
+      what: `${each.what}: ${name === others[0].contestant.name ? 'reviews per CPU second' : `the same, compared with ${name}`}`,
       values,
       unit: 'x',
       ...(must === undefined ? {} : { must: { least: must } }),
@@ -192,7 +192,7 @@ async function measureStarts({ field, stage }: Ground, rounds: number): Promise<
     cloister.kill();
     values.push(cloister.startMs / floor.startMs);
   }
-  return { what: 'start to first right answer', values, unit: 'x', must: { most: 3 } };
+  return { what: 'time from start to first correct answer', values, unit: 'x', must: { most: 3 } };
 }
 
 async function measureMemory(scene: Scene): Promise<Figure> {

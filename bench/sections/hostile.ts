@@ -15,9 +15,9 @@ export const hostile: Section = {
   name: 'hostile',
   title: 'Hostile bodies',
   about:
-    () => `Once a second somebody sends a body of at most 8 MiB that is made to cost more than its size says, while 300 small reviews a second go on
-over 25 connections. A flood is ${'2.8 million'} empty objects; the other kinds are listed with how long the loop of the server, on which all
-small reviews wait, stood still at most for one of them. Servers have one processor, threads of theirs included.`,
+    () => `One caller sends a body of at most 8 MiB every second, which costs more than its size suggests, while other callers send 300 small
+reviews a second over 25 connections. A flood is ${'2.8 million'} empty objects. For each kind of body, the table shows the longest time that it blocked
+the event loop of the server, for which all small reviews wait. Each server has one processor for all its threads.`,
   measure,
 };
 
@@ -93,19 +93,19 @@ async function measureFlood({ cloister, floor, goFloor }: Ground['field'], flood
   });
   return [
     line('300 reviews a second: p99', ({ calm }) => calm, { unit: 'ms' }),
-    line('likewise, beside a flood a second: p99', ({ beside }) => beside, { unit: 'ms', must: { most: 20 } }),
+    line('300 reviews a second, with a flood a second: p99', ({ beside }) => beside, { unit: 'ms', must: { most: 20 } }),
     ...(go === undefined
       ? []
       : [
           {
-            what: 'likewise, to that of go-floor',
+            what: 'the same, compared with go-floor',
             values: ours.beside.map((value, round) => value / (go.beside[round] as number)),
             unit: 'x' as const,
             must: { most: 1 },
           },
         ]),
-    line('until the flood is answered', ({ answers }) => answers, { unit: 'ms' }),
-    line('most memory meanwhile', (run) => peaks.get(run) ?? [], { unit: 'MB', must: { most: 256 } }),
+    line('time until the flood is answered', ({ answers }) => answers, { unit: 'ms' }),
+    line('peak memory', (run) => peaks.get(run) ?? [], { unit: 'MB', must: { most: 256 } }),
   ];
 }
 
@@ -119,8 +119,8 @@ async function measureMedley(contestant: Contestant, files: readonly string[], {
   const peak = peakMb(server.pid);
   server.kill();
   return [
-    { what: 'likewise, beside the other kinds in turn: p99', values: p99, unit: 'ms', must: { most: 20 } },
-    { what: 'most memory meanwhile', values: [peak], unit: 'MB', must: { most: POD_MB } },
+    { what: '300 reviews a second, with the other kinds in turn: p99', values: p99, unit: 'ms', must: { most: 20 } },
+    { what: 'peak memory', values: [peak], unit: 'MB', must: { most: POD_MB } },
   ];
 }
 
@@ -155,12 +155,12 @@ async function measureStalls(
   await stallOf(ours);
   await sleep(1_000);
   const idle = await stallOf(ours);
-  const figures: Figure[] = [{ what: 'longest stall of the loop: a second without anything', values: [idle], unit: 'ms' }];
+  const figures: Figure[] = [{ what: 'longest stall of the event loop: a second without requests', values: [idle], unit: 'ms' }];
   for (const { what, body } of bodies) {
     const values: number[] = [];
     for (let sent = 0; sent < amounts.each; sent += 1) values.push(await stallBy(body, PATHS[sent % PATHS.length] as string, ours));
     const beside = { [floor.name]: [await stallBy(body, SMALL.path, theirs)] };
-    figures.push({ what: `longest stall of the loop: ${what}`, values, unit: 'ms', must: { never: 20 }, beside });
+    figures.push({ what: `longest stall of the event loop: ${what}`, values, unit: 'ms', must: { never: 20 }, beside });
   }
   ours.kill();
   theirs.kill();

@@ -11,10 +11,10 @@ export const load: Section = {
   name: 'load',
   title: 'Load',
   about:
-    () => `One replica: one process, on one processor. Steady load goes over 25 kept connections, as many as an API server keeps; a review that finds
-them all busy waits, and its time runs. A call that is not answered, or wrongly, ends the measurement. The burst and the overload are
-called as API servers call: over a new connection where none is free, again a second after a 429, at most ${MOST} at a time, and for 5 seconds
-each, after which the call has failed. Half of the overload's reviews enforce, half only watch.`,
+    () => `One replica runs as one process, on one processor. Steady load uses 25 kept connections, as many as an API server keeps; if all are busy, a
+review waits, and its time includes the wait. The measurement fails if a call gets no answer or a wrong one. In the burst and the overload, calls are
+made as by API servers: over a new connection if none is free, and again a second after a 429. At most ${MOST} calls run at a time, and a call without an
+answer after 5 seconds has failed. Half of the reviews of the overload enforce, and half only warn.`,
   measure,
 };
 
@@ -68,7 +68,7 @@ async function measureStarts({ cloister, floor }: Ground['field'], { stage, amou
       server.kill();
     }
   }
-  return { what: 'start to first right answer', values, unit: 'ms', must: { most: 1_000 }, beside: { [floor.name]: beside } };
+  return { what: 'time from start to first correct answer', values, unit: 'ms', must: { most: 1_000 }, beside: { [floor.name]: beside } };
 }
 
 /** Seconds. What the floor does in them, it does all day. */
@@ -137,14 +137,17 @@ async function measureOverload(cloister: Running, floor: Running, { stage, amoun
     beside: { [floor.contestant.name]: [of(theirs)] },
     ...rest,
   });
-  const what = 'three times what it can take';
+  const what = 'three times the capacity';
   return [
-    line(`${what}: reviews a second`, ({ perSecond }) => perSecond, { unit: '/s' }),
-    line(`${what}: answered a second`, ({ over }) => over.calls.length / amounts.overload, { unit: '/s' }),
-    line(`${what}: p99 of what is answered`, ({ over }) => quantile(over.tries, 0.99), { unit: 'ms', must: { most: 2_000 } }),
-    line(`${what}: told to come again`, ({ over }) => over.shed / amounts.overload, { unit: '/s' }),
-    line(`${what}: most memory`, ({ peak }) => peak, { unit: 'MB', must: { most: POD_MB } }),
-    line(`afterwards: until none takes ${SLOW} ms`, ({ after }) => after.slowUntil / 1_000, { unit: 's', must: { most: 5 } }),
+    line(`${what}: sent`, ({ perSecond }) => perSecond, { unit: '/s' }),
+    line(`${what}: answered`, ({ over }) => over.calls.length / amounts.overload, { unit: '/s' }),
+    line(`${what}: p99 of the answered reviews`, ({ over }) => quantile(over.tries, 0.99), { unit: 'ms', must: { most: 2_000 } }),
+    line(`${what}: shed`, ({ over }) => over.shed / amounts.overload, { unit: '/s' }),
+    line(`${what}: peak memory`, ({ peak }) => peak, { unit: 'MB', must: { most: POD_MB } }),
+    line(`afterwards: time until every review takes at most ${SLOW} ms`, ({ after }) => after.slowUntil / 1_000, {
+      unit: 's',
+      must: { most: 5 },
+    }),
     line('afterwards: failed', ({ after }) => after.failed, { unit: '', must: { most: 0 } }),
   ];
 }

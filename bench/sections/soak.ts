@@ -15,10 +15,9 @@ export const soak: Section = {
   name: 'soak',
   title: 'Soak',
   about:
-    () => `First reviews of all kinds as fast as one replica answers them; then 200 a second over 25 kept connections, while the certificate in its
-Secret volume is replaced again and again. An answer that is missing or wrong ends the measurement, and so does a replica that does not
-end by itself with exit code 0. The slope is that of a line through the memory of each second of the last two thirds: in ten minutes one
-megabyte more or less is 9 MB/h.`,
+    () => `One replica first gets reviews of all kinds as fast as it answers them, then 200 a second over 25 kept connections, while the certificate
+in its Secret volume is replaced repeatedly. The measurement fails if an answer is missing or wrong, or if the replica does not exit with 0. The
+slope is that of a line through the memory of each second of the last two thirds. In a run of ten minutes, one megabyte more or less is 9 MB/h.`,
   measure,
 };
 
@@ -71,16 +70,16 @@ async function measure({ field, stage, extent }: Ground): Promise<Figure[]> {
   return [
     { what: `memory after ${thousands(answered)} reviews of all kinds`, values: [afterMany], unit: 'MB', must: { most: 180 } },
     {
-      what: `${thousands(reviews)} more in ${amounts.soak} s: certificates taken up`,
+      what: `${thousands(reviews)} more in ${amounts.soak} s: certificates reloaded`,
       values: [renewed],
       unit: '',
       must: { least: amounts.certificates },
     },
     { what: 'memory, each second', values: memory, unit: 'MB' },
-    { what: 'its slope', values: [slopeOf(memory.slice(Math.floor(memory.length / 3))) * 3_600], unit: 'MB/h' },
-    { what: 'most memory ever', values: [peak], unit: 'MB', must: { most: 256 } },
-    { what: 'open sockets more than before', values: [after.sockets - before.sockets], unit: '', must: { most: 0 } },
-    { what: 'other open files more than before', values: [after.files - before.files], unit: '', must: { most: 0 } },
+    { what: 'slope of the memory', values: [slopeOf(memory.slice(Math.floor(memory.length / 3))) * 3_600], unit: 'MB/h' },
+    { what: 'peak memory', values: [peak], unit: 'MB', must: { most: 256 } },
+    { what: 'additional open sockets', values: [after.sockets - before.sockets], unit: '', must: { most: 0 } },
+    { what: 'additional open files of other kinds', values: [after.files - before.files], unit: '', must: { most: 0 } },
   ];
 }
 
