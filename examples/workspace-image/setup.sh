@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a workspace of a Debian that has the packages listed beside this file. docs/workspace-image.md says what each step is for.
+# Turns a Debian with the packages listed beside this file into a workspace. docs/workspace-image.md gives the reason for each step.
 set -eu
 here=$(dirname -- "$0")
 
@@ -7,7 +7,7 @@ useradd --uid 1000 --create-home --shell /bin/bash dev
 echo 'dev ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/dev
 chmod 0440 /etc/sudoers.d/dev
 
-# All ids of a pod but 0 and the user's own, so that 65534 is among them.
+# All ids of a pod except 0 and the user's own, so that 65534 is included.
 printf '%s\n' dev:1:999 dev:1001:64535 root:1:65535 | tee /etc/subuid > /etc/subgid
 for id in uid gid; do
   chmod u-s "/usr/bin/new${id}map"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# docker, docker-compose: start the workspace's daemon on first use, then become Debian's program of that name. What needs no daemon, or names
-# another one, starts none. Where the daemon does not start, docker says so too.
+# docker, docker-compose: start the daemon of the workspace on first use, then execute Debian's program of the same name. Commands that need no
+# daemon or name another one start none. If the daemon does not start, docker reports that too.
 set -eu
 case ${1-} in
   '' | -v | --version | --help | help | completion | context | login | logout) ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Adds Docker to a workspace that has the packages listed beside this file. docs/workspace-image.md says what each step is for.
+# Adds Docker to a workspace that has the packages listed beside this file. docs/workspace-image.md gives the reason for each step.
 set -eu
 here=$(dirname -- "$0")
 
@@ -10,6 +10,6 @@ for folder in bin without-tun; do
   install -D --mode=0755 --target-directory="/usr/local/lib/workspace-docker/$folder" "$here/$folder"/*
 done
 
-usermod --append --groups docker dev # under Sysbox the daemon is root's, and its socket that group's
+usermod --append --groups docker dev # under Sysbox the daemon runs as root, and this group owns its socket
 
 rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
