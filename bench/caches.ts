@@ -2,7 +2,7 @@ import { apply } from '../src/apply-patch.ts';
 import { loadConfig } from '../src/config.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { makeRouteLookup } from '../src/webhook/review/route.ts';
-import { CONFIG_FILE, PROFILES, readRecording } from './reviews.ts';
+import { CONFIG_FILE, PROFILES, readRecording } from './reviews/recordings.ts';
 
 /** Measures what the caches of reviews save: `node bench/caches.ts` prints the CPU time of one call with and without each of them. */
 

@@ -7,11 +7,11 @@ import { loadConfig } from '../src/config.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { type ApiServer, startApiServer } from '../test/support/api-server.ts';
 import { issueServerCertificate } from '../test/support/openssl.ts';
-import { pods } from './pods.ts';
-import { CONFIG_FILE, PROFILES, RECORDINGS, writeRecording } from './reviews.ts';
+import { pods } from './reviews/pods.ts';
+import { CONFIG_FILE, PROFILES, RECORDINGS, writeRecording } from './reviews/recordings.ts';
 
 /**
- * Records the reviews that bench/run.ts sends: a real API server is asked for the pods of pods.ts, and what it sends to a webhook that
+ * Records the reviews that bench/run.ts sends: a real API server is asked for the pods of reviews/pods.ts, and what it sends to a webhook that
  * answers as Cloister does is written down, byte for byte. `node bench/record.ts`
  */
 

@@ -2,14 +2,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Daemons } from '../test/support/daemons.ts';
-import { prepare } from './contestants.ts';
-import { rewrite, sectionOf } from './page.ts';
-import { pinning } from './pin.ts';
-import type { Section } from './section.ts';
+import { rewrite, sectionOf } from './report/performance-page.ts';
 import { costs } from './sections/costs.ts';
 import { hostile } from './sections/hostile.ts';
 import { load } from './sections/load.ts';
+import type { Section } from './sections/section.ts';
 import { soak } from './sections/soak.ts';
+import { pinning } from './servers/cpu-pinning.ts';
+import { prepare } from './servers/servers.ts';
 
 /**
  * Measures Cloister: `./dev bench`, or `./dev bench load soak` for some of it.

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Running, Stage } from '../contestants.ts';
-import { type Figure, quantile } from '../figures.ts';
-import type { Job, Load } from '../load.ts';
-import { residentMb } from '../proc.ts';
-import { begin, put, SMALL } from '../put.ts';
-import { PROFILES, type Recording } from '../reviews.ts';
-import type { Ground, Section } from '../section.ts';
+import type { Job, Load } from '../load/load-generator.ts';
+import { begin, put, SMALL } from '../load/run-load.ts';
+import { type Figure, quantile } from '../report/figures.ts';
+import { PROFILES, type Recording } from '../reviews/recordings.ts';
+import { residentMb } from '../servers/process-stats.ts';
+import type { Running, Stage } from '../servers/servers.ts';
+import type { Ground, Section } from './section.ts';
 
 /** What Cloister costs beside the least that a webhook can cost, in turns: the machine decides what a review costs, so only ratios are told. */
 export const costs: Section = {

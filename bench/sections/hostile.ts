@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Hostile, hostiles } from '../bodies.ts';
-import { open, post } from '../connection.ts';
-import { type Contestant, POD_MB, type Running, type Stage } from '../contestants.ts';
-import { type Figure, quantile } from '../figures.ts';
-import { peakMb } from '../proc.ts';
-import { begin, pester, put, SMALL } from '../put.ts';
-import { PROFILES } from '../reviews.ts';
-import type { Ground, Section } from '../section.ts';
+import { open, post } from '../load/connection.ts';
+import { begin, pester, put, SMALL } from '../load/run-load.ts';
+import { type Figure, quantile } from '../report/figures.ts';
+import { type Hostile, hostiles } from '../reviews/hostile-bodies.ts';
+import { PROFILES } from '../reviews/recordings.ts';
+import { peakMb } from '../servers/process-stats.ts';
+import { type Contestant, POD_MB, type Running, type Stage } from '../servers/servers.ts';
+import type { Ground, Section } from './section.ts';
 
 /** What one caller can do to all others by what he sends. */
 export const hostile: Section = {
@@ -167,7 +167,7 @@ async function measureStalls(
   return figures;
 }
 
-const STALL = join(import.meta.dirname, '..', 'stall.ts');
+const STALL = join(import.meta.dirname, '..', 'servers', 'event-loop-monitor.ts');
 const watched = (contestant: Contestant): Contestant => ({ ...contestant, args: ['--import', STALL, ...contestant.args] });
 
 async function stallBy(body: Buffer, path: string, server: Running): Promise<number> {

@@ -1,10 +1,10 @@
-import { POD_MB, type Running, type Stage } from '../contestants.ts';
-import { type Crowd, SLOW } from '../crowd.ts';
-import { type Figure, quantile } from '../figures.ts';
-import { peakMb } from '../proc.ts';
-import { begin, call, put, SMALL } from '../put.ts';
-import { fileOf, PROFILES, type Recording } from '../reviews.ts';
-import type { Ground, Section } from '../section.ts';
+import { type Crowd, SLOW } from '../load/api-server-calls.ts';
+import { begin, call, put, SMALL } from '../load/run-load.ts';
+import { type Figure, quantile } from '../report/figures.ts';
+import { fileOf, PROFILES, type Recording } from '../reviews/recordings.ts';
+import { peakMb } from '../servers/process-stats.ts';
+import { POD_MB, type Running, type Stage } from '../servers/servers.ts';
+import type { Ground, Section } from './section.ts';
 
 /** What one replica holds: one process on one processor. */
 export const load: Section = {

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { issueServerCertificate } from '../../test/support/openssl.ts';
 import { SecretVolume } from '../../test/support/secret-volume.ts';
-import { cloisterWith, type Running } from '../contestants.ts';
-import type { Figure } from '../figures.ts';
-import { openFiles, peakMb, residentMb } from '../proc.ts';
-import { begin, put, SMALL } from '../put.ts';
-import { CONFIG_FILE, PROFILES, type Recording } from '../reviews.ts';
-import type { Ground, Section } from '../section.ts';
+import { begin, put, SMALL } from '../load/run-load.ts';
+import type { Figure } from '../report/figures.ts';
+import { CONFIG_FILE, PROFILES, type Recording } from '../reviews/recordings.ts';
+import { openFiles, peakMb, residentMb } from '../servers/process-stats.ts';
+import { cloisterWith, type Running } from '../servers/servers.ts';
+import type { Ground, Section } from './section.ts';
 
 /** Whether a server is after a long time what it was before. */
 export const soak: Section = {

@@ -8,7 +8,7 @@ import { beforeAll, expect, test } from 'vitest';
 
 /** `./dev demo`, as a person runs it; its temporary files go where the test can see that none is left. */
 
-const DEMO = join(import.meta.dirname, '../../tools/demo.ts');
+const DEMO = join(import.meta.dirname, '../../tools/commands/demo.ts');
 let code: number | null;
 let stdout: string;
 let stderr: string;

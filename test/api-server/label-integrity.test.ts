@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
 import { isRuntimeAnnotation } from '../../src/core/rules/runtime-annotations.ts';
-import { controllerManager } from '../../tools/kubernetes.ts';
+import { controllerManager } from '../../tools/programs/kubernetes.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';
 import { Daemons } from '../support/daemons.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { publishedPodSchemas } from '../../tools/openapi.ts';
+import { publishedPodSchemas } from '../../tools/commands/openapi.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { podPaths, podSchemas } from '../support/openapi.ts';
 
@@ -9,7 +9,7 @@ beforeAll(async () => {
   apiServer = await useApiServer();
 });
 
-test('T12: the fixture is what the API server publishes about pods: else run `node tools/openapi.ts`', async () => {
+test('T12: the fixture is what the API server publishes about pods: else run `node tools/commands/openapi.ts`', async () => {
   expect(podSchemas()).toEqual(await publishedPodSchemas(apiServer.admin));
 });
 

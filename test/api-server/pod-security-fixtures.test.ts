@@ -6,7 +6,7 @@ import { apply } from '../../src/apply-patch.ts';
 import { parseConfig } from '../../src/config.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeRespond } from '../../src/webhook/review/respond.ts';
-import { kubernetesModule } from '../../tools/kubernetes.ts';
+import { kubernetesModule } from '../../tools/programs/kubernetes.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { type Doc, reviewOf } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';

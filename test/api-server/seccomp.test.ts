@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { SeccompProfile } from '../../src/commands/node-profile.ts';
-import { type Addition, makeWorkspaceProfile, readAdditions, runtimeDefaults, workspaceProfile } from '../../tools/seccomp.ts';
+import { type Addition, makeWorkspaceProfile, readAdditions, runtimeDefaults, workspaceProfile } from '../../tools/commands/seccomp.ts';
 
 /** Calls that one architecture has, and the other does not: allowing them there allows nothing. */
 const OF_ONE_ARCHITECTURE = {

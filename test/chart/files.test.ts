@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { chartFiles } from '../../tools/chart.ts';
+import { chartFiles } from '../../tools/commands/chart.ts';
 
 const chart = join(import.meta.dirname, '../../charts/cloister');
 const read = (name: string): string => readFileSync(join(chart, name), 'utf8');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cliPage } from '../../tools/docs.ts';
+import { cliPage } from '../../tools/commands/docs.ts';
 import { readPage } from './page.ts';
 
 const page = readPage('docs/cli.md');

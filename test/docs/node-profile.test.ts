@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { command } from '../../src/commands/node-profile.ts';
-import { readAdditions } from '../../tools/seccomp.ts';
+import { readAdditions } from '../../tools/commands/seccomp.ts';
 import { readPage, root, rowsOf, sectionOf } from './page.ts';
 
 const page = readPage('docs/node-profile.md');
@@ -26,6 +26,6 @@ test('the calls are those that are added, each with what it is for and what is s
 });
 
 test('the default is that of the version which is pinned', () => {
-  const [, pinned] = /containerd\/v2 v(\S+)/.exec(readFileSync(join(root, 'tools/seccomp/go.mod'), 'utf8')) ?? [];
+  const [, pinned] = /containerd\/v2 v(\S+)/.exec(readFileSync(join(root, 'tools/programs/seccomp/go.mod'), 'utf8')) ?? [];
   expect(/containerd (\d\S+) gives/.exec(page.text)?.[1]).toBe(pinned);
 });

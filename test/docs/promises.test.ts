@@ -99,7 +99,7 @@ test('each step has its row, each profile its column', () => {
 });
 
 test('each attempt has its row, beside what comes of it without Cloister', () => {
-  const tried = [...readFileSync(join(root, 'tools/probe/main.go'), 'utf8').matchAll(/^\t\{"([^"]+)", (?:true|false),/gm)];
+  const tried = [...readFileSync(join(root, 'tools/programs/probe/main.go'), 'utf8').matchAll(/^\t\{"([^"]+)", (?:true|false),/gm)];
   expect(tried.length).toBeGreaterThan(20);
   const names = [...tried.map(([, name]) => name), ...SETTINGS.map((name) => `raise ${name}`), 'make a control group'];
   const [head, ...rows] = rowsOf('Promise 4: what root of the pod tried');

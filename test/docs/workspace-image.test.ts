@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readContainerfile, source } from '../../tools/workspace-image.ts';
+import { readContainerfile, source } from '../../tools/programs/workspace-image.ts';
 import { DOCKER_PARTS, PARTS } from '../node/fixture/parts.ts';
 import { readPage, rowsOf, sectionOf } from './page.ts';
 

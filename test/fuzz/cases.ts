@@ -58,7 +58,7 @@ const root = new URL('../../', import.meta.url);
 const folder = (name: string): string[] => readdirSync(new URL(name, root)).map((file) => readFileSync(new URL(name + file, root), 'utf8'));
 
 /** Reviews as a real API server sent them. */
-export const RECORDED: readonly Doc[] = [...folder('test/fixtures/reviews/'), ...folder('bench/reviews/')]
+export const RECORDED: readonly Doc[] = [...folder('test/fixtures/reviews/'), ...folder('bench/reviews/recorded/')]
   .flatMap((text) => text.trim().split('\n'))
   .map((line) => JSON.parse(line) as Doc);
 const smallOnes = RECORDED.filter((each) => JSON.stringify(each).length < 16_384);

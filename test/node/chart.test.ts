@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { WORKSPACE_IMAGE, workspaceImage } from '../../tools/workspace-image.ts';
+import { WORKSPACE_IMAGE, workspaceImage } from '../../tools/programs/workspace-image.ts';
 import { BUILT_IMAGE, buildImage, canBuildImage } from '../support/built-image.ts';
 import type { Client } from '../support/client.ts';
 import { CHART, ensured, helm, NAMESPACE } from '../support/helm.ts';

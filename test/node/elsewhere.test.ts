@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { WORKSPACE_IMAGE } from '../../tools/programs/workspace-image.ts';
 import { BASELINE } from '../support/baseline.ts';
 import { furtherRuntimes } from './fixture/further-runtimes.ts';
 import { waitInVain } from './fixture/keep.ts';

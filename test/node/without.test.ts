@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { WORKSPACE_IMAGE } from '../../tools/programs/workspace-image.ts';
 import { SETTINGS } from './fixture/attempts.ts';
 import { cgroupsCalled } from './fixture/cgroups.ts';
 import { enter, exec, leave, rootOf, takeSteps, withoutCloister } from './fixture/keep.ts';

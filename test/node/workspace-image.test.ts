@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { DOCKER_IMAGE, WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { DOCKER_IMAGE, WORKSPACE_IMAGE } from '../../tools/programs/workspace-image.ts';
 import { enter, exec, inside, leave, type Workspace } from './fixture/keep.ts';
 import { DOCKER_PARTS, PARTS, type Part } from './fixture/parts.ts';
 import { plainWorkspace } from './fixture/pods.ts';

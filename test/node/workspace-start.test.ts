@@ -1,7 +1,7 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { WORKSPACE_IMAGE } from '../../tools/programs/workspace-image.ts';
 import { enter, inside, leave } from './fixture/keep.ts';
 import { runOn } from './fixture/node.ts';
 import { plainWorkspace } from './fixture/pods.ts';

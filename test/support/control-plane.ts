@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { controllerManager, kubernetesBinaries, nodePrograms } from '../../tools/kubernetes.ts';
+import { controllerManager, kubernetesBinaries, nodePrograms } from '../../tools/programs/kubernetes.ts';
 import { type Client, type Connection, certificateClient } from './client.ts';
 import type { Daemons } from './daemons.ts';
 import { type Network, startRelay, within } from './network.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseAllDocuments } from 'yaml';
-import { program } from '../../tools/programs.ts';
+import { program } from '../../tools/programs/chart-tools.ts';
 import type { ApiServer } from './api-server.ts';
 import type { Finished } from './client.ts';
 import { within } from './network.ts';

@@ -18,7 +18,7 @@ export function imageSettings(): Pick<Image, 'entrypoint' | 'path'> {
 /** The image as folders of this machine: what would be in it, built from the sources, and this machine's Node with its libraries. */
 export async function imageFiles(folder: string): Promise<Image> {
   const dist = join(folder, 'dist');
-  await promisify(execFile)(process.execPath, [join(root, 'tools/build.ts'), dist]);
+  await promisify(execFile)(process.execPath, [join(root, 'tools/commands/build.ts'), dist]);
   const own = {
     '/cloister/dist': dist,
     '/cloister/package.json': join(root, 'package.json'),

@@ -1,4 +1,4 @@
-import type { Shape } from '../../tools/openapi.ts';
+import type { Shape } from '../../tools/commands/openapi.ts';
 import type { Doc } from './hostile-pods.ts';
 import { podSchemas } from './openapi.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Schemas, Shape } from '../../tools/openapi.ts';
+import type { Schemas, Shape } from '../../tools/commands/openapi.ts';
 
 const POD_SPEC = 'io.k8s.api.core.v1.PodSpec';
 

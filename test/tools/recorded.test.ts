@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { WORKSPACE_IMAGE } from '../../tools/workspace-image.ts';
+import { WORKSPACE_IMAGE } from '../../tools/programs/workspace-image.ts';
 import type { Kept } from '../node/fixture/keep.ts';
 import { type Offer, offersWith } from '../node/fixture/offers.ts';
 import { type Origin, type Recorded, readRecorded, writeRecorded } from '../node/fixture/recorded.ts';

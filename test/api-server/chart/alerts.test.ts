@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { program } from '../../../tools/programs.ts';
+import { program } from '../../../tools/programs/chart-tools.ts';
 import { only, rendered, run } from '../../support/helm.ts';
 
 /** The alerts, judged by Prometheus' own tool. */

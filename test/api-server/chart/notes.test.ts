@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { program } from '../../../tools/programs.ts';
+import { program } from '../../../tools/programs/chart-tools.ts';
 import { CHART, NAMESPACE, run } from '../../support/helm.ts';
 
 /** What helm prints after an installation: the next command, and what the values at hand should make whoever installs think of. */

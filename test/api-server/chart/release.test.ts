@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { program } from '../../../tools/programs.ts';
+import { program } from '../../../tools/programs/chart-tools.ts';
 import { manifestsIn, only, run } from '../../support/helm.ts';
 
 /** What the release workflow does that needs no registry. */
@@ -19,7 +19,12 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the chart that is released has the image that is released, by its digest', async () => {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { readonly version: string };
-  const packed = await run(process.execPath, [join(root, 'tools/package-chart.ts'), 'registry.example.com/team/cloister', DIGEST, folder]);
+  const packed = await run(process.execPath, [
+    join(root, 'tools/commands/package-chart.ts'),
+    'registry.example.com/team/cloister',
+    DIGEST,
+    folder,
+  ]);
   expect(packed).toMatchObject({ code: 0 });
   const chart = join(folder, `cloister-${version}.tgz`);
   const { stdout } = await run(await program('helm'), ['template', 'cloister', chart, '--namespace=cloister-system']);
@@ -47,5 +52,5 @@ test('the workflow names scripts and files that there are', async () => {
   const named = [...commands.matchAll(/\.\/dev ([a-z:]+)/g)].map(([, name = '']) => name);
   expect(named).toEqual(['sbom', 'pack']);
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
-  for (const file of ['tools/package-chart.ts', '.ci/run', 'Dockerfile']) await readFile(join(root, file));
+  for (const file of ['tools/commands/package-chart.ts', '.ci/run', 'Dockerfile']) await readFile(join(root, file));
 });

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { program } from '../../../tools/programs.ts';
+import { program } from '../../../tools/programs/chart-tools.ts';
 import { rendered, run } from '../../support/helm.ts';
 
 /** What others' scanners say of the chart and of the image: nothing that has no answer here, and no answer to what nobody says. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { customResources, program } from '../../../tools/programs.ts';
+import { customResources, program } from '../../../tools/programs/chart-tools.ts';
 import { type ApiServer, startApiServer } from '../../support/api-server.ts';
 import { CHART, manifestsIn, render, run } from '../../support/helm.ts';
 import { writeSchemas } from '../../support/schemas.ts';

@@ -20,7 +20,7 @@ const respond = makeRespond(config.value, { apply, now: () => new Date() });
 
 const MUTATE = '/mutate/userns';
 const VALIDATE = '/validate/enforce/userns';
-const MEDIUM = new URL('../../../bench/reviews/medium-mutate-userns.jsonl', import.meta.url);
+const MEDIUM = new URL('../../../bench/reviews/recorded/medium-mutate-userns.jsonl', import.meta.url);
 const WEBHOOK_WORKER = new URL('../../../src/webhook-worker.ts', import.meta.url);
 
 let folder: string;

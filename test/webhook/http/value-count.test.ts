@@ -27,7 +27,7 @@ test.each(PATTERNS)('T22: no pattern hides its values, in any of 500 estimates: 
 });
 
 test('the estimate for a recorded review, in chunks as it arrives, is within a tenth', async () => {
-  const body = await readFile(new URL('../../../bench/reviews/large-mutate-userns.jsonl', import.meta.url));
+  const body = await readFile(new URL('../../../bench/reviews/recorded/large-mutate-userns.jsonl', import.meta.url));
   const found = body.toString('latin1').match(/[,{[]/g)?.length ?? 0;
   for (let time = 0; time < 20; time += 1) {
     let sum = 0;

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { managedFieldsIn } from '../../../src/webhook/review/managed-fields.ts';
 import { readReview, readReviewWithoutManagedFields } from '../../../src/webhook/review/review.ts';
 
-const RECORDED = join(import.meta.dirname, '../../../bench/reviews');
+const RECORDED = join(import.meta.dirname, '../../../bench/reviews/recorded');
 const recorded = ['small', 'medium'].map((size) => readFileSync(join(RECORDED, `${size}-mutate-userns.jsonl`)));
 const LIST = [{ manager: 'kubectl', operation: 'Update', fieldsV1: { 'f:spec': { 'k:{"name":"a"}': {} } } }];
 

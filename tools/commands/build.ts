@@ -1,0 +1,49 @@
+import { globSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join, relative, resolve, sep } from 'node:path';
+import { build } from 'rolldown';
+
+/**
+ * Builds dist/, or another folder: `./dev build [folder]`.
+ *
+ * Everything that runs is put into few files, without what nobody calls: to find and to read a thousand files costs a starting server more
+ * than its own work. The licences of what went in are put beside it, and the maps by which traces can be read.
+ */
+
+const root = join(import.meta.dirname, '../..');
+const dist = resolve(root, process.argv[2] ?? 'dist');
+/** Each command is a file of its own, at the place that its source has: `main` loads it by name. */
+const commands = globSync('src/commands/*.ts', { cwd: root }).map((file) => [`commands/${basename(file, '.ts')}`, file]);
+
+await rm(dist, { recursive: true, force: true });
+const { output } = await build({
+  cwd: root,
+  input: { main: 'src/main.ts', 'webhook-worker': 'src/webhook-worker.ts', ...Object.fromEntries(commands) },
+  platform: 'node',
+  output: {
+    dir: dist,
+    format: 'esm',
+    chunkFileNames: 'parts/[name]-[hash].js',
+    sourcemap: true,
+    minify: true,
+  },
+});
+
+const packages = new Set(
+  output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds.map(packageOf) : [])).filter((each) => each !== undefined),
+);
+const licences = await Promise.all([...packages].sort().map(licenceOf));
+await writeFile(join(dist, 'THIRD-PARTY-LICENCES.txt'), licences.join('\n'));
+
+/** The folder of the package that a module is from; undefined: it is ours. */
+function packageOf(module: string): string | undefined {
+  return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(module.split(sep).join('/'))?.[0];
+}
+
+async function licenceOf(folder: string): Promise<string> {
+  const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  const files = globSync('{LICEN[CS]E,LICEN[CS]E.*,licen[cs]e,licen[cs]e.*,COPYING,NOTICE}', { cwd: folder });
+  const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  if (license === undefined && texts.length === 0) throw new Error(`${relative(root, folder)} says nothing of its licence`);
+  return `${'-'.repeat(80)}\n${name} ${version} (${license})\n\n${texts.join('\n')}`;
+}

@@ -1,0 +1,276 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isCollection, isMap, isScalar, type Pair, parseDocument, stringify, type YAMLMap } from 'yaml';
+import * as z from 'zod';
+import { exemptionSchema, optionSchemas } from '../../src/config.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { COMMON_OPTIONS } from '../../src/core/profiles/profile.ts';
+import { rules } from '../../src/core/rules/index.ts';
+import { policies } from '../../src/manifests/policies.ts';
+import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
+
+/**
+ * `./dev chart`: writes those files of the chart that follow from something else here. A test compares them with what it would write.
+ *
+ * The schema of the values is made of the configuration's own, so that what `helm install` takes is what `cloister serve` reads; what a value
+ * means is said once, in values.yaml, and comes from there into the schema and into the table of the README.
+ */
+
+const chart = join(import.meta.dirname, '../../charts/cloister');
+
+/** Which files the chart should have, by their path in it. */
+export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
+  const [values, readme] = await Promise.all(['values.yaml', 'README.md'].map((name) => readFile(join(chart, name), 'utf8')));
+  const documented = documentedValues(values ?? '');
+  return new Map([
+    ['values.schema.json', `${JSON.stringify(schemaOf(documented), null, 2)}\n`],
+    ['files/policies.yaml', policiesText()],
+    ['README.md', withTable(readme ?? '', documented)],
+  ]);
+}
+
+// What is Kubernetes' own goes to the API server as it is; here its shape is held as far as a slip of the pen is worth a sentence.
+const anyObject = z.looseObject({});
+const names = z.record(z.string(), z.string());
+const quantities = z.record(z.string(), z.union([z.string(), z.number()]));
+const resources = z.strictObject({ requests: quantities, limits: quantities, claims: z.array(anyObject) }).partial();
+const affinity = z.strictObject({ nodeAffinity: anyObject, podAffinity: anyObject, podAntiAffinity: anyObject }).partial();
+const toleration = z
+  .strictObject({
+    key: z.string(),
+    operator: z.enum(['Exists', 'Equal', 'Lt', 'Gt']),
+    value: z.string(),
+    effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+    tolerationSeconds: z.int(),
+  })
+  .partial();
+const variable = z.strictObject({ name: z.string().min(1), value: z.string().optional(), valueFrom: anyObject.optional() });
+const subject = z.strictObject({
+  kind: z.enum(['User', 'Group', 'ServiceAccount']),
+  name: z.string().min(1),
+  namespace: z.string().optional(),
+  apiGroup: z.string().optional(),
+});
+const peer = z.strictObject({ podSelector: anyObject, namespaceSelector: anyObject, ipBlock: anyObject }).partial();
+
+const OWN_LABEL = /^(app\.kubernetes\.io\/(name|instance|version|managed-by|component)|helm\.sh\/chart)$/;
+const ourLabels = names.meta({ propertyNames: { not: { pattern: OWN_LABEL.source } } });
+const port = z.int().min(1).max(65_535);
+const unprivilegedPort = port.min(1_024);
+const duration = z.string().regex(/^\d{1,6}(ms|s|m)$/);
+/** As Go and cert-manager write it. */
+const longDuration = z.string().regex(/^(\d+(h|m|s))+$/);
+const cidr = z.string().regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/);
+const count = z.int().min(1);
+const id = z.int().min(1).max(4_294_967_295);
+const subdomain = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+const maybe = <S extends z.ZodType>(schema: S) => z.union([z.literal(''), schema]);
+
+const profile = z.strictObject({ extends: subdomain, ...optionSchemas }).partial();
+const exemptible = rules.flatMap(({ id: rule, exempts }) => (exempts === undefined ? [] : [rule]));
+
+const valuesSchema = z
+  .strictObject({
+    image: z.strictObject({
+      repository: z.string().regex(/^[a-zA-Z0-9][-a-zA-Z0-9._:]*(\/[a-z0-9][-a-z0-9._]*)*$/),
+      tag: maybe(z.string().regex(/^\w[\w.-]{0,127}$/)),
+      digest: maybe(z.string().regex(/^sha256:[0-9a-f]{64}$/)),
+      pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']),
+    }),
+    imagePullSecrets: z.array(z.strictObject({ name: subdomain })),
+    profiles: z.record(z.string(), profile),
+    exemptions: z.array(
+      z.strictObject({
+        ...exemptionSchema.shape,
+        allow: z
+          .strictObject(Object.fromEntries(exemptible.map((rule) => [rule, z.array(z.string().min(1)).min(1)])))
+          .partial()
+          .meta({ minProperties: 1 }),
+      }),
+    ),
+    replicas: count,
+    autoscaling: z.strictObject({ enabled: z.boolean(), minReplicas: count, maxReplicas: count, targetCPUUtilizationPercentage: count }),
+    podDisruptionBudget: z.strictObject({ enabled: z.boolean(), maxUnavailable: count }),
+    logLevel: z.enum(LOG_LEVELS),
+    drainDelay: duration,
+    clientCertificates: z.strictObject({ caConfigMap: maybe(subdomain), names: z.array(z.string().regex(/^[^,\s]+$/)) }),
+    certificates: z.strictObject({
+      source: z.enum(['ensure', 'cert-manager']),
+      certManager: z.strictObject({
+        issuerRef: z.union([
+          z.strictObject({}),
+          z.strictObject({ name: z.string().min(1), kind: z.string().optional(), group: z.string().optional() }),
+        ]),
+        duration: longDuration,
+        renewBefore: longDuration,
+      }),
+    }),
+    ports: z.strictObject({ webhook: unprivilegedPort, operations: unprivilegedPort }),
+    service: z.strictObject({ port, annotations: names }),
+    hostNetwork: z.boolean(),
+    hostUsers: z.boolean().nullable(),
+    runAs: z.strictObject({ user: id, group: id }).nullable(),
+    resources,
+    nodeSelector: names,
+    tolerations: z.array(toleration),
+    affinity,
+    topologySpreadConstraints: z.array(anyObject).nullable(),
+    priorityClassName: maybe(subdomain),
+    priorityQuota: z.boolean(),
+    labels: ourLabels,
+    annotations: names,
+    podLabels: ourLabels,
+    podAnnotations: names,
+    env: z.array(variable),
+    ensure: z.strictObject({
+      schedule: z.string().regex(/^(@(hourly|daily|midnight|weekly)|\S+ \S+ \S+ \S+ \S+)$/),
+      wait: duration,
+      settle: duration,
+      overlap: duration,
+      extraArgs: z.array(z.string().regex(/^--/)),
+      resources,
+    }),
+    nodeProfile: z.strictObject({
+      enabled: z.boolean().nullable(),
+      namespace: maybe(subdomain),
+      kubeletRoot: z.string().regex(/^(\/[^/:\s]+)+$/),
+      nodeSelector: names,
+      tolerations: z.array(toleration),
+      affinity,
+      priorityClassName: maybe(subdomain),
+      resources,
+    }),
+    networkPolicy: z.strictObject({
+      enabled: z.boolean(),
+      apiServerCidrs: z.array(cidr),
+      apiServerPorts: z.array(port).min(1),
+      metricsFrom: z.array(peer),
+    }),
+    labelers: z.array(subject),
+    monitoring: z.strictObject({
+      serviceMonitor: z.strictObject({ enabled: z.boolean(), interval: longDuration, labels: ourLabels }),
+      podMonitor: z.strictObject({ enabled: z.boolean(), interval: longDuration, labels: ourLabels }),
+      prometheusRule: z.strictObject({
+        enabled: z.boolean(),
+        labels: ourLabels,
+        slowSeconds: z.number().positive(),
+        denials: z.number().min(0),
+      }),
+      dashboard: z.strictObject({ enabled: z.boolean(), labels: ourLabels, annotations: names }),
+    }),
+    test: z.strictObject({ namespace: subdomain }),
+    // Helm's own, for whoever has this chart as a part of theirs.
+    global: anyObject,
+  })
+  .partial();
+
+type Schema = Record<string, unknown> & { properties?: Record<string, Schema>; description?: string };
+
+/** @param documented what each value means */
+function schemaOf(documented: readonly Value[]): Schema {
+  const schema = z.toJSONSchema(valuesSchema, {
+    target: 'draft-7',
+    io: 'input',
+    override: ({ jsonSchema }) => forgetLimits(jsonSchema),
+  }) as Schema;
+  requireNothing(schema);
+  const profiles = schema.properties?.profiles;
+  if (profiles === undefined) throw new Error('the schema has no profiles');
+  schema.definitions = { profile: profiles.additionalProperties };
+  Object.assign(profiles, schemaOfProfiles());
+  for (const { path, description } of documented) {
+    const place = path.reduce<Schema | undefined>((found, key) => found?.properties?.[key], schema);
+    if (place !== undefined && description !== '') place.description = description;
+  }
+  return schema;
+}
+
+/** A largest safe integer tells nobody anything. */
+function forgetLimits(schema: Record<string, unknown>): void {
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+}
+
+/** Helm leaves out what is null, and a part of a map may be set: only elements of lists must have something. */
+function requireNothing(schema: Schema): void {
+  delete schema.required;
+  for (const property of Object.values(schema.properties ?? {})) requireNothing(property);
+}
+
+/** A backend's own profile has its options; another has those of what it extends, as far as that is a backend. */
+function schemaOfProfiles(): Schema {
+  const only = (options: readonly string[]) => ({
+    properties: Object.fromEntries(options.map((option) => [option, { $ref: `#/definitions/profile/properties/${option}` }])),
+    additionalProperties: false,
+  });
+  const own = backends.map(({ id: backend, options }) => [backend, { type: ['object', 'null'], ...only([...COMMON_OPTIONS, ...options]) }]);
+  const extending = backends.map(({ id: backend, options }) => ({
+    if: { properties: { extends: { const: backend } } },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+    then: only(['extends', ...COMMON_OPTIONS, ...options]),
+  }));
+  return {
+    propertyNames: { pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' },
+    properties: Object.fromEntries(own),
+    additionalProperties: { allOf: [{ $ref: '#/definitions/profile' }, { required: ['extends'] }, ...extending] },
+  };
+}
+
+function policiesText(): string {
+  const objects = policies().map(({ apiVersion, kind, metadata: { name }, spec }) => ({ apiVersion, kind, metadata: { name }, spec }));
+  return objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
+}
+
+interface Value {
+  readonly path: readonly string[];
+  readonly description: string;
+  readonly byDefault: string;
+}
+
+/** Each value that can be set, with the comment above it. A map with fields of its own is no value, but a place. */
+function documentedValues(text: string): readonly Value[] {
+  const { contents } = parseDocument(text);
+  if (!isMap(contents)) throw new Error('values.yaml is no map');
+  return walk(contents as YAMLMap, []);
+
+  function walk(map: YAMLMap, above: readonly string[]): Value[] {
+    return map.items.flatMap((item) => {
+      const { key, value } = item as Pair;
+      if (!isScalar(key)) throw new Error('values.yaml has a key that is no name');
+      const path = [...above, String(key.value)];
+      const description = lastParagraph(key.commentBefore ?? (map.items[0] === item ? map.commentBefore : undefined) ?? '');
+      if (isMap(value) && value.items.length > 0 && !WHOLE.has(path.join('.'))) return walk(value, path);
+      const byDefault = isCollection(value) || isScalar(value) ? JSON.stringify(value.toJSON()) : 'null';
+      return [{ path, description, byDefault }];
+    });
+  }
+}
+
+/** Maps that are one value, whatever stands in them. */
+const WHOLE = new Set(['profiles', 'resources', 'ensure.resources', 'nodeProfile.resources', 'monitoring.dashboard.labels']);
+
+/** The comment that belongs to a key, without what stands above it for the file as a whole. */
+function lastParagraph(comment: string): string {
+  const lines = comment.slice(comment.lastIndexOf('\n\n') + 1).split('\n');
+  return lines
+    .map((line) => line.trim())
+    .join(' ')
+    .trim();
+}
+
+const TABLE = /(?<=<!-- values: written by \.\/dev chart -->\n)[\s\S]*?(?=<!-- end of values -->)/;
+
+function withTable(readme: string, documented: readonly Value[]): string {
+  if (!TABLE.test(readme)) throw new Error('the README of the chart has no place for the table of values');
+  const rows = documented.map(
+    ({ path, description, byDefault }) => `| \`${path.join('.')}\` | ${description.replaceAll('|', '\\|')} | \`${byDefault}\` |\n`,
+  );
+  return readme.replace(TABLE, () => `| value | means | default |\n|---|---|---|\n${rows.join('')}`);
+}
+
+if (import.meta.main) {
+  for (const [name, text] of await chartFiles()) {
+    await writeFile(join(chart, name), text);
+    process.stdout.write(`charts/cloister/${name}\n`);
+  }
+}

@@ -1,0 +1,102 @@
+import { parseArgs } from 'node:util';
+import { fuzzConnections } from '../../test/fuzz/connections.ts';
+import { keep, search } from '../../test/fuzz/decoder.ts';
+import { fuzzReviews, repeatBlock } from '../../test/fuzz/reviews.ts';
+
+/**
+ * What the tests of `test/fuzz` try, for as long as one likes. Everything comes from the seed, so that a failure can be had again.
+ *
+ * - `./dev fuzz [reviews] [--runs 1000000] [--seed N] [--path P]`: generated reviews; with the path that a failure names, that case alone
+ * - `./dev fuzz bytes [--runs 100000] [--seed N]`: bodies, bred from those in test/fuzz/corpus; what leads somewhere new, or fails, is
+ *   added to these
+ * - `./dev fuzz connections [--runs 100000] [--seed N] [--path P]`: broken HTTP and TLS, led with the serving process
+ */
+const USAGE = 'use ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]\n';
+
+const EVERY_MS = 5_000;
+
+const { positionals, values } = read();
+const [target = 'reviews'] = positionals;
+const seed = number(values.seed) ?? Math.trunc(Math.random() * 0x7fffffff);
+const runs = number(values.runs) ?? (target === 'reviews' ? 1_000_000 : 100_000);
+const startedAt = performance.now();
+let toldAt = startedAt;
+process.stdout.write(`${values.path === undefined ? `${runs} ${target}` : `one of the ${target}`}, --seed ${seed}\n`);
+
+switch (target) {
+  case 'reviews':
+    conclude(await reviews());
+    break;
+  case 'bytes':
+    conclude(await bytes());
+    break;
+  case 'connections':
+    conclude(await connections());
+    break;
+  default:
+    misused();
+}
+
+async function reviews(): Promise<string[]> {
+  const { path } = values;
+  const failures =
+    path === undefined
+      ? (await fuzzReviews({ runs, seed, onProgress: tell })).failures
+      : [await repeatBlock({ seed, runs: 1, path })].filter((failure) => failure !== undefined);
+  return failures.map((failure) => `./dev fuzz --seed ${failure.seed} --path ${failure.path}\n${failure.message}`);
+}
+
+async function bytes(): Promise<string[]> {
+  const { kept, reached, failures } = await search({ target: 'decoder', runs, seed, isGuided: true }, ({ tried }) => tell(tried));
+  keep([...kept, ...failures.map(({ input }) => input)]);
+  process.stdout.write(`${kept.length} led somewhere new and were added to test/fuzz/corpus; all reach ${reached} characters of source\n`);
+  return failures.map(({ input, faults }) => `${faults.join('\n')}\n${input.toString('base64')}`);
+}
+
+async function connections(): Promise<readonly string[]> {
+  const { statuses, unanswered, beside, files, faults } = await fuzzConnections({
+    runs,
+    seed,
+    path: number(values.path),
+    onProgress: tell,
+  });
+  const told = Object.entries(statuses).map(([status, count]) => `${count} answers with ${status}`);
+  process.stdout.write(`${told.join(', ')}, ${unanswered} connections without one; ${beside} reviews beside\n`);
+  process.stdout.write(`${files.before} open files before, ${files.after} after\n`);
+  return faults;
+}
+
+function tell(done: number): void {
+  if (performance.now() - toldAt < EVERY_MS) return;
+  toldAt = performance.now();
+  process.stdout.write(`${done} after ${Math.round((toldAt - startedAt) / 1_000)} s\n`);
+}
+
+function conclude(failures: readonly string[]): void {
+  for (const failure of failures) process.stdout.write(`\n${failure}\n`);
+  process.stdout.write(
+    `${failures.length === 0 ? 'no failure' : 'failed'} after ${Math.round((performance.now() - startedAt) / 1_000)} s\n`,
+  );
+  // Not by itself: Node waits at its end, and sometimes for ever, for writes to connections that were cut.
+  process.exit(failures.length === 0 ? 0 : 1);
+}
+
+function read() {
+  try {
+    const text = { type: 'string' } as const;
+    return parseArgs({ allowPositionals: true, options: { runs: text, seed: text, path: text } });
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return misused();
+  }
+}
+
+function number(text: string | undefined): number | undefined {
+  if (text !== undefined && !/^\d+$/.test(text)) misused();
+  return text === undefined ? undefined : Number(text);
+}
+
+function misused(): never {
+  process.stderr.write(USAGE);
+  process.exit(2);
+}

@@ -1,0 +1,64 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { backends } from '../../src/core/profiles/index.ts';
+import { rules } from '../../src/core/rules/index.ts';
+import { newProfile } from './new/profile.ts';
+import { newRule } from './new/rule.ts';
+
+/**
+ * `./dev new rule <id> <field>` and `./dev new profile <id>`: write the files that every rule or profile has, so that the tests pass before the
+ * author changes the first line, and print what remains.
+ */
+
+const USAGE = `usage: ./dev new rule <id> <field>    a rule about a field of the pod's spec or of its containers, true where it is dangerous:
+                                       ./dev new rule shared-processes spec.shareProcessNamespace
+                                       ./dev new rule terminals 'spec.containers[*].tty'
+       ./dev new profile <id>          a profile whose wall is the runtime class of that name`;
+
+const ID = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+const root = join(import.meta.dirname, '../..');
+
+export interface Scaffold {
+  /** New files, by path. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Changes of existing files. */
+  readonly insertions: readonly Insertion[];
+  /** What the author must do. */
+  readonly remains: readonly string[];
+}
+
+export interface Insertion {
+  readonly file: string;
+  readonly text: string;
+  /** The text goes in front of the first match. */
+  readonly before: RegExp;
+}
+
+const [what, id = '', field] = process.argv.slice(2);
+if (what !== 'rule' && what !== 'profile') fail(USAGE);
+if (!ID.test(id)) fail(`"${id}" is no id: use lower-case words joined by dashes\n${USAGE}`);
+const taken = [...rules, ...backends].some((each) => each.id === id);
+if (taken) fail(`"${id}" exists: choose another id`);
+const scaffold = what === 'rule' ? newRule(id, field) : newProfile(id);
+if (scaffold === undefined) fail(`"${field ?? ''}" is no field such as spec.hostPID or spec.containers[*].tty\n${USAGE}`);
+await write(scaffold);
+
+async function write({ files, insertions, remains }: Scaffold): Promise<void> {
+  // Every change is computed before the first is written, so that a failure leaves nothing half done.
+  const changed = new Map<string, string>();
+  for (const { file, text, before } of insertions) {
+    const current = changed.get(file) ?? (await readFile(join(root, file), 'utf8'));
+    const at = current.search(before);
+    if (at === -1) fail(`${file} has no place for the new line: nothing matches ${before}; adapt tools/commands/new`);
+    changed.set(file, current.slice(0, at) + text + current.slice(at));
+  }
+  for (const [file, text] of Object.entries(files)) await writeFile(join(root, file), text, { flag: 'wx' });
+  for (const [file, text] of changed) await writeFile(join(root, file), text);
+  const list = (entries: Iterable<string>): string => [...entries].map((entry) => `  ${entry}\n`).join('');
+  process.stdout.write(`written:\n${list(Object.keys(files))}changed:\n${list(changed.keys())}remains:\n${list(remains)}`);
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}

@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { program } from '../programs/chart-tools.ts';
+
+/**
+ * `node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]`: packs the chart as it is released, with the image that was: what whoever installs
+ * it gets is that image, by its digest, and nothing that is pushed under the same tag later.
+ */
+
+const [repository, digest, folder = '.'] = process.argv.slice(2);
+if (repository === undefined || digest === undefined)
+  throw new Error('usage: node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]');
+const temporary = await mkdtemp(join(tmpdir(), 'cloister-chart-'));
+try {
+  const chart = join(temporary, 'cloister');
+  await cp(join(import.meta.dirname, '../../charts/cloister'), chart, { recursive: true });
+  const file = join(chart, 'values.yaml');
+  const values = await readFile(file, 'utf8');
+  const released = values
+    .replace(/^ {2}repository: cloister$/m, () => `  repository: ${repository}`)
+    .replace(/^ {2}digest: ''$/m, () => `  digest: ${digest}`);
+  if (!released.includes(`repository: ${repository}`) || !released.includes(`digest: ${digest}`))
+    throw new Error('values.yaml has no image');
+  await writeFile(file, released);
+  const { status } = spawnSync(await program('helm'), ['package', chart, `--destination=${resolve(folder)}`], { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+} finally {
+  await rm(temporary, { recursive: true });
+}

@@ -1,0 +1,99 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { type SeccompProfile, seal } from '../../src/commands/node-profile.ts';
+import { userns } from '../../src/core/profiles/userns.ts';
+import { go, moduleFolder } from '../programs/go.ts';
+
+/**
+ * `./dev seccomp` writes seccomp/workspace.json: what containerd gives a container with the capabilities of `grant: containers` by default,
+ * and the calls of seccomp/additions.yaml. One file for both architectures: a filter knows which one a call comes from.
+ *
+ * containerd makes its default in code, so seccomp/main.go prints it, from the version that seccomp/go.mod pins.
+ */
+
+const ARCHITECTURES = ['amd64', 'arm64'] as const;
+
+export interface Addition {
+  readonly name: string;
+  /** What it is for. */
+  readonly reason: string;
+  /** What is said without it, by an engine in a workspace. */
+  readonly without: string;
+}
+
+const root = join(import.meta.dirname, '../..');
+export const workspaceProfile = join(root, 'seccomp/workspace.json');
+
+export async function readAdditions(): Promise<readonly Addition[]> {
+  return parse(await readFile(join(root, 'seccomp/additions.yaml'), 'utf8'));
+}
+
+/** containerd's default for each architecture, for the capabilities that the grant writes out. Needs Go, and Linux. */
+export async function runtimeDefaults(): Promise<readonly SeccompProfile[]> {
+  const containerd = await moduleFolder('seccomp', 'github.com/containerd/containerd/v2');
+  const code = await readFile(join(containerd, 'contrib/seccomp/seccomp_default.go'), 'utf8');
+  const capabilities = userns.workspace('containers', {}).capabilities?.map((each) => `CAP_${each}`) ?? [];
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-seccomp-'));
+  try {
+    const profiles: SeccompProfile[] = [];
+    for (const architecture of ARCHITECTURES) {
+      const [file, overlay] = [join(folder, `${architecture}.go`), join(folder, `${architecture}.json`)];
+      await writeFile(file, codeFor(architecture, code));
+      await writeFile(overlay, JSON.stringify({ Replace: { [join(import.meta.dirname, '../programs/seccomp/default.go')]: file } }));
+      const { stdout } = await go(
+        'seccomp',
+        ['run', `-overlay=${overlay}`, '.', ...capabilities],
+        "it prints containerd's default profile",
+      );
+      profiles.push(JSON.parse(stdout));
+    }
+    return profiles;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The code asks which architecture it was compiled for; here it is told one, so that one machine prints all. */
+function codeFor(architecture: string, code: string): string {
+  return [
+    [/^package seccomp$/m, 'package main'],
+    [/^\t"runtime"\n/m, ''],
+    [/\bruntime\.GOARCH\b/g, JSON.stringify(architecture)],
+  ].reduce((told, [pattern, text]) => {
+    const replaced = told.replace(pattern as RegExp, text as string);
+    if (replaced === told) throw new Error(`containerd's seccomp_default.go has nothing like ${pattern}: see how it is written now.`);
+    return replaced;
+  }, code);
+}
+
+/** Both together, as the file has it. */
+export function extend(defaults: readonly SeccompProfile[], additions: readonly Addition[]): SeccompProfile {
+  const added = new Set(additions.map(({ name }) => name));
+  const syscalls = defaults
+    .flatMap((each) => each.syscalls)
+    .map((rule) => ({ ...rule, names: rule.names.filter((name) => !added.has(name)) }))
+    .filter(({ names }) => names.length > 0);
+  return {
+    defaultAction: only(defaults.map(({ defaultAction }) => defaultAction)),
+    architectures: unique(defaults.flatMap(({ architectures }) => architectures)),
+    syscalls: [...unique(syscalls), { names: [...added], action: 'SCMP_ACT_ALLOW' }],
+  };
+}
+
+function unique<Value>(values: readonly Value[]): readonly Value[] {
+  return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+}
+
+function only<Value>(values: readonly Value[]): Value {
+  const [first, ...others] = unique(values);
+  if (first === undefined || others.length > 0) throw new Error(`The architectures differ: ${JSON.stringify(values)}`);
+  return first;
+}
+
+export async function makeWorkspaceProfile(): Promise<string> {
+  return seal(extend(await runtimeDefaults(), await readAdditions()));
+}
+
+if (import.meta.main) await writeFile(workspaceProfile, await makeWorkspaceProfile());

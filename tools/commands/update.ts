@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import packageJson from '../../package.json' with { type: 'json' };
+import { takeNoArguments } from './shared/no-arguments.ts';
+
+/**
+ * `./dev update`: writes every file that follows from the sources: what the generators make, and the snapshots of tests that need no cluster.
+ * Read the difference before you commit it.
+ */
+
+takeNoArguments('usage: ./dev update');
+const root = join(import.meta.dirname, '../..');
+const SNAPSHOT = /\.toMatch(?:File|Inline)?Snapshot\(/;
+
+const generators = ['chart', 'docs'].filter((name) => name in packageJson.scripts);
+const withSnapshots = globSync('test/**/*.test.ts', { cwd: root })
+  .filter((file) => !/^test\/(?:cluster|node|api-server)\//.test(file) && SNAPSHOT.test(readFileSync(join(root, file), 'utf8')))
+  .toSorted();
+
+for (const name of generators) run('npm', ['run', '--silent', name]);
+run('npm', ['run', '--silent', 'test:unit', '--', ...withSnapshots, '--update']);
+run('git', ['status', '--short']);
+
+function run(command: string, commandArguments: readonly string[]): void {
+  const { status } = spawnSync(command, commandArguments, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cp, readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { cached, complaint } from './cache.ts';
+import { debianRoot } from './debian.ts';
+import { type Image, writeImage } from './image.ts';
+
+/**
+ * The images of examples/workspace-image/, made where there is no registry: on a Debian from where this machine's apt gets its packages, by
+ * the same lists of packages, the same scripts and the same files.
+ */
+
+export const source = join(import.meta.dirname, '../../examples/workspace-image');
+/** Where the Containerfile puts the files of its folder. */
+const INSIDE = 'opt/workspace';
+
+/** podman and buildah. */
+export const WORKSPACE_IMAGE = 'localhost/workspace:test';
+/** Docker as well. */
+export const DOCKER_IMAGE = 'localhost/workspace-docker:test';
+
+/** The folders that a build target of the Containerfile takes packages, files and a script from, in their order. */
+const TARGETS = {
+  workspace: { name: WORKSPACE_IMAGE, layers: ['.'] },
+  'workspace-docker': { name: DOCKER_IMAGE, layers: ['.', 'docker'] },
+} as const;
+
+export type Target = keyof typeof TARGETS;
+
+/** An archive of a target, made once, into the user's cache. Needs root. */
+export async function workspaceImage(target: Target): Promise<string> {
+  const { name, layers } = TARGETS[target];
+  const files = (await filesBelow(source)).filter((file) => !file.startsWith('docker/') || target === 'workspace-docker');
+  const version = createHash('sha256');
+  for (const file of files) version.update(`${file}\0`).update(await readFile(join(source, file)));
+  const folder = await cached(`${target}-image-${version.digest('hex').slice(0, 12)}`, ['workspace.tar'], async (into) => {
+    const { suite, config } = readContainerfile(await readFile(join(source, 'Containerfile'), 'utf8'));
+    const packages = await Promise.all(layers.map((layer) => readFile(join(source, layer, 'packages'), 'utf8')));
+    const base = await debianRoot({ name: target, suite, packages: packages.join('').trim().split('\n') });
+    const root = join(into, 'root');
+    await run('cp', '--archive', base, root);
+    for (const file of files.filter((each) => each !== 'Containerfile')) await cp(join(source, file), join(root, INSIDE, file));
+    for (const layer of layers) await run('chroot', root, 'sh', join('/', INSIDE, layer, 'setup.sh'));
+    await writeImage(join(into, 'workspace.tar'), { name, root, config });
+  });
+  return join(folder, 'workspace.tar');
+}
+
+/** Every file below a folder, by its path from there. */
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .toSorted();
+}
+
+async function run(program: string, ...args: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(program, args);
+  } catch (error) {
+    throw complaint(`The workspace image cannot be made: ${(error as Error).message.trim()}`);
+  }
+}
+
+/** What the Containerfile says besides its steps: the suite of its Debian, and how containers start. */
+export function readContainerfile(text: string): { readonly suite: string; readonly config: NonNullable<Image['config']> } {
+  const [, suite] = /^FROM docker\.io\/library\/debian:(\w+)-slim AS workspace$/m.exec(text) ?? [];
+  // Of several, the last one counts, as in a build.
+  const lastOf = (instruction: string): string | undefined =>
+    [...text.matchAll(new RegExp(`^${instruction} (.+)$`, 'gm'))].map(([, value]) => value).at(-1);
+  const [User, WorkingDir, entrypoint, command] = ['USER', 'WORKDIR', 'ENTRYPOINT', 'CMD'].map(lastOf);
+  if (suite === undefined || User === undefined || WorkingDir === undefined || entrypoint === undefined || command === undefined)
+    throw new Error('The Containerfile must say FROM a Debian, USER, WORKDIR, ENTRYPOINT and CMD, each on a line.');
+  return { suite, config: { User, WorkingDir, Entrypoint: JSON.parse(entrypoint), Cmd: JSON.parse(command) } };
+}
+
+if (import.meta.main) {
+  for (const target of Object.keys(TARGETS) as Target[]) process.stdout.write(`${await workspaceImage(target)}\n`);
+}
