@@ -4,7 +4,7 @@ import { makeRespond } from '../src/webhook/review/respond.ts';
 import { makeRouteLookup } from '../src/webhook/review/route.ts';
 import { CONFIG_FILE, PROFILES, readRecording } from './reviews/recordings.ts';
 
-/** Measures what the caches of reviews save: `node bench/caches.ts` prints the CPU time of one call with and without each of them. */
+/** `node bench/caches.ts`: prints the CPU time of one call with and without each cache of the webhook. */
 
 const RUNS = 10;
 const CALLS = 5_000;
@@ -23,18 +23,18 @@ const measurements: Readonly<Record<string, () => unknown>> = {
   'a small review, mutate': () => cached(path, body),
   'the same, without the answer cache': () => uncached(path, body),
   'a route': () => routeOf(path),
-  // A different profile each time, so that the look-up never hits.
+  // A different profile each time, so that the cache never hits.
   'a route, without the cache': () => routeOf(`/mutate/p${calls++}`),
 };
 
-// In turns, and the least of each: other processes of the machine only ever add.
+// The calls take turns, and the least time of each counts: other processes only ever add to it.
 const least = new Map<string, number>();
 for (let run = 0; run < RUNS; run += 1) {
-  for (const [what, call] of Object.entries(measurements)) {
-    least.set(what, Math.min(least.get(what) ?? Number.POSITIVE_INFINITY, microsecondsOf(call)));
+  for (const [label, call] of Object.entries(measurements)) {
+    least.set(label, Math.min(least.get(label) ?? Number.POSITIVE_INFINITY, microsecondsOf(call)));
   }
 }
-for (const [what, microseconds] of least) process.stdout.write(`${what}: ${microseconds.toFixed(2)} us CPU\n`);
+for (const [label, microseconds] of least) process.stdout.write(`${label}: ${microseconds.toFixed(2)} us CPU\n`);
 
 function microsecondsOf(call: () => unknown): number {
   const before = process.cpuUsage();

@@ -11,8 +11,8 @@ import { pods } from './reviews/pods.ts';
 import { CONFIG_FILE, PROFILES, RECORDINGS, writeRecording } from './reviews/recordings.ts';
 
 /**
- * Records the reviews that bench/run.ts sends: a real API server is asked for the pods of reviews/pods.ts, and what it sends to a webhook that
- * answers as Cloister does is written down, byte for byte. `node bench/record.ts`
+ * `node bench/record.ts`: records the reviews of the benchmarks. It creates the pods of reviews/pods.ts on a real API server, whose webhook answers
+ * as Cloister does and stores each body byte for byte.
  */
 
 const apiServer = await startApiServer();
@@ -53,7 +53,7 @@ async function startWebhook({ connection }: ApiServer, seen: Map<string, Buffer>
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-/** A namespace and the two entries that serve it. */
+/** Creates a namespace and its two entries. */
 async function register(apiServer: ApiServer, webhook: Server, profile: string): Promise<void> {
   const { port } = webhook.address() as AddressInfo;
   const caBundle = await readFile(apiServer.caFile, 'base64');
@@ -76,7 +76,7 @@ async function register(apiServer: ApiServer, webhook: Server, profile: string):
   }
 }
 
-/** The API server heeds new entries a moment after it stored them: a dry run goes through all of them and leaves nothing behind. */
+/** The API server obeys a new entry a moment after it stored it. A dry run calls every entry and stores nothing. */
 async function untilReviewed(apiServer: ApiServer, profile: string, seen: ReadonlyMap<string, Buffer>): Promise<void> {
   const deadline = Date.now() + 10_000;
   do await succeed(apiServer, `/api/v1/namespaces/${profile}/pods?dryRun=All`, pods.small);

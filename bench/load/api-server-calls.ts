@@ -1,22 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Connection, open, post, type Target } from './connection.ts';
-import { checkOf } from './load-generator.ts';
+import { makeAnswerCheck } from './load-generator.ts';
 
 /**
- * Calls as API servers make them: as many at a time as there are, over a connection that is free, else over a new one; what is to come
- * again later comes again. It is this program's one argument; the program prints a Crowd for each phase.
+ * Calls a webhook as API servers do: each call uses an idle connection or opens one, and is retried after a 429. The program takes a job as its
+ * only argument, in JSON, and prints the results of each phase.
  */
-export interface CrowdJob {
+export interface CallJob {
   readonly target: Target;
   /** The file of the review. */
   readonly file: string;
-  /** The paths it goes to in turn, and whether a right answer from there holds a patch. */
-  readonly ways: readonly { readonly path: string; readonly patched: boolean }[];
-  /** One follows the other, whatever is still under way. */
+  /** Calls take these paths in turn. */
+  readonly routes: readonly Route[];
+  /** A phase starts when all calls of the phase before it have started. */
   readonly phases: readonly Phase[];
-  /** More are not under way at a time: API servers have a limit too, and what comes beyond it never reaches a webhook. */
-  readonly most: number;
+  /** An API server limits its concurrent requests: a call beyond this number is not sent. */
+  readonly maxConcurrent: number;
+}
+
+export interface Route {
+  readonly path: string;
+  /** Whether a correct answer at this path holds a patch. */
+  readonly expectsPatch: boolean;
 }
 
 export interface Phase {
@@ -25,96 +31,95 @@ export interface Phase {
   readonly perSecond?: number;
 }
 
-/** Times are milliseconds. */
-export interface Crowd {
-  /** Of each call that was answered, from its beginning. */
-  readonly calls: readonly number[];
-  /** Of the try that was. */
-  readonly tries: readonly number[];
-  /** How many tries were to come again later. */
+export interface CallResults {
+  /** The duration of each answered call, retries included. */
+  readonly callMs: readonly number[];
+  /** The duration of the last attempt of each answered call. */
+  readonly attemptMs: readonly number[];
+  /** Attempts answered with a status that asks for a retry. */
   readonly shed: number;
-  /** How many calls had no answer in time, or none at all. */
+  /** Calls without an answer, or without one in time. */
   readonly failed: number;
+  /** The first few error messages. */
   readonly failures: readonly string[];
-  /** How many were not made. */
-  readonly heldBack: number;
-  /** When the last call ended that was not answered within SLOW, from the beginning of the phase; 0: there was none. */
-  readonly slowUntil: number;
+  readonly notSent: number;
+  /** The end of the last call that took longer than `SLOW_MS`, counted from the start of the phase; 0: there was none. */
+  readonly lastSlowMs: number;
 }
 
-/** As long as an API server waits by default for those that validate. */
-const PATIENCE = 5_000;
-/** Client-go tries so often. Source: k8s.io/client-go/rest, request.go */
-const MOST_TRIES = 11;
-/** The transport of three API servers keeps so many connections. Source: k8s.io/client-go/transport, cache.go */
-const MOST_IDLE = 75;
-export const SLOW = 100;
+/** The timeout of an enforcing entry. Source: `timeoutSeconds` in src/manifests/entries.ts */
+const TIMEOUT_MS = 5_000;
+/** Source: k8s.io/client-go/rest, request.go */
+const MAX_ATTEMPTS = 11;
+/** The idle connections that the transports of three API servers keep. Source: k8s.io/client-go/transport, cache.go */
+const MAX_IDLE = 75;
+export const SLOW_MS = 100;
 
-async function crowd({ target, file, ways, phases, most }: CrowdJob): Promise<Crowd[]> {
+async function makeCalls({ target, file, routes, phases, maxConcurrent }: CallJob): Promise<CallResults[]> {
   const body = readFileSync(file);
-  const requests = ways.map(({ path, patched }) => ({ bytes: post(path, body), check: checkOf(body, patched) }));
+  const requests = routes.map(({ path, expectsPatch }) => ({ bytes: post(path, body), check: makeAnswerCheck(body, expectsPatch) }));
   const pool = makePool(target);
-  let underWay = 0;
-  const crowds: Crowd[] = [];
-  const all: Promise<void>[] = [];
-  for (const phase of phases) await arrive(phase);
-  await Promise.all(all);
+  let inFlight = 0;
+  const results: CallResults[] = [];
+  const calls: Promise<void>[] = [];
+  for (const phase of phases) await startPhase(phase);
+  await Promise.all(calls);
   pool.close();
-  return crowds;
+  return results;
 
-  async function arrive({ calls, perSecond }: Phase): Promise<void> {
+  async function startPhase(phase: Phase): Promise<void> {
     const counts = {
-      calls: [] as number[],
-      tries: [] as number[],
+      callMs: [] as number[],
+      attemptMs: [] as number[],
       shed: 0,
       failed: 0,
       failures: [] as string[],
-      heldBack: 0,
-      slowUntil: 0,
+      notSent: 0,
+      lastSlowMs: 0,
     };
-    crowds.push(counts);
+    results.push(counts);
     const start = performance.now();
-    for (let index = 0; index < calls; index += 1) {
-      if (perSecond !== undefined) {
-        const early = start + (index / perSecond) * 1_000 - performance.now();
-        // Timers are not finer than this.
-        if (early > 1) await sleep(early);
+    for (let index = 0; index < phase.calls; index += 1) {
+      if (phase.perSecond !== undefined) {
+        const earlyMs = start + (index / phase.perSecond) * 1_000 - performance.now();
+        // Timers have a resolution of one millisecond.
+        if (earlyMs > 1) await sleep(earlyMs);
       }
-      if (underWay >= most) counts.heldBack += 1;
-      else all.push(call(index));
+      if (inFlight >= maxConcurrent) counts.notSent += 1;
+      else calls.push(call(index));
     }
 
     async function call(index: number): Promise<void> {
-      underWay += 1;
+      inFlight += 1;
       const since = performance.now();
       try {
-        const triedAt = await insist(index, since);
-        counts.tries.push(performance.now() - triedAt);
-        counts.calls.push(performance.now() - since);
+        const lastAttempt = await retryUntilAnswered(index, since);
+        counts.attemptMs.push(performance.now() - lastAttempt);
+        counts.callMs.push(performance.now() - since);
       } catch (error) {
         counts.failed += 1;
         const { message } = error as Error;
         if (counts.failures.length < 3) counts.failures.push(message);
       }
-      underWay -= 1;
+      inFlight -= 1;
       const now = performance.now();
-      if (now - since > SLOW) counts.slowUntil = now - start;
+      if (now - since > SLOW_MS) counts.lastSlowMs = now - start;
     }
 
-    /** @returns when the try began that was answered */
-    async function insist(index: number, since: number): Promise<number> {
+    /** @returns the start of the attempt that was answered */
+    async function retryUntilAnswered(index: number, since: number): Promise<number> {
       const { bytes, check } = requests[index % requests.length] as (typeof requests)[number];
-      for (let tries = 1; ; tries += 1) {
-        const triedAt = performance.now();
+      for (let attempts = 1; ; attempts += 1) {
+        const attemptedAt = performance.now();
         const answer = await send(bytes);
-        const isLate = performance.now() - since > PATIENCE;
-        if (answer.retryAfter === undefined && !isLate) {
+        const isLate = performance.now() - since > TIMEOUT_MS;
+        if (answer.retryAfterSeconds === undefined && !isLate) {
           check(answer, index);
-          return triedAt;
+          return attemptedAt;
         }
-        if (isLate || tries === MOST_TRIES) throw new Error(`no answer after ${tries} tries`);
+        if (isLate || attempts === MAX_ATTEMPTS) throw new Error(`no answer after ${attempts} attempts`);
         counts.shed += 1;
-        await sleep((answer.retryAfter ?? 0) * 1_000);
+        await sleep((answer.retryAfterSeconds ?? 0) * 1_000);
       }
     }
   }
@@ -124,18 +129,18 @@ async function crowd({ target, file, ways, phases, most }: CrowdJob): Promise<Cr
     try {
       return await connection.send(request);
     } finally {
-      pool.give(connection);
+      pool.release(connection);
     }
   }
 }
 
 interface Pool {
   take(): Promise<Connection>;
-  give(connection: Connection): void;
+  release(connection: Connection): void;
   close(): void;
 }
 
-/** As Go's transport does: whoever finds none free has a new one made, and takes whichever is free first. Source: net/http, transport.go */
+/** A caller that finds no idle connection opens one, and takes the first that becomes free. Source: net/http, transport.go */
 function makePool(target: Target): Pool {
   const idle: Connection[] = [];
   const waiting: PromiseWithResolvers<Connection>[] = [];
@@ -145,25 +150,25 @@ function makePool(target: Target): Pool {
       if (connection !== undefined) return Promise.resolve(connection);
       const place = Promise.withResolvers<Connection>();
       waiting.push(place);
-      open(target).then(give, (error) => {
+      open(target).then(release, (error) => {
         const index = waiting.indexOf(place);
         if (index >= 0) waiting.splice(index, 1);
         place.reject(error);
       });
       return place.promise;
     },
-    give,
+    release,
     close() {
       for (const connection of idle) connection.close();
     },
   };
 
-  function give(connection: Connection): void {
+  function release(connection: Connection): void {
     const first = waiting.shift();
     if (first !== undefined) first.resolve(connection);
-    else if (idle.length < MOST_IDLE) idle.push(connection);
+    else if (idle.length < MAX_IDLE) idle.push(connection);
     else connection.close();
   }
 }
 
-if (import.meta.main) process.stdout.write(JSON.stringify(await crowd(JSON.parse(process.argv[2] ?? ''))));
+if (import.meta.main) process.stdout.write(JSON.stringify(await makeCalls(JSON.parse(process.argv[2] ?? ''))));

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 
 /**
- * One HTTPS connection that sends one ready-made request after the other. Node's own client costs as much as a server does; this one
- * does so little that the server is what is measured.
+ * One HTTPS connection that sends one request after the other. Node's own client costs as much CPU time as the server; this one costs so little
+ * that the measurement is of the server.
  */
 export interface Connection {
   /**
-   * Sends the request and waits for the whole answer. When the server says that it closes, the next request goes over a new connection,
-   * as an API server's would.
+   * Sends the request and waits for the whole answer. After an answer with `connection: close`, the next request opens a new connection, as
+   * an API server does.
    */
   send(request: Uint8Array): Promise<Answer>;
   close(): void;
@@ -17,8 +17,7 @@ export interface Connection {
 export interface Answer {
   readonly status: number;
   readonly body: string;
-  /** After so many seconds the same request is to come again. */
-  readonly retryAfter: number | undefined;
+  readonly retryAfterSeconds: number | undefined;
 }
 
 export interface Target {
@@ -26,7 +25,7 @@ export interface Target {
   readonly ca: string;
 }
 
-/** @throws when the server cannot be reached or is not the one that the CA vouches for */
+/** @throws when the server cannot be reached, or its certificate is not from the CA */
 export async function open(target: Target): Promise<Connection> {
   let exchange = exchangeOver(await handshake(target));
   return {
@@ -44,7 +43,7 @@ export function post(path: string, body: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(head), body]);
 }
 
-/** Full each time: the API server's client resumes no sessions. */
+/** A full handshake each time: the API server's client resumes no sessions. */
 async function handshake({ port, ca }: Target): Promise<TLSSocket> {
   const socket = connect({ host: '127.0.0.1', port, ca, ALPNProtocols: ['http/1.1'] });
   await once(socket, 'secureConnect');
@@ -62,11 +61,11 @@ function exchangeOver(socket: TLSSocket): Connection & { isOver(): boolean } {
     const head = received.slice(0, end);
     isOver = /\r\nconnection: *close/i.test(head);
     if (isOver) socket.destroy();
-    const retryAfter = /\r\nretry-after: *(\d+)/i.exec(head)?.[1];
+    const retryAfterSeconds = /\r\nretry-after: *(\d+)/i.exec(head)?.[1];
     waiting?.resolve({
       status: Number(head.slice(9, 12)),
       body: received.slice(end + 4),
-      retryAfter: retryAfter === undefined ? undefined : Number(retryAfter),
+      retryAfterSeconds: retryAfterSeconds === undefined ? undefined : Number(retryAfterSeconds),
     });
     received = '';
   });
@@ -86,7 +85,7 @@ function exchangeOver(socket: TLSSocket): Connection & { isOver(): boolean } {
   };
 }
 
-/** Servers that answer a review know how long their answer is. */
+/** An answer to a review always has a content-length. */
 function lengthIn(received: string): number {
   const length = /\r\ncontent-length: *(\d+)/i.exec(received)?.[1];
   if (length === undefined) throw new Error(`an answer without content-length: ${received}`);

@@ -3,58 +3,59 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../servers/process-stats.ts';
 import { type Answer, type Connection, open, post, type Target } from './connection.ts';
 
-/** What one process of load does to one server. It is this program's one argument; the program prints a Load. */
-export interface Job {
+/** The load of one process on one server. The program takes a job as its only argument, in JSON, and prints its results. */
+export interface LoadJob {
   readonly target: Target;
+  /** The server's process. */
   readonly pid: number;
-  /** The files of the reviews, which are sent in turn, and the path they go to. */
+  /** The files of the reviews, which are sent in turn. */
   readonly files: readonly string[];
   readonly path: string;
-  /** Whether a right answer holds a patch; absent: whatever is answered will do. */
-  readonly patched?: boolean;
+  /** Whether a correct answer holds a patch; absent: any answer will do. */
+  readonly expectsPatch?: boolean;
   /**
-   * `full`: each of 16 connections sends as soon as it has its answer. `fresh`: likewise, with a connection for each review. A number: so
-   * many a second over 25 connections, whatever the server does.
+   * `full`: each of 16 connections sends as soon as it has its answer. `reconnect`: the same, over a new connection for each review. A number:
+   * so many reviews a second over 25 connections, however fast the server answers.
    */
-  readonly pace: 'full' | 'fresh' | number;
-  /** Other than so many. */
+  readonly pace: 'full' | 'reconnect' | number;
+  /** Overrides the number of connections. */
   readonly connections?: number;
   readonly seconds: number;
 }
 
-export interface Load {
+export interface LoadResults {
   readonly reviews: number;
-  /** The server's: it stands even where other programs take the processor. */
+  /** CPU time of the server: other programs on the processor do not change it. */
   readonly cpuSeconds: number;
-  /** Milliseconds of each review, where the pace is a number. */
-  readonly latencies: readonly number[];
+  /** The latency of each review, where the pace is a number. */
+  readonly latencyMs: readonly number[];
 }
 
-/** Of so many answers one is read. */
+/** One of so many answers is parsed. */
 const SAMPLE = 64;
 
 type Send = (connection: Connection, index: number) => Promise<void>;
-type Sent = Pick<Load, 'reviews' | 'latencies'>;
+type Sent = Pick<LoadResults, 'reviews' | 'latencyMs'>;
 
-async function load({
+async function generateLoad({
   target,
   pid,
   files,
   path,
-  patched,
+  expectsPatch,
   pace,
   connections: count = typeof pace === 'number' ? 25 : 16,
   seconds,
-}: Job): Promise<Load> {
+}: LoadJob): Promise<LoadResults> {
   const reviews = files.map((file) => {
     const body = readFileSync(file);
-    return { request: post(path, body), check: patched === undefined ? () => {} : checkOf(body, patched) };
+    return { request: post(path, body), check: expectsPatch === undefined ? () => {} : makeAnswerCheck(body, expectsPatch) };
   });
   const send: Send = async (connection, index) => {
     const { request, check } = reviews[index % reviews.length] as (typeof reviews)[number];
     check(await connection.send(request), index);
   };
-  const sendAfresh: Send = async (_, index) => {
+  const sendOverNewConnection: Send = async (_, index) => {
     const connection = await open(target);
     await send(connection, index);
     connection.close();
@@ -64,8 +65,8 @@ async function load({
   await Promise.all(connections.map((connection) => send(connection, 0)));
   const before = cpuSeconds(pid);
   const sent = await (typeof pace === 'number'
-    ? atRate(pace, seconds, { connections, send })
-    : inTurn(seconds, { connections, send: pace === 'fresh' ? sendAfresh : send }));
+    ? sendAtRate(pace, seconds, { connections, send })
+    : sendContinuously(seconds, { connections, send: pace === 'reconnect' ? sendOverNewConnection : send }));
   const after = cpuSeconds(pid);
   for (const connection of connections) connection.close();
   return { ...sent, cpuSeconds: after - before };
@@ -76,7 +77,7 @@ interface Senders {
   readonly send: Send;
 }
 
-async function inTurn(seconds: number, { connections, send }: Senders): Promise<Sent> {
+async function sendContinuously(seconds: number, { connections, send }: Senders): Promise<Sent> {
   const deadline = performance.now() + seconds * 1_000;
   let reviews = 0;
   await Promise.all(
@@ -84,41 +85,41 @@ async function inTurn(seconds: number, { connections, send }: Senders): Promise<
       while (performance.now() < deadline) await send(connection, reviews++);
     }),
   );
-  return { reviews, latencies: [] };
+  return { reviews, latencyMs: [] };
 }
 
-/** A review that finds all connections busy is sent late, and its time runs from when it was due. */
-async function atRate(rate: number, seconds: number, { connections, send }: Senders): Promise<Sent> {
+/** A review that finds all connections busy is sent late; its latency counts from the time it was due. */
+async function sendAtRate(rate: number, seconds: number, { connections, send }: Senders): Promise<Sent> {
   const reviews = Math.round(rate * seconds);
   const start = performance.now();
-  const latencies: number[] = [];
+  const latencyMs: number[] = [];
   let next = 0;
   await Promise.all(
     connections.map(async (connection) => {
       for (let index = next++; index < reviews; index = next++) {
         let since = start + (index / rate) * 1_000;
-        const early = since - performance.now();
-        if (early > 0) {
-          await sleep(early);
-          since = performance.now(); // a timer's lateness is not the server's
+        const earlyMs = since - performance.now();
+        if (earlyMs > 0) {
+          await sleep(earlyMs);
+          since = performance.now(); // the delay of a timer is not the server's
         }
         await send(connection, index);
-        latencies.push(performance.now() - since);
+        latencyMs.push(performance.now() - since);
       }
     }),
   );
-  return { reviews, latencies };
+  return { reviews, latencyMs };
 }
 
-/** Every status is looked at, and every so many answers read: a fast wrong answer is no answer. */
-export function checkOf(review: Buffer, patched: boolean): (answer: Answer, index?: number) => void {
+/** A check that throws at a wrong answer. It reads every status, and parses a sample of the answers. */
+export function makeAnswerCheck(review: Buffer, expectsPatch: boolean): (answer: Answer, index?: number) => void {
   const { uid } = JSON.parse(review.toString()).request;
   return ({ status, body }, index = 0) => {
     if (status === 200 && index % SAMPLE !== 0) return;
     const response = status === 200 ? JSON.parse(body).response : undefined;
-    const isRight = response?.uid === uid && response.allowed === true && (response.patch !== undefined) === patched;
-    if (!isRight) throw new Error(`a wrong answer, of status ${status}, to review ${uid}: ${body.slice(0, 1_000)}`);
+    const isCorrect = response?.uid === uid && response.allowed === true && (response.patch !== undefined) === expectsPatch;
+    if (!isCorrect) throw new Error(`a wrong answer, of status ${status}, to review ${uid}: ${body.slice(0, 1_000)}`);
   };
 }
 
-if (import.meta.main) process.stdout.write(JSON.stringify(await load(JSON.parse(process.argv[2] ?? ''))));
+if (import.meta.main) process.stdout.write(JSON.stringify(await generateLoad(JSON.parse(process.argv[2] ?? ''))));

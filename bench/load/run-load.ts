@@ -1,50 +1,57 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { fileOf, PROFILES, type Recording, readRecording } from '../reviews/recordings.ts';
-import { LOAD } from '../servers/cpu-pinning.ts';
-import { type Contestant, type Running, type Stage, start } from '../servers/servers.ts';
-import type { Crowd, CrowdJob } from './api-server-calls.ts';
-import type { Job, Load } from './load-generator.ts';
+import { fileOf, type Recording, SMALL } from '../reviews/recordings.ts';
+import { LOAD_CPU } from '../servers/cpu-pinning.ts';
+import type { Machine, RunningServer } from '../servers/servers.ts';
+import type { CallJob, CallResults } from './api-server-calls.ts';
+import type { LoadJob, LoadResults } from './load-generator.ts';
 
-export const SMALL: Recording = { size: 'small', path: `/mutate/${PROFILES.sudo}` };
-
-/** Starts a server, and waits until it has answered a review. */
-export async function begin(contestant: Contestant, stage: Stage): Promise<Running> {
-  return start(contestant, { path: SMALL.path, body: await readRecording(SMALL) }, stage);
-}
-
-/** Puts load on one server, from a process of its own. */
-export async function put(recording: Recording, server: Running, how: Pick<Job, 'pace' | 'seconds'>, stage: Stage): Promise<Load> {
-  const { contestant, pid, target } = server;
+/** Sends one review to a server again and again, from a process of its own. */
+export async function sendLoad(
+  recording: Recording,
+  server: RunningServer,
+  options: Pick<LoadJob, 'pace' | 'seconds'>,
+  machine: Machine,
+): Promise<LoadResults> {
+  const { spec, pid, target } = server;
   const { path } = recording;
-  const job: Job = { target, pid, files: [fileOf(recording)], path, patched: contestant.patches(path), ...how };
-  return run('load-generator.ts', job, server, stage);
+  const job: LoadJob = { target, pid, files: [fileOf(recording)], path, expectsPatch: spec.patches(path), ...options };
+  return runJob('load-generator.ts', job, server, machine);
 }
 
-/** Sends bodies of any kind, one a second, and takes whatever is answered. It gives way to whoever measures meanwhile. */
-export async function pester(files: readonly string[], server: Running, seconds: number, stage: Stage): Promise<Load> {
+/** Sends one hostile body a second and accepts any answer. It runs at low priority, so that it does not disturb a measurement. */
+export async function sendHostileBodies(
+  files: readonly string[],
+  server: RunningServer,
+  seconds: number,
+  machine: Machine,
+): Promise<LoadResults> {
   const { pid, target } = server;
-  const job: Job = { target, pid, files, path: SMALL.path, pace: 1, connections: 1, seconds };
-  return run('load-generator.ts', job, server, stage, ['nice', '-n', '19']);
+  const job: LoadJob = { target, pid, files, path: SMALL.path, pace: 1, connections: 1, seconds };
+  return runJob('load-generator.ts', job, server, machine, ['nice', '-n', '19']);
 }
 
-/** Calls as API servers do; see api-server-calls.ts. */
-export async function call(server: Running, job: Omit<CrowdJob, 'target'>, stage: Stage): Promise<readonly Crowd[]> {
-  return run('api-server-calls.ts', { target: server.target, ...job } satisfies CrowdJob, server, stage);
+/** Calls a server as API servers do; see api-server-calls.ts. */
+export async function callAsApiServers(
+  server: RunningServer,
+  job: Omit<CallJob, 'target'>,
+  machine: Machine,
+): Promise<readonly CallResults[]> {
+  return runJob('api-server-calls.ts', { target: server.target, ...job } satisfies CallJob, server, machine);
 }
 
-async function run<Result>(
+async function runJob<Results>(
   script: string,
   job: object,
-  { contestant }: Running,
-  { pin }: Stage,
-  before: readonly string[] = [],
-): Promise<Result> {
-  const command = [...before, process.execPath, join(import.meta.dirname, script), JSON.stringify(job)];
-  const [program, args] = pin(LOAD, command[0] as string, command.slice(1));
+  { spec }: RunningServer,
+  { pin }: Machine,
+  prefix: readonly string[] = [],
+): Promise<Results> {
+  const command = [...prefix, process.execPath, join(import.meta.dirname, script), JSON.stringify(job)];
+  const [program, args] = pin(LOAD_CPU, command[0] as string, command.slice(1));
   const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 256 * 1024 * 1024 }).catch(({ stderr }) => {
-    throw new Error(`the load on ${contestant.name} failed: ${stderr}`);
+    throw new Error(`the load on ${spec.name} failed: ${stderr}`);
   });
   return JSON.parse(stdout);
 }

@@ -1,13 +1,13 @@
 /** One line of the report. */
 export interface Figure {
-  readonly what: string;
-  /** One value a round: ratios to the other's of the same round, or plain numbers of a unit. */
+  readonly label: string;
+  /** One value a round: a ratio to another server in the same round, or a plain number. */
   readonly values: readonly number[];
   readonly unit: keyof typeof UNITS;
-  /** Of the median; `never` is a goal of each value. */
-  readonly must?: { readonly least: number } | { readonly most: number } | { readonly never: number };
-  /** The same of others, by their names. */
-  readonly beside?: Readonly<Record<string, readonly number[]>>;
+  /** `least` and `most` are compared with the median, `never` with every value. */
+  readonly goal?: { readonly least: number } | { readonly most: number } | { readonly never: number };
+  /** The values of other servers, by their names. */
+  readonly others?: Readonly<Record<string, readonly number[]>>;
 }
 
 const UNITS = {
@@ -20,40 +20,46 @@ const UNITS = {
   '': (value: number) => value.toFixed(0),
 } as const;
 
-/** Whether the goal is kept; undefined: there is none. */
-export function isReached({ values, must }: Figure): boolean | undefined {
-  if (must === undefined) return undefined;
-  if ('never' in must) return Math.max(...values) <= must.never;
-  return 'least' in must ? median(values) >= must.least : median(values) <= must.most;
+/** @returns undefined where there is no goal */
+export function isGoalReached({ values, goal }: Figure): boolean | undefined {
+  if (goal === undefined) return undefined;
+  if ('never' in goal) return Math.max(...values) <= goal.never;
+  return 'least' in goal ? median(values) >= goal.least : median(values) <= goal.most;
 }
 
-/** As a table in Markdown, padded so that it is one on a terminal too. */
+/** A Markdown table, padded so that a terminal shows it aligned. */
 export function tableOf(figures: readonly Figure[]): string {
-  const others = [...new Set(figures.flatMap(({ beside = {} }) => Object.keys(beside)))];
-  const first = others.length === 0 ? 'median' : 'cloister';
-  const rows = [['', first, 'min to max', ...others, 'goal', 'reached'], ...figures.map((figure) => cellsOf(figure, others))];
+  const names = [...new Set(figures.flatMap(({ others = {} }) => Object.keys(others)))];
+  const first = names.length === 0 ? 'median' : 'cloister';
+  const rows = [['', first, 'min to max', ...names, 'goal', 'reached'], ...figures.map((figure) => cellsOf(figure, names))];
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   const lines = rows.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`);
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
   return [lines[0], rule, ...lines.slice(1)].join('\n');
 }
 
-function cellsOf(figure: Figure, others: readonly string[]): string[] {
-  const { what, values, unit, must, beside = {} } = figure;
+function cellsOf(figure: Figure, names: readonly string[]): string[] {
+  const { label, values, unit, goal, others = {} } = figure;
   const print = UNITS[unit];
-  const goal = must === undefined ? '' : goalOf(must, print);
-  const reached = isReached(figure);
+  const reached = isGoalReached(figure);
   const spread = values.length > 1 ? `${print(Math.min(...values))} to ${print(Math.max(...values))}` : '';
-  const besides = others.map((other) => {
-    const theirs = beside[other] ?? [];
+  const medians = names.map((name) => {
+    const theirs = others[name] ?? [];
     return theirs.length === 0 ? '' : print(median(theirs));
   });
-  return [what, print(median(values)), spread, ...besides, goal, reached === undefined ? '' : reached ? 'yes' : 'no'];
+  return [
+    label,
+    print(median(values)),
+    spread,
+    ...medians,
+    goal === undefined ? '' : printGoal(goal, print),
+    reached === undefined ? '' : reached ? 'yes' : 'no',
+  ];
 }
 
-function goalOf(must: NonNullable<Figure['must']>, print: (value: number) => string): string {
-  if ('never' in must) return `never above ${print(must.never)}`;
-  return 'least' in must ? `at least ${print(must.least)}` : `at most ${print(must.most)}`;
+function printGoal(goal: NonNullable<Figure['goal']>, print: (value: number) => string): string {
+  if ('never' in goal) return `never above ${print(goal.never)}`;
+  return 'least' in goal ? `at least ${print(goal.least)}` : `at most ${print(goal.most)}`;
 }
 
 export function median(values: readonly number[]): number {

@@ -1,4 +1,4 @@
-/** The workspaces whose reviews are measured: an editor, its tools and their neighbours, as development platforms make them. */
+/** The pods whose reviews are measured: workspaces as development platforms create them, with an editor, its tools and services. */
 export const pods = {
   small: pod('workspace-small', 3, 4),
   medium: pod('workspace-medium', 15, 14),
@@ -37,7 +37,7 @@ function pod(name: string, containers: number, variables: number): object {
   };
 }
 
-/** The first is the workspace itself, which asks for more than it may have; the others are what it develops against. */
+/** The first container is the workspace, which asks for privileges; the others are services for it. */
 function container(index: number, variables: number): object {
   const isWorkspace = index === 0;
   return {

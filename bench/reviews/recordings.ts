@@ -2,21 +2,24 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Size } from './pods.ts';
 
-/** What Cloister is configured with, here and while recording. */
+/** The configuration of Cloister while the reviews are recorded and while they are sent. */
 export const CONFIG_FILE = join(import.meta.dirname, '..', 'config.yaml');
 
 /** The profiles of that file, by what they grant. */
 export const PROFILES = { sudo: 'userns', containers: 'userns-containers' } as const;
 
-/** A request of the API server's: mutating entries see a pod as its author made it, validating ones as the profile left it. */
+/** A request of an API server. Mutating entries receive the pod as its author wrote it, validating ones after the profile changed it. */
 export interface Recording {
   readonly size: Size;
   /** The path it was sent to. */
   readonly path: string;
 }
 
+/** The review that most measurements use. */
+export const SMALL: Recording = { size: 'small', path: `/mutate/${PROFILES.sudo}` };
+
 export const RECORDINGS: readonly Recording[] = [
-  { size: 'small', path: `/mutate/${PROFILES.sudo}` },
+  SMALL,
   { size: 'small', path: `/mutate/${PROFILES.containers}` },
   { size: 'small', path: `/validate/enforce/${PROFILES.sudo}` },
   { size: 'small', path: `/validate/enforce/${PROFILES.containers}` },
@@ -33,7 +36,7 @@ export function writeRecording(recording: Recording, body: Uint8Array): Promise<
   return writeFile(fileOf(recording), body);
 }
 
-/** `/validate/enforce/userns` of the small pod is in `recorded/small-validate-enforce-userns.jsonl`: one line, as it was sent. */
+/** The file with one line, the body as it was sent: `recorded/small-validate-enforce-userns.jsonl` for `/validate/enforce/userns` of the small pod. */
 export function fileOf({ size, path }: Recording): string {
   return join(import.meta.dirname, 'recorded', `${size}${path.replaceAll('/', '-')}.jsonl`);
 }

@@ -1,24 +1,24 @@
-import { type Crowd, SLOW } from '../load/api-server-calls.ts';
-import { begin, call, put, SMALL } from '../load/run-load.ts';
+import { type CallResults, SLOW_MS } from '../load/api-server-calls.ts';
+import { callAsApiServers, sendLoad } from '../load/run-load.ts';
 import { type Figure, quantile } from '../report/figures.ts';
-import { fileOf, PROFILES, type Recording } from '../reviews/recordings.ts';
+import { fileOf, PROFILES, type Recording, SMALL } from '../reviews/recordings.ts';
 import { peakMb } from '../servers/process-stats.ts';
-import { POD_MB, type Running, type Stage } from '../servers/servers.ts';
-import type { Ground, Section } from './section.ts';
+import { type Machine, POD_MB, type RunningServer, type ServerSpec, type Servers, startServer } from '../servers/servers.ts';
+import type { Environment, Section } from './section.ts';
 
-/** What one replica holds: one process on one processor. */
+/** The load that one replica withstands: one process on one processor. */
 export const load: Section = {
   name: 'load',
   title: 'Load',
-  about:
-    () => `One replica runs as one process, on one processor. Steady load uses 25 kept connections, as many as an API server keeps; if all are busy, a
-review waits, and its time includes the wait. The measurement fails if a call gets no answer or a wrong one. In the burst and the overload, calls are
-made as by API servers: over a new connection if none is free, and again a second after a 429. At most ${MOST} calls run at a time, and a call without an
-answer after 5 seconds has failed. Half of the reviews of the overload enforce, and half only warn.`,
+  introduction:
+    () => `One replica: one process on one processor. Steady load uses 25 kept connections, as many as an API server keeps; a review that finds all of
+them busy waits, and its latency includes the wait. A missing or wrong answer ends the measurement. The burst and the overload are sent
+as API servers send calls: over a new connection when none is idle, retried a second after a 429, at most ${MAX_CONCURRENT} at a time; a call fails after
+5 seconds. Half of the reviews of the overload enforce, the other half only warn.`,
   measure,
 };
 
-/** Seconds, and how often; load beside the floor's is put in turns. */
+/** Seconds, and numbers of rounds; the rounds of Cloister and floor-parse alternate. */
 const AMOUNTS = {
   quick: { rounds: 1, steady: 0.5, medium: 0.5, warmUp: 0.5, bursts: 1, starts: 1, capacity: 0.5, overload: 1, after: 1 },
   usual: { rounds: 3, steady: 20, medium: 10, warmUp: 8, bursts: 3, starts: 5, capacity: 3, overload: 120, after: 10 },
@@ -27,149 +27,155 @@ const AMOUNTS = {
 type Amounts = (typeof AMOUNTS)['quick' | 'usual' | 'full'];
 
 const MEDIUM: Recording = { size: 'medium', path: `/mutate/${PROFILES.sudo}` };
-/** Three API servers, each with 600 seats for what it does at a time. */
-const MOST = 1_800;
+/** Three API servers, each with 600 seats for concurrent requests. */
+const MAX_CONCURRENT = 1_800;
 const BURST = 600;
 
-interface Scene {
-  readonly stage: Stage;
+interface Options {
+  readonly machine: Machine;
   readonly amounts: Amounts;
 }
 
-async function measure({ field, stage, extent }: Ground): Promise<Figure[]> {
-  const scene = { stage, amounts: AMOUNTS[extent] };
-  const figures = [await measureStarts(field, scene)];
-  const cloister = await warm(field.cloister, scene);
-  const floor = await warm(field.floor, scene);
-  figures.push(...(await measureSteady(cloister, floor, scene)));
-  figures.push(...(await measureBurst(cloister, floor, scene)));
-  figures.push(...(await measureOverload(cloister, floor, scene)));
+async function measure({ servers, machine, extent }: Environment): Promise<Figure[]> {
+  const options = { machine, amounts: AMOUNTS[extent] };
+  const figures = [await measureStarts(servers, options)];
+  const cloister = await startWarm(servers.cloister, options);
+  const floor = await startWarm(servers.floor, options);
+  figures.push(...(await measureSteady(cloister, floor, options)));
+  figures.push(...(await measureBurst(cloister, floor, options)));
+  figures.push(...(await measureOverload(cloister, floor, options)));
   floor.kill();
   cloister.kill();
   return figures;
 }
 
-async function warm(contestant: Ground['field']['cloister'], { stage, amounts }: Scene): Promise<Running> {
-  const server = await begin(contestant, stage);
-  for (const recording of [SMALL, MEDIUM]) await put(recording, server, { pace: 'full', seconds: amounts.warmUp }, stage);
+async function startWarm(spec: ServerSpec, { machine, amounts }: Options): Promise<RunningServer> {
+  const server = await startServer(spec, machine);
+  for (const recording of [SMALL, MEDIUM]) await sendLoad(recording, server, { pace: 'full', seconds: amounts.warmUp }, machine);
   return server;
 }
 
-async function measureStarts({ cloister, floor }: Ground['field'], { stage, amounts }: Scene): Promise<Figure> {
-  const values: number[] = [];
-  const beside: number[] = [];
+async function measureStarts({ cloister, floor }: Servers, { machine, amounts }: Options): Promise<Figure> {
+  const ours: number[] = [];
+  const theirs: number[] = [];
   for (let round = 0; round < amounts.starts; round += 1) {
-    for (const [contestant, times] of [
-      [floor, beside],
-      [cloister, values],
+    for (const [spec, times] of [
+      [floor, theirs],
+      [cloister, ours],
     ] as const) {
-      const server = await begin(contestant, stage);
+      const server = await startServer(spec, machine);
       times.push(server.startMs);
       server.kill();
     }
   }
-  return { what: 'time from start to first correct answer', values, unit: 'ms', must: { most: 1_000 }, beside: { [floor.name]: beside } };
+  return { label: 'start to first correct answer', values: ours, unit: 'ms', goal: { most: 1_000 }, others: { [floor.name]: theirs } };
 }
 
-/** Seconds. What the floor does in them, it does all day. */
-const FLOOR_TURN = 10;
+/** Seconds. The results of floor-parse do not change with more. */
+const FLOOR_SECONDS = 10;
 
-/** Rates, and the shares of reviews that must be answered within so many milliseconds. */
+/** Rates, and the most milliseconds for each quantile of the latencies. */
 const STEADY = [
-  { what: '11 KiB, 500 a second', recording: SMALL, pace: 500, length: 'steady', shares: { p50: 3, p99: 25, 'p99.9': 100 } },
-  { what: '64 KiB, 150 a second', recording: MEDIUM, pace: 150, length: 'medium', shares: { p99: 60 } },
+  { label: '11 KiB, 500 a second', recording: SMALL, pace: 500, length: 'steady', quantiles: { p50: 3, p99: 25, 'p99.9': 100 } },
+  { label: '64 KiB, 150 a second', recording: MEDIUM, pace: 150, length: 'medium', quantiles: { p99: 60 } },
 ] as const;
 
-async function measureSteady(cloister: Running, floor: Running, { stage, amounts }: Scene): Promise<Figure[]> {
+async function measureSteady(cloister: RunningServer, floor: RunningServer, { machine, amounts }: Options): Promise<Figure[]> {
   const figures: Figure[] = [];
-  for (const { what, recording, pace, length, shares } of STEADY) {
+  for (const { label, recording, pace, length, quantiles } of STEADY) {
     const rounds: { readonly ours: readonly number[]; readonly theirs: readonly number[] }[] = [];
     for (let round = 0; round < amounts.rounds; round += 1) {
-      const { latencies: theirs } = await put(recording, floor, { pace, seconds: Math.min(amounts[length], FLOOR_TURN) }, stage);
-      const { latencies: ours } = await put(recording, cloister, { pace, seconds: amounts[length] }, stage);
+      const seconds = amounts[length];
+      const { latencyMs: theirs } = await sendLoad(recording, floor, { pace, seconds: Math.min(seconds, FLOOR_SECONDS) }, machine);
+      const { latencyMs: ours } = await sendLoad(recording, cloister, { pace, seconds }, machine);
       rounds.push({ ours, theirs });
     }
-    for (const [share, most] of Object.entries(shares)) {
-      const at = Number(share.slice(1)) / 100;
+    for (const [name, most] of Object.entries(quantiles)) {
+      const share = Number(name.slice(1)) / 100;
       figures.push({
-        what: `mutate, ${what}: ${share}`,
-        values: rounds.map(({ ours }) => quantile(ours, at)),
+        label: `mutate, ${label}: ${name}`,
+        values: rounds.map(({ ours }) => quantile(ours, share)),
         unit: 'ms',
-        must: { most },
-        beside: { [floor.contestant.name]: rounds.map(({ theirs }) => quantile(theirs, at)) },
+        goal: { most },
+        others: { [floor.spec.name]: rounds.map(({ theirs }) => quantile(theirs, share)) },
       });
     }
   }
   return figures;
 }
 
-async function measureBurst(cloister: Running, floor: Running, { stage, amounts }: Scene): Promise<Figure[]> {
-  const ours: Crowd[] = [];
-  const theirs: Crowd[] = [];
+async function measureBurst(cloister: RunningServer, floor: RunningServer, { machine, amounts }: Options): Promise<Figure[]> {
+  const ours: CallResults[] = [];
+  const theirs: CallResults[] = [];
   for (let round = 0; round < amounts.bursts; round += 1) {
-    for (const [server, crowds] of [
+    for (const [server, results] of [
       [floor, theirs],
       [cloister, ours],
     ] as const) {
-      const ways = [{ path: SMALL.path, patched: true }];
-      crowds.push(...(await call(server, { file: fileOf(SMALL), ways, phases: [{ calls: BURST }], most: MOST }, stage)));
+      const routes = [{ path: SMALL.path, expectsPatch: true }];
+      const job = { file: fileOf(SMALL), routes, phases: [{ calls: BURST }], maxConcurrent: MAX_CONCURRENT };
+      results.push(...(await callAsApiServers(server, job, machine)));
     }
   }
-  const line = (what: string, of: (crowd: Crowd) => number, rest: Pick<Figure, 'unit' | 'must'>): Figure => ({
-    what: `${BURST} reviews at once, each over a new connection: ${what}`,
-    values: ours.map(of),
-    beside: { [floor.contestant.name]: theirs.map(of) },
+  const figureOf = (label: string, readValue: (results: CallResults) => number, rest: Pick<Figure, 'unit' | 'goal'>): Figure => ({
+    label: `${BURST} reviews at once, each over a new connection: ${label}`,
+    values: ours.map(readValue),
+    others: { [floor.spec.name]: theirs.map(readValue) },
     ...rest,
   });
   return [
-    line('the last is answered', ({ calls }) => Math.max(...calls), { unit: 'ms', must: { most: 2_500 } }),
-    line('failed', ({ failed }) => failed, { unit: '', must: { most: 0 } }),
+    figureOf('the last is answered', ({ callMs }) => Math.max(...callMs), { unit: 'ms', goal: { most: 2_500 } }),
+    figureOf('failed', ({ failed }) => failed, { unit: '', goal: { most: 0 } }),
   ];
 }
 
-/** Three times as much as it can take, and what is left of it afterwards. */
-async function measureOverload(cloister: Running, floor: Running, { stage, amounts }: Scene): Promise<Figure[]> {
-  const ours = await overload(cloister, { stage, amounts });
-  const theirs = await overload(floor, { stage, amounts });
-  const line = (what: string, of: (overload: Overload) => number, rest: Pick<Figure, 'unit' | 'must'>): Figure => ({
-    what,
-    values: [of(ours)],
-    beside: { [floor.contestant.name]: [of(theirs)] },
+/** Three times the load that the server can answer, followed by a rate that it can. */
+async function measureOverload(cloister: RunningServer, floor: RunningServer, { machine, amounts }: Options): Promise<Figure[]> {
+  const ours = await runOverload(cloister, { machine, amounts });
+  const theirs = await runOverload(floor, { machine, amounts });
+  const figureOf = (label: string, readValue: (overload: Overload) => number, rest: Pick<Figure, 'unit' | 'goal'>): Figure => ({
+    label,
+    values: [readValue(ours)],
+    others: { [floor.spec.name]: [readValue(theirs)] },
     ...rest,
   });
-  const what = 'three times the capacity';
+  const label = 'three times the capacity';
   return [
-    line(`${what}: sent`, ({ perSecond }) => perSecond, { unit: '/s' }),
-    line(`${what}: answered`, ({ over }) => over.calls.length / amounts.overload, { unit: '/s' }),
-    line(`${what}: p99 of the answered reviews`, ({ over }) => quantile(over.tries, 0.99), { unit: 'ms', must: { most: 2_000 } }),
-    line(`${what}: shed`, ({ over }) => over.shed / amounts.overload, { unit: '/s' }),
-    line(`${what}: peak memory`, ({ peak }) => peak, { unit: 'MB', must: { most: POD_MB } }),
-    line(`afterwards: time until every review takes at most ${SLOW} ms`, ({ after }) => after.slowUntil / 1_000, {
-      unit: 's',
-      must: { most: 5 },
+    figureOf(`${label}: reviews a second`, ({ perSecond }) => perSecond, { unit: '/s' }),
+    figureOf(`${label}: answered a second`, ({ during }) => during.callMs.length / amounts.overload, { unit: '/s' }),
+    figureOf(`${label}: p99 of the answered attempts`, ({ during }) => quantile(during.attemptMs, 0.99), {
+      unit: 'ms',
+      goal: { most: 2_000 },
     }),
-    line('afterwards: failed', ({ after }) => after.failed, { unit: '', must: { most: 0 } }),
+    figureOf(`${label}: shed a second`, ({ during }) => during.shed / amounts.overload, { unit: '/s' }),
+    figureOf(`${label}: peak memory`, ({ peak }) => peak, { unit: 'MB', goal: { most: POD_MB } }),
+    figureOf(`afterwards: time until no call takes ${SLOW_MS} ms`, ({ after }) => after.lastSlowMs / 1_000, {
+      unit: 's',
+      goal: { most: 5 },
+    }),
+    figureOf('afterwards: failed', ({ after }) => after.failed, { unit: '', goal: { most: 0 } }),
   ];
 }
 
 interface Overload {
   readonly perSecond: number;
-  readonly over: Crowd;
-  readonly after: Crowd;
-  /** MB. */
+  readonly during: CallResults;
+  readonly after: CallResults;
+  /** Memory in MB. */
   readonly peak: number;
 }
 
-async function overload(server: Running, { stage, amounts }: Scene): Promise<Overload> {
-  const { reviews } = await put(SMALL, server, { pace: 'full', seconds: amounts.capacity }, stage);
+async function runOverload(server: RunningServer, { machine, amounts }: Options): Promise<Overload> {
+  const { reviews } = await sendLoad(SMALL, server, { pace: 'full', seconds: amounts.capacity }, machine);
   const perSecond = (3 * reviews) / amounts.capacity;
   const phases = [
     { calls: Math.round(perSecond * amounts.overload), perSecond },
     { calls: 300 * amounts.after, perSecond: 300 },
   ];
-  const { patches } = server.contestant;
-  const ways = [SMALL.path, `/validate/warn/${PROFILES.sudo}`].map((path) => ({ path, patched: patches(path) }));
-  const [over, after] = await call(server, { file: fileOf(SMALL), ways, phases, most: MOST }, stage);
-  if (over === undefined || after === undefined) throw new Error('the crowd told of too few phases');
-  return { perSecond, over, after, peak: peakMb(server.pid) };
+  const { patches } = server.spec;
+  const routes = [SMALL.path, `/validate/warn/${PROFILES.sudo}`].map((path) => ({ path, expectsPatch: patches(path) }));
+  const job = { file: fileOf(SMALL), routes, phases, maxConcurrent: MAX_CONCURRENT };
+  const [during, after] = await callAsApiServers(server, job, machine);
+  if (during === undefined || after === undefined) throw new Error('the results of a phase are missing');
+  return { perSecond, during, after, peak: peakMb(server.pid) };
 }

@@ -1,21 +1,21 @@
 import type { Figure } from '../report/figures.ts';
-import type { Field, Stage } from '../servers/servers.ts';
+import type { Machine, Servers } from '../servers/servers.ts';
 
-/** One part of docs/performance.md, which is measured by itself. */
+/** A part of docs/performance.md that can be measured separately. */
 export interface Section {
-  /** By which it is asked for: `./dev bench NAME`. */
+  /** The argument that selects it: `./dev bench NAME`. */
   readonly name: string;
   readonly title: string;
-  /** What it measures, for those who read the page. */
-  about(field: Field): string;
-  measure(ground: Ground): Promise<readonly Figure[]>;
+  /** What is measured, for the readers of the page. */
+  introduction(servers: Servers): string;
+  measure(environment: Environment): Promise<readonly Figure[]>;
 }
 
-export interface Ground {
-  readonly field: Field;
-  readonly stage: Stage;
+export interface Environment {
+  readonly servers: Servers;
+  readonly machine: Machine;
   readonly extent: Extent;
 }
 
-/** `quick` proves that everything runs, and tells nothing; `full` is as long as the goals say. */
+/** `quick` only shows that everything runs; `full` takes as long as the goals require. */
 export type Extent = 'quick' | 'usual' | 'full';

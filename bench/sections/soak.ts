@@ -3,25 +3,26 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { issueServerCertificate } from '../../test/support/openssl.ts';
 import { SecretVolume } from '../../test/support/secret-volume.ts';
-import { begin, put, SMALL } from '../load/run-load.ts';
+import { sendLoad } from '../load/run-load.ts';
 import type { Figure } from '../report/figures.ts';
-import { CONFIG_FILE, PROFILES, type Recording } from '../reviews/recordings.ts';
+import { CONFIG_FILE, PROFILES, type Recording, SMALL } from '../reviews/recordings.ts';
 import { openFiles, peakMb, residentMb } from '../servers/process-stats.ts';
-import { cloisterWith, type Running } from '../servers/servers.ts';
-import type { Ground, Section } from './section.ts';
+import { cloisterWith, type RunningServer, startServer } from '../servers/servers.ts';
+import type { Environment, Section } from './section.ts';
 
-/** Whether a server is after a long time what it was before. */
+/** Memory, sockets and open files of a server under load for a long time. */
 export const soak: Section = {
   name: 'soak',
   title: 'Soak',
-  about:
-    () => `One replica first gets reviews of all kinds as fast as it answers them, then 200 a second over 25 kept connections, while the certificate
-in its Secret volume is replaced repeatedly. The measurement fails if an answer is missing or wrong, or if the replica does not exit with 0. The
-slope is that of a line through the memory of each second of the last two thirds. In a run of ten minutes, one megabyte more or less is 9 MB/h.`,
+  introduction:
+    () => `First reviews of all kinds, as fast as one replica answers them; then 200 a second over 25 kept connections, while the certificate in its
+Secret volume is replaced several times. A missing or wrong answer ends the measurement, and so does an exit code other than 0 after
+SIGTERM. The slope is that of a line through the memory of each second of the last two thirds: over ten minutes a difference of one
+megabyte is 9 MB/h.`,
   measure,
 };
 
-/** Seconds, and how many. */
+/** Numbers of reviews and certificates; seconds of the soak. */
 const AMOUNTS = {
   quick: { reviews: 500, soak: 4, certificates: 2 },
   usual: { reviews: 100_000, soak: 60, certificates: 4 },
@@ -37,49 +38,49 @@ const KINDS: readonly Recording[] = [
   { size: 'medium', path: `/validate/enforce/${PROFILES.sudo}` },
 ];
 
-async function measure({ field, stage, extent }: Ground): Promise<Figure[]> {
+async function measure({ servers, machine, extent }: Environment): Promise<Figure[]> {
   const amounts = AMOUNTS[extent];
-  const { folder } = stage.daemons;
+  const { folder } = machine.daemons;
   const volume = new SecretVolume(join(folder, 'certificates'));
   await mkdir(volume.folder);
   const renew = async () => {
-    const { certFile, keyFile } = await issueServerCertificate(folder, 'renewed', field.authority, ['IP:127.0.0.1']);
+    const { certFile, keyFile } = await issueServerCertificate(folder, 'renewed', servers.authority, ['IP:127.0.0.1']);
     await volume.write({ 'tls.crt': await readFile(certFile, 'base64'), 'tls.key': await readFile(keyFile, 'base64') });
   };
   await renew();
-  const server = await begin(cloisterWith(CONFIG_FILE, volume.folder), stage);
+  const server = await startServer(cloisterWith(CONFIG_FILE, volume.folder), machine);
 
   let answered = 0;
   for (let turn = 0; answered < amounts.reviews; turn += 1) {
     const kind = KINDS[turn % KINDS.length] as Recording;
-    answered += (await put(kind, server, { pace: 'full', seconds: Math.min(5, amounts.soak / 8) }, stage)).reviews;
+    answered += (await sendLoad(kind, server, { pace: 'full', seconds: Math.min(5, amounts.soak / 8) }, machine)).reviews;
   }
   const afterMany = residentMb(server.pid);
 
   const before = openFiles(server.pid);
   const [{ reviews }, memory] = await Promise.all([
-    put(SMALL, server, { pace: RATE, seconds: amounts.soak }, stage),
+    sendLoad(SMALL, server, { pace: RATE, seconds: amounts.soak }, machine),
     watch(server, amounts.soak),
     renewals(renew, amounts),
   ]);
   const after = openFiles(server.pid);
   const peak = peakMb(server.pid);
-  const renewed = (await server.said()).match(/certificate reloaded/g)?.length ?? 0;
-  const code = await server.end();
+  const renewed = (await server.readLog()).match(/certificate reloaded/g)?.length ?? 0;
+  const code = await server.terminate();
   if (code !== 0) throw new Error(`the server ended with exit code ${code}`);
   return [
-    { what: `memory after ${thousands(answered)} reviews of all kinds`, values: [afterMany], unit: 'MB', must: { most: 180 } },
+    { label: `memory after ${thousands(answered)} reviews of all kinds`, values: [afterMany], unit: 'MB', goal: { most: 180 } },
     {
-      what: `${thousands(reviews)} more in ${amounts.soak} s: certificates reloaded`,
+      label: `${thousands(reviews)} more in ${amounts.soak} s: certificates reloaded`,
       values: [renewed],
       unit: '',
-      must: { least: amounts.certificates },
+      goal: { least: amounts.certificates },
     },
-    { what: 'memory, each second', values: memory, unit: 'MB' },
-    { what: 'slope of the memory', values: [slopeOf(memory.slice(Math.floor(memory.length / 3))) * 3_600], unit: 'MB/h' },
-    { what: 'peak memory', values: [peak], unit: 'MB', must: { most: 256 } },
-    { what: 'additional open sockets', values: [after.sockets - before.sockets], unit: '', must: { most: 0 } },
-    { what: 'additional open files of other kinds', values: [after.files - before.files], unit: '', must: { most: 0 } },
+    { label: 'memory, each second', values: memory, unit: 'MB' },
+    { label: 'memory, slope', values: [slopeOf(memory.slice(Math.floor(memory.length / 3))) * 3_600], unit: 'MB/h' },
+    { label: 'memory, peak', values: [peak], unit: 'MB', goal: { most: 256 } },
+    { label: 'open sockets, increase', values: [after.sockets - before.sockets], unit: '', goal: { most: 0 } },
+    { label: 'other open files, increase', values: [after.files - before.files], unit: '', goal: { most: 0 } },
   ];
 }
 
@@ -91,7 +92,7 @@ async function renewals(renew: () => Promise<void>, { soak, certificates }: (typ
 }
 
 /** Megabytes, once a second. */
-async function watch({ pid }: Running, seconds: number): Promise<readonly number[]> {
+async function watch({ pid }: RunningServer, seconds: number): Promise<readonly number[]> {
   const memory: number[] = [];
   while (memory.length < seconds) {
     await sleep(1_000);
@@ -100,7 +101,7 @@ async function watch({ pid }: Running, seconds: number): Promise<readonly number
   return memory;
 }
 
-/** By how much a value is greater than the one before, by least squares. */
+/** The slope of the line through the values, by least squares. */
 function slopeOf(values: readonly number[]): number {
   const middle = (values.length - 1) / 2;
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

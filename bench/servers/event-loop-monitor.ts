@@ -2,8 +2,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
 /**
- * Loaded into a server with `--import`: at each SIGUSR2 it prints for how long at most the loop kept everybody waiting since the one before,
- * to within a millisecond.
+ * Loaded into a server with `--import`. At each SIGUSR2 it prints the longest stall of the event loop since the previous signal, with a
+ * resolution of one millisecond.
  */
 if (isMainThread) {
   const delay = monitorEventLoopDelay({ resolution: 1 });

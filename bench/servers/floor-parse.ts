@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** The least that a webhook in Node can do: take the request, parse it, answer with its uid and always the same patch. */
+/** The minimum of a webhook in Node: it parses the request and answers with its uid and a constant patch. */
 
 const folder = process.argv[2] ?? '.';
 const patch = Buffer.from(JSON.stringify([{ op: 'add', path: '/spec/hostUsers', value: false }])).toString('base64');

@@ -6,12 +6,12 @@ const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding:
 /** User and system time of all threads of a process. Source: proc_pid_stat(5) */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The program's name may hold spaces and brackets: fields count from behind it.
+  // The program's name may contain spaces and brackets: count fields after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Resident memory in MB (10^6 bytes): now, and the most there ever was. Source: proc_pid_status(5) */
+/** Resident memory in MB (10^6 bytes): current and peak. Source: proc_pid_status(5) */
 export const residentMb = (pid: number): number => memoryMb(pid, 'VmRSS');
 export const peakMb = (pid: number): number => memoryMb(pid, 'VmHWM');
 
@@ -20,13 +20,13 @@ function memoryMb(pid: number, field: string): number {
   return (Number(kib) * 1_024) / 1e6;
 }
 
-/** How many files and sockets a process has open. */
+/** The numbers of open files and sockets of a process. */
 export function openFiles(pid: number): { readonly files: number; readonly sockets: number } {
   const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${fd}`);
     } catch {
-      return ''; // closed meanwhile
+      return ''; // closed since the folder was read
     }
   });
   const sockets = links.filter((link) => link.startsWith('socket:')).length;

@@ -9,9 +9,9 @@ import type { Daemon, Daemons } from '../../test/support/daemons.ts';
 import { imageSettings } from '../../test/support/image.ts';
 import { createAuthority, issueServerCertificate, type KeyPair } from '../../test/support/openssl.ts';
 import { type Answer, open, post, type Target } from '../load/connection.ts';
-import { checkOf } from '../load/load-generator.ts';
-import { CONFIG_FILE } from '../reviews/recordings.ts';
-import { type Pin, SERVERS } from './cpu-pinning.ts';
+import { makeAnswerCheck } from '../load/load-generator.ts';
+import { CONFIG_FILE, readRecording, SMALL } from '../reviews/recordings.ts';
+import { type Pin, SERVER_CPU } from './cpu-pinning.ts';
 
 const exec = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
@@ -20,33 +20,33 @@ const FLOOR_PARSE = join(import.meta.dirname, 'floor-parse.ts');
 /** Node's flags in the image. */
 const NODE_FLAGS = imageSettings().entrypoint.slice(1, -1);
 
-/** The memory of a pod of the chart; in its values 512Mi, which is a little more. */
+/** The memory of a pod of the chart, whose values set 512Mi (537 MB). */
 export const POD_MB = 512;
 
-/** A server that takes part. All have the same certificate, and listen on loopback at a port of their own choice. */
-export interface Contestant {
+/** A server under test. Every server has the same certificate and listens on loopback, at a port that the kernel chooses. */
+export interface ServerSpec {
   readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
-  /** Whether a right answer at this path holds a patch. */
+  /** Whether a correct answer at this path holds a patch. */
   patches(path: string): boolean;
 }
 
-export interface Field {
-  /** Node that parses, and answers always the same: what everything is measured by. */
-  readonly floor: Contestant;
-  readonly cloister: Contestant;
-  /** Go that decodes only the envelope; undefined where there is no Go. */
-  readonly goFloor: Contestant | undefined;
-  /** Go as it is usually written, which does what the profile does; likewise. */
-  readonly controllerRuntime: Contestant | undefined;
-  /** That all certificates are from; in files, and as PEM. */
+export interface Servers {
+  /** The baseline: Node that parses the review and always gives the same answer. */
+  readonly floor: ServerSpec;
+  readonly cloister: ServerSpec;
+  /** The baseline in Go, which decodes only the envelope; undefined without Go. */
+  readonly goFloor: ServerSpec | undefined;
+  /** An ordinary Go webhook that does what the profile does; undefined without Go. */
+  readonly controllerRuntime: ServerSpec | undefined;
+  /** The issuer of all certificates: its files, and its certificate as PEM. */
   readonly authority: KeyPair;
   readonly ca: string;
 }
 
-/** Makes certificates and builds servers, as they are shipped: plain JavaScript, and a program. */
-export async function prepare({ folder }: Daemons): Promise<Field> {
+/** Creates certificates and builds the servers as they are shipped: JavaScript without types, and Go binaries. */
+export async function prepareServers({ folder }: Daemons): Promise<Servers> {
   const authority = await createAuthority(folder);
   const { certFile, keyFile } = await issueServerCertificate(folder, 'serving', authority, ['IP:127.0.0.1']);
   await Promise.all([copyFile(certFile, join(folder, 'tls.crt')), copyFile(keyFile, join(folder, 'tls.key'))]);
@@ -54,8 +54,8 @@ export async function prepare({ folder }: Daemons): Promise<Field> {
   await exec(process.execPath, [join(root, 'tools', 'commands', 'build.ts')], { cwd: root });
   await compile('--ignoreConfig', '--target', 'es2024', '--module', 'esnext', '--outDir', folder, FLOOR_PARSE);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-  const goFloor = await buildGo('go-floor');
-  const controllerRuntime = await buildGo('controller-runtime');
+  const goFloor = await buildGoServer('go-floor');
+  const controllerRuntime = await buildGoServer('controller-runtime');
 
   return {
     floor: { name: 'floor-parse', program: process.execPath, args: [join(folder, 'floor-parse.js'), folder], patches: () => true },
@@ -70,8 +70,7 @@ export async function prepare({ folder }: Daemons): Promise<Field> {
   };
 }
 
-/** With a configuration and certificates of its own. */
-export function cloisterWith(config: string, tlsDir: string): Contestant {
+export function cloisterWith(config: string, tlsDir: string): ServerSpec {
   const local = '127.0.0.1:0';
   const serve = ['serve', '--config', config, '--tls-dir', tlsDir, '--listen', local, '--operations-listen', local];
   return {
@@ -84,13 +83,16 @@ export function cloisterWith(config: string, tlsDir: string): Contestant {
 
 const isMutating = (path: string): boolean => path.startsWith('/mutate/');
 
-/** Emits only: whether the types are right is told elsewhere. */
+/** Emits JavaScript only: `./dev types` checks the types. */
 async function compile(...args: readonly string[]): Promise<void> {
   await exec(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--noCheck', ...args], { cwd: root });
 }
 
-/** @param name of the folder of its module */
-async function buildGo(name: string): Promise<string | undefined> {
+/**
+ * @param name the folder of its module
+ * @returns the program, or undefined without Go
+ */
+async function buildGoServer(name: string): Promise<string | undefined> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cloister', 'bench');
   const part = join(folder, `${name}-${process.pid}`);
   try {
@@ -105,71 +107,70 @@ async function buildGo(name: string): Promise<string | undefined> {
   }
 }
 
-/** One that takes part now. */
-export interface Running {
-  readonly contestant: Contestant;
+export interface RunningServer {
+  readonly spec: ServerSpec;
   readonly pid: number;
   readonly target: Target;
-  /** From the moment it was started to its first right answer. */
+  /** From the start of the process to its first correct answer. */
   readonly startMs: number;
-  /** What it printed so far. */
-  said(): Promise<string>;
-  /** Asks it to end, and gives its exit code. */
-  end(): Promise<number | null>;
-  /** At once: for one whose part is over. */
+  readLog(): Promise<string>;
+  /** Sends SIGTERM. @returns the exit code */
+  terminate(): Promise<number | null>;
+  /** Sends SIGKILL. */
   kill(): void;
 }
 
-export interface Stage {
+export interface Machine {
   readonly daemons: Daemons;
   readonly ca: string;
   readonly pin: Pin;
 }
 
-/** Starts a server and waits for its first right answer. */
-export async function start(contestant: Contestant, { path, body }: { path: string; body: Buffer }, stage: Stage): Promise<Running> {
-  const request = post(path, body);
-  const check = checkOf(body, contestant.patches(path));
+/** Starts a server and waits for its first correct answer. */
+export async function startServer(spec: ServerSpec, machine: Machine): Promise<RunningServer> {
+  const body = await readRecording(SMALL);
+  const request = post(SMALL.path, body);
+  const check = makeAnswerCheck(body, spec.patches(SMALL.path));
   const since = performance.now();
-  const daemon = stage.daemons.start(`${contestant.name}-${since}`, ...stage.pin(SERVERS, contestant.program, contestant.args));
-  const target = await listening(daemon, stage.ca);
-  check(await firstAnswer(target, request));
+  const daemon = machine.daemons.start(`${spec.name}-${since}`, ...machine.pin(SERVER_CPU, spec.program, spec.args));
+  const target = await waitForAddress(daemon, machine.ca);
+  check(await waitForAnswer(target, request));
   const startMs = performance.now() - since;
   const { child, logFile } = daemon;
   return {
-    contestant,
+    spec,
     pid: child.pid as number,
     target,
     startMs,
-    said: () => readFile(logFile, 'utf8'),
-    async end() {
-      // Otherwise this program does not wait for it.
+    readLog: () => readFile(logFile, 'utf8'),
+    async terminate() {
+      // Daemons are unreferenced: without this, Node would not wait for the exit.
       child.ref();
-      const ended = once(child, 'exit');
+      const exited = once(child, 'exit');
       child.kill('SIGTERM');
-      const [code] = await ended;
+      const [code] = await exited;
       return code;
     },
     kill: () => child.kill('SIGKILL'),
   };
 }
 
-const PATIENCE_MS = 30_000;
+const START_TIMEOUT_MS = 30_000;
 
-/** The first address that a server writes is the one it serves reviews at. */
-async function listening({ name, child, logFile }: Daemon, ca: string): Promise<Target> {
-  for (const deadline = performance.now() + PATIENCE_MS; performance.now() < deadline; await sleep(1)) {
+/** A server prints the address at which it serves reviews before any other. */
+async function waitForAddress({ name, child, logFile }: Daemon, ca: string): Promise<Target> {
+  for (const deadline = performance.now() + START_TIMEOUT_MS; performance.now() < deadline; await sleep(1)) {
     const log = await readFile(logFile, 'utf8');
     const port = /127\.0\.0\.1:(\d+)/.exec(log)?.[1];
     if (port !== undefined) return { port: Number(port), ca };
     if (child.exitCode !== null || child.pid === undefined) throw new Error(`${name} ended before it listened: ${log}`);
   }
-  throw new Error(`${name} did not say within ${PATIENCE_MS} ms where it listens`);
+  throw new Error(`${name} printed no address within ${START_TIMEOUT_MS} ms`);
 }
 
-/** A server may listen a moment before it has its certificate. */
-async function firstAnswer(target: Target, request: Uint8Array): Promise<Answer> {
-  for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(1)) {
+/** A server may listen before it has loaded its certificate: retry. */
+async function waitForAnswer(target: Target, request: Uint8Array): Promise<Answer> {
+  for (const deadline = performance.now() + START_TIMEOUT_MS; ; await sleep(1)) {
     try {
       const connection = await open(target);
       const answer = await connection.send(request);

@@ -1,6 +1,6 @@
-// What Go programs usually are, as Kubebuilder teaches to write them: controller-runtime's webhook, which decodes the pod into its type, changes
-// it, and compares what it was with what it has become. It does what the profile of the measured pods does and no more: no other rule,
-// no report, no second look.
+// An ordinary Go webhook, as the Kubebuilder book describes it: controller-runtime decodes the pod into its type, the handler changes the pod, and
+// the patch is the difference between both. It does what the profile of the measured pods does and nothing else: no other rule, no report, and
+// no check of the result.
 package main
 
 import (

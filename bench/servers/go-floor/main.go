@@ -1,4 +1,4 @@
-// The least that a webhook in Go can do: take the request, read its uid out of the envelope, answer with it and always the same patch.
+// The minimum of a webhook in Go: it reads the uid from the envelope and answers with it and a constant patch.
 package main
 
 import (
@@ -33,8 +33,8 @@ type review struct {
 var patch = []byte(`[{"op":"add","path":"/spec/hostUsers","value":false}]`)
 
 func answer(w http.ResponseWriter, r *http.Request) {
-	var asked review
-	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || asked.Request == nil {
+	var received review
+	if err := json.NewDecoder(r.Body).Decode(&received); err != nil || received.Request == nil {
 		http.Error(w, "no AdmissionReview", http.StatusBadRequest)
 		return
 	}
@@ -42,7 +42,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(review{
 		APIVersion: "admission.k8s.io/v1",
 		Kind:       "AdmissionReview",
-		Response:   &response{UID: asked.Request.UID, Allowed: true, PatchType: "JSONPatch", Patch: patch},
+		Response:   &response{UID: received.Request.UID, Allowed: true, PatchType: "JSONPatch", Patch: patch},
 	})
 }
 
