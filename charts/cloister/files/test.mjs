@@ -1,4 +1,4 @@
-// `helm test`: asks the API server for two pods, without making either. One must come back repaired, the other must be refused.
+// `helm test`: creates two pods in dry-run mode. The first must be repaired, the second must be refused.
 import { readFile } from 'node:fs/promises';
 
 const { NAMESPACE, PROFILE, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
@@ -6,20 +6,20 @@ const token = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/toke
 const address = `https://${host?.includes(':') ? `[${host}]` : host}:${port}/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`;
 
 const workspace = { name: 'workspace', image: 'cloister-test' };
-const repaired = await ask({ containers: [{ ...workspace, securityContext: { privileged: true } }] });
+const repaired = await create({ containers: [{ ...workspace, securityContext: { privileged: true } }] });
 const { privileged } = repaired.body.spec?.containers[0]?.securityContext ?? {};
 const isRepaired = repaired.status === 201 && privileged !== true && applied(repaired.body)?.startsWith(`${PROFILE}/`);
-say(
+report(
   'a privileged pod is repaired',
   isRepaired,
   repaired.body.message ?? `annotations: ${JSON.stringify(repaired.body.metadata?.annotations)}`,
 );
 
-const refused = await ask({ containers: [workspace], volumes: [{ name: 'node', hostPath: { path: '/' } }] });
+const refused = await create({ containers: [workspace], volumes: [{ name: 'node', hostPath: { path: '/' } }] });
 const isRefused = refused.status === 403 && refused.body.message?.includes('cloister.dev') === true;
-say("a pod with the node's files is refused", isRefused, refused.body.message ?? `it was created, dry-run, with status ${refused.status}`);
+report("a pod with the node's files is refused", isRefused, refused.body.message ?? `the dry run created it, with status ${refused.status}`);
 
-async function ask(spec) {
+async function create(spec) {
   const metadata = { generateName: 'cloister-test-', labels: { 'cloister.dev/profile': PROFILE } };
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const response = await fetch(address, {
@@ -34,7 +34,7 @@ function applied({ metadata }) {
   return metadata?.annotations?.['cloister.dev/profile-applied'];
 }
 
-function say(claim, holds, otherwise) {
-  process.stdout.write(holds ? `ok: ${claim}\n` : `NOT SO: ${claim}: ${otherwise}\n`);
+function report(claim, holds, otherwise) {
+  process.stdout.write(holds ? `ok: ${claim}\n` : `FAILED: ${claim}: ${otherwise}\n`);
   if (!holds) process.exitCode = 1;
 }

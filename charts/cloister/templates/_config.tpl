@@ -5,7 +5,7 @@
 {{ toYaml $config }}
 {{- end }}
 
-{{/* profiles, id: the names from a profile to its backend, with commas; a name that comes back or leads nowhere ends it */}}
+{{/* profiles, id: the names from a profile to its backend, separated by commas; stops at a repeated or unknown name */}}
 {{- define "cloister.lineage" -}}
 {{- $seen := list .id -}}
 {{- $last := .id -}}
@@ -19,7 +19,7 @@
 {{ join "," $seen }}
 {{- end }}
 
-{{/* profiles, id, option: what holds for a profile, be it its own or of what it extends; empty: the backend's default */}}
+{{/* profiles, id, option: the value for a profile, set by itself or by a profile that it extends; empty: the backend's default */}}
 {{- define "cloister.option" -}}
 {{- $value := "" -}}
 {{- range include "cloister.lineage" . | splitList "," | reverse -}}
@@ -28,7 +28,7 @@
 {{ $value }}
 {{- end }}
 
-{{/* Which profiles need the seccomp profile that `cloister node-profile install` brings; with commas */}}
+{{/* The profiles that need the seccomp profile of `cloister node-profile install`, separated by commas */}}
 {{- define "cloister.nodeProfileFor" -}}
 {{- $found := list -}}
 {{- $profiles := .Values.profiles | default dict -}}
@@ -52,7 +52,7 @@
 {{- if kindIs "bool" $wanted }}{{ if $wanted }}yes{{ end }}{{ else if include "cloister.nodeProfileFor" . }}yes{{ end -}}
 {{- end }}
 
-{{/* What a schema cannot say: how values go together. All of it at once. */}}
+{{/* Checks that a schema cannot express: conflicts between values. All problems are reported together. */}}
 {{- define "cloister.check" -}}
 {{- $problems := list -}}
 {{- $values := .Values -}}
@@ -64,7 +64,7 @@
   {{- if and $parent (not (has $parent $backends)) (not (hasKey $profiles $parent)) -}}
     {{- $problems = append $problems (printf "profiles.%s.extends: %q is unknown: it must be another profile of `profiles` or one of %s" $id $parent (join ", " $backends)) -}}
   {{- else if and $parent (not (has $root $backends)) (hasKey $profiles $root) -}}
-    {{- $problems = append $problems (printf "profiles.%s.extends: leads in a circle: one of its profiles must extend a backend (%s)" $id (join ", " $backends)) -}}
+    {{- $problems = append $problems (printf "profiles.%s.extends: the profiles extend each other in a circle: one of them must extend a backend (%s)" $id (join ", " $backends)) -}}
   {{- end -}}
   {{- range $choice := dig "mayChoose" list ($profile | default dict) -}}
     {{- if not (hasKey $profiles $choice) -}}
@@ -73,38 +73,38 @@
   {{- end -}}
 {{- end -}}
 {{- if eq (int $values.ports.webhook) (int $values.ports.operations) -}}
-  {{- $problems = append $problems "ports.operations: is ports.webhook, too: give each a port of its own" -}}
+  {{- $problems = append $problems "ports.operations: equals ports.webhook: use two different ports" -}}
 {{- end -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
-  {{- $problems = append $problems "autoscaling.minReplicas: is more than autoscaling.maxReplicas" -}}
+  {{- $problems = append $problems "autoscaling.minReplicas: is greater than autoscaling.maxReplicas: lower it or raise maxReplicas" -}}
 {{- end -}}
 {{- $least := ternary $values.autoscaling.minReplicas $values.replicas $values.autoscaling.enabled | int -}}
 {{- if and $values.podDisruptionBudget.enabled (gt $least 1) (ge (int $values.podDisruptionBudget.maxUnavailable) $least) -}}
-  {{- $problems = append $problems (printf "podDisruptionBudget.maxUnavailable: lets all %d pods be away at once: make it less than the replicas" $least) -}}
+  {{- $problems = append $problems (printf "podDisruptionBudget.maxUnavailable: allows all %d pods to be unavailable at once: make it less than the replicas" $least) -}}
 {{- end -}}
 {{- if and $values.hostNetwork (eq (toString $values.hostUsers) "false") -}}
-  {{- $problems = append $problems "hostUsers: false has no pod with hostNetwork: leave one of them out" -}}
+  {{- $problems = append $problems "hostUsers: false cannot be combined with hostNetwork: remove one of them" -}}
 {{- end -}}
 {{- if and $values.clientCertificates.names (not $values.clientCertificates.caConfigMap) -}}
-  {{- $problems = append $problems "clientCertificates.names: says whose certificates are taken: name their authority with clientCertificates.caConfigMap, or leave it out" -}}
+  {{- $problems = append $problems "clientCertificates.names: needs an authority: set clientCertificates.caConfigMap, or remove the names" -}}
 {{- end -}}
 {{- if eq $values.test.namespace .Release.Namespace -}}
-  {{- $problems = append $problems (printf "test.namespace: %s is Cloister's own, where nothing is judged: name another" .Release.Namespace) -}}
+  {{- $problems = append $problems (printf "test.namespace: %s is Cloister's own namespace, where no pod is judged: use another" .Release.Namespace) -}}
 {{- else if has $values.test.namespace (list "kube-system" "kube-node-lease") -}}
-  {{- $problems = append $problems (printf "test.namespace: in %s nothing is judged: name another" $values.test.namespace) -}}
+  {{- $problems = append $problems (printf "test.namespace: no pod is judged in %s: use another" $values.test.namespace) -}}
 {{- end -}}
 {{- range $values.env -}}
   {{- if eq .name "POD_IP" -}}
-    {{- $problems = append $problems "env: POD_IP is the chart's own, by which the pods know where to listen: leave it out" -}}
+    {{- $problems = append $problems "env: POD_IP is set by the chart, as the address to listen on: remove it" -}}
   {{- end -}}
 {{- end -}}
 {{- with $values.certificates.certManager -}}
   {{- if le (include "cloister.seconds" .duration | int64) (include "cloister.seconds" .renewBefore | int64) -}}
-    {{- $problems = append $problems (printf "certificates.certManager.renewBefore: %s is no shorter than its duration, %s: make it a third of that" .renewBefore .duration) -}}
+    {{- $problems = append $problems (printf "certificates.certManager.renewBefore: %s is not shorter than the duration, %s: set it to a third of the duration" .renewBefore .duration) -}}
   {{- end -}}
 {{- end -}}
 {{- if has .Release.Namespace (list "kube-system" "kube-node-lease") -}}
-  {{- $problems = append $problems (printf "the release's namespace is %s: install Cloister into a namespace of its own, with --namespace cloister-system --create-namespace" .Release.Namespace) -}}
+  {{- $problems = append $problems (printf "the release's namespace is %s: install Cloister into its own namespace, with --namespace cloister-system --create-namespace" .Release.Namespace) -}}
 {{- end -}}
 {{- with $problems -}}
   {{- fail (printf "these values cannot be used:\n  %s" (join "\n  " .)) -}}

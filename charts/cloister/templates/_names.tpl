@@ -1,4 +1,4 @@
-{{/* Names, labels and images. One Cloister a cluster, so names are fixed: the webhook configurations' names are. */}}
+{{/* Names, labels and images. Names are fixed, because a cluster has one Cloister and the names of its webhook configurations are fixed. */}}
 
 {{- define "cloister.labels" -}}
 {{- $own := dict
@@ -17,7 +17,7 @@ app.kubernetes.io/instance: {{ .of.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{/* of: the root; component, and if wanted annotations and labels: what stands under the `metadata` of an object, its name apart */}}
+{{/* of: the root; component; optional annotations and labels. The `metadata` of an object without its name. */}}
 {{- define "cloister.metadata" -}}
 labels:
   {{- include "cloister.labels" .of | nindent 2 }}
@@ -39,7 +39,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* What every container of this chart shares. */}}
+{{/* Fields that all containers of this chart have. */}}
 {{- define "cloister.container" -}}
 image: {{ include "cloister.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -66,7 +66,7 @@ capabilities:
 {{ toYaml (merge (dict "kubernetes.io/os" "linux") .) }}
 {{- end }}
 
-{{/* Under the `spec` of every pod of this chart that Pod Security `restricted` admits. */}}
+{{/* Fields of the `spec` of every pod of this chart that Pod Security `restricted` admits. */}}
 {{- define "cloister.pod" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -85,7 +85,7 @@ securityContext:
     type: RuntimeDefault
 {{- end }}
 
-{{/* The service account's token, as client libraries look for it: short-lived, and only in the pods that need one. */}}
+{{/* The service account's token, where client libraries expect it. It is short-lived, and only pods that need it mount it. */}}
 {{- define "cloister.token" -}}
 - name: token
   projected:

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { program } from '../../../tools/programs/chart-tools.ts';
 import { CHART, NAMESPACE, run } from '../../support/helm.ts';
 
-/** What helm prints after an installation: the next command, and what the values at hand should make whoever installs think of. */
+/** The text that helm prints after an installation: the next commands, and warnings about the values in use. */
 
 async function notes(values: object = {}): Promise<string> {
   const release = ['install', 'cloister', CHART, `--namespace=${NAMESPACE}`, '--dry-run=client', '--output=json', '--values=-'];
@@ -12,13 +12,13 @@ async function notes(values: object = {}): Promise<string> {
 
 const byDefault = await notes();
 
-test('by default: wait, test, label, and who is not held', () => {
+test('the notes of the default values contain the commands to wait, test and label, and the namespaces without governance', () => {
   for (const said of [
     `kubectl --namespace ${NAMESPACE} wait --for=condition=complete job`,
     `helm test cloister --namespace ${NAMESPACE}`,
     'kubectl label namespace NAME cloister.dev/warn=userns',
     'kubectl label namespace NAME cloister.dev/enforce=userns',
-    `Namespaces that no label reaches: kube-system, kube-node-lease, ${NAMESPACE}. Whoever may create pods in them`,
+    `Labels have no effect in kube-system, kube-node-lease and ${NAMESPACE}: Cloister does not govern pods there.`,
     'others need the ClusterRole cloister-labeler',
   ])
     expect(byDefault).toContain(said);
@@ -26,34 +26,34 @@ test('by default: wait, test, label, and who is not held', () => {
 });
 
 test.each<[says: string, of: string, values: object]>([
-  ['WARNING: replicas is 1. While that one pod is replaced, no pod can be created', 'one replica', { replicas: 1 }],
+  ['WARNING: replicas is 1. While that one pod is replaced, no pod can be created', 'replicas is 1', { replicas: 1 }],
   [
-    'WARNING: userns grants containers by a seccomp profile, and nodeProfile.enabled is false.',
-    'a profile that nothing brings to the nodes',
+    'WARNING: userns grants containers with a seccomp profile, and nodeProfile.enabled is false.',
+    'nothing installs the seccomp profile',
     { nodeProfile: { enabled: false } },
   ],
-  ['WARNING: hostNetwork is true. The pods listen on their nodes', "the nodes' network", { hostNetwork: true }],
-  ["cert-manager's CA injector writes the caBundle", 'cert-manager', { certificates: { source: 'cert-manager' } }],
-  ['and the `labelers` of the values', 'who may label', { labelers: [{ kind: 'Group', name: 'platform' }] }],
-  ['Profiles: gvisor, userns.', 'profiles', { profiles: { gvisor: {} } }],
-  ['Profiles: none, so that every label that names one refuses pods', 'no profile', { profiles: { userns: null } }],
-])('it says "%s" of %s, and only then', async (says, _, values) => {
+  ['WARNING: hostNetwork is true. The pods listen on their nodes', 'hostNetwork is true', { hostNetwork: true }],
+  ["cert-manager's CA injector writes the caBundle", 'cert-manager issues the certificate', { certificates: { source: 'cert-manager' } }],
+  ['and the `labelers` of the values', 'labelers are configured', { labelers: [{ kind: 'Group', name: 'platform' }] }],
+  ['Profiles: gvisor, userns.', 'two profiles are configured', { profiles: { gvisor: {} } }],
+  ['Profiles: none, so pods are refused in every labelled namespace', 'no profile is configured', { profiles: { userns: null } }],
+])('the notes contain "%s" only if %s', async (says, _, values) => {
   expect(await notes(values)).toContain(says);
   expect(byDefault).not.toContain(says);
 });
 
 test.each([
-  ['must not enforce Pod Security', 'the DaemonSet in the namespace of the release', { nodeProfile: { namespace: 'cloister-nodes' } }],
+  ['must not enforce Pod Security', 'the DaemonSet has a namespace of its own', { nodeProfile: { namespace: 'cloister-nodes' } }],
   [
     'any pod of the cluster may send reviews',
-    'API servers whose addresses are not known',
+    'the addresses of the API servers are known',
     { networkPolicy: { apiServerCidrs: ['10.0.0.0/28'] } },
   ],
-])('it says "%s" of %s, and only then', async (says, _, values) => {
+])('the notes contain "%s" unless %s', async (says, _, values) => {
   expect(byDefault).toContain(says);
   expect(await notes(values)).not.toContain(says);
 });
 
-test('one replica is no reason to warn where an autoscaler has the say', async () => {
+test('the notes do not warn about replicas: 1 if an autoscaler is enabled', async () => {
   expect(await notes({ replicas: 1, autoscaling: { enabled: true } })).not.toContain('WARNING');
 });

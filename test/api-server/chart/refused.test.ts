@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { render } from '../../support/helm.ts';
 
-/** Values that cannot be meant: each is refused before anything is installed, by a sentence that names the key. */
+/** Invalid values: each is rejected before anything is installed, with a message that contains the key. */
 const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]>> = {
   'an unknown key': [{ replicaCount: 3 }, "additional properties 'replicaCount' not allowed"],
   'an unknown key inside': [{ image: { registry: 'x' } }, "at '/image': additional properties 'registry' not allowed"],
-  'a failure policy, which is no choice': [{ failurePolicy: 'Ignore' }, "additional properties 'failurePolicy' not allowed"],
+  'a failure policy, which is not configurable': [{ failurePolicy: 'Ignore' }, "additional properties 'failurePolicy' not allowed"],
   'no replica': [{ replicas: 0 }, "at '/replicas': minimum: got 0, want 1"],
-  'fewer than none': [{ replicas: -1 }, "at '/replicas': minimum: got -1, want 1"],
-  'half a replica': [{ replicas: 1.5 }, "at '/replicas': got number, want integer"],
+  'a negative number of replicas': [{ replicas: -1 }, "at '/replicas': minimum: got -1, want 1"],
+  'a fraction of a replica': [{ replicas: 1.5 }, "at '/replicas': got number, want integer"],
   'a number in words': [{ replicas: 'three' }, "at '/replicas': got string, want integer"],
   'a tag with a colon': [{ image: { tag: ':1' } }, "at '/image/tag'"],
   'a short digest': [{ image: { digest: 'sha256:abc' } }, "at '/image/digest'"],
@@ -22,7 +22,7 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { profiles: { userns: { grant: 'all' } } },
     "at '/profiles/userns/grant': value must be one of 'none', 'sudo', 'containers'",
   ],
-  'an option that nobody has': [
+  'an option that no profile has': [
     { profiles: { userns: { privileged: true } } },
     "at '/profiles/userns': additional properties 'privileged' not allowed",
   ],
@@ -30,11 +30,11 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { profiles: { gvisor: { nesting: 'seccomp' } } },
     "at '/profiles/gvisor': additional properties 'nesting' not allowed",
   ],
-  "another backend's option, in a profile of one's own": [
+  "another backend's option in a user-defined profile": [
     { profiles: { mine: { extends: 'gvisor', idsPerPod: 65536 } } },
     "at '/profiles/mine': additional properties 'idsPerPod' not allowed",
   ],
-  'a profile that is no backend and extends none': [
+  'a profile that is not a backend and extends none': [
     { profiles: { mine: { grant: 'sudo' } } },
     "at '/profiles/mine': missing property 'extends'",
   ],
@@ -42,49 +42,49 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { profiles: { userns: { extends: 'gvisor' } } },
     "at '/profiles/userns': additional properties 'extends' not allowed",
   ],
-  'a profile that extends nothing there is': [{ profiles: { mine: { extends: 'usern' } } }, 'profiles.mine.extends: "usern" is unknown'],
+  'a profile that extends an unknown profile': [{ profiles: { mine: { extends: 'usern' } } }, 'profiles.mine.extends: "usern" is unknown'],
   'profiles that extend each other': [
     { profiles: { a: { extends: 'b' }, b: { extends: 'a' } } },
-    'profiles.a.extends: leads in a circle: one of its profiles must extend a backend',
+    'profiles.a.extends: the profiles extend each other in a circle: one of them must extend a backend',
   ],
-  'a choice that is not configured': [
+  'a profile in mayChoose that is not configured': [
     { profiles: { userns: { mayChoose: ['kata-qemu'] } } },
     'profiles.userns.mayChoose: "kata-qemu" is not configured: it must be one of `profiles`',
   ],
   'a profile with capitals': [{ profiles: { UserNS: { extends: 'userns' } } }, "invalid propertyName 'UserNS'"],
   "a path outside the kubelet's folder": [{ profiles: { userns: { seccompProfile: '../etc' } } }, "at '/profiles/userns/seccompProfile'"],
-  'storage that is no path': [{ profiles: { userns: { storage: ['images'] } } }, "at '/profiles/userns/storage/0'"],
-  'storage twice': [{ profiles: { userns: { storage: ['/a', '/a'] } } }, "at '/profiles/userns/storage': items at 0 and 1 are equal"],
-  'ids that are no range': [{ profiles: { userns: { idsPerPod: 1000 } } }, "at '/profiles/userns/idsPerPod': multipleOf"],
+  'a storage entry that is not a path': [{ profiles: { userns: { storage: ['images'] } } }, "at '/profiles/userns/storage/0'"],
+  'the same storage path twice': [{ profiles: { userns: { storage: ['/a', '/a'] } } }, "at '/profiles/userns/storage': items at 0 and 1 are equal"],
+  'an idsPerPod that is not a multiple of 65536': [{ profiles: { userns: { idsPerPod: 1000 } } }, "at '/profiles/userns/idsPerPod': multipleOf"],
   'an exemption without a reason': [
     { exemptions: [{ expires: '2027-01-01', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['NET_ADMIN'] } }] },
     "at '/exemptions/0': missing property 'reason'",
   ],
-  'an exemption without an end': [
+  'an exemption without an expiry': [
     { exemptions: [{ reason: 'x', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['NET_ADMIN'] } }] },
     "at '/exemptions/0': missing property 'expires'",
   ],
-  'an exemption for ever': [
+  'an exemption that never expires': [
     { exemptions: [{ reason: 'x', expires: 'never', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['A'] } }] },
     "at '/exemptions/0/expires'",
   ],
-  'an exemption from what has none': [
+  'an exemption from a rule without exemptions': [
     { exemptions: [{ reason: 'x', expires: '2027-01-01', namespaces: ['a'], serviceAccounts: ['b'], allow: { privileged: ['true'] } }] },
     "at '/exemptions/0/allow': additional properties 'privileged' not allowed",
   ],
-  'more pods at least than at most': [
+  'a minimum number of pods above the maximum': [
     { autoscaling: { enabled: true, minReplicas: 9, maxReplicas: 3 } },
-    'autoscaling.minReplicas: is more than autoscaling.maxReplicas',
+    'autoscaling.minReplicas: is greater than autoscaling.maxReplicas',
   ],
-  'a budget that lets all go': [
+  'a disruption budget that allows all pods to be unavailable': [
     { podDisruptionBudget: { maxUnavailable: 3 } },
-    'podDisruptionBudget.maxUnavailable: lets all 3 pods be away at once',
+    'podDisruptionBudget.maxUnavailable: allows all 3 pods to be unavailable at once',
   ],
   'an unknown log level': [{ logLevel: 'trace' }, "at '/logLevel': value must be one of"],
   'a delay without a unit': [{ drainDelay: 15 }, "at '/drainDelay': got number, want string"],
   'names without an authority': [
     { clientCertificates: { names: ['apiserver'] } },
-    'clientCertificates.names: says whose certificates are taken',
+    'clientCertificates.names: needs an authority',
   ],
   'an unknown source of certificates': [
     { certificates: { source: 'helm' } },
@@ -94,40 +94,40 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { certificates: { certManager: { issuerRef: { kind: 'Issuer' } } } },
     "at '/certificates/certManager/issuerRef'",
   ],
-  'a port that is none': [{ ports: { webhook: 70000 } }, "at '/ports/webhook': maximum: got 70,000, want 65,535"],
+  'a port number that is too large': [{ ports: { webhook: 70000 } }, "at '/ports/webhook': maximum: got 70,000, want 65,535"],
   'a privileged port': [{ ports: { webhook: 443 } }, "at '/ports/webhook': minimum: got 443, want 1,024"],
-  'one port for two': [{ ports: { webhook: 9443 } }, 'ports.operations: is ports.webhook, too'],
-  "a user namespace on the host's network": [{ hostNetwork: true, hostUsers: false }, 'hostUsers: false has no pod with hostNetwork'],
+  'the same port for webhook and operations': [{ ports: { webhook: 9443 } }, 'ports.operations: equals ports.webhook'],
+  'a user namespace together with the host network': [{ hostNetwork: true, hostUsers: false }, 'hostUsers: false cannot be combined with hostNetwork'],
   'the user root': [{ runAs: { user: 0 } }, "at '/runAs/user': minimum: got 0, want 1"],
   'a label that is the chart’s own': [{ labels: { 'app.kubernetes.io/name': 'other' } }, 'app.kubernetes.io/name'],
   'a schedule of four fields': [{ ensure: { schedule: '* * * *' } }, "at '/ensure/schedule'"],
   'a flag without dashes': [{ ensure: { extraArgs: ['wait'] } }, "at '/ensure/extraArgs/0'"],
-  'an address that is no range': [{ networkPolicy: { apiServerCidrs: ['10.0.0.1'] } }, "at '/networkPolicy/apiServerCidrs/0'"],
-  'a labeler of no kind': [
+  'an address instead of a CIDR': [{ networkPolicy: { apiServerCidrs: ['10.0.0.1'] } }, "at '/networkPolicy/apiServerCidrs/0'"],
+  'a labeler of an unknown kind': [
     { labelers: [{ kind: 'Team', name: 'a' }] },
     "at '/labelers/0/kind': value must be one of 'User', 'Group', 'ServiceAccount'",
   ],
-  'a monitor that is no switch': [{ monitoring: { serviceMonitor: true } }, "at '/monitoring/serviceMonitor': got boolean, want object"],
-  'a test where nothing is judged': [{ test: { namespace: 'cloister-system' } }, "test.namespace: cloister-system is Cloister's own"],
-  'a test where nothing is ever judged': [{ test: { namespace: 'kube-system' } }, 'test.namespace: in kube-system nothing is judged'],
-  "a variable that is the chart's own": [{ env: [{ name: 'POD_IP', value: '10.0.0.7' }] }, "env: POD_IP is the chart's own"],
-  'a certificate that is to be renewed before it is made': [
+  'a boolean instead of the settings of a monitor': [{ monitoring: { serviceMonitor: true } }, "at '/monitoring/serviceMonitor': got boolean, want object"],
+  "a test in Cloister's own namespace": [{ test: { namespace: 'cloister-system' } }, "test.namespace: cloister-system is Cloister's own namespace"],
+  'a test in kube-system': [{ test: { namespace: 'kube-system' } }, 'test.namespace: no pod is judged in kube-system'],
+  'an environment variable that the chart sets': [{ env: [{ name: 'POD_IP', value: '10.0.0.7' }] }, 'env: POD_IP is set by the chart'],
+  'a certificate whose renewal would precede its issue': [
     { certificates: { source: 'cert-manager', certManager: { duration: '24h', renewBefore: '1h1380m' } } },
-    'certificates.certManager.renewBefore: 1h1380m is no shorter than its duration, 24h',
+    'certificates.certManager.renewBefore: 1h1380m is not shorter than the duration, 24h',
   ],
 };
 
-test('there are at least 25 of them', () => expect(Object.keys(WRONG).length).toBeGreaterThanOrEqual(25));
+test('at least 25 invalid values are tested', () => expect(Object.keys(WRONG).length).toBeGreaterThanOrEqual(25));
 
-test.each(Object.entries(WRONG))('%s', async (_, [values, sentence]) => {
+test.each(Object.entries(WRONG))('the chart rejects %s', async (_, [values, sentence]) => {
   const { code, stdout, stderr } = await render(stringify(values));
   expect(stderr).toContain(sentence);
   expect(stdout).toBe('');
   expect(code).not.toBe(0);
 });
 
-test.each(['kube-system', 'kube-node-lease'])('a release in %s, where nothing is judged', async (namespace) => {
+test.each(['kube-system', 'kube-node-lease'])('the chart rejects a release in %s, where no pod is judged', async (namespace) => {
   const { code, stderr } = await render('{}', [`--namespace=${namespace}`]);
-  expect(stderr).toContain(`the release's namespace is ${namespace}: install Cloister into a namespace of its own`);
+  expect(stderr).toContain(`the release's namespace is ${namespace}: install Cloister into its own namespace`);
   expect(code).not.toBe(0);
 });
