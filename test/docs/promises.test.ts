@@ -5,7 +5,7 @@ import { SETTINGS } from '../node/fixture/attempts.ts';
 import { knownFailure, offersWith, PROMISED, stepsOf } from '../node/fixture/offers.ts';
 import { dockerInDocker, withNodeFiles } from '../node/fixture/pods.ts';
 import { readRecorded } from '../node/fixture/recorded.ts';
-import { enginesOf, withRecorded } from '../node/fixture/report.ts';
+import { enginesOf, pageOf, withRecorded } from '../node/fixture/report.ts';
 import { STEPS } from '../node/fixture/steps.ts';
 import { readPage, root, sectionOf } from './page.ts';
 
@@ -18,7 +18,7 @@ const page = readPage('docs/promises.md');
 const offers = offersWith([]);
 const { run, stored } = offers;
 const recorded = await readRecorded(join(root, 'docs/promises'));
-/** Where several engines are tried, each has a row. */
+/** If several engines are tested under an offer, each has a row. */
 const listed = [...run.flatMap((offer) => enginesOf(offer).map(() => offer)), ...stored];
 const unasked = [dockerInDocker('any'), withNodeFiles('any')].map(({ metadata }) => metadata.name);
 
@@ -38,7 +38,7 @@ function rowsOf(section: string): readonly Row[] {
 }
 const code = (id: string): string => `\`${id}\``;
 
-test('the table has a row for each profile and grant, and says of each promise what became of it', () => {
+test('the table has a row for each profile and grant, with a result for each promise', () => {
   const [, ...rows] = rowsOf('The table');
   expect(rows.map(([id]) => id)).toEqual([...listed.map(({ id }) => code(id)), ...unasked.map((pod) => `none: ${code(pod)}`)]);
   for (const [index, offer] of listed.entries()) {
@@ -49,7 +49,7 @@ test('the table has a row for each profile and grant, and says of each promise w
       run.includes(offer) || isRecorded
         ? /^(kept|in part|not kept|broken): \d+ of \d+( got out(, all of them known)?)?$/
         : /^stored, not run here$/;
-    expect(promises.at(-1)).toMatch(run.includes(offer) ? /^for this page$/ : isRecorded ? /^\*recorded\*/ : /^nowhere$/);
+    expect(promises.at(-1)).toMatch(run.includes(offer) ? /^this run$/ : isRecorded ? /^\*recorded\*/ : /^not run$/);
     const expected = (['sudo', 'build', 'run'] as const).map((promise) =>
       PROMISED[offer.grant].includes(promise) ? says : /^not granted$/,
     );
@@ -57,17 +57,17 @@ test('the table has a row for each profile and grant, and says of each promise w
   }
 });
 
-test('nobody got out', () => {
+test('no attempt reached the node under any profile that ran', () => {
   for (const [, ...row] of rowsOf('The table').slice(1, listed.length - stored.length + 1))
     expect(row.at(-2)).toMatch(/^kept: 0 of \d+ got out$/);
 });
 
-test('everybody gets out where Cloister is not asked', () => {
+test('attempts reach the node in pods without Cloister', () => {
   for (const row of rowsOf('The table').slice(-unasked.length))
     expect(row.at(-2)).toMatch(/^broken: [1-9]\d* of \d+ got out, and root is root of the node$/);
 });
 
-test('each step that is known to fail is listed with its error', () => {
+test('the page lists each step that is known to fail with its error', () => {
   const failing = run.flatMap((offer) =>
     stepsOf(offer).flatMap(({ name }) => (knownFailure(offer, name) === undefined ? [] : [{ id: offer.id, name }])),
   );
@@ -75,12 +75,12 @@ test('each step that is known to fail is listed with its error', () => {
   for (const { id, name } of failing) expect(page.text).toMatch(new RegExp(`^- \`${id}\`, ${name}: \`.+\`$`, 'm'));
 });
 
-test('shows the recorded runs as their files have them', () => {
+test('the page shows the recorded runs as in their files', () => {
   expect(recorded.length).toBeGreaterThan(0);
   expect(withRecorded(page.text, { offers, recorded })).toBe(page.text);
 });
 
-test('what is known to fail without being run here was seen in a recorded run', () => {
+test('steps that are expected to fail on a runtime that the node lacks failed in a recorded run', () => {
   const known = stored.flatMap((offer) => (offer.fails ?? []).map((failure) => ({ offer, ...failure })));
   expect(known.length).toBeGreaterThan(0);
   for (const { offer, steps, says } of known) {
@@ -91,14 +91,14 @@ test('what is known to fail without being run here was seen in a recorded run', 
   }
 });
 
-test('each step has its row, each profile its column', () => {
+test('the table of steps has a row for each step and a column for each profile', () => {
   const [head, ...rows] = rowsOf('Promises 1 to 3: what was done');
   expect(head).toEqual(['Step', ...run.map(({ id }) => code(id))]);
   expect(rows.map(([name]) => name)).toEqual(STEPS.map(({ name }) => name));
   for (const [, ...cells] of rows) for (const cell of cells) expect(cell).toMatch(/^(-|fails|\d+\.\d)$/);
 });
 
-test('each attempt has its row, beside what comes of it without Cloister', () => {
+test('the table of attempts has a row for each attempt, with columns for pods without Cloister', () => {
   const tried = [...readFileSync(join(root, 'tools/programs/probe/main.go'), 'utf8').matchAll(/^\t\{"([^"]+)", (?:true|false),/gm)];
   expect(tried.length).toBeGreaterThan(20);
   const names = [...tried.map(([, name]) => name), ...SETTINGS.map((name) => `raise ${name}`), 'make a control group'];
@@ -107,20 +107,27 @@ test('each attempt has its row, beside what comes of it without Cloister', () =>
   expect(rows.map(([name]) => name)).toEqual(names);
   for (const [nr] of unasked.entries()) {
     const without = rows.map((row) => row[nr + 1]);
-    for (const each of without) expect(each).toMatch(/^(gets through|means nothing here: .+|refused as well: .+)$/);
+    for (const each of without) expect(each).toMatch(/^(gets through|inconclusive: .+|also denied: .+)$/);
     expect(without.filter((each) => each === 'gets through').length).toBeGreaterThan(15);
   }
   expect(sectionOf(page, 'Promise 4: what root of the pod tried')).not.toContain('got out**');
 });
 
-test('the kubelet names what it lacks', () => {
+test('the fixed sentences of the page are those that the tool writes', () => {
+  const written = pageOf({ offers, kept: [], unasked: [], missed: {}, versions: {}, recorded });
+  const paragraphs = written.split('\n\n').filter((paragraph) => !/^(\||Written by )/.test(paragraph) && !paragraph.includes('\n|'));
+  expect(paragraphs.length).toBeGreaterThan(10);
+  for (const paragraph of paragraphs) expect(page.text).toContain(paragraph);
+});
+
+test("the kubelet's messages name the missing runtime", () => {
   const [, ...rows] = rowsOf('Profiles whose runtime this node lacks');
   expect(rows.map(([id]) => id)).toEqual(stored.map(({ id }) => code(id)));
   for (const [id = '', says = ''] of rows)
     expect(says).toContain(id.includes('sysbox') ? 'sysbox-runc' : id.replaceAll('`', '').replace('-containers', ''));
 });
 
-test('it names what it ran on, and nothing of one run alone', () => {
+test('the page names the versions under test, and nothing that exists in one run only', () => {
   for (const version of ['Kubernetes', 'containerd', 'runc', 'gVisor', 'Linux']) expect(page.lead).toMatch(new RegExp(`${version} \\d`));
   expect(page.text).not.toMatch(/\/tmp\/|[0-9a-f]{8}-[0-9a-f]{4}-|\/root\//);
 });

@@ -9,7 +9,7 @@ import { type Origin, type Recorded, readRecorded, writeRecorded } from '../node
 import { pageOf, type Run, withRecorded } from '../node/fixture/report.ts';
 import { STEPS } from '../node/fixture/steps.ts';
 
-/** Recorded runs: as files, and on the page. */
+/** Recorded runs: their files, and their parts of the page. */
 
 const offers = offersWith([]);
 const [sysbox, sysboxContainers, kata] = ['sysbox', 'sysbox-containers', 'kata-qemu'].map((id) =>
@@ -37,14 +37,14 @@ const kept = (offer: Offer, kind: Kept['kind'], failing: readonly string[] = [])
   ],
 });
 
-describe('a file', () => {
+describe('a file of a recorded run', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cloister-recorded-'));
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  test('holds what was seen, when and with what; not what was expected', async () => {
+  test('a file contains the results, the date and the versions of its run, and no expectations', async () => {
     const seen = kept(sysboxContainers, 'plain', ['podman run']);
     const file = await writeRecorded(join(folder, 'new'), seen, origin);
     expect(file).toBe(join(folder, 'new/sysbox-containers.plain.json'));
@@ -55,10 +55,10 @@ describe('a file', () => {
   });
 
   test.each([
-    ['is no JSON', '{', 'x.json is no JSON: '],
-    ['lacks what the page needs', '{}', '✖ Invalid input: expected array, received undefined\n  → at attempts'],
-    ['has another name than its content', undefined, 'x.json records sysbox in a pod plain: rename it to sysbox.plain.json.'],
-  ])('that %s is named', async (_, content, complaint) => {
+    ['is not JSON', '{', 'x.json is no JSON: '],
+    ['lacks a field that the page needs', '{}', '✖ Invalid input: expected array, received undefined\n  → at attempts'],
+    ['has a name that differs from its content', undefined, 'x.json records sysbox in a pod plain: rename it to sysbox.plain.json.'],
+  ])('the error for a file that %s contains the name of the file', async (_, content, complaint) => {
     await writeFile(join(folder, 'x.json'), content ?? JSON.stringify({ ...origin, ...kept(sysbox, 'plain') }));
     await expect(readRecorded(folder)).rejects.toThrow(complaint);
   });
@@ -70,7 +70,7 @@ describe('the page', () => {
   const rowOf = (page: string, offer: Offer): string => page.split('\n').find((line) => line.startsWith(`| \`${offer.id}\` |`)) ?? '';
   const sectionOf = (page: string): string => /^## Recorded runs\n(.*?)^## /ms.exec(page)?.[1] ?? '';
 
-  test('counts over both pods of a recorded offer, and says that they were recorded', () => {
+  test('a row of the page counts both pods of a recorded offer and is marked as recorded', () => {
     const failing = STEPS.filter(({ promise }) => promise === 'run').map(({ name }) => name);
     const page = pageOf({
       ...run,
@@ -83,10 +83,10 @@ describe('the page', () => {
     expect(rowOf(page, sysboxContainers)).toBe(
       `| \`sysbox-containers\` | \`containers\` | kept: 4 of 4 | in part: ${(build ?? 0) - 1} of ${build} | in part: ${(ran ?? 0) / 2} of ${ran} | kept: 0 of 4 got out | *recorded* |`,
     );
-    expect(rowOf(page, sysbox)).toMatch(/\| stored, not run here \| nowhere \|$/);
+    expect(rowOf(page, sysbox)).toMatch(/\| stored, not run here \| not run \|$/);
   });
 
-  test('says what fails, who root was, what it tried, where it was recorded, and the remarks', () => {
+  test('the page lists failed steps, users of root, attempts, origins and remarks of recorded runs', () => {
     const page = pageOf({
       ...run,
       recorded: [
@@ -114,26 +114,26 @@ describe('the page', () => {
   test.each([
     [{}, '1.2.3 (abc1234 of 2030-01-01), recorded 2030-01-02'],
     [{ project: { version: '1.2.3' } }, '1.2.3, recorded 2030-01-02'],
-  ])('names the version that was tried as far as it is known: %o', (more, says) => {
+  ])('the page gives the known details of the version of a recorded run: %o', (more, says) => {
     const page = pageOf({ ...run, recorded: [recordOf(kept(sysbox, 'plain'), more)] });
     expect(sectionOf(page)).toContain(`| \`sysbox\` | plain | ${says} |`);
   });
 
-  test('is not of a recorded run where the same offer was run', () => {
+  test('a recorded run does not appear on the page if the same offer was run', () => {
     const here = { ...offers, run: [sysbox], stored: offers.stored.filter(({ id }) => id !== 'sysbox') };
     const page = pageOf({ ...run, offers: here, kept: [kept(sysbox, 'plain', ['sudo id'])], recorded: [recordOf(kept(sysbox, 'plain'))] });
-    expect(rowOf(page, sysbox)).toMatch(/\| in part: 1 of 2 \|.*\| for this page \|$/);
+    expect(rowOf(page, sysbox)).toMatch(/\| in part: 1 of 2 \|.*\| this run \|$/);
     expect(sectionOf(page)).toBe('\nNone.\n\n');
   });
 
-  test('changes in the recorded parts alone when other runs are recorded', () => {
+  test('only the recorded parts of the page change when other runs are recorded', () => {
     const before = pageOf({ ...run, recorded: [recordOf(kept(sysbox, 'plain')), recordOf(kept(kata, 'plain'))] });
     const recorded = [recordOf(kept(sysbox, 'plain', ['sudo id']))];
     expect(withRecorded(before, { offers, recorded })).toBe(pageOf({ ...run, recorded }));
     expect(withRecorded(before, { offers, recorded: [] })).toBe(pageOf(run));
   });
 
-  test('says what is known to get through, and counts it', () => {
+  test('the page lists and counts attempts that are known to succeed', () => {
     const attempts = [
       { name: 'set the clock', ofKernel: true, through: true, detail: 'set as it was' },
       { name: 'swap to a file', ofKernel: true, through: true, detail: 'done' },
@@ -144,10 +144,10 @@ describe('the page', () => {
       pageOf({ ...run, offers: here, kept: [{ ...kept(offer, 'plain'), attempts: attempts.slice(0, count) }] });
     expect(rowOf(pageWith(1), offer)).toContain('| in part: 1 of 1 got out, all of them known |');
     expect(rowOf(pageWith(2), offer)).toContain('| broken: 2 of 2 got out |');
-    expect(pageWith(1)).toContain('\nWhat is known to get through:\n\n- `sysbox`, set the clock: it is right already\n');
+    expect(pageWith(1)).toContain('\nAttempts that are known to succeed:\n\n- `sysbox`, set the clock: it is right already\n');
   });
 
-  test('counts no step where none was taken, and does not call nothing a part', () => {
+  test('the page says "not tried" where no step was run', () => {
     const offer = { ...sysboxContainers, id: 'odd', image: WORKSPACE_IMAGE };
     const here = { ...offers, run: [offer] };
     const { outcomes, ...rest } = kept(offer, 'plain');
