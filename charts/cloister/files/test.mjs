@@ -17,7 +17,11 @@ report(
 
 const refused = await create({ containers: [workspace], volumes: [{ name: 'node', hostPath: { path: '/' } }] });
 const isRefused = refused.status === 403 && refused.body.message?.includes('cloister.dev') === true;
-report("a pod with the node's files is refused", isRefused, refused.body.message ?? `the dry run created it, with status ${refused.status}`);
+report(
+  "a pod with the node's files is refused",
+  isRefused,
+  refused.body.message ?? `the dry run created it, with status ${refused.status}`,
+);
 
 async function create(spec) {
   const metadata = { generateName: 'cloister-test-', labels: { 'cloister.dev/profile': PROFILE } };

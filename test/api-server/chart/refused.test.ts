@@ -54,8 +54,14 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
   'a profile with capitals': [{ profiles: { UserNS: { extends: 'userns' } } }, "invalid propertyName 'UserNS'"],
   "a path outside the kubelet's folder": [{ profiles: { userns: { seccompProfile: '../etc' } } }, "at '/profiles/userns/seccompProfile'"],
   'a storage entry that is not a path': [{ profiles: { userns: { storage: ['images'] } } }, "at '/profiles/userns/storage/0'"],
-  'the same storage path twice': [{ profiles: { userns: { storage: ['/a', '/a'] } } }, "at '/profiles/userns/storage': items at 0 and 1 are equal"],
-  'an idsPerPod that is not a multiple of 65536': [{ profiles: { userns: { idsPerPod: 1000 } } }, "at '/profiles/userns/idsPerPod': multipleOf"],
+  'the same storage path twice': [
+    { profiles: { userns: { storage: ['/a', '/a'] } } },
+    "at '/profiles/userns/storage': items at 0 and 1 are equal",
+  ],
+  'an idsPerPod that is not a multiple of 65536': [
+    { profiles: { userns: { idsPerPod: 1000 } } },
+    "at '/profiles/userns/idsPerPod': multipleOf",
+  ],
   'an exemption without a reason': [
     { exemptions: [{ expires: '2027-01-01', namespaces: ['a'], serviceAccounts: ['b'], allow: { capabilities: ['NET_ADMIN'] } }] },
     "at '/exemptions/0': missing property 'reason'",
@@ -82,10 +88,7 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
   ],
   'an unknown log level': [{ logLevel: 'trace' }, "at '/logLevel': value must be one of"],
   'a delay without a unit': [{ drainDelay: 15 }, "at '/drainDelay': got number, want string"],
-  'names without an authority': [
-    { clientCertificates: { names: ['apiserver'] } },
-    'clientCertificates.names: needs an authority',
-  ],
+  'names without an authority': [{ clientCertificates: { names: ['apiserver'] } }, 'clientCertificates.names: needs an authority'],
   'an unknown source of certificates': [
     { certificates: { source: 'helm' } },
     "at '/certificates/source': value must be one of 'ensure', 'cert-manager'",
@@ -97,7 +100,10 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
   'a port number that is too large': [{ ports: { webhook: 70000 } }, "at '/ports/webhook': maximum: got 70,000, want 65,535"],
   'a privileged port': [{ ports: { webhook: 443 } }, "at '/ports/webhook': minimum: got 443, want 1,024"],
   'the same port for webhook and operations': [{ ports: { webhook: 9443 } }, 'ports.operations: equals ports.webhook'],
-  'a user namespace together with the host network': [{ hostNetwork: true, hostUsers: false }, 'hostUsers: false cannot be combined with hostNetwork'],
+  'a user namespace together with the host network': [
+    { hostNetwork: true, hostUsers: false },
+    'hostUsers: false cannot be combined with hostNetwork',
+  ],
   'the user root': [{ runAs: { user: 0 } }, "at '/runAs/user': minimum: got 0, want 1"],
   'a label that is the chart’s own': [{ labels: { 'app.kubernetes.io/name': 'other' } }, 'app.kubernetes.io/name'],
   'a schedule of four fields': [{ ensure: { schedule: '* * * *' } }, "at '/ensure/schedule'"],
@@ -107,8 +113,14 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { labelers: [{ kind: 'Team', name: 'a' }] },
     "at '/labelers/0/kind': value must be one of 'User', 'Group', 'ServiceAccount'",
   ],
-  'a boolean instead of the settings of a monitor': [{ monitoring: { serviceMonitor: true } }, "at '/monitoring/serviceMonitor': got boolean, want object"],
-  "a test in Cloister's own namespace": [{ test: { namespace: 'cloister-system' } }, "test.namespace: cloister-system is Cloister's own namespace"],
+  'a boolean instead of the settings of a monitor': [
+    { monitoring: { serviceMonitor: true } },
+    "at '/monitoring/serviceMonitor': got boolean, want object",
+  ],
+  "a test in Cloister's own namespace": [
+    { test: { namespace: 'cloister-system' } },
+    "test.namespace: cloister-system is Cloister's own namespace",
+  ],
   'a test in kube-system': [{ test: { namespace: 'kube-system' } }, 'test.namespace: no pod is judged in kube-system'],
   'an environment variable that the chart sets': [{ env: [{ name: 'POD_IP', value: '10.0.0.7' }] }, 'env: POD_IP is set by the chart'],
   'a certificate whose renewal would precede its issue': [
