@@ -25,20 +25,20 @@ beforeAll(async () => {
   tenant = await apiServer.createTenant(NAMESPACE, 'tenant');
 });
 
-test('the versions are the pinned ones', async () => {
+test('kubectl and the API server have the pinned version', async () => {
   const { stdout } = await apiServer.kubectl(['version', '--output=json']);
   expect(JSON.parse(stdout)).toMatchObject({ clientVersion: { gitVersion: 'v1.36.3' }, serverVersion: { gitVersion: 'v1.36.3' } });
 });
 
 describe('a pod of a tenant', () => {
-  test('is stored with its service account token, as in life', async () => {
+  test('a pod of a tenant is stored with its service account token', async () => {
     expect((await tenant.request('POST', pods, pod('stored'))).status).toBe(201);
     const { body } = await apiServer.admin.request<Pod>('GET', `${pods}/stored`);
     expect(body.spec.serviceAccountName).toBe('default');
     expect(body.spec.volumes).toEqual([expect.objectContaining({ name: expect.stringMatching(/^kube-api-access-/) })]);
   });
 
-  test('is in the audit log, bodies and all', async () => {
+  test('the audit log contains the creation of a pod with both bodies', async () => {
     await tenant.request('POST', pods, pod('audited'));
     const event = await apiServer.auditEvent(({ objectRef, verb }) => verb === 'create' && objectRef?.name === 'audited');
     expect(event).toMatchObject({
@@ -50,7 +50,7 @@ describe('a pod of a tenant', () => {
     });
   });
 
-  test('comes from a Deployment by its controllers', async () => {
+  test('controllers create the pod of a Deployment', async () => {
     const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'main', image: 'test' }] } };
     const deployment = { metadata: { name: 'web' }, spec: { selector: { matchLabels: { app: 'web' } }, template } };
     await tenant.request('POST', `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`, deployment);
@@ -66,13 +66,13 @@ describe('a pod of a tenant', () => {
 });
 
 describe('a tenant with `edit`', () => {
-  test('may not label its namespace', async () => {
+  test('a tenant with `edit` may not label its namespace', async () => {
     const { code, stderr } = await tenant.kubectl(['label', 'namespace', NAMESPACE, 'any=thing']);
     expect(code).toBe(1);
     expect(stderr).toContain('User "tenant" cannot patch resource "namespaces"');
   });
 
-  test('may not add an ephemeral container', async () => {
+  test('a tenant with `edit` may not add an ephemeral container', async () => {
     await tenant.request('POST', pods, pod('debugged'));
     const patch = { spec: { ephemeralContainers: [{ name: 'debugger', image: 'test' }] } };
     const contentType = 'application/strategic-merge-patch+json';
@@ -81,13 +81,13 @@ describe('a tenant with `edit`', () => {
     expect((await apiServer.admin.request('PATCH', path, patch, { contentType })).status).toBe(200);
   });
 
-  test('has no rights elsewhere', async () => {
+  test('a tenant with `edit` has no rights in other namespaces', async () => {
     expect((await tenant.request('GET', '/api/v1/namespaces/default/pods')).status).toBe(403);
   });
 });
 
 describe('identities', () => {
-  test('a service account is itself', async () => {
+  test('requests of a service account have its identity', async () => {
     const account = await apiServer.serviceAccount(NAMESPACE, 'default');
     expect((await account.request('GET', pods)).body).toMatchObject({
       message: expect.stringContaining(`system:serviceaccount:${NAMESPACE}:default`),
@@ -95,7 +95,7 @@ describe('identities', () => {
     expect((await account.kubectl(['auth', 'whoami', '--output=name'])).code).toBe(0);
   });
 
-  test('groups are those of the certificate, whatever their characters', async () => {
+  test('groups of a user equal those of the certificate, whatever their characters', async () => {
     const kubeconfig = await apiServer.kubeconfig('a/b+c=d, e', ['developers', 'team:a/b']);
     const { stdout } = await apiServer.kubectl(['auth', 'whoami', '--output=json'], { as: kubeconfig });
     expect(JSON.parse(stdout).status.userInfo).toMatchObject({
@@ -105,7 +105,7 @@ describe('identities', () => {
   });
 });
 
-test('warnings are read from the answer', async () => {
+test('the client reads warnings from the answer', async () => {
   const { status, warnings } = await tenant.request('POST', pods, pod('warned', { hostNetwork: true }));
   expect(status).toBe(201);
   expect(warnings).toEqual(['would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)']);
@@ -117,11 +117,11 @@ test('a RuntimeClass gives a pod its overhead', async () => {
   expect(body).toMatchObject({ spec: { overhead: { memory: '64Mi' } } });
 });
 
-test('metrics are the API server’s own', async () => {
+test('the metrics are those of the API server', async () => {
   expect(await apiServer.metrics()).toMatch(/^apiserver_request_total\{/m);
 });
 
-test('a namespace that is deleted goes', async () => {
+test('a deleted namespace disappears', async () => {
   await apiServer.createNamespace('fixture-short-lived');
   const { code } = await apiServer.kubectl(['delete', 'namespace', 'fixture-short-lived', '--timeout=20s']);
   expect(code).toBe(0);

@@ -32,19 +32,19 @@ async function processesAbout(folder: string): Promise<readonly string[]> {
   return commands.filter((each) => each.includes(folder));
 }
 
-test('it ends well, and complains of nothing', () => {
+test('the demo exits with status 0 and prints no error', () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
-test('it leaves no process and no file', () => {
+test('the demo leaves no process and no file', () => {
   expect({ leftFiles, leftProcesses }).toEqual({ leftFiles: [], leftProcesses: [] });
 });
 
-test('what is no terminal gets no colour', () => {
+test('the demo prints no colours where the output is not a terminal', () => {
   expect(stdout).not.toContain('\u001b');
 });
 
-test('it shows what was asked, and what was stored instead', () => {
+test('the demo shows the pod as requested and as stored', () => {
   const difference = stdout.slice(stdout.indexOf('asked -> stored'), stdout.indexOf('\n2. '));
   expect(difference).toContain('\n-   hostNetwork: true\n');
   expect(difference).toContain('\n-         privileged: true\n+         privileged: false\n');
@@ -53,12 +53,12 @@ test('it shows what was asked, and what was stored instead', () => {
   expect(difference).not.toContain('kube-api-access');
 });
 
-test('it shows the warnings that the author saw', () => {
+test('the demo shows the warnings of the author', () => {
   expect(stdout).toMatch(/^Warning: cloister userns: privileged: privileged is true; repair: set it to false \(container workspace\)$/m);
   expect(stdout).toContain('\npod/workspace created\n');
 });
 
-test('it shows what was refused and why, and that it was not stored', () => {
+test('the demo shows a refused pod and the reason, and that the pod was not stored', () => {
   expect(stdout).toContain(
     'Error from server (Forbidden): error when creating "STDIN": admission webhook "userns.namespace.enforce.cloister.dev" denied',
   );

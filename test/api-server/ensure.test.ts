@@ -31,7 +31,7 @@ import {
 import { hostPath, plainPod } from '../support/pod-manifests.ts';
 import { cloister, type Ran as Printed } from '../support/run.ts';
 
-/** `cloister ensure` against a real API server of its own: its objects have fixed names. What it wrote is judged by the API server and by openssl. */
+/** `cloister ensure` against its own API server, because its objects have fixed names. The API server and openssl check what it wrote. */
 
 const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
 const DAY = 24 * 60 * 60 * 1_000;
@@ -137,13 +137,13 @@ const linesOf = ({ stdout }: Printed) =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as { readonly msg: string; readonly object?: string });
 
-describe('from an empty cluster', () => {
+describe('ensure in an empty cluster', () => {
   let printed: Printed;
   beforeAll(async () => {
     printed = await command([], await ensureAccount());
   });
 
-  test('its own service account, with the roles that are printed, makes all of it, a line a step', async () => {
+  test('ensure creates everything with the printed roles of its own service account, and prints a line for each step', async () => {
     expect(printed).toMatchObject({ code: 0, stderr: '' });
     const lines = linesOf(printed);
     expect(lines.filter(({ msg }) => msg === 'created').map(({ object }) => object)).toEqual([
@@ -169,7 +169,7 @@ describe('from an empty cluster', () => {
     await expectWhole();
   });
 
-  test('pods are judged: the API server trusts the certificate under the name of the Service', async () => {
+  test('pods are judged, because the API server trusts the certificate under the name of the Service', async () => {
     await apiServer.createNamespace('judged', { 'cloister.dev/enforce': 'userns' });
     const tenant = await apiServer.createTenant('judged', 'tenant');
     const pods = '/api/v1/namespaces/judged/pods';
@@ -184,7 +184,7 @@ describe('from an empty cluster', () => {
     expect(status).toBe(403);
   });
 
-  test('a second run writes nothing', async () => {
+  test('a second run of ensure writes nothing', async () => {
     const before = await versionsOf(apiServer);
     const again = await command([]);
     expect(again.code).toBe(0);
@@ -224,11 +224,11 @@ describe('the certificates', () => {
     },
   );
 
-  test('openssl refuses another name', async () => {
+  test('openssl rejects the serving certificate for another name', async () => {
     await expect(verify('-verify_hostname', `other.${NAMESPACE}.svc`)).rejects.toThrow(/hostname mismatch/i);
   });
 
-  test('openssl reads keys, serials, usage and dates as they should be', async () => {
+  test('openssl reads the expected keys, serials, usage and dates', async () => {
     const [leaf, ca] = [
       await openssl('x509', '-noout', '-text', '-in', 'tls.crt'),
       await openssl('x509', '-noout', '-text', '-in', 'ca.crt'),
@@ -242,20 +242,20 @@ describe('the certificates', () => {
     expect([lifetime(await leafNow()), lifetime(await authorityNow())]).toEqual([30, 365]);
   });
 
-  test('at two thirds of its life the serving certificate is renewed, by the same authority', async () => {
+  test('ensure renews the serving certificate at two thirds of its life, by the same authority', async () => {
     const [authority, leaf] = [await authorityNow(), await leafNow()];
     const { writes } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 19 * DAY) });
     expect([writes, (await leafNow()).serialNumber]).toEqual([0, leaf.serialNumber]);
-    const { told } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 21 * DAY) });
-    expect(told).toEqual([expect.stringMatching(/^updated .*cloister-tls.*two thirds of its life were over at/)]);
+    const { logged } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 21 * DAY) });
+    expect(logged).toEqual([expect.stringMatching(/^updated .*cloister-tls.*two thirds of its life were over at/)]);
     const renewed = await leafNow();
     expect(renewed.serialNumber).not.toBe(leaf.serialNumber);
     expect([(await authorityNow()).serialNumber, renewed.verify(authority.publicKey)]).toEqual([authority.serialNumber, true]);
   });
 
-  test('near the end of an authority a serving certificate does not outlive it', async () => {
+  test('a serving certificate does not outlive an authority that ends soon', async () => {
     const authority = await authorityNow();
-    // Nobody may tell the API server of a new authority, so that this one stays beyond its two thirds.
+    // Hands-off entries keep the current authority, so that it stays in use after two thirds of its life.
     await patch(MUTATING, { metadata: { annotations: { 'cloister.dev/hands-off': 'true' } } });
     const { plan } = await ensure({ now: () => new Date(authority.validToDate.getTime() - 5 * DAY) });
     await patch(MUTATING, { metadata: { annotations: { 'cloister.dev/hands-off': null } } });
@@ -263,11 +263,13 @@ describe('the certificates', () => {
     expect([(await leafNow()).validToDate, (await authorityNow()).serialNumber]).toEqual([authority.validToDate, authority.serialNumber]);
   });
 
-  test('twenty years later all of it is made anew, and good then; and anew when the clock is set right', async () => {
+  test('ensure recreates all certificates after twenty years, and again when the clock is set back', async () => {
     const before = await authorityNow();
     const later = new Date(Date.now() + 20 * 365 * DAY);
-    const { told } = await ensure({ now: () => later });
-    expect(told.filter((line) => /cloister-ca.*it expired at|cloister-tls.*it is not signed by the authority/.test(line))).toHaveLength(2);
+    const { logged } = await ensure({ now: () => later });
+    expect(logged.filter((line) => /cloister-ca.*it expired at|cloister-tls.*it is not signed by the authority/.test(line))).toHaveLength(
+      2,
+    );
     expect((await authorityNow()).serialNumber).not.toBe(before.serialNumber);
     const seconds = String(Math.floor(later.getTime() / 1_000));
     expect(await verify('-attime', seconds, '-verify_hostname', `${SERVICE}.${NAMESPACE}.svc`)).toContain('OK');
@@ -290,7 +292,7 @@ async function expectSettled(): Promise<void> {
   await expectWhole();
 }
 
-describe('F19: a run that ends', () => {
+describe('F19: interrupted runs of ensure', () => {
   /** Ends a run right after its nth write, as a kill would. */
   const endingAfter =
     (writes: number) =>
@@ -309,7 +311,7 @@ describe('F19: a run that ends', () => {
       };
     };
 
-  test('after any one write of an installation is healed by the next', { timeout: 240_000 }, async () => {
+  test('the next run repairs an installation that ended after any single write', { timeout: 240_000 }, async () => {
     await removeAll();
     const { writes } = await ensure();
     expect(writes).toBe(12);
@@ -321,7 +323,7 @@ describe('F19: a run that ends', () => {
     }
   });
 
-  test('after any one write of a change of the authority is healed by the next, and the API server trusts the serving pod at any moment', {
+  test('the next run repairs a change of the authority that ended after any single write, and the API server trusts the serving pod at any moment', {
     timeout: 240_000,
   }, async () => {
     const rotate = async (through: (cluster: Cluster) => Cluster) => {
@@ -347,23 +349,27 @@ describe('F19: a run that ends', () => {
     }
   }
 
-  test.each([1, 4, 7, 10])('by SIGKILL, after the line of step %i, is healed by the next', { timeout: 60_000 }, async (n) => {
-    await removeAll();
-    const child = spawn(process.execPath, ['src/main.ts', ...flags([], apiServer.admin.kubeconfig)], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const ended = once(child, 'exit');
-    let lines = 0;
-    createInterface(child.stdout).on('line', () => {
-      lines += 1;
-      if (lines === n) child.kill('SIGKILL');
-    });
-    expect(await ended).toEqual([null, 'SIGKILL']);
-    await ensure();
-    await expectWhole();
-  });
+  test.each([1, 4, 7, 10])(
+    'the next run repairs an installation that SIGKILL ended after the line of step %i',
+    { timeout: 60_000 },
+    async (n) => {
+      await removeAll();
+      const child = spawn(process.execPath, ['src/main.ts', ...flags([], apiServer.admin.kubeconfig)], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const ended = once(child, 'exit');
+      let lines = 0;
+      createInterface(child.stdout).on('line', () => {
+        lines += 1;
+        if (lines === n) child.kill('SIGKILL');
+      });
+      expect(await ended).toEqual([null, 'SIGKILL']);
+      await ensure();
+      await expectWhole();
+    },
+  );
 
-  test('two runs at once end in one state', { timeout: 120_000 }, async () => {
+  test('two runs at the same time end in the same state', { timeout: 120_000 }, async () => {
     for (let round = 0; round < 3; round += 1) {
       await removeAll();
       const runs = await Promise.all([ensure(), ensure(), ensure()]);
@@ -372,24 +378,24 @@ describe('F19: a run that ends', () => {
     }
   });
 
-  test('a run that loses a write reads again and goes on', async () => {
+  test('a run whose write conflicts reads again and continues', async () => {
     expect((await patch(VALIDATING, { webhooks: [] })).status).toBe(200);
     let meddled = 0;
     const meddling = (cluster: Cluster): Cluster => ({
       ...cluster,
       async update(object) {
-        if (meddled === 0) await patch(VALIDATING, { metadata: { annotations: { 'example.com/note': 'somebody else was here' } } });
+        if (meddled === 0) await patch(VALIDATING, { metadata: { annotations: { 'example.com/note': 'written by another client' } } });
         meddled += 1;
         return cluster.update(object);
       },
     });
     expect((await ensure({ through: meddling })).writes).toBe(1);
     expect(meddled).toBe(2);
-    expect((await get<Configuration>(VALIDATING)).metadata.annotations).toEqual({ 'example.com/note': 'somebody else was here' });
+    expect((await get<Configuration>(VALIDATING)).metadata.annotations).toEqual({ 'example.com/note': 'written by another client' });
     await expectWhole();
   });
 
-  test('a run that loses every write gives up, and says so', async () => {
+  test('a run whose every write conflicts fails with an error', async () => {
     await patch(VALIDATING, { webhooks: [] });
     const hopeless = (cluster: Cluster): Cluster => ({ ...cluster, update: async () => false });
     await expect(ensure({ through: hopeless })).rejects.toThrow('was changed by another client before each of 10 writes');
@@ -404,8 +410,8 @@ async function readLeaf({ endpoint }: ServingPod): Promise<X509Certificate> {
   return leaf;
 }
 
-describe('F5: a Secret that is lost', () => {
-  test('a serving Secret that was deleted is made anew by the same authority', async () => {
+describe('F5: lost Secrets', () => {
+  test('the same authority recreates a deleted serving Secret', async () => {
     const authority = await authorityNow();
     await apiServer.admin.request('DELETE', `${SECRETS}/cloister-tls`);
     expect((await ensure()).writes).toBe(2);
@@ -420,7 +426,7 @@ describe('F5: a Secret that is lost', () => {
       'given another key',
       async () => patch(`${SECRETS}/cloister-ca`, { data: { 'tls.key': (await secret('cloister-tls')).data['tls.key'] } }),
     ],
-  ])('an authority whose Secret was %s is replaced, and trusted until the pods have moved on', async (_, lose) => {
+  ])('an authority whose Secret was %s is replaced, and stays trusted until the pods use the new one', async (_, lose) => {
     const before = await authorityNow();
     await lose();
     await ensure();
@@ -433,7 +439,7 @@ describe('F5: a Secret that is lost', () => {
     await expectSettled();
   });
 
-  test('T64: an authority before stays as long as a pod may start with its certificate, or does not answer', async () => {
+  test('T64: a previous authority stays trusted as long as a pod may start with its certificate or does not answer', async () => {
     const before = await authorityNow();
     await apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`);
     await ensure();
@@ -460,7 +466,7 @@ describe('T28: drift', () => {
     await expectSettled();
   });
 
-  /** How somebody may change an entry, by the field of it. */
+  /** Changes of the first webhook entry, by field. */
   const first =
     <Field extends keyof Entry>(field: Field, change: (value: Entry[Field]) => unknown) =>
     ([entry, ...others]: readonly Entry[]): unknown[] => [entry && { ...entry, [field]: change(entry[field]) }, ...others];
@@ -482,8 +488,8 @@ describe('T28: drift', () => {
     ['rules.resources', rule('resources', ['pods/log'])],
     ['rules.scope', rule('scope', '*')],
     ['rules', first('rules', () => [])],
-    ['namespaceSelector', first('namespaceSelector', () => ({ matchLabels: { nobody: 'here' } }))],
-    ['objectSelector', first('objectSelector', () => ({ matchLabels: { nobody: 'here' } }))],
+    ['namespaceSelector', first('namespaceSelector', () => ({ matchLabels: { no: 'namespace' } }))],
+    ['objectSelector', first('objectSelector', () => ({ matchLabels: { no: 'namespace' } }))],
     ['matchConditions', first('matchConditions', () => [{ name: 'never', expression: 'false' }])],
     ['failurePolicy', first('failurePolicy', () => 'Ignore')],
     ['timeoutSeconds', first('timeoutSeconds', () => 30)],
@@ -497,7 +503,7 @@ describe('T28: drift', () => {
   ];
   const MUTATING_DRIFTS = [...DRIFTS, ['reinvocationPolicy', first('reinvocationPolicy', () => 'Never')] as const];
 
-  test('the tables below name every field that an entry of the API server has', async () => {
+  test('the tables below contain every field of a webhook entry of the API server', async () => {
     const fields = new Set((await get<Configuration>(MUTATING)).webhooks?.flatMap((entry) => Object.keys(entry)));
     const named = MUTATING_DRIFTS.map(([name]) => name.split('.')[0]);
     expect([...fields].filter((field) => !named.includes(field))).toEqual([]);
@@ -506,16 +512,16 @@ describe('T28: drift', () => {
   describe.each([
     [MUTATING, MUTATING_DRIFTS],
     [VALIDATING, DRIFTS],
-  ])('in %s', (path, drifts) => {
-    test.each(drifts)('%s: found and repaired, and only told where an operator says hands off', async (_, change) => {
+  ])('drift in %s', (path, drifts) => {
+    test.each(drifts)('ensure repairs %s, and only reports it where an operator opted out of repairs', async (_, change) => {
       const whole = await get<Configuration>(path);
       const drifted = { ...whole, webhooks: change(whole.webhooks ?? []) };
       const marked = { ...drifted, metadata: { ...whole.metadata, annotations: { 'cloister.dev/hands-off': 'true' } } };
       const { status, body } = await apiServer.admin.request<Configuration>('PUT', path, marked);
       expect(status).toBe(200);
 
-      const told = await ensure();
-      expect(told).toMatchObject({
+      const result = await ensure();
+      expect(result).toMatchObject({
         writes: 0,
         plan: { steps: [], waiting: [], handsOff: [{ why: expect.arrayContaining([expect.any(String)]) }] },
       });
@@ -526,7 +532,7 @@ describe('T28: drift', () => {
       expect((await get<Configuration>(path)).webhooks).toEqual(whole.webhooks);
     });
 
-    test('a foreign authority in a caBundle does not stay', async () => {
+    test('ensure removes a foreign authority from a caBundle', async () => {
       const whole = await get<Configuration>(path);
       const foreign = await apiServer.connection.authority;
       const bundle = Buffer.from(await (await import('node:fs/promises')).readFile(foreign.certFile)).toString('base64');
@@ -540,8 +546,8 @@ describe('T28: drift', () => {
   test.each([
     ['validatingadmissionpolicybindings', { validationActions: ['Audit'] }],
     ['validatingadmissionpolicies', { failurePolicy: 'Ignore' }],
-    ['validatingadmissionpolicies', { matchConstraints: { namespaceSelector: { matchLabels: { nobody: 'here' } } } }],
-  ])('in a policy: %s %j', async (resource, spec) => {
+    ['validatingadmissionpolicies', { matchConstraints: { namespaceSelector: { matchLabels: { no: 'namespace' } } } }],
+  ])('ensure repairs drift in a policy: %s %j', async (resource, spec) => {
     const path = `${ADMISSION}/${resource}/cloister-namespace-labels`;
     const whole = await get<{ readonly spec: object }>(path);
     expect((await patch(path, { spec, metadata: { annotations: { 'cloister.dev/hands-off': 'yes' } } })).status).toBe(200);
@@ -555,7 +561,7 @@ describe('T28: drift', () => {
   });
 });
 
-describe('entries and the configuration that the serving pods run', () => {
+describe('webhook entries and the configuration of the serving pods', () => {
   const NEWER = `${CONFIG}profiles: {userns: {}, gvisor: {}}\n`;
 
   test('entries of a newer configuration wait for the pods, while the authority may change', async () => {
@@ -574,7 +580,7 @@ describe('entries and the configuration that the serving pods run', () => {
     await expectSettled();
   });
 
-  test('they come with the last ready pod that runs it; pods that are not ready are not waited for', async () => {
+  test('ensure writes new entries when all ready pods run the configuration, and does not wait for pods that are not ready', async () => {
     const newer = await startServingPod(apiServer, NEWER);
     try {
       await newer.start();
@@ -593,7 +599,7 @@ describe('entries and the configuration that the serving pods run', () => {
     }
   });
 
-  test('without a ready pod nothing new is written', async () => {
+  test('ensure writes nothing new without a ready pod', async () => {
     await patch(VALIDATING, { webhooks: [] });
     const { writes, plan } = await ensure({ pods: [], waitMs: 0 });
     expect([writes, plan.waiting]).toEqual([
@@ -605,7 +611,7 @@ describe('entries and the configuration that the serving pods run', () => {
 });
 
 describe('certificates that another tool manages', () => {
-  test('Secrets are not touched, each caBundle stays, and a new entry takes its neighbours’', async () => {
+  test('ensure does not touch the Secrets, keeps each caBundle, and copies it into a new entry', async () => {
     const NEWER = `${CONFIG}profiles: {userns: {}, gvisor: {}}\n`;
     const newer = await startServingPod(apiServer, NEWER);
     try {
@@ -627,7 +633,7 @@ describe('certificates that another tool manages', () => {
     }
   });
 
-  test('the command says so', async () => {
+  test('ensure reports that another tool manages the certificates', async () => {
     const printed = await command(['--certificates', 'files']);
     expect(printed.code).toBe(0);
     expect(linesOf(printed)[0]?.msg).toBe('another tool manages the certificates: Secrets and each caBundle are not changed');
@@ -639,11 +645,11 @@ describe('--dry-run', () => {
     await ensure();
   });
 
-  test('prints nothing where nothing differs', async () => {
+  test('--dry-run prints nothing where nothing differs', async () => {
     expect(await command(['--dry-run'])).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('prints what would change, without any key, and changes nothing', async () => {
+  test('--dry-run prints the changes without any key, and makes none', async () => {
     await patch(VALIDATING, { metadata: { annotations: { 'cloister.dev/hands-off': 'true' } }, webhooks: [] });
     await patch(`${ADMISSION}/validatingadmissionpolicies/cloister-pods`, { spec: { failurePolicy: 'Ignore' } });
     await apiServer.admin.request('DELETE', `${SECRETS}/cloister-tls`);
@@ -662,7 +668,7 @@ describe('--dry-run', () => {
     await patch(VALIDATING, { metadata: { annotations: null } });
   });
 
-  test('prints what would come when the serving pods are as far', async () => {
+  test('--dry-run prints the changes that wait for the serving pods', async () => {
     await removeAll();
     const { code, stdout } = await command(['--dry-run']);
     expect(code).toBe(1);
@@ -683,7 +689,7 @@ describe('an API server that drops hostUsers', () => {
   });
   afterAll(() => old?.stop());
 
-  test('this one is none: the service account of ensure reads its version, and nothing is said', async () => {
+  test('ensure does not warn about an API server that keeps hostUsers, and may read its version', async () => {
     const kubeconfig = await ensureAccount();
     const connected = await connect({ kubeconfig });
     const { major, minor } = await get<{ readonly major: string; readonly minor: string }>('/version');
@@ -693,7 +699,7 @@ describe('an API server that drops hostUsers', () => {
     expect(linesOf(printed).map(({ msg }) => msg)).toEqual(['done']);
   });
 
-  test('is warned of, once all the rest is done', async () => {
+  test('ensure warns about an API server that drops hostUsers, after all other steps', async () => {
     const printed = await command([], old.kubeconfig);
     expect(printed).toMatchObject({ code: 0, stderr: '' });
     expect(linesOf(printed)).toEqual([
@@ -702,7 +708,7 @@ describe('an API server that drops hostUsers', () => {
     ]);
   });
 
-  test('is warned of by --dry-run, beside what it prints', async () => {
+  test('--dry-run warns about an API server that drops hostUsers, besides its usual output', async () => {
     const stderr = `warning: Kubernetes 1.30, profiles userns: ${OLD_SERVER}\n`;
     expect(await command(['--dry-run'], old.kubeconfig)).toEqual({ code: 0, stdout: '', stderr });
   });
@@ -738,8 +744,8 @@ async function startOldServer(): Promise<OldServer> {
   };
 }
 
-describe('what keeps the command from its work', () => {
-  test('F1: an API server that is not there: one line, and status 1', { timeout: 60_000 }, async () => {
+describe('errors that stop ensure', () => {
+  test('F1: ensure prints one line and exits with status 1 if the API server does not answer', { timeout: 60_000 }, async () => {
     const kubeconfig = join(folder, 'nowhere');
     const cluster = { name: 'test', cluster: { server: 'https://127.0.0.1:59999' } };
     const contexts = [{ name: 'test', context: { cluster: 'test', user: 'test' } }];
@@ -752,7 +758,7 @@ describe('what keeps the command from its work', () => {
     expect(linesOf(printed).at(-1)).toMatchObject({ problem: 'the API server at https://127.0.0.1:59999 cannot be reached: ECONNREFUSED' });
   });
 
-  test('pods found by the Service: none, and one that does not answer', { timeout: 60_000 }, async () => {
+  test('ensure reports missing serving pods, and a serving pod that does not answer', { timeout: 60_000 }, async () => {
     const place = [
       '--service',
       `${NAMESPACE}/${SERVICE}`,
@@ -763,9 +769,9 @@ describe('what keeps the command from its work', () => {
       '--kubeconfig',
       apiServer.admin.kubeconfig,
     ];
-    const nobody = await cloister(['ensure', ...place]);
-    expect(nobody.code).toBe(1);
-    expect(linesOf(nobody).at(-1)).toMatchObject({
+    const unanswered = await cloister(['ensure', ...place]);
+    expect(unanswered.code).toBe(1);
+    expect(linesOf(unanswered).at(-1)).toMatchObject({
       msg: 'not written',
       until: ['no serving pod of Service cloister-system/cloister is ready'],
     });

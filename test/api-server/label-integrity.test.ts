@@ -37,7 +37,7 @@ beforeAll(async () => {
   expect((await apiServer.kubectl(['apply', '-f', '-'], { input: policies.join('---\n') })).stderr).toBe('');
   typeChecker = await startTypeChecker();
 
-  // Whoever may write namespaces, their status and their finalizers: only our policy stands in the way.
+  // A user who may write namespaces, their status and their finalizers: only Cloister's policy restricts the labels.
   await create('/apis/rbac.authorization.k8s.io/v1/clusterroles', {
     metadata: { name: 'writer' },
     rules: [
@@ -63,7 +63,7 @@ afterAll(async () => {
   await apiServer?.stop();
 });
 
-test('every object that `cloister manifests` prints is accepted, without a warning', async () => {
+test('the API server accepts every object that `cloister manifests` prints, without a warning', async () => {
   const { code, stdout, stderr } = await apiServer.kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], {
     input: printed,
   });
@@ -71,7 +71,7 @@ test('every object that `cloister manifests` prints is accepted, without a warni
   expect(stdout.trim().split('\n')).toHaveLength(parseAllDocuments(printed).length);
 });
 
-test.each(['cloister-namespace-labels', 'cloister-pods'])('%s: the API server finds its expressions well typed', async (name) => {
+test.each(['cloister-namespace-labels', 'cloister-pods'])('the API server finds no type errors in the expressions of %s', async (name) => {
   interface Policy {
     readonly metadata: { readonly generation: number };
     readonly status?: { readonly observedGeneration?: number; readonly typeChecking?: { readonly expressionWarnings?: readonly object[] } };
@@ -140,20 +140,23 @@ describe('a namespace', () => {
     // What was applied to the namespace is not given up by applying to its status.
     .filter(({ subresource, way, change }) => `${subresource} ${way} ${change}` !== '/status server-side apply removed');
 
-  test.each(cases)('T03, T04: a label of ours is not $change on namespaces$subresource by $way', async ({ subresource, write, labels }) => {
-    const { status, body } = await write(tenant, TEAM + subresource, labels);
-    expect(body.message).toContain(NEEDS_THE_VERB);
-    expect(body.message).toContain(`${Object.keys(labels)}: labels under cloister.dev/`);
-    expect(status).toBe(403);
-    const { metadata } = (await apiServer.admin.request<Stored>('GET', TEAM)).body;
-    expect(metadata.labels).toEqual({ [OURS]: 'userns', 'kubernetes.io/metadata.name': 'team' });
-  });
+  test.each(cases)(
+    'T03, T04: a Cloister label is not $change on namespaces$subresource by $way',
+    async ({ subresource, write, labels }) => {
+      const { status, body } = await write(tenant, TEAM + subresource, labels);
+      expect(body.message).toContain(NEEDS_THE_VERB);
+      expect(body.message).toContain(`${Object.keys(labels)}: labels under cloister.dev/`);
+      expect(status).toBe(403);
+      const { metadata } = (await apiServer.admin.request<Stored>('GET', TEAM)).body;
+      expect(metadata.labels).toEqual({ [OURS]: 'userns', 'kubernetes.io/metadata.name': 'team' });
+    },
+  );
 
-  test.each(ways.filter(([way]) => way !== 'update'))('T03: namespaces/finalize knows no %s', async (_, write) => {
+  test.each(ways.filter(([way]) => way !== 'update'))('T03: namespaces/finalize does not support %s', async (_, write) => {
     expect((await write(tenant, `${TEAM}/finalize`, { [OURS]: null })).status).toBe(405);
   });
 
-  test.each(places)('labels of others are written on namespaces$subresource by $way', async ({ subresource, write }) => {
+  test.each(places)('other labels can be written on namespaces$subresource by $way', async ({ subresource, write }) => {
     for (const value of ['red', 'blue', null]) {
       const labels = { color: value, 'example.com/cloister.dev': value };
       expect((await write(tenant, TEAM + subresource, labels)).status).toBe(200);
@@ -169,7 +172,7 @@ describe('a namespace', () => {
     },
   );
 
-  test('T03: is not created with a label of ours, but by whoever has the verb', async () => {
+  test('T03: only a user with the verb can create a namespace with a Cloister label', async () => {
     const namespace = (name: string, labels?: object): object => ({ metadata: { name, ...(labels && { labels }) } });
     const refused = await tenant.request<Problem>('POST', '/api/v1/namespaces', namespace('new', { [OURS]: 'userns' }));
     expect(refused.status).toBe(403);
@@ -179,7 +182,7 @@ describe('a namespace', () => {
     expect((await labeler.request('POST', '/api/v1/namespaces', namespace('new', { [OURS]: 'userns' }))).status).toBe(201);
   });
 
-  test('T03: with a label of ours is deleted by whoever may delete it, to the end', async () => {
+  test('T03: a user who may delete namespaces can delete one with a Cloister label completely', async () => {
     await apiServer.createNamespace('ending', { [OURS]: 'userns' });
     await pods('ending', 'POST', pod('last'));
     expect((await tenant.request('DELETE', '/api/v1/namespaces/ending')).status).toBe(200);
@@ -188,7 +191,7 @@ describe('a namespace', () => {
     await until('the end', async () => (await apiServer.admin.request('GET', '/api/v1/namespaces/ending')).status === 404);
   });
 
-  test('with more labels than the policy could read within its cost is still finalized', async () => {
+  test('a namespace with more labels than the cost limit of the policy allows can still be finalized', async () => {
     const many = Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [`l${index}`, '']));
     await create('/api/v1/namespaces', { metadata: { name: 'crowded', labels: many } });
     expect((await tenant.request('DELETE', '/api/v1/namespaces/crowded')).status).toBe(200);
@@ -224,20 +227,20 @@ describe('a pod', () => {
     Object.entries(settled).map(([change, [place, metadata, key]]) => ({ subresource, change, place, metadata, key })),
   );
 
-  test.each(updates)('is not updated on pods$subresource with $change', async ({ subresource, place, metadata, key }) => {
+  test.each(updates)('a pod is not updated on pods$subresource with $change', async ({ subresource, place, metadata, key }) => {
     const { status, body } = await pods(place + subresource, 'PATCH', { metadata });
     expect(body.message).toContain(`${key}: ${SETTLED}`);
     expect(status).toBe(403);
   });
 
-  test.each(['', '/status'])('keeps its other labels and annotations open on pods%s', async (subresource) => {
+  test.each(['', '/status'])('other labels and annotations of a pod can be changed on pods%s', async (subresource) => {
     for (const value of ['red', 'blue', null]) {
       const metadata = { labels: { color: value }, annotations: { note: value, 'example.com/io.katacontainers.x': value } };
       expect((await pods(`open/opted-in${subresource}`, 'PATCH', { metadata })).status).toBe(200);
     }
   });
 
-  test.each(['', '/status'])('T17: is given no runtime annotation on pods%s behind a wall', async (subresource) => {
+  test.each(['', '/status'])('T17: an isolated pod gets no runtime annotation on pods%s', async (subresource) => {
     for (const place of ['walled/inside', 'open/opted-in']) {
       const metadata = { annotations: { 'io.katacontainers.config.hypervisor.path': '/bin/sh' } };
       const { status, body } = await pods(place + subresource, 'PATCH', { metadata });
@@ -246,14 +249,14 @@ describe('a pod', () => {
     }
   });
 
-  test('T17: keeps the runtime annotations that it was created with, but not with another value; they may go', async () => {
+  test('T17: a pod keeps its initial runtime annotations, which can be removed but not changed', async () => {
     const change = (value: string | null): object => ({ metadata: { annotations: { 'io.kubernetes.cri-o.Devices': value } } });
     expect((await pods('open/opted-in', 'PATCH', { metadata: { labels: { color: 'red' } } })).status).toBe(200);
     expect((await pods('open/opted-in', 'PATCH', change('/dev/kvm'))).body.message).toContain(CONFIGURES_RUNTIME);
     expect((await pods('open/opted-in?dryRun=All', 'PATCH', change(null))).status).toBe(200);
   });
 
-  test('that no profile governs has its annotations to itself', async () => {
+  test('annotations of a pod without a profile are not restricted', async () => {
     expect((await pods('open/free', 'PATCH', { metadata: { annotations: { 'io.katacontainers.x': 'y' } } })).status).toBe(200);
   });
 
@@ -285,7 +288,7 @@ describe('a pod', () => {
   );
 });
 
-/** Last, because from here on Cloister is called for, and nobody answers. */
+/** Last, because from here on the API server calls Cloister, and there is no server that answers. */
 describe('the webhook entries, while Cloister is down', () => {
   beforeAll(async () => {
     const namespaces = {
@@ -302,21 +305,21 @@ describe('the webhook entries, while Cloister is down', () => {
   });
 
   const newPods: Readonly<Record<string, readonly [namespace: string, labels: object, status: number]>> = {
-    'where a profile is enforced': ['enforced', {}, 500],
-    'where a profile is enforced that nobody knows': ['mislabelled', {}, 500],
-    'that opts in': ['bare', { 'cloister.dev/profile': 'userns' }, 500],
-    'that opts into what nobody knows': ['bare', { 'cloister.dev/profile': '' }, 500],
-    'that is watched': ['watched', {}, 201],
-    'without labels where no label is': ['bare', {}, 201],
+    'in a namespace that enforces a profile': ['enforced', {}, 500],
+    'in a namespace that enforces an unknown profile': ['mislabelled', {}, 500],
+    'that opts into a profile': ['bare', { 'cloister.dev/profile': 'userns' }, 500],
+    'that opts into an unknown profile': ['bare', { 'cloister.dev/profile': '' }, 500],
+    'in a namespace with warn or audit only': ['watched', {}, 201],
+    'without labels in a namespace without labels': ['bare', {}, 201],
   };
-  test.each(Object.entries(newPods))('T20: a new pod %s', async (_, [namespace, labels, status]) => {
+  test.each(Object.entries(newPods))('T20: a new pod %s gets the expected status', async (_, [namespace, labels, status]) => {
     const answer = await pods(`${namespace}?dryRun=All`, 'POST', pod('new', { labels }));
     expect(answer.status).toBe(status);
     if (status === 500) expect(answer.body.message).toMatch(/failed calling webhook "[a-z.]+\.enforce\.cloister\.dev"/);
   });
 
   test.each(['', '/resize', '/ephemeralcontainers'])(
-    'T20: an old pod’s change of labels, annotations or spec waits on pods%s',
+    'T20: changes of labels, annotations or spec of an old pod are refused on pods%s',
     async (subresource) => {
       const image = { spec: { containers: [{ name: 'main', image: 'other' }] } };
       const changes = [{ metadata: { labels: { color: 'red' } } }, { metadata: { annotations: { color: 'red' } } }, image];
@@ -328,7 +331,7 @@ describe('the webhook entries, while Cloister is down', () => {
     },
   );
 
-  test('T09: an old pod’s finalizers, owners and status are written, and it ends', async () => {
+  test('T09: finalizers, owners and status of an existing pod can be written, and the pod ends', async () => {
     // One that lives: the garbage collector would end the pod of another.
     const account = await apiServer.admin.request<Owner>('GET', '/api/v1/namespaces/enforced/serviceaccounts/default');
     const owner = { apiVersion: 'v1', kind: 'ServiceAccount', name: 'default', uid: account.body.metadata.uid };

@@ -50,13 +50,13 @@ const labelled = (labels: Readonly<Record<string, string>>, pod = plainPod()): P
 
 const create = (namespace: string, pod: PodManifest): Promise<Answer<Stored>> => tenant.request<Stored>('POST', podsOf(namespace), pod);
 
-/** What the audit log says about the creation of a pod; only what our entries wrote, by the name of the entry. */
-async function audited(namespace: string, { metadata }: PodManifest): Promise<{ event: AuditEvent; told: Record<string, string> }> {
+/** The audit event of the creation of a pod, and the annotations that Cloister's webhook entries recorded in it. */
+async function audited(namespace: string, { metadata }: PodManifest): Promise<{ event: AuditEvent; recorded: Record<string, string> }> {
   const event = await apiServer.auditEvent(({ objectRef, verb }) => {
     return verb === 'create' && objectRef?.namespace === `modes-${namespace}` && objectRef.name === metadata.name;
   });
-  const told = Object.entries(event.annotations ?? {}).filter(([key]) => /^[a-z0-9.-]+\.cloister\.dev\//.test(key));
-  return { event, told: Object.fromEntries(told) };
+  const recorded = Object.entries(event.annotations ?? {}).filter(([key]) => /^[a-z0-9.-]+\.cloister\.dev\//.test(key));
+  return { event, recorded: Object.fromEntries(recorded) };
 }
 
 /** The part of a stored pod that repairs would change. */
@@ -81,7 +81,7 @@ describe('in a namespace without labels', () => {
     expect(JSON.stringify(body.spec)).not.toMatch(/"privileged":true|Unconfined|SYS_ADMIN/);
   });
 
-  test('a pod that opted in is refused what cannot be repaired', async () => {
+  test('a pod that opted in is refused if it cannot be repaired', async () => {
     const pod = labelled({ 'cloister.dev/profile': 'userns' }, hostPath());
     const { status, body } = await create('unlabelled', pod);
     expect(status).toBe(403);
@@ -98,7 +98,7 @@ describe('in a namespace without labels', () => {
     },
   );
 
-  test('a pod that says nothing is stored as it is', async () => {
+  test('a pod without a profile label is stored unchanged', async () => {
     const { status, body, warnings } = await create('unlabelled', named(dockerInDocker()));
     expect({ status, warnings, annotations: body.metadata.annotations }).toEqual({ status: 201, warnings: [], annotations: undefined });
     expect(asked(body)).toEqual(ASKED);
@@ -106,12 +106,12 @@ describe('in a namespace without labels', () => {
 });
 
 describe('where the namespace enforces a profile', () => {
-  test('a pod may name it', async () => {
+  test('a pod may name the profile that its namespace enforces', async () => {
     const { body } = await create('enforced', labelled({ 'cloister.dev/profile': 'userns-containers' }));
     expect(body.metadata.annotations).toEqual({ 'cloister.dev/profile-applied': 'userns-containers/containers' });
   });
 
-  test.each(['userns', 'firecracker', ''])('T06: a pod may not name "%s"', async (profile) => {
+  test.each(['userns', 'firecracker', ''])('T06: a pod in an enforcing namespace may not name "%s"', async (profile) => {
     const { status, body } = await create('enforced', labelled({ 'cloister.dev/profile': profile }));
     expect(status).toBe(403);
     expect(body.message).toMatch(
@@ -136,7 +136,7 @@ describe('where the namespace enforces a profile', () => {
     expect(gvisor.body.message).toContain('set it to userns-choosy or kata-qemu or userns-none');
   });
 
-  test.each(['none', 'sudo', 'containers'])('a pod may ask for the grant %s where the profile gives containers', async (grant) => {
+  test.each(['none', 'sudo', 'containers'])('a pod may request the grant %s under a profile with the grant containers', async (grant) => {
     const { body } = await create('enforced', labelled({ 'cloister.dev/grant': grant }));
     expect(body.metadata.annotations).toEqual({ 'cloister.dev/profile-applied': `userns-containers/${grant}` });
     const expected = {
@@ -149,13 +149,13 @@ describe('where the namespace enforces a profile', () => {
     expect('capabilities' in (container?.securityContext ?? {})).toBe(grant === 'containers');
   });
 
-  test.each(['containers', 'root', ''])('T06: a pod may not ask for the grant "%s" where the profile gives sudo', async (grant) => {
+  test.each(['containers', 'root', ''])('T06: a pod may not request the grant "%s" under a profile with the grant sudo', async (grant) => {
     const { status, body } = await create('choosy', labelled({ 'cloister.dev/grant': grant }));
     expect(status).toBe(403);
     expect(body.message).toContain('remove the label, or set it to none or sudo');
   });
 
-  test('T06: a tenant’s own profile-applied is overwritten', async () => {
+  test('T06: Cloister overwrites a profile-applied annotation of the tenant', async () => {
     const pod = named(plainPod());
     const claimed = { ...pod, metadata: { ...pod.metadata, annotations: { 'cloister.dev/profile-applied': 'kata-qemu/containers' } } };
     const { body } = await create('choosy', claimed);
@@ -171,7 +171,7 @@ const watched: Readonly<Record<string, PodManifest>> = {
 };
 
 describe('warn', () => {
-  test.each(Object.entries(watched))('tells the author of %s what enforcing tells, byte for byte, and changes nothing', async (_, pod) => {
+  test.each(Object.entries(watched))('warn shows the author of %s the same warnings as enforce, and changes nothing', async (_, pod) => {
     const enforced = await create('enforced', named(pod));
     const warned = await create('warned', named(pod));
     const free = await create('unlabelled', named(pod));
@@ -182,7 +182,7 @@ describe('warn', () => {
     expect(warned.body.metadata.annotations).toBeUndefined();
   });
 
-  test('refuses nothing, and tells what enforcing would refuse', async () => {
+  test('warn refuses nothing, and reports what enforce would refuse', async () => {
     const { status, warnings } = await create('warned', named(hostPath()));
     expect(status).toBe(201);
     expect(warnings).toContainEqual(
@@ -190,7 +190,7 @@ describe('warn', () => {
     );
   });
 
-  test('says nothing about a pod that is as enforcing would make it', async () => {
+  test('warn reports nothing about a pod that enforce would not change', async () => {
     const enforced = await create('enforced', named(plainPod()));
     const { status, warnings } = await create('warned', {
       ...named(plainPod()),
@@ -199,7 +199,7 @@ describe('warn', () => {
     expect({ status, warnings }).toEqual({ status: 201, warnings: [] });
   });
 
-  test('is what kubectl prints', async () => {
+  test('kubectl prints the warnings', async () => {
     const { code, stderr } = await tenant.kubectl(['create', '--namespace=modes-warned', '--filename=-'], {
       input: JSON.stringify(named(dockerInDocker())),
     });
@@ -213,7 +213,7 @@ describe('warn', () => {
 describe('audit', () => {
   const entry = 'userns-containers.namespace.audit.cloister.dev';
 
-  test.each(Object.entries(watched))('records of %s what enforcing would make of it, and neither changes nor tells', async (_, pod) => {
+  test.each(Object.entries(watched))('audit records what enforce would do to %s, and neither changes nor warns', async (_, pod) => {
     const mine = named(pod);
     const enforced = await create('enforced', named(pod));
     const audit = await create('audited', mine);
@@ -222,53 +222,53 @@ describe('audit', () => {
     expect(essence(audit.body)).toEqual(essence(free.body));
     expect(audit.body.metadata.annotations).toBeUndefined();
 
-    const { event, told } = await audited('audited', mine);
-    expect(Object.keys(told).sort()).toEqual([`${entry}/findings`, `${entry}/patch`, `${entry}/verdict`]);
-    expect(told[`${entry}/verdict`]).toBe('repairable');
+    const { event, recorded } = await audited('audited', mine);
+    expect(Object.keys(recorded).sort()).toEqual([`${entry}/findings`, `${entry}/patch`, `${entry}/verdict`]);
+    expect(recorded[`${entry}/verdict`]).toBe('repairable');
     // The longest of these is cut, at its end.
-    expect(told[`${entry}/findings`]).toContain('[{"rule":"user-namespace","path":"spec.hostUsers"},');
-    const patch = JSON.parse(told[`${entry}/patch`] ?? '') as Operation[];
+    expect(recorded[`${entry}/findings`]).toContain('[{"rule":"user-namespace","path":"spec.hostUsers"},');
+    const patch = JSON.parse(recorded[`${entry}/patch`] ?? '') as Operation[];
     const patched = jsonPatch.applyPatch(structuredClone(event.responseObject), patch, true).newDocument as Stored;
     expect(patched.metadata.annotations).toEqual({ 'cloister.dev/profile-applied': 'userns-containers/containers' });
     expect(normal(essence(patched))).toEqual(normal(essence(enforced.body)));
   });
 
-  test('cuts what is too long for an audit log, with a mark', async () => {
+  test('audit cuts annotations that are too long for an audit log, with a mark', async () => {
     const containers = Array.from({ length: 30 }, (_, index) => ({ name: `workspace-${index}`, image: 'test' }));
     const pod = named(plainPod('many', { containers }));
     expect((await create('audited', pod)).status).toBe(201);
-    const { told } = await audited('audited', pod);
-    const patch = told[`${entry}/patch`] ?? '';
+    const { recorded } = await audited('audited', pod);
+    const patch = recorded[`${entry}/patch`] ?? '';
     expect(patch).toMatch(/^\[\{"op":.*… \(cut\)$/);
-    expect(Buffer.byteLength(Object.values(told).join(''))).toBeLessThanOrEqual(8192);
+    expect(Buffer.byteLength(Object.values(recorded).join(''))).toBeLessThanOrEqual(8192);
   });
 
-  test('refuses nothing, and records what enforcing would refuse', async () => {
+  test('audit refuses nothing, and records what enforce would refuse', async () => {
     const pod = named(hostPath());
     const { status, warnings } = await create('audited', pod);
     expect({ status, warnings }).toEqual({ status: 201, warnings: [] });
-    const { told } = await audited('audited', pod);
-    expect(told[`${entry}/verdict`]).toBe('refused');
-    expect(JSON.parse(told[`${entry}/findings`] ?? '')).toContainEqual({
+    const { recorded } = await audited('audited', pod);
+    expect(recorded[`${entry}/verdict`]).toBe('refused');
+    expect(JSON.parse(recorded[`${entry}/findings`] ?? '')).toContainEqual({
       rule: 'volume-types',
       path: 'spec.volumes[0].hostPath',
     });
-    expect(told).not.toHaveProperty([`${entry}/patch`]);
+    expect(recorded).not.toHaveProperty([`${entry}/patch`]);
   });
 
-  test('of an enforced pod says what was changed, and that it is clean now', async () => {
+  test('the audit annotations of an enforced pod list the changes and no remaining findings', async () => {
     const pod = named(dockerInDocker());
     await create('enforced', pod);
-    const { told } = await audited('enforced', pod);
+    const { recorded } = await audited('enforced', pod);
     const enforcing = 'userns-containers.namespace.enforce.cloister.dev';
-    expect(told[`${enforcing}/verdict`]).toBe('clean');
-    expect(JSON.parse(told[`${enforcing}/changes`] ?? '')).toContainEqual({
+    expect(recorded[`${enforcing}/verdict`]).toBe('clean');
+    expect(JSON.parse(recorded[`${enforcing}/changes`] ?? '')).toContainEqual({
       rule: 'privileged',
       path: 'spec.containers[0].securityContext.privileged',
     });
   });
 
-  test('of a refused pod says what was found', async () => {
+  test('the audit annotations of a refused pod list its findings', async () => {
     const pod = named(hostPath());
     expect((await create('enforced', pod)).status).toBe(403);
     const event = await apiServer.auditEvent(({ requestObject, objectRef, responseStatus }) => {
@@ -286,14 +286,14 @@ function normal(value: unknown): unknown {
   });
 }
 
-test('the three modes are independent: enforcing one profile, warning by a second, auditing by a third', async () => {
+test('the modes are independent: one namespace enforces one profile, warns by a second and audits by a third', async () => {
   const pod = named(plainPod());
   const { body, warnings } = await create('moving', pod);
   expect(body.spec.hostUsers).toBe(false);
   expect(body.spec.runtimeClassName).toBeUndefined();
   expect(warnings).toContain('cloister sysbox: runtime-class: runtimeClassName is not set; repair: set it to sysbox-runc');
-  const { told } = await audited('moving', pod);
-  const findings = JSON.parse(told['kata-qemu.namespace.audit.cloister.dev/findings'] ?? '') as readonly { readonly path: string }[];
+  const { recorded } = await audited('moving', pod);
+  const findings = JSON.parse(recorded['kata-qemu.namespace.audit.cloister.dev/findings'] ?? '') as readonly { readonly path: string }[];
   expect(findings.map(({ path }) => path)).toEqual(['spec.hostUsers', 'spec.runtimeClassName']);
 });
 
@@ -310,11 +310,11 @@ describe('a namespace whose label names no profile', () => {
     },
   );
 
-  test('T05: refuses a pod there too that names a known one', async () => {
+  test('T05: a namespace with an unknown profile also refuses pods that name a known one', async () => {
     expect((await create('unknown-enforced', labelled({ 'cloister.dev/profile': 'userns' }))).status).toBe(403);
   });
 
-  test('lets them pass under warn and audit, and reports it', async () => {
+  test('warn and audit with an unknown profile admit pods, and report the label', async () => {
     const pod = named(dockerInDocker());
     const { status, warnings, body } = await create('unknown-watched', pod);
     expect(status).toBe(201);
@@ -322,7 +322,7 @@ describe('a namespace whose label names no profile', () => {
     expect(warnings).toEqual([
       expect.stringContaining('the label of this namespace names a profile that is not configured; configured are: userns, '),
     ]);
-    const { told } = await audited('unknown-watched', pod);
-    expect(Object.keys(told)).toContain('namespace.unknown.audit.cloister.dev/verdict');
+    const { recorded } = await audited('unknown-watched', pod);
+    expect(Object.keys(recorded)).toContain('namespace.unknown.audit.cloister.dev/verdict');
   });
 });

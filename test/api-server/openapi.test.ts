@@ -9,11 +9,11 @@ beforeAll(async () => {
   apiServer = await useApiServer();
 });
 
-test('T12: the fixture is what the API server publishes about pods: else run `node tools/commands/openapi.ts`', async () => {
+test('T12: the fixture equals the pod schema of the API server: else run `node tools/commands/openapi.ts`', async () => {
   expect(podSchemas()).toEqual(await publishedPodSchemas(apiServer.admin));
 });
 
-test('the paths are the fields that kubectl explains', async () => {
+test('the paths of the fixture are the fields that kubectl explains', async () => {
   const { stdout } = await apiServer.kubectl(['explain', 'pods.spec', '--recursive']);
   const explained = fieldsOf(stdout.slice(stdout.indexOf('\nFIELDS:')));
   const fields = podPaths()

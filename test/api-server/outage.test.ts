@@ -5,7 +5,7 @@ import type { Client } from '../support/client.ts';
 import { dockerInDocker, hostNamespaces, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 import { type Cloister, startCloister } from '../support/webhook.ts';
 
-/** What depends on the server and what does not, on an API server of its own: here the server is killed, and nobody else calls it. */
+/** What depends on the webhook server and what does not. The tests kill the server, so they use an API server of their own. */
 
 interface Stored {
   readonly metadata: {
@@ -42,7 +42,7 @@ beforeAll(async () => {
     await apiServer.createNamespace(name, labels);
     tenant = await apiServer.createTenant(name, 'tenant');
   }
-  // Somebody may write namespaces; only our policy stands in the way.
+  // A user who may write namespaces: only Cloister's policy restricts the labels.
   const namespaceWriter = { metadata: { name: 'writer' }, rules: [{ apiGroups: [''], resources: ['namespaces'], verbs: ['*'] }] };
   await apiServer.admin.request('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', namespaceWriter);
   owner = await apiServer.createTenant('enforced', 'owner', { clusterRole: 'writer' });
@@ -68,7 +68,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 }
 
 describe('while the server is up', () => {
-  test('pods without a label in namespaces without one never reach it', async () => {
+  test('pods without a label in namespaces without a label never reach the server', async () => {
     const before = await requests();
     expect((await create('free', named(plainPod(), 'plain'))).status).toBe(201);
     expect((await create('free', named(dockerInDocker(), 'docker-in-docker'))).status).toBe(201);
@@ -80,20 +80,20 @@ describe('while the server is up', () => {
     expect(await requests()).not.toEqual(before);
   });
 
-  test('a bad pod that is older than its namespace’s label gains a label of its author’s', async () => {
+  test('a non-compliant pod that is older than its namespace’s label can get a label of its author', async () => {
     const { status, body, warnings } = await patch('older', 'up', { labels: { team: 'blue' } });
     expect({ status, warnings, message: body.message }).toEqual({ status: 200, warnings: [], message: undefined });
     expect(body.metadata.labels).toEqual({ team: 'blue' });
   });
 
-  test('T09: such a pod loses a finalizer', async () => {
+  test('T09: a finalizer of a non-compliant older pod can be removed', async () => {
     expect((await tenant.request('DELETE', `${podsOf('older')}/up`)).status).toBe(200);
     const { status } = await patch('older', 'up', { finalizers: null });
     expect(status).toBe(200);
     expect((await tenant.request('GET', `${podsOf('older')}/up`)).status).toBe(404);
   });
 
-  test('a pod is created that is still there when the server is down', async () => {
+  test('a pod is created that still exists when the server is down', async () => {
     expect((await create('enforced', named(plainPod(), 'governed'))).body.spec.hostUsers).toBe(false);
   });
 });
@@ -110,7 +110,7 @@ describe('while the server is down', () => {
     await cloister.kill();
   });
 
-  test('T20, F8: no pod is created where a profile is enforced, by namespace or by the pod’s own label', async () => {
+  test('T20, F8: no pod is created where the namespace’s or the pod’s label enforces a profile', async () => {
     const { status, body } = await create('enforced', named(plainPod(), 'late'));
     expect(status).toBe(500);
     expect(body.message).toContain('failed calling webhook "userns.namespace.enforce.cloister.dev"');
@@ -120,20 +120,23 @@ describe('while the server is down', () => {
     for (const namespace of ['enforced', 'free']) expect((await tenant.request('GET', `${podsOf(namespace)}/late`)).status).toBe(404);
   });
 
-  test.each(['warned', 'audited', 'free'])('T20: pods are created as ever where none is: %s', async (namespace) => {
-    const { status, body, warnings } = await create(namespace, named(dockerInDocker(), 'late-docker'));
-    expect({ status, warnings }).toEqual({ status: 201, warnings: [] });
-    expect(body.spec).toMatchObject({ containers: [{ securityContext: { privileged: true } }] });
-  });
+  test.each(['warned', 'audited', 'free'])(
+    'T20: pods are still created in the namespace %s, where no profile is enforced',
+    async (namespace) => {
+      const { status, body, warnings } = await create(namespace, named(dockerInDocker(), 'late-docker'));
+      expect({ status, warnings }).toEqual({ status: 201, warnings: [] });
+      expect(body.spec).toMatchObject({ containers: [{ securityContext: { privileged: true } }] });
+    },
+  );
 
-  test.each(['warned', 'audited'])('T20: the API server’s audit log says that nobody judged the pod: %s', async (namespace) => {
+  test.each(['warned', 'audited'])('T20: the API server’s audit log shows that the pod was not judged: %s', async (namespace) => {
     const { annotations = {} } = await apiServer.auditEvent(({ objectRef, verb }) => {
       return verb === 'create' && objectRef?.namespace === namespace && objectRef.name === 'late-docker';
     });
     expect(Object.keys(annotations)).toContainEqual(expect.stringMatching(/^failed-open\.validating\.webhook\.admission\.k8s\.io\//));
   });
 
-  test('T71: pods of the system are created, whatever labels its namespaces have', async () => {
+  test('T71: system pods are created, whatever labels their namespaces have', async () => {
     const { admin } = apiServer;
     for (const namespace of ['kube-system', 'kube-node-lease']) {
       const label = { metadata: { labels: namespaces.enforced } };
@@ -143,19 +146,19 @@ describe('while the server is down', () => {
     }
   });
 
-  test('a workload is created, its template unadvised', async () => {
+  test('a workload is created without advice about its template', async () => {
     const template = { metadata: { labels: { app: 'web' } }, spec: dockerInDocker().spec };
     const deployment = { metadata: { name: 'web' }, spec: { replicas: 0, selector: { matchLabels: { app: 'web' } }, template } };
     expect((await tenant.request('POST', '/apis/apps/v1/namespaces/enforced/deployments', deployment)).status).toBe(201);
   });
 
-  test('T09, T31: a bad pod that is older than its namespace’s label loses a finalizer, and ends', async () => {
+  test('T09, T31: a non-compliant pod that is older than its namespace’s label loses a finalizer, and ends', async () => {
     expect((await tenant.request('DELETE', `${podsOf('older')}/down`)).status).toBe(200);
     expect((await patch('older', 'down', { finalizers: null })).status).toBe(200);
     expect((await tenant.request('GET', `${podsOf('older')}/down`)).status).toBe(404);
   });
 
-  test('the kubelet’s word about a governed pod is taken', async () => {
+  test('the kubelet can update the status of a governed pod', async () => {
     const status = { status: { phase: 'Running' } };
     expect((await apiServer.admin.request('PATCH', `${podsOf('enforced')}/governed/status`, status, MERGE)).status).toBe(200);
   });
@@ -178,18 +181,18 @@ describe('while the server is down', () => {
       'the profile of a pod is settled when it is created',
     ],
     ['orders to its runtime', { annotations: { 'run.oci.keep_original_groups': '1' } }, 'annotations that configure the container runtime'],
-  ])('a governed pod stays protected: %s', async (_, metadata, message) => {
+  ])('a governed pod stays protected against changes of %s', async (_, metadata, message) => {
     const { status, body } = await patch('enforced', 'governed', metadata);
     expect(status).toBe(403);
     expect(body.message).toContain(message);
   });
 
-  test('a governed pod is deleted', async () => {
+  test('a governed pod can be deleted', async () => {
     expect((await tenant.request('DELETE', `${podsOf('enforced')}/governed?gracePeriodSeconds=0`)).status).toBe(200);
     expect((await tenant.request('GET', `${podsOf('enforced')}/governed`)).status).toBe(404);
   });
 
-  test('T71: whoever may delete the entries opens the cluster again, without Cloister', async () => {
+  test('T71: a user who may delete the entries can remove the enforcement without Cloister', async () => {
     for (const kind of ['mutating', 'validating']) {
       const path = `/apis/admissionregistration.k8s.io/v1/${kind}webhookconfigurations`;
       expect((await apiServer.admin.request('DELETE', path)).status).toBe(200);

@@ -36,8 +36,8 @@ describe.each([
   'gvisor-none',
   'gvisor-sudo',
   'gvisor-containers',
-])('T30: what %s makes of a pod satisfies baseline', (profile) => {
-  test.each(Object.entries(pods))('%s', async (_, pod) => {
+])('T30: pods repaired under %s satisfy baseline', (profile) => {
+  test.each(Object.entries(pods))('the repaired pod %s satisfies baseline', async (_, pod) => {
     const path = await paths.of(profile);
     const { status, body } = await apiServer.admin.request<Problem>('POST', path, pod);
     expect({ status, message: body.message }).toEqual({ status: 201, message: undefined });
@@ -69,7 +69,7 @@ test.each([
   },
 );
 
-test('baseline of 1.34 and before does not yet know that a user namespace makes an unmasked /proc harmless', async () => {
+test('baseline up to 1.34 rejects an unmasked /proc even with a user namespace', async () => {
   const path = await namespaceFor('userns-containers', { ...BASELINE, 'pod-security.kubernetes.io/enforce-version': 'v1.34' });
   const { status, body } = await apiServer.admin.request<Problem>('POST', path, plainPod());
   expect(status).toBe(403);
@@ -99,7 +99,7 @@ function strictPod(grant: string) {
   return plainPod('strict', { containers: [container], securityContext: { runAsNonRoot: true, runAsUser: 1000 } });
 }
 
-test('the page has a level for each profile and grant', () => {
+test('the page has a Pod Security level for each profile and grant', () => {
   expect(MATRIX.length).toBeGreaterThanOrEqual(24);
   expect(MATRIX.filter(([, , level]) => !LEVELS.includes(level))).toEqual([]);
 });

@@ -312,11 +312,11 @@ test('every golden file is compared with a denial', async () => {
 describe.each(Object.entries(cases))('%s', (name, { profile, pod, finds, brings = [] }) => {
   const isWindows = name.startsWith('windows');
 
-  test('T08, T13, T34: alone is refused', async () => {
+  test('T08, T13, T34: the pod is refused for this finding alone', async () => {
     await isRefused(name, { profile, pod, finds }, brings);
   });
 
-  test('is refused together with ten faults that could be repaired, and all are told', async () => {
+  test('the pod is refused together with ten repairable findings, and the denial lists all of them', async () => {
     const more = isWindows ? WINDOWS_FINDS : linuxFinds(pod.container?.volumeMounts?.length ?? 0);
     await isRefused(`${name}.with-ten`, { profile, pod: merged(isWindows ? WINDOWS_FAULTS : LINUX_FAULTS, pod), finds }, more);
   });
@@ -340,13 +340,13 @@ async function isRefused(name: string, { profile, pod: parts, finds }: Case, rep
   const { status, body } = await tenant.request<Denial>('POST', pods, pod);
   expect({ status, reason: body.reason }).toEqual({ status: 403, reason: 'Forbidden' });
   const causes = body.details.causes ?? [];
-  const told = causes.map(({ reason, field }): Cause => [reason, field]);
-  expect(sorted(told.slice(0, finds.length)), 'what the author must change stands first').toEqual(sorted(finds));
-  const rest = told.slice(finds.length);
+  const reported = causes.map(({ reason, field }): Cause => [reason, field]);
+  expect(sorted(reported.slice(0, finds.length)), 'findings that the author must fix come first').toEqual(sorted(finds));
+  const rest = reported.slice(finds.length);
   expect(rest).toEqual(expect.arrayContaining([...repairable]));
   const unforeseen = rest.filter(([rule, field]) => !repairable.some((each) => each[0] === rule && each[1] === field));
   expect(UNWALLED).toEqual(expect.arrayContaining(unforeseen.map(([rule]) => rule)));
-  expect(linesOf(body.message), 'the sentence says what the causes say').toEqual(causes);
+  expect(linesOf(body.message), 'the message lists the same findings as the causes').toEqual(causes);
   expect((await tenant.request('GET', `${pods}/${pod.metadata.name}`)).status, 'nothing is stored').toBe(404);
 }
 

@@ -92,7 +92,7 @@ async function meddle(namespace: string, meddler: string, reinvocationPolicy: 'N
 describe.each([
   ['userns-sudo', { hostUsers: false }],
   ['kata-qemu-sudo', { runtimeClassName: 'kata-qemu', overhead: { cpu: '250m', memory: '320Mi' } }],
-])('under %s, a webhook that runs after ours', (profile, wall) => {
+])('under %s, a webhook that runs after Cloister’s', (profile, wall) => {
   /** The namespace is there before its label, so that the meddler is seen at work alone. */
   async function meddledNamespace(
     meddler: string,
@@ -133,7 +133,7 @@ describe.each([
     },
   );
 
-  test('T02, T33: takes the wall down once: it is put up again, or the pod is refused', async () => {
+  test('T02, T33: if a later webhook removes the isolation once, it is restored or the pod is refused', async () => {
     const pods = await meddledNamespace('stripper', 'Never', isStripped);
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     const stored = await tenant.request<Pod>('GET', `${pods}/plain`);
@@ -148,7 +148,7 @@ describe.each([
     }
   });
 
-  test('T02, T29: takes the wall down whenever it is asked: the pod is refused', async () => {
+  test('T02, T29: if a later webhook always removes the isolation, the pod is refused', async () => {
     const pods = await meddledNamespace('stripper', 'IfNeeded', isStripped);
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
@@ -157,7 +157,7 @@ describe.each([
     expect((await tenant.request('GET', `${pods}/plain`)).status).toBe(404);
   });
 
-  test('T02, T29: adds a hostPath: the pod is refused', async () => {
+  test('T02, T29: if a later webhook adds a hostPath, the pod is refused', async () => {
     const pods = await meddledNamespace('mounter', 'Never', isMounted);
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
@@ -170,7 +170,7 @@ interface Deployment {
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[] };
 }
 
-test('T07: a Deployment with a hostPath is advised against, makes no pod, and says why', async () => {
+test('T07: a Deployment with a hostPath gets a warning, creates no pod, and its events name the reason', async () => {
   await apiServer.createNamespace('meddled-deployment', { 'cloister.dev/enforce': 'userns' });
   tenant = await apiServer.createTenant('meddled-deployment', 'author');
   const deployment = {
@@ -207,7 +207,7 @@ test('T07: a Deployment with a hostPath is advised against, makes no pod, and sa
   expect(body.items).toEqual([]);
 });
 
-test('T07: a Deployment that can be repaired is not advised against, and its pods are behind the wall', async () => {
+test('T07: a Deployment that can be repaired gets no warning, and its pods are isolated', async () => {
   await apiServer.createNamespace('meddled-workload', { 'cloister.dev/enforce': 'userns' });
   tenant = await apiServer.createTenant('meddled-workload', 'author');
   const template = { metadata: { labels: { app: 'web' } }, spec: plainPod('web', { hostNetwork: true }).spec };

@@ -7,9 +7,9 @@ import { ADMISSION, createService, runEnsure, SECRETS, type Secret, type Serving
 import { plainPod } from '../support/pod-manifests.ts';
 
 /**
- * T64: the authority changes again and again while the API server calls, and no call fails. Seen from whoever creates pods, and from the API
- * server's own metrics. The API server calls one serving pod; a second one takes up its certificate late, and the authority before is to wait
- * for it.
+ * T64: the authority changes repeatedly while the API server calls, and no call fails. Checked in the answers to a client that creates pods and in
+ * the API server's own metrics. The API server calls one serving pod. A second one loads its certificate late, and the previous authority must
+ * stay trusted until then.
  */
 
 const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
@@ -65,7 +65,7 @@ async function trusted(): Promise<readonly string[]> {
   return (bundle.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? []).map((each) => new X509Certificate(each).serialNumber);
 }
 
-/** The sum of a counter of the API server over all that its labels tell apart. */
+/** The sum of a counter of the API server over all its labels. */
 async function counted(name: string): Promise<number> {
   const lines = (await apiServer.metrics()).split('\n').filter((line) => line.startsWith(`${name}{`));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
@@ -101,7 +101,7 @@ function load(client: Client) {
   }
 }
 
-test(`T64, L7: ${ROTATIONS} authorities, one after the other, and not one failed call`, { timeout: 300_000 }, async () => {
+test(`T64, L7: no call fails during ${ROTATIONS} rotations of the authority`, { timeout: 300_000 }, async () => {
   await ensure();
   await Promise.all([called.start(), late.start()]);
   await apiServer.createNamespace('team', { 'cloister.dev/enforce': 'userns' });

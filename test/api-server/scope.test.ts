@@ -4,7 +4,7 @@ import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';
 import { dockerInDocker, hostNamespaces, hostPath, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 
-/** Every way by which a pod could come to be beside the wall of its namespace: the API server's stored objects are the witness. */
+/** Ways in which a pod could avoid the isolation of its namespace. The tests check the objects that the API server stores. */
 
 interface Stored {
   readonly metadata: {
@@ -66,7 +66,7 @@ describe('T01: a pod gets its namespace’s profile', () => {
     ['that writes its value in other letters', { labels: { 'example.com/profile': 'userns' } }],
     ['that names the namespace’s label on itself', { labels: { 'cloister.dev/enforce': 'gvisor' } }],
     ['whose name is generated', { generateName: 'kube-proxy-' }],
-  ])('%s', async (_, metadata) => {
+  ])('a pod %s gets its namespace’s profile', async (_, metadata) => {
     const repaired = named(hostNamespaces(), metadata);
     expect((await create(repaired)).status).toBe(201);
     const { spec, metadata: stored } = await storedAs(repaired);
@@ -79,7 +79,7 @@ describe('T01: a pod gets its namespace’s profile', () => {
   });
 });
 
-describe('T08: an explicit value is no way round', () => {
+describe('T08: explicit values do not bypass the webhook', () => {
   const walls: readonly (readonly [string, object, object])[] = [
     ['hostUsers absent', {}, { hostUsers: false }],
     ['hostUsers null', { hostUsers: null }, { hostUsers: false }],
@@ -94,7 +94,7 @@ describe('T08: an explicit value is no way round', () => {
     ['nodeName null', { nodeName: null }, { hostUsers: false }],
     ['priorityClassName empty', { priorityClassName: '' }, { hostUsers: false }],
   ];
-  test.each(walls)('%s is repaired, or was right', async (_, spec, wall) => {
+  test.each(walls)('a pod with %s is stored isolated', async (_, spec, wall) => {
     const pod = named(plainPod('explicit', spec));
     const { status, body } = await create(pod);
     expect({ status, message: body.message }).toEqual({ status: 201, message: undefined });
@@ -106,13 +106,13 @@ describe('T08: an explicit value is no way round', () => {
   test.each([
     ['nodeName', { nodeName: 'worker-1' }],
     ['priorityClassName', { priorityClassName: 'system-cluster-critical' }],
-  ])('%s is refused', async (field, spec) => {
+  ])('a pod with %s is refused', async (field, spec) => {
     const { status, body } = await create(named(plainPod('explicit', spec)));
     expect(status).toBe(403);
     expect(body.message).toContain(`spec.${field}`);
   });
 
-  test.each(['runtimeClassName', 'hostUsers'])('%s empty is taken by no API server', async (field) => {
+  test.each(['runtimeClassName', 'hostUsers'])('the API server itself rejects an empty %s', async (field) => {
     const pod = named(plainPod('explicit', { [field]: '' }));
     expect((await create(pod)).status).toBeGreaterThanOrEqual(400);
     expect((await tenant.request('GET', `${PODS}/${pod.metadata.name}`)).status).toBe(404);
@@ -147,7 +147,7 @@ describe('T14: static pods', () => {
     await until(async () => (await kubelet.request('POST', `${podsOf('default')}?dryRun=All`, mirror('probe'))).status === 201);
   });
 
-  test('the picture that a kubelet makes of one is stored as it is', async () => {
+  test('the mirror pod of a kubelet is stored unchanged', async () => {
     const { status, body, warnings } = await kubelet.request<Stored>('POST', PODS, mirror(`static-${node}`));
     expect({ status, warnings, message: body.message }).toEqual({ status: 201, warnings: [], message: undefined });
     expect(body.spec).toMatchObject({ hostNetwork: true });
@@ -155,7 +155,7 @@ describe('T14: static pods', () => {
     expect(body.metadata.annotations).not.toHaveProperty([APPLIED]);
   });
 
-  test('one that a tenant makes is refused', async () => {
+  test('a mirror pod that a tenant creates is refused', async () => {
     const { status, body } = await tenant.request<Stored>('POST', PODS, mirror('forged'));
     expect(status).toBe(403);
     expect(body.message).toContain('mirror-pod: ');
@@ -163,8 +163,8 @@ describe('T14: static pods', () => {
   });
 });
 
-describe('T18: a namespace is left out by a name that it cannot give itself', () => {
-  test('when it is made', async () => {
+describe('T18: a namespace cannot exclude itself by a forged name label', () => {
+  test('a forged name label at creation does not exclude the namespace', async () => {
     const labels = { 'kubernetes.io/metadata.name': 'kube-system', 'cloister.dev/enforce': 'userns' };
     const { status } = await apiServer.admin.request('POST', '/api/v1/namespaces', { metadata: { name: 'scope-posing', labels } });
     expect(status).toBe(201);
@@ -172,7 +172,7 @@ describe('T18: a namespace is left out by a name that it cannot give itself', ()
     expect(body.metadata.labels).toMatchObject({ 'kubernetes.io/metadata.name': 'scope-posing' });
   });
 
-  test.each(['kube-system', null, ''])('when its label becomes %j', async (name) => {
+  test.each(['kube-system', null, ''])('the name label changed to %j does not exclude the namespace', async (name) => {
     const change = { metadata: { labels: { 'kubernetes.io/metadata.name': name } } };
     await apiServer.admin.request('PATCH', `/api/v1/namespaces/${NAMESPACE}`, change, MERGE);
     const { body } = await apiServer.admin.request<Stored>('GET', `/api/v1/namespaces/${NAMESPACE}`);
@@ -181,11 +181,11 @@ describe('T18: a namespace is left out by a name that it cannot give itself', ()
   });
 });
 
-describe('T23: keys that mean something to JavaScript', () => {
+describe('T23: keys with a meaning in JavaScript', () => {
   const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'a'];
   const mapOf = (name: string): object => JSON.parse(`{"${name}":"x"}`);
 
-  test.each(names)('%s decides nothing', async (name) => {
+  test.each(names)('a label and an annotation %s do not affect the decision', async (name) => {
     const volumes = [{ name: 'data', csi: { driver: 'csi.example.com', volumeAttributes: mapOf(name) } }];
     const metadata = name === '__proto__' ? {} : { labels: mapOf(name), annotations: mapOf(name) };
     const pod = named(plainPod('keys', { volumes, ...(name !== '__proto__' && { nodeSelector: mapOf(name) }) }), metadata);
@@ -197,12 +197,12 @@ describe('T23: keys that mean something to JavaScript', () => {
   });
 });
 
-describe('T26: what a pod lacks keeps no update from being judged', () => {
+describe('T26: updates of pods without metadata are judged', () => {
   test.each<[string, object]>([
     ['labels and annotations', {}],
     ['annotations', { labels: { a: 'b' } }],
     ['labels', { annotations: { a: 'b' } }],
-  ])('%s', async (_, metadata) => {
+  ])('an update of a pod without %s is judged', async (_, metadata) => {
     const pod = named(plainPod('lacking'), metadata);
     expect((await create(pod)).status).toBe(201);
     const path = `${PODS}/${pod.metadata.name}`;
@@ -217,7 +217,7 @@ describe('T26: what a pod lacks keeps no update from being judged', () => {
   });
 });
 
-test('T29: a pod that a MutatingAdmissionPolicy makes bad, called again or not, is stored behind its wall', async () => {
+test('T29: a pod that a MutatingAdmissionPolicy makes non-compliant is stored isolated, with and without reinvocation', async () => {
   const policies = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies';
   const path = podsOf('scope-policy');
   await apiServer.createNamespace('scope-policy');
@@ -245,7 +245,7 @@ test('T29: a pod that a MutatingAdmissionPolicy makes bad, called again or not, 
   expect([stored.spec.hostPID, stored.spec.hostUsers]).toEqual([undefined, false]);
 });
 
-test('T31: a Job whose pod is older than the label of its namespace completes, and its pod lets go of its finalizer', async () => {
+test('T31: a Job whose pod is older than its namespace’s label completes, and its pod loses its finalizer', async () => {
   const namespace = 'scope-job';
   await apiServer.createNamespace(namespace);
   const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
@@ -271,7 +271,7 @@ test('T31: a Job whose pod is older than the label of its namespace completes, a
   expect((await items())[0]?.metadata.finalizers).toBeUndefined();
 });
 
-test('T46: an annotation goes whose key must be escaped in a patch, and its neighbours stay', async () => {
+test('T46: an annotation is removed whose key must be escaped in a patch, and other annotations stay', async () => {
   const annotations = { 'devices.nri.io/container.workspace': 'x', 'example.com/a_b.c-d': 'y', note: '~0/~1/%2f' };
   const pod = named(plainPod('escaped'), { annotations });
   expect((await create(pod)).status).toBe(201);
@@ -279,7 +279,7 @@ test('T46: an annotation goes whose key must be escaped in a patch, and its neig
   expect(kept).toEqual({ 'example.com/a_b.c-d': 'y', note: '~0/~1/%2f' });
 });
 
-test('T70: a dry run is answered like any other, and leaves nothing', async () => {
+test('T70: a dry run gets the usual answer and has no side effects', async () => {
   for (let turn = 0; turn < 20; turn += 1) {
     const pod = named(hostNamespaces());
     const { status, body } = await create(pod, tenant, `${PODS}?dryRun=All`);
@@ -293,7 +293,7 @@ test('T70: a dry run is answered like any other, and leaves nothing', async () =
 describe('namespaces that are new', () => {
   const COUNT = 1_000;
 
-  test(`T05, F4: a pod that comes right after its namespace is behind the wall, ${COUNT} times of ${COUNT}`, async () => {
+  test(`T05, F4: a pod created directly after its namespace is isolated, ${COUNT} times of ${COUNT}`, async () => {
     let unsafe = 0;
     let made = 0;
     const turns = Array.from({ length: COUNT }, (_, index) => `scope-new-${index}`);
@@ -312,7 +312,7 @@ describe('namespaces that are new', () => {
     expect({ unsafe, made }).toEqual({ unsafe: 0, made: COUNT });
   }, 300_000);
 
-  test('F4: a label that comes later holds within moments', async () => {
+  test('F4: a label that is added later takes effect within moments', async () => {
     await apiServer.createNamespace('scope-later');
     const path = `${podsOf('scope-later')}?dryRun=All`;
     expect((await create(hostPath(), apiServer.admin, path)).status).toBe(201);

@@ -20,42 +20,42 @@ beforeAll(async () => {
   additions = await readAdditions();
 }, 300_000);
 
-test('the profile is what containerd and the additions make of it: else run `./dev seccomp`', async () => {
+test('the profile is built from containerd’s default and the additions: else run `./dev seccomp`', async () => {
   expect(await readFile(workspaceProfile, 'utf8')).toBe(await makeWorkspaceProfile());
 });
 
-describe('it is the default and the additions, and nothing else:', () => {
-  test('for both architectures, what is not allowed is refused', () => {
+describe('the profile consists of the default and the additions only', () => {
+  test('the profile denies calls that are not listed, on both architectures', () => {
     expect(shipped.architectures).toEqual([...amd64.architectures, ...arm64.architectures]);
     expect([amd64, arm64].map(({ defaultAction }) => defaultAction)).toEqual(['SCMP_ACT_ERRNO', 'SCMP_ACT_ERRNO']);
     expect(shipped.defaultAction).toBe('SCMP_ACT_ERRNO');
   });
 
-  test('every call of the default is let through under the same conditions, as are no others', () => {
+  test('the profile allows every call of the default under the same conditions, and no others of the default', () => {
     const expected = new Map([...conditionsOf(arm64), ...conditionsOf(amd64)]);
     for (const { name } of additions) expected.set(name, ['{"action":"SCMP_ACT_ALLOW"}']);
     expect(conditionsOf(shipped)).toEqual(expected);
   });
 
-  test('the architectures differ in calls alone that only one of them has', () => {
+  test('the architectures differ only in calls that exist on one of them', () => {
     const [first, second] = [conditionsOf(amd64), conditionsOf(arm64)];
     const missingIn = (other: Conditions, one: Conditions): string[] => [...one.keys()].filter((name) => !other.has(name)).toSorted();
     expect({ amd64: missingIn(second, first), arm64: missingIn(first, second) }).toEqual(OF_ONE_ARCHITECTURE);
     for (const [name, conditions] of first) if (second.has(name)) expect(second.get(name), name).toEqual(conditions);
   });
 
-  test('an addition adds, once', () => {
+  test('each addition adds its call once', () => {
     const names = additions.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(conditionsOf(amd64).get(name) ?? [], name).not.toContain('{"action":"SCMP_ACT_ALLOW"}');
   });
 });
 
-test('clone3 stays unknown: who cannot have it falls back to clone, whose flags a filter could see', () => {
+test('clone3 returns ENOSYS, so that programs fall back to clone, whose flags a filter can see', () => {
   expect(conditionsOf(shipped).get('clone3')).toEqual(['{"action":"SCMP_ACT_ERRNO","errnoRet":38}']);
 });
 
-test('each addition says what it is for, and what is said without it', () => {
+test('each addition has a reason and the error without it', () => {
   expect(additions.length).toBeGreaterThan(0);
   for (const { name, reason, without } of additions) for (const text of [reason, without]) expect(text, name).toMatch(/\w+ \w+/);
 });

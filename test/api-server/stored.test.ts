@@ -287,7 +287,7 @@ describe.each(governances)('under $id', (governance) => {
   }
 });
 
-test('under grantTo the containers it names get the grant, whatever their platform wrote, and no other one does', async () => {
+test('under grantTo only the named containers get the grant, whatever their platform wrote', async () => {
   const governance: Governance = { id: 'userns-named', backend: 'userns', grant: 'containers' };
   await apiServer.createNamespace('stored-named', { 'cloister.dev/enforce': governance.id });
   const restricted = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, seccompProfile: { type: 'RuntimeDefault' } };
@@ -369,7 +369,7 @@ function viewsOf({ initContainers = [], containers, securityContext: ofPod, volu
 const printProfile = (profile: LocalProfile | undefined): string | undefined =>
   profile && [profile.type, profile.localhostProfile].filter((each) => each !== undefined).join(' ');
 
-/** Ids, times and the random end of a volume's name differ each time, whoever asks. */
+/** Removes ids, times and the random end of a volume's name, which differ for each request. */
 function withoutServersNoise({ metadata, spec }: StoredPod): StoredPod {
   const { annotations, labels } = metadata;
   const kept = { ...(labels && { labels }), ...(annotations && { annotations }) };

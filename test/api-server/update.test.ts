@@ -63,7 +63,7 @@ beforeAll(async () => {
   await create('older', plainPod('debugged'));
   const volumes = [{ name: 'root', hostPath: { path: '/' } }];
   await create('older', plainPod('mounting', { volumes }));
-  // One whose namespace is enforced as a profile first, and then as one that nobody knows.
+  // A pod whose namespace first names a configured profile, and then one that is not configured.
   await apiServer.createNamespace('update-astray', { 'cloister.dev/enforce': 'userns' });
   await prepare('update-astray');
   await create('astray', plainPod('debugged'));
@@ -143,7 +143,7 @@ describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
     },
   );
 
-  test('those added before stay as they were', async () => {
+  test('ephemeral containers that were added before are not changed', async () => {
     const before = await ephemeral(profile, 'workspace');
     expect(before).toHaveLength(5);
     expect((await add(profile, 'workspace', { name: 'sixth', securityContext: { privileged: true } })).status).toBe(200);
@@ -152,7 +152,7 @@ describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
     isHarmless(after.find(({ name }) => name === 'sixth') as Ephemeral);
   });
 
-  test('all at once, by the subresource itself: what the grant lists is taken from an ephemeral container', async () => {
+  test('an ephemeral container gets nothing that the grant lists, even through the subresource', async () => {
     const { status, body, warnings } = await add(profile, 'workspace', {
       name: 'everything',
       securityContext: {
@@ -172,7 +172,7 @@ describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
     expect(JSON.stringify(added)).not.toContain('Unconfined');
   });
 
-  test('what cannot be repaired is refused, and the pod stays as it was', async () => {
+  test('an ephemeral container that cannot be repaired is refused, and the pod stays unchanged', async () => {
     const before = await ephemeral(profile, 'workspace');
     const { status, body } = await add(profile, 'workspace', { name: 'spy', securityContext: { seLinuxOptions: { type: 'spc_t' } } });
     expect(status).toBe(403);
@@ -182,7 +182,7 @@ describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
     expect(await ephemeral(profile, 'workspace')).toEqual(before);
   });
 
-  test('T11: resize passes', async () => {
+  test('T11: a resize is admitted', async () => {
     const resources = { requests: { cpu: '100m' }, limits: { cpu: '2' } };
     const path = `${podsOf(profile)}/resized`;
     const [container] = plainPod().spec.containers;
@@ -209,14 +209,14 @@ describe('a governed pod', () => {
     'run.oci.keep_original_groups',
     'io.kubernetes.cri-o.Devices',
     'cdi.k8s.io/gpu',
-  ])('T17: gains no order to its runtime: %s', async (key) => {
+  ])('T17: a governed pod gets no runtime annotation: %s', async (key) => {
     const { code, stderr } = await tenant.kubectl(['annotate', 'pod/governed', `--namespace=${namespaceOf(profile)}`, `${key}=x`]);
     expect(code).toBe(1);
     expect(stderr).toContain('annotations that configure the container runtime');
     expect((await tenant.request<Stored>('GET', path)).body.metadata.annotations).not.toHaveProperty([key]);
   });
 
-  test('T09: gains labels and annotations of its author’s, and another image', async () => {
+  test('T09: a governed pod can get labels, annotations and another image', async () => {
     const { status, body } = await patch({
       metadata: { labels: { team: 'blue' }, annotations: { note: 'yours' } },
       spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] },
@@ -225,7 +225,7 @@ describe('a governed pod', () => {
     expect(body.spec.containers[0]?.image).toBe('registry.example/workspace:2');
   });
 
-  test('T09: tolerates no more taints than a new one might', async () => {
+  test('T09: a governed pod can get only tolerations that a new pod could have', async () => {
     const tolerations = (await tenant.request<{ spec: { tolerations: object[] } }>('GET', path)).body.spec.tolerations;
     const catchAll = await tenant.request<Stored>(
       'PATCH',
@@ -240,20 +240,20 @@ describe('a governed pod', () => {
   });
 });
 
-describe('a bad pod that is older than its namespace’s label', () => {
+describe('a non-compliant pod that is older than its namespace’s label', () => {
   const change = (body: object) => tenant.request<Stored>('PATCH', `${podsOf('older')}/changed`, body, STRATEGIC);
 
-  test('T09: gets another image', async () => {
+  test('T09: a non-compliant older pod can get another image', async () => {
     const { status, body } = await change({ spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] } });
     expect({ status, message: body.message }).toEqual({ status: 200, message: undefined });
   });
 
-  test('T09, T17: gets labels and annotations of its author’s, but no order to its runtime', async () => {
+  test('T09, T17: a non-compliant older pod can get labels and annotations, but no runtime annotation', async () => {
     expect((await change({ metadata: { labels: { team: 'blue' }, annotations: { note: 'mine' } } })).status).toBe(200);
     expect((await change({ metadata: { annotations: { 'run.oci.keep_original_groups': '1' } } })).status).toBe(403);
   });
 
-  test('T10, T30: has no wall, so a capability that the profile grants comes in by no ephemeral container', async () => {
+  test('T10, T30: a pod without isolation gets no ephemeral container with a capability of the grant', async () => {
     const { status, body } = await add('older', 'debugged', {
       name: 'admin',
       securityContext: { capabilities: { add: ['SYS_ADMIN'] }, privileged: true },
@@ -264,13 +264,13 @@ describe('a bad pod that is older than its namespace’s label', () => {
     expect(added?.securityContext?.capabilities?.add ?? []).toEqual([]);
   });
 
-  test('lets no ephemeral container share what it shares with the node', async () => {
+  test('an ephemeral container that would share the older pod’s host namespaces is refused', async () => {
     const { status, body } = await add('older', 'sharing', { name: 'joining' });
     expect(status).toBe(403);
     expect(body.message).toContain('the container joins a pod with hostNetwork, hostPID, hostIPC');
   });
 
-  test('lets no ephemeral container mount the node that it mounts', async () => {
+  test('an ephemeral container that would mount the older pod’s hostPath is refused', async () => {
     const { status, body } = await add('older', 'mounting', { name: 'looking', volumeMounts: [{ name: 'root', mountPath: '/host' }] });
     expect(status).toBe(403);
     expect(body.message).toContain('volume "root" is the node\'s /');
@@ -278,7 +278,7 @@ describe('a bad pod that is older than its namespace’s label', () => {
   });
 });
 
-test('T05, T10: a namespace whose label no longer names a profile lets no ephemeral container in', async () => {
+test('T05, T10: a namespace whose label no longer names a profile refuses ephemeral containers', async () => {
   const label = { metadata: { labels: { 'cloister.dev/enforce': 'firecracker' } } };
   expect((await apiServer.admin.request('PATCH', '/api/v1/namespaces/update-astray', label, MERGE)).status).toBe(200);
   for (let attempt = 0; ; attempt += 1) {
@@ -291,7 +291,7 @@ test('T05, T10: a namespace whose label no longer names a profile lets no epheme
   }
 });
 
-test('T30: a granted capability is on no pod without its wall', async () => {
+test('T30: a pod without isolation has no capability of the grant', async () => {
   const { body } = await apiServer.admin.request<{ items: readonly { metadata: { name: string }; spec: { hostUsers?: boolean } }[] }>(
     'GET',
     podsOf('userns-sysadmin'),

@@ -123,8 +123,8 @@ export interface RunOptions {
 }
 
 export interface Ran extends Outcome {
-  /** What was told, step by step. */
-  readonly told: readonly string[];
+  /** What was logged, step by step. */
+  readonly logged: readonly string[];
 }
 
 /** One run of `cloister ensure`, in this process, as the identity of a kubeconfig. */
@@ -144,8 +144,8 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     configuration: read.value.digest,
     overlapMs: options.overlapMs ?? 0,
   };
-  const told: string[] = [];
-  const line = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
+  const logged: string[] = [];
+  const line = (fields: object, message: string) => logged.push(`${message} ${JSON.stringify(fields)}`);
   const outcome = await reconcile(
     desired,
     {
@@ -163,10 +163,10 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     },
     { settleMs: options.settleMs ?? 0, waitMs: options.waitMs ?? 0 },
   );
-  return { ...outcome, told };
+  return { ...outcome, logged };
 }
 
-/** Of each object, what tells whether somebody wrote it. */
+/** The resource version of each object, which shows whether the object was written. */
 export async function versionsOf({ admin }: ApiServer): Promise<Readonly<Record<string, string | undefined>>> {
   const found = await Promise.all(
     OBJECTS.map((path) => admin.request<{ readonly metadata?: { readonly resourceVersion?: string } }>('GET', path)),

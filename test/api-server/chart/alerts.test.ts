@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 600_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('promtool takes them', async () => {
+test('promtool accepts the alerts', async () => {
   const { stdout, stderr, code } = await run(await program('promtool'), [
     'check',
     'rules',
@@ -36,7 +36,7 @@ test('promtool takes them', async () => {
   expect(code).toBe(0);
 });
 
-test('each is tested to fire and to be quiet', async () => {
+test('each alert has one test that it fires and one that it does not', async () => {
   interface Case {
     readonly alert_rule_test: readonly { readonly alertname: string; readonly exp_alerts: readonly object[] }[];
   }
@@ -47,7 +47,7 @@ test('each is tested to fire and to be quiet', async () => {
   expect(tested.sort()).toEqual(names.flatMap((name) => [`${name} 0`, `${name} 1`]).sort());
 });
 
-test('and does', async () => {
+test('the tests of the alerts pass in promtool', async () => {
   const { stdout, stderr, code } = await run(await program('promtool'), ['test', 'rules', join(folder, 'alerts.yaml')]);
   expect(stdout + stderr).toContain('SUCCESS');
   expect(code).toBe(0);

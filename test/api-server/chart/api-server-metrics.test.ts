@@ -3,13 +3,13 @@ import { useApiServer } from '../../support/api-server.ts';
 import { API_SERVER_METRICS, labelsIn } from '../../support/expressions.ts';
 import { plainPod } from '../../support/pod-manifests.ts';
 
-/** The API server's own metrics that alerts and dashboard use: made by calls that fail, of entries that nobody answers. */
+/** The API server's own metrics that alerts and dashboard use. Calls to entries without a server produce them. */
 
 const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
-const NAMESPACE = 'nobody-answers';
+const NAMESPACE = 'unanswered';
 
 const entry = (failurePolicy: 'Fail' | 'Ignore') => ({
-  name: `${failurePolicy.toLowerCase()}.nobody.cloister.dev`,
+  name: `${failurePolicy.toLowerCase()}.unanswered.cloister.dev`,
   clientConfig: { url: 'https://127.0.0.1:1/' },
   rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
   namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': NAMESPACE } },
@@ -18,7 +18,7 @@ const entry = (failurePolicy: 'Fail' | 'Ignore') => ({
   admissionReviewVersions: ['v1'],
 });
 
-test('they are called so, and have these labels', async () => {
+test('the API server’s metrics have the names and labels that alerts and dashboard use', async () => {
   const { admin, createNamespace, metrics } = await useApiServer();
   await createNamespace(NAMESPACE);
   const configuration = { metadata: { name: NAMESPACE }, webhooks: [entry('Fail'), entry('Ignore')] };
@@ -29,7 +29,7 @@ test('they are called so, and have these labels', async () => {
     const found = labelsIn(await metrics());
     for (const [metric, labels] of API_SERVER_METRICS) expect(found.get(metric), metric).toEqual(labels);
     expect(await metrics()).toMatch(
-      /^apiserver_admission_webhook_rejection_count\{error_type="calling_webhook_error",name="fail\.nobody\.cloister\.dev"/m,
+      /^apiserver_admission_webhook_rejection_count\{error_type="calling_webhook_error",name="fail\.unanswered\.cloister\.dev"/m,
     );
   } finally {
     await admin.request('DELETE', `${CONFIGURATIONS}/${NAMESPACE}`);

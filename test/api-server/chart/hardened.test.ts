@@ -12,7 +12,7 @@ const everyPod = manifests.flatMap(({ kind, metadata, spec }) => {
   return template === undefined ? [] : [{ name: `${kind} ${metadata.name}`, spec: template.spec }];
 });
 
-test('T72: `cloister ensure` may do what `cloister manifests --rbac` says, and no more', () => {
+test('T72: the chart gives `cloister ensure` exactly the rights that `cloister manifests --rbac` prints', () => {
   const printed = ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'ensure');
   for (const { kind, metadata, ...rest } of printed) {
     const { apiVersion: _, metadata: __, automountServiceAccountToken: ___, ...found } = of(kind, metadata.name);
@@ -21,18 +21,18 @@ test('T72: `cloister ensure` may do what `cloister manifests --rbac` says, and n
   }
 });
 
-test('T72: with cert-manager it may not read a Secret', async () => {
+test('T72: with cert-manager `cloister ensure` may not read a Secret', async () => {
   const role = only(await rendered({ certificates: { source: 'cert-manager' } }), 'Role', 'cloister-ensure');
   expect(role.rules).toEqual(
     ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'files').find(({ kind }) => kind === 'Role')?.rules,
   );
 });
 
-test('who may label is said as `cloister manifests` says it', () => {
+test('the ClusterRole for labelling equals that of `cloister manifests`', () => {
   expect(of('ClusterRole', 'cloister-labeler').rules).toEqual(labelerRole().rules);
 });
 
-test('T72: roles and bindings are those of ensure, of who may label, and of the test', () => {
+test('T72: the chart has roles and bindings only for ensure, for labelling and for the test', () => {
   const roles = manifests.filter(({ kind }) => /Role/.test(kind)).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
   expect(roles.sort()).toEqual([
     'ClusterRole cloister-ensure',
@@ -45,7 +45,7 @@ test('T72: roles and bindings are those of ensure, of who may label, and of the 
   ]);
 });
 
-test('T72: only ensure and the test get a token, for an hour', () => {
+test('T72: only ensure and the test get a token, which is valid for an hour', () => {
   const tokens = everyPod.flatMap(({ name, spec }) =>
     (spec.volumes ?? []).flatMap(({ projected }: { projected?: { sources: readonly { serviceAccountToken?: object }[] } }) =>
       (projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
@@ -61,16 +61,16 @@ test('T72: only ensure and the test get a token, for an hour', () => {
   expect(everyPod.map(({ spec }) => spec.automountServiceAccountToken)).toEqual(everyPod.map(() => false));
 });
 
-test('T20, T28: webhook configurations are empty, by the names that ensure writes', () => {
+test('T20, T28: webhook configurations are empty and have the names that ensure writes', () => {
   expect(of('MutatingWebhookConfiguration', 'zz-cloister')).not.toHaveProperty('webhooks');
   expect(of('ValidatingWebhookConfiguration', 'cloister')).not.toHaveProperty('webhooks');
 });
 
-test('T67: two renderings are the same', async () => {
+test('T67: two renderings of the chart are equal', async () => {
   expect(await rendered()).toEqual(manifests);
 });
 
-test('F9: three replicas, spread, of which one goes at a time and those that are not ready any time', () => {
+test('F9: three replicas are spread; one may be unavailable at a time, and pods that are not ready can always be evicted', () => {
   const { spec } = of('Deployment');
   expect(spec).toMatchObject({ replicas: 3, strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } });
   expect(spec.template.spec.topologySpreadConstraints).toMatchObject([
@@ -85,7 +85,7 @@ test.each([
   ['2m', 165],
   ['1500ms', 47],
   ['0s', 45],
-])('F7: it drains within its grace: %s', async (drainDelay, grace) => {
+])('F7: the drain delay %s ends within the grace period of the pod', async (drainDelay, grace) => {
   const { terminationGracePeriodSeconds, containers } = only(await rendered({ drainDelay }), 'Deployment').spec.template.spec;
   const delay = containers[0].args.find((each: string) => each.startsWith('--drain-delay=')).replace('--drain-delay=', '');
   expect(terminationGracePeriodSeconds).toBe(grace);
@@ -98,7 +98,7 @@ test.each([
   ['containers', {}, true],
   ['containers', { nesting: 'sysadmin' }, false],
   ['containers', { seccompProfile: 'teams/own.json' }, false],
-])('the seccomp profile comes to the nodes where it is needed: grant %s, %j', async (grant, options, isNeeded) => {
+])('the DaemonSet of the seccomp profile exists only if a profile needs it: grant %s, %j', async (grant, options, isNeeded) => {
   const made = await rendered({ profiles: { userns: { grant, ...options } } });
   expect(made.some(({ kind }) => kind === 'DaemonSet')).toBe(isNeeded);
 });

@@ -63,7 +63,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     await apiServer?.stop();
   });
 
-  test('install: `helm install --wait` comes back, and the Job brings the entries', { timeout: 300_000 }, async () => {
+  test('`helm install --wait` returns, and the Job writes the entries', { timeout: 300_000 }, async () => {
     await helm(['install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-'], VALUES);
     await ensured();
     const served = entriesOf(await configurations());
@@ -79,19 +79,19 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     expect(profile).toBe(await readFile(join(import.meta.dirname, '../../../seccomp/workspace.json'), 'utf8'));
   });
 
-  test('T72: what serves has no token, and the API server holds its pods to Pod Security restricted', async () => {
+  test('T72: serving pods have no token and run in a namespace at Pod Security restricted', async () => {
     const pods = await servingPods();
     expect(pods).toHaveLength(3);
     for (const { spec } of pods)
       expect(spec.volumes.map((volume) => Object.keys(volume).filter((key) => key !== 'name'))).toEqual([['configMap'], ['secret']]);
   });
 
-  test('helm test: a pod is repaired, and one is refused', { timeout: 120_000 }, async () => {
+  test('`helm test` passes: one pod is repaired, and one is refused', { timeout: 120_000 }, async () => {
     const { stdout } = await helm(['test', 'cloister', '--timeout=90s']);
     expect(stdout).toMatch(/Phase:\s+Succeeded/);
   });
 
-  test('a label, and pods are repaired and refused; the rest of the cluster is left alone', async () => {
+  test('after a namespace is labelled, its pods are repaired or refused, and other namespaces are not affected', async () => {
     const unlabelled = await tenant.request<Governed>('POST', PODS, plainPod());
     expect(unlabelled.body.spec).not.toHaveProperty('hostUsers');
     await label('team', 'userns');
@@ -104,7 +104,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     expect(refused.body.message).toContain('volume-types');
   });
 
-  test('F7, T67: upgrade with a new profile, rollback, and no call fails meanwhile', { timeout: 600_000 }, async () => {
+  test('F7, T67: no call fails during an upgrade with a new profile and its rollback', { timeout: 600_000 }, async () => {
     const failedBefore = await failedCalls();
     const { stop } = load();
     const profiles = { gvisor: { grant: 'sudo' } };
@@ -129,7 +129,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     expect(await failedCalls()).toBe(failedBefore);
   });
 
-  test('T71, F8: with every pod of Cloister gone, it comes back by itself; until then governed pods are refused, and others are not', {
+  test('T71, F8: without any pod of Cloister governed pods are refused and others admitted, until Cloister has recovered by itself', {
     timeout: 120_000,
   }, async () => {
     const gone = new Set((await servingPods()).map(({ metadata }) => metadata.uid));
@@ -140,7 +140,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     await until(async () => (await create()).body.spec?.hostUsers === false);
   });
 
-  test('uninstall: nothing is left, no pod is refused meanwhile, and workspaces stay', { timeout: 300_000 }, async () => {
+  test('uninstalling leaves nothing behind, refuses no pod meanwhile, and keeps workspaces', { timeout: 300_000 }, async () => {
     const { stop } = load({ mayPass: true });
     await helm(['uninstall', 'cloister', '--wait', '--timeout=2m']);
     await until(async () => (await create()).body.spec?.hostUsers === undefined);
@@ -153,7 +153,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
     });
   });
 
-  test('and it can be installed again, without any value', { timeout: 300_000 }, async () => {
+  test('the chart can be installed again without any value', { timeout: 300_000 }, async () => {
     // Then the DaemonSet is there too, which mounts a folder of the node.
     await apiServer.kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce-']);
     await helm(['install', 'cloister', CHART, '--wait', '--timeout=4m']);
@@ -164,7 +164,7 @@ describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts
   });
 
   // As tools do that keep a cluster at what a repository says. Last, since they and helm would contend for who applies.
-  test('manifests that are applied again, by force, differ in nothing and take nothing away of what `ensure` wrote', async () => {
+  test('applying the manifests again, by force, changes nothing and removes nothing that `ensure` wrote', async () => {
     const { stdout: input } = await helm(['template', 'cloister', CHART, '--no-hooks']);
     const [entries, certificate] = [entriesOf(await configurations()), await get(SERVING_SECRET)];
     const server = ['--server-side', '--force-conflicts', '--field-manager=a-tool', '--filename=-'];

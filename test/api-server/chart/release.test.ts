@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('the chart that is released has the image that is released, by its digest', async () => {
+test('the released chart uses the released image by its digest', async () => {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { readonly version: string };
   const packed = await run(process.execPath, [
     join(root, 'tools/commands/package-chart.ts'),
@@ -32,13 +32,13 @@ test('the chart that is released has the image that is released, by its digest',
   expect(spec.containers[0].image).toBe(`registry.example.com/team/cloister@${DIGEST}`);
 });
 
-test('actionlint finds nothing to say about the workflow', async () => {
+test('actionlint reports nothing about the workflow', async () => {
   const { code, stdout, stderr } = await run(await program('actionlint'), [join(root, '.github/workflows/release.yaml')]);
   expect(stdout + stderr).toBe('');
   expect(code).toBe(0);
 });
 
-test('the workflow names scripts and files that there are', async () => {
+test('the workflow uses existing scripts and files', async () => {
   interface Workflow {
     readonly jobs: Readonly<Record<string, { readonly steps: readonly { readonly run?: string }[] }>>;
   }

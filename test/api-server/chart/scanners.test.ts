@@ -6,14 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../../../tools/programs/chart-tools.ts';
 import { rendered, run } from '../../support/helm.ts';
 
-/** What others' scanners say of the chart and of the image: nothing that has no answer here, and no answer to what nobody says. */
+/** Findings of scanners about the chart and the image: each must be listed here with a reason, and each listed one must be found. */
 
 interface Said {
   readonly id: string;
   readonly of: string;
 }
 
-/** What a scanner finds and we mean, each with its reason. */
+/** Findings that are intended, each with its reason. */
 type Meant = readonly (readonly [id: string, of: RegExp, reason: string])[];
 
 function expectMeant(said: readonly Said[], meant: Meant): void {
@@ -22,8 +22,8 @@ function expectMeant(said: readonly Said[], meant: Meant): void {
   expect(unused).toEqual([]);
 }
 
-const NO_CPU_LIMIT = 'a throttled webhook holds up every pod of the cluster, and ensure whoever waits for it';
-const PULLED_ONCE = 'a version is one image: to pull it again brings nothing, and needs the registry when a node is in trouble';
+const NO_CPU_LIMIT = 'a throttled webhook delays every pod of the cluster, and a throttled ensure delays installations';
+const PULLED_ONCE = 'a version is one image, so pulling it again changes nothing and needs the registry during an outage';
 
 let folder: string;
 let stream: string;
@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('kube-score', async () => {
+test('kube-score reports only known findings', async () => {
   interface Scored {
     readonly object_name: string;
     readonly checks: readonly { readonly check: { readonly id: string }; readonly grade: number; readonly skipped: boolean }[];
@@ -51,14 +51,18 @@ test('kube-score', async () => {
   expectMeant(said, [
     ['container-resources', /./, NO_CPU_LIMIT],
     ['container-image-pull-policy', /./, PULLED_ONCE],
-    ['container-ephemeral-storage-request-and-limit', /./, 'nothing is written: every root is read-only, and there is no emptyDir'],
-    ['container-security-context-user-group-id', /^DaemonSet.*node-profile$/, "the kubelet's folder on a node is root's"],
-    ['deployment-has-host-podantiaffinity', /./, 'topologySpreadConstraints say it, and of each generation by itself'],
+    [
+      'container-ephemeral-storage-request-and-limit',
+      /./,
+      'the pods write nothing: every root file system is read-only, and there is no emptyDir',
+    ],
+    ['container-security-context-user-group-id', /^DaemonSet.*node-profile$/, "root owns the kubelet's folder on a node"],
+    ['deployment-has-host-podantiaffinity', /./, 'topologySpreadConstraints do the same, separately for each revision'],
   ]);
 });
 
 describe.skipIf(spawnSync('checkov', ['--version']).status !== 0)('checkov, where it is installed', () => {
-  /** @param file of which a framework's checks are asked */
+  /** @param file the file to check with the rules of the framework */
   async function saidOf(file: string, framework: string): Promise<readonly Said[]> {
     interface Checked {
       readonly results: { readonly failed_checks: readonly { readonly check_id: string; readonly resource: string }[] };
@@ -70,23 +74,31 @@ describe.skipIf(spawnSync('checkov', ['--version']).status !== 0)('checkov, wher
     return results.failed_checks.map(({ check_id, resource }) => ({ id: check_id, of: resource }));
   }
 
-  test('of the chart', async () => {
+  test('checkov reports only known findings about the chart', async () => {
     expectMeant(await saidOf(join(folder, 'chart.yaml'), 'kubernetes'), [
       ['CKV_K8S_11', /./, NO_CPU_LIMIT],
       [
         'CKV_K8S_155',
         /^ClusterRole\..*\.cloister-ensure$/,
-        'to keep the two webhook configurations is what it is for; it may touch these alone',
+        'its purpose is to write the two webhook configurations, and it may write only these',
       ],
-      ['CKV_K8S_8', /^DaemonSet\..*|^Pod\..*\.cloister-test$/, 'what only waits, and what ends by itself, has nothing to be asked'],
-      ['CKV_K8S_9', /^DaemonSet\..*|^Pod\..*\.cloister-test$/, 'likewise: its init container is what has to succeed'],
+      [
+        'CKV_K8S_8',
+        /^DaemonSet\..*|^Pod\..*\.cloister-test$/,
+        'a container that only waits, or that ends by itself, has no state to probe',
+      ],
+      [
+        'CKV_K8S_9',
+        /^DaemonSet\..*|^Pod\..*\.cloister-test$/,
+        'a container that only waits, or that ends by itself, has no state to probe; its init container must succeed',
+      ],
     ]);
   });
 
-  test('of the Dockerfile', async () => {
+  test('checkov reports only known findings about the Dockerfile', async () => {
     expectMeant(await saidOf(join(import.meta.dirname, '../../../Dockerfile'), 'dockerfile'), [
-      ['CKV_DOCKER_2', /./, "Kubernetes passes over HEALTHCHECK; the chart's probes ask"],
-      ['CKV_DOCKER_7', /FROM$/, 'the tag is in the argument that names the base'],
+      ['CKV_DOCKER_2', /./, 'Kubernetes ignores HEALTHCHECK; the chart has probes'],
+      ['CKV_DOCKER_7', /FROM$/, 'the argument with the name of the base contains the tag'],
     ]);
   });
 });

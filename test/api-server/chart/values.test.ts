@@ -43,16 +43,16 @@ afterAll(async () => {
   await rm(temporary, { recursive: true, force: true });
 });
 
-test('helm finds nothing to say about the chart', async () => {
+test('`helm lint` reports nothing about the chart', async () => {
   const { code, stdout } = await run(await program('helm'), ['lint', '--strict', '--quiet', CHART]);
   expect(stdout).toBe('');
   expect(code).toBe(0);
 });
 
-test('there are at least 15 values files', () => expect(files.length).toBeGreaterThanOrEqual(15));
+test('at least 15 values files are tested', () => expect(files.length).toBeGreaterThanOrEqual(15));
 
 describe.each(files)('%s', (file) => {
-  test('renders what the API server takes, and has every field of', async () => {
+  test('the rendered manifests are accepted by the API server with every field', async () => {
     const { code, stdout, stderr } = await render(readFileSync(join(folder, file), 'utf8'));
     expect(stderr).toBe('');
     expect(code).toBe(0);
