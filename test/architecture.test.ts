@@ -123,7 +123,7 @@ describe('the core', () => {
       'labels.ts',
       'shape.ts',
       'pod.ts',
-      'terms.ts',
+      'requirements.ts',
       'wall.ts',
       'exemptions.ts',
       'pointer.ts',

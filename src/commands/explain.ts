@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { loadConfig } from '../config.ts';
-import { HARMLESS } from '../core/harmless.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
 import type { Rule } from '../core/rules/rule.ts';
+import { HARMLESS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { fail } from './shared/fail.ts';
 import { configOption } from './shared/flags.ts';

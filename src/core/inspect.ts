@@ -1,13 +1,13 @@
+import { containersOf } from './containers.ts';
 import type { Leave } from './exemptions.ts';
 import { MOST_FINDINGS } from './limits.ts';
 import type { Path } from './path.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
+import type { Terms } from './requirements.ts';
 import { rules } from './rules/index.ts';
 import { podSize } from './rules/pod-size.ts';
 import type { Context, Finding, RuleFinding } from './rules/rule.ts';
-import type { Terms } from './terms.ts';
-import { containersOf } from './workspace.ts';
 
 const podRules = rules.filter((rule) => rule.checkPod !== undefined);
 const containerRules = rules.filter((rule) => rule.checkContainer !== undefined);

@@ -1,11 +1,11 @@
 import { type Exemption, type ExemptionUse, leaveFor } from './exemptions.ts';
-import { newFindings } from './identity.ts';
 import { inspect } from './inspect.ts';
+import { newFindings } from './new-findings.ts';
 import { type Pod, specOf } from './pod.ts';
 import type { Policy } from './policy.ts';
+import type { Terms } from './requirements.ts';
 import type { Finding } from './rules/rule.ts';
 import type { Subject } from './subject.ts';
-import type { Terms } from './terms.ts';
 import { isIsolated } from './wall.ts';
 
 export interface Question {

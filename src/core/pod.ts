@@ -141,7 +141,7 @@ export interface Container {
   readonly index: number;
   readonly name: string;
   readonly spec: ContainerSpec;
-  /** Whether the grant is this container's; see `terms.ts`. */
+  /** Whether the grant is this container's; see `containers.ts`. */
   readonly granted: boolean;
   /** The pod-level settings that apply to the container and cannot be repaired on the pod any more: present where it joins a running pod. */
   readonly inherited: PodSecurityContext | undefined;

@@ -2,8 +2,8 @@ import type { Exemption } from './exemptions.ts';
 import { GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
 import { labelOf, type Pod } from './pod.ts';
 import type { Profile } from './profiles/profile.ts';
+import { exceeds, GRANTS, type Grant, isGrant } from './requirements.ts';
 import type { RuleFinding } from './rules/rule.ts';
-import { exceeds, GRANTS, type Grant, isGrant } from './terms.ts';
 
 /** The operator's configuration, read once at start. */
 export interface Offer {

@@ -1,6 +1,6 @@
 import { annotationOf, type Pod, specOf } from './pod.ts';
+import type { Wall } from './requirements.ts';
 import { REMOVE, type RuleFinding } from './rules/rule.ts';
-import type { Wall } from './terms.ts';
 
 /** A field or an annotation that differs from what the profile's wall requires. */
 export interface WallGap {

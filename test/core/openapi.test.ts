@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { HARMLESS } from '../../src/core/harmless.ts';
 import { judge } from '../../src/core/judge.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import { CONTAINER_FIELDS, POD_FIELDS } from '../../src/core/rules/unknown-fields.ts';
+import { HARMLESS } from '../../src/core/unjudged-fields.ts';
 import { podPaths, podSchemas } from '../support/openapi.ts';
 import { questionOf } from '../support/test-rule.ts';
 
@@ -21,9 +21,10 @@ const harmless = HARMLESS.map(({ path }) => path);
 test('T12, T13: every field of a pod is judged by a rule, or listed as harmless with a reason', () => {
   const answered = [...judged, ...harmless];
   const missing = leaves.filter((path) => !answered.some((field) => isWithin(path, field)));
-  expect(missing, 'name the field in the `fields` of the rule that judges it, or list it with a reason in src/core/harmless.ts').toEqual(
-    [],
-  );
+  expect(
+    missing,
+    'name the field in the `fields` of the rule that judges it, or list it with a reason in src/core/unjudged-fields.ts',
+  ).toEqual([]);
 });
 
 test('the list of harmless fields names fields that are there, each once', () => {
@@ -33,7 +34,7 @@ test('the list of harmless fields names fields that are there, each once', () =>
 
 test('no field is both judged and harmless', () => {
   const both = judged.filter((field) => harmless.some((path) => isWithin(field, path)));
-  expect(both, 'remove from src/core/harmless.ts what a rule judges').toEqual([]);
+  expect(both, 'remove from src/core/unjudged-fields.ts what a rule judges').toEqual([]);
 });
 
 test('each harmless field has its reason, in a sentence', () => {

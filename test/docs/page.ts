@@ -10,9 +10,9 @@ import { policyFor } from '../../src/core/policy.ts';
 import { backendById, backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { repair } from '../../src/core/repair.ts';
+import type { Grant } from '../../src/core/requirements.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { subjectOf } from '../../src/core/subject.ts';
-import type { Grant } from '../../src/core/terms.ts';
 
 export const root = join(import.meta.dirname, '../..');
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { backends } from '../../src/core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
-import { BASELINE_CAPABILITIES, GRANTS, type Terms } from '../../src/core/terms.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type Terms } from '../../src/core/requirements.ts';
 import { claimedBy, examplesOf, optionsOf, outcomeOf, pagesIn, readPage, rowsOf, sectionOf } from './page.ts';
 
 const SECTIONS = ['The wall', 'What it needs', 'What each grant writes', 'Options', 'What works inside', 'What remains', 'Source'];

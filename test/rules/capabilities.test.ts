@@ -1,6 +1,6 @@
 import { namePattern } from '../../src/core/name-pattern.ts';
+import type { Grant } from '../../src/core/requirements.ts';
 import { capabilities } from '../../src/core/rules/capabilities.ts';
-import type { Grant } from '../../src/core/terms.ts';
 import { BASELINE } from '../support/baseline.ts';
 import { type Failing, inEachList, type Passing, type Sketch, testRule } from '../support/test-rule.ts';
 

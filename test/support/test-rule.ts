@@ -9,9 +9,9 @@ import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { remedyOf } from '../../src/core/remedy.ts';
 import { repair } from '../../src/core/repair.ts';
+import type { Grant } from '../../src/core/requirements.ts';
 import type { Finding, Kind, Rule } from '../../src/core/rules/rule.ts';
 import { type Subject, subjectOf } from '../../src/core/subject.ts';
-import type { Grant } from '../../src/core/terms.ts';
 
 /** The spec of a pod, written down as far as it matters; `metadata` may stand among its fields. */
 export type Sketch = Readonly<Record<string, unknown>>;

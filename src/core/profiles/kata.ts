@@ -1,4 +1,4 @@
-import { BASELINE_CAPABILITIES } from '../terms.ts';
+import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { type Backend, wallOf } from './profile.ts';
 
 /** Engines through sudo need these of the guest's kernel; podman raises its limit of processes, which takes SYS_RESOURCE. */

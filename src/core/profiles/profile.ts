@@ -1,5 +1,5 @@
 import type { NamePattern } from '../name-pattern.ts';
-import { BASELINE_CAPABILITIES, GRANTS, type Grant, type Terms, type Wall, type WorkspaceTerms } from '../terms.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type Grant, type Terms, type Wall, type WorkspaceTerms } from '../requirements.ts';
 
 /** What an operator may set for a profile. Each backend lists the options that it has. */
 export interface ProfileOptions {

@@ -1,4 +1,4 @@
-import { BASELINE_CAPABILITIES } from '../terms.ts';
+import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { type Backend, KUBERNETES_WITH_USER_NAMESPACES, wallOf } from './profile.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation } from '../apparmor-annotation.ts';
-import { exemptedAs, printProfile } from '../named-profile.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
+import { exemptedAs, printProfile } from '../security-profile.ts';
 import type { Context, Reporter, Rule } from './rule.ts';
 import { REMOVE } from './rule.ts';
 

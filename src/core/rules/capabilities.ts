@@ -1,6 +1,6 @@
+import { canonical } from '../containers.ts';
 import { each } from '../pod.ts';
-import { BASELINE_CAPABILITIES } from '../terms.ts';
-import { canonical } from '../workspace.ts';
+import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);

@@ -1,6 +1,6 @@
+import { canonical, dropsAll, lost, SUDO_CAPABILITIES } from '../containers.ts';
 import { type ContainerSpec, each } from '../pod.ts';
-import type { Terms } from '../terms.ts';
-import { canonical, dropsAll, lost, SUDO_CAPABILITIES } from '../workspace.ts';
+import type { Terms } from '../requirements.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 const DROP = ['securityContext', 'capabilities', 'drop'];

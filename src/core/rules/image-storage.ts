@@ -1,7 +1,7 @@
 import type { Json } from '../json.ts';
 import { type ContainerSpec, each, memoryLimitOf, type PodSpec, specOf, type Volume } from '../pod.ts';
 import { bytesOf, quantityOf } from '../quantity.ts';
-import type { WorkspaceTerms } from '../terms.ts';
+import type { WorkspaceTerms } from '../requirements.ts';
 import { injectedTokens, type VolumeNames } from '../token-volumes.ts';
 import type { Rule } from './rule.ts';
 

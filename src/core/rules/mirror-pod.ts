@@ -3,7 +3,7 @@ import type { Rule } from './rule.ts';
 const PREFIX = 'kubernetes.io/config.';
 
 /**
- * A mirror pod represents a static pod, which admission cannot stop, so it is not judged (`mirror.ts`). Other pods with these annotations
+ * A mirror pod represents a static pod, which admission cannot stop, so it is not judged (`core/mirror-pod.ts`). Other pods with these annotations
  * would claim the same exception.
  *
  * Fields: metadata.annotations["kubernetes.io/config.*"]

@@ -1,4 +1,4 @@
-import { lost } from '../workspace.ts';
+import { lost } from '../containers.ts';
 import type { Rule } from './rule.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { Json } from '../json.ts';
 import type { Path } from '../path.ts';
 import type { Container, Pod } from '../pod.ts';
-import type { Terms } from '../terms.ts';
+import type { Terms } from '../requirements.ts';
 
 /** One requirement that pods must meet. A rule only reads, and knows no mode. */
 export interface Rule {

@@ -1,6 +1,6 @@
-import { exemptedAs, printProfile } from '../named-profile.ts';
 import { type Container, joinsRunningPod, type SeccompProfile, specOf } from '../pod.ts';
-import type { Terms } from '../terms.ts';
+import type { Terms } from '../requirements.ts';
+import { exemptedAs, printProfile } from '../security-profile.ts';
 import type { Context, Reporter, Rule } from './rule.ts';
 
 const FIELD = ['securityContext', 'seccompProfile'];

@@ -1,5 +1,5 @@
+import { SYSBOX_MODE } from '../containers.ts';
 import { each } from '../pod.ts';
-import { SYSBOX_MODE } from '../workspace.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { judge, type Question, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
-import { isMirror } from '../../core/mirror.ts';
+import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
 import { type Offer, type Policy, policyFor } from '../../core/policy.ts';

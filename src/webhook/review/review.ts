@@ -1,4 +1,4 @@
-import type { Requester } from '../../core/mirror.ts';
+import type { Requester } from '../../core/mirror-pod.ts';
 import type { Result } from '../../core/result.ts';
 import { boolean, isObject, list, object, string } from '../../core/shape.ts';
 import { managedFieldsIn } from './managed-fields.ts';

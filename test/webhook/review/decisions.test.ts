@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { apply } from '../../../src/apply-patch.ts';
 import { parseConfig } from '../../../src/config.ts';
 import { backends } from '../../../src/core/profiles/index.ts';
-import { GRANTS } from '../../../src/core/terms.ts';
+import { GRANTS } from '../../../src/core/requirements.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { copyOf, type Doc, reviewOf } from '../../support/hostile-pods.ts';
 import { list, map } from '../../support/oracle.ts';

@@ -1,4 +1,4 @@
-import { HARMLESS } from '../../../src/core/harmless.ts';
+import { HARMLESS } from '../../../src/core/unjudged-fields.ts';
 import type { Scaffold } from '../new.ts';
 
 /** A rule that removes a field which is true; undefined: the field is not one of the pod's spec or of its containers. */
@@ -31,7 +31,7 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
       `src/core/rules/${id}.ts: say why the field is dangerous, and judge it as it deserves`,
       `src/core/rules/index.ts and docs/README.md: move the rule to its place in the reading order, the same in both`,
       `src/core/pod.ts: move ${name} to its place in the alphabet; change its type if it is no boolean`,
-      ...(isListed ? [`src/core/harmless.ts: remove ${field}, which a rule judges now`] : []),
+      ...(isListed ? [`src/core/unjudged-fields.ts: remove ${field}, which a rule judges now`] : []),
       `test/support/oracle.ts: find such pods wrong; test/support/hostile-pods.ts: generate them. Or, if no pod gains anything by the field:`,
       `  test/property/oracle.test.ts: add the rule to NO_ESCAPE`,
       `docs/rules/${id}.md: say why, in two to six sentences`,

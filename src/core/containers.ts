@@ -1,7 +1,7 @@
 import { MOST_CONTAINERS, MOST_NAME } from './limits.ts';
 import { matches } from './name-pattern.ts';
 import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, joinsRunningPod, type PodSpec } from './pod.ts';
-import type { Terms } from './terms.ts';
+import type { Terms } from './requirements.ts';
 
 /** Lists a pod's containers, and which of them the grant applies to. The list ends with the first container above the limit. */
 export function containersOf(spec: PodSpec, terms: Terms): Container[] {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { canonical, containersOf } from '../../src/core/containers.ts';
 import { MOST_CONTAINERS } from '../../src/core/limits.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
-import type { Grant } from '../../src/core/terms.ts';
-import { canonical, containersOf } from '../../src/core/workspace.ts';
+import type { Grant } from '../../src/core/requirements.ts';
 
 type Spec = Parameters<typeof containersOf>[0];
 

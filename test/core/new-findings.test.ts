@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { identityOf, newFindings } from '../../src/core/identity.ts';
 import type { Json } from '../../src/core/json.ts';
+import { identityOf, newFindings } from '../../src/core/new-findings.ts';
 
 /** What a finding at the only element of a list is known by. */
 function identityIn(element: Json): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isMirror } from '../../src/core/mirror.ts';
+import { isMirror } from '../../src/core/mirror-pod.ts';
 import { podOf, type Sketch } from '../support/test-rule.ts';
 
 const owner = { apiVersion: 'v1', kind: 'Node', name: 'worker-1', uid: '1', controller: true };
