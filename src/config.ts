@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
-import { canonical } from './core/containers.ts';
+import { normalizeCapability } from './core/containers.ts';
 import type { Exemption } from './core/exemptions.ts';
-import { namePattern } from './core/name-pattern.ts';
+import { makeNamePattern } from './core/name-pattern.ts';
 import { type Path, printPath } from './core/path.ts';
-import type { Offer } from './core/policy.ts';
+import type { PolicyConfig } from './core/policy.ts';
 import { backendById, backends } from './core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, makeProfile, type Profile, type ProfileOptions } from './core/profiles/profile.ts';
 import { GRANTS } from './core/requirements.ts';
@@ -17,7 +17,7 @@ import { isObject } from './core/shape.ts';
 import { didYouMean } from './did-you-mean.ts';
 import { printReadError } from './io-errors.ts';
 
-export interface Config extends Offer {
+export interface Config extends PolicyConfig {
   /** SHA-256 of the text, in hex, by which a server and whoever looks after it find that they read the same. */
   readonly digest: string;
   /** What is legal and yet hardly meant: for the log. */
@@ -118,7 +118,7 @@ const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
 const SIZE = /^[1-9]\d*(\.\d+)?[MGT]i?$/;
 const HAS_DOTS = /\/\.\.?(\/|$)/;
 
-const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(namePattern);
+const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(makeNamePattern);
 const profileName = textLike(DNS_LABEL, 'be the name of a profile');
 const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass', TOO_LONG_A_SUBDOMAIN);
 const mountPath = textLike(ABSOLUTE_PATH, 'be an absolute path without `..`, a colon or a slash at its end', HAS_DOTS);
@@ -292,7 +292,7 @@ function exemptionsOf(written: unknown, problems: string[]): readonly Exemption[
 function allowOf(written: unknown, path: Path, problems: string[]): Exemption['allow'] {
   const allow = new Map<string, ReadonlySet<string>>();
   if (!isObject(written)) return allow;
-  const exemptible = rules.filter(({ exempts }) => exempts !== undefined).map(({ id }) => id);
+  const exemptible = rules.filter(({ exemptibleValues }) => exemptibleValues !== undefined).map(({ id }) => id);
   if (Object.keys(written).length === 0)
     problems.push(at(path, `must name what is let through, by rule; these can be exempted: ${exemptible.join(', ')}`));
 
@@ -318,7 +318,7 @@ function problemOfValue(rule: string, value: string): string | undefined {
   if (rule === 'volume-types' && value.startsWith('hostPath') && !value.startsWith('hostPath:/')) {
     return 'must name the path on the node, as in hostPath:/dev/fuse';
   }
-  if (rule === 'capabilities' && value !== canonical(value)) return `must be spelled ${canonical(value)}`;
+  if (rule === 'capabilities' && value !== normalizeCapability(value)) return `must be spelled ${normalizeCapability(value)}`;
   return undefined;
 }
 

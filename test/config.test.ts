@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type Config, configSchema, exemptionSchema, loadConfig, optionSchemas, parseConfig } from '../src/config.ts';
-import { leaveFor } from '../src/core/exemptions.ts';
+import { findActiveExemptions } from '../src/core/exemptions.ts';
 import { backends } from '../src/core/profiles/index.ts';
 import { COMMON_OPTIONS } from '../src/core/profiles/profile.ts';
 import { userns } from '../src/core/profiles/userns.ts';
@@ -33,7 +33,7 @@ const listed = (names: readonly string[], word: 'and' | 'or'): string => `${name
 const IDS = backends.map(({ id }) => id);
 const WITH_GUEST_PRIVILEGED = backends.filter(({ options }) => options.includes('guestPrivileged')).map(({ id }) => id);
 const EXEMPTIBLE = rules
-  .filter(({ exempts }) => exempts !== undefined)
+  .filter(({ exemptibleValues }) => exemptibleValues !== undefined)
   .map(({ id }) => id)
   .join(', ');
 const USERNS_OPTIONS = listed([...COMMON_OPTIONS, ...userns.options], 'and');
@@ -385,26 +385,26 @@ describe('profiles', () => {
     );
     const [small, team] = [profiles.get('small'), profiles.get('team')];
     expect([small?.backend.id, small?.grant, team?.grant]).toEqual(['kata-qemu', 'none', 'containers']);
-    expect(small?.termsFor('containers').wall.runtimeClassName).toBe('kata-team');
-    expect(small?.termsFor('containers').workspace.storage).toEqual(['/a']);
-    expect([...(small?.termsFor('none').devices ?? [])]).toEqual(['a.b/c']);
-    expect(profiles.get('kata-qemu')?.termsFor('none').wall.runtimeClassName).toBe('kata-qemu');
+    expect(small?.requirementsFor('containers').wall.runtimeClassName).toBe('kata-team');
+    expect(small?.requirementsFor('containers').workspace.storage).toEqual(['/a']);
+    expect([...(small?.requirementsFor('none').allowedDevices ?? [])]).toEqual(['a.b/c']);
+    expect(profiles.get('kata-qemu')?.requirementsFor('none').wall.runtimeClassName).toBe('kata-qemu');
   });
 
   test('a profile may extend a backend that is not offered itself', () => {
     const { profiles } = good(withProfiles('team: {extends: gvisor}'));
     expect([...profiles.keys()]).toEqual(['team']);
-    expect(profiles.get('team')?.termsFor('sudo').wall.runtimeClassName).toBe('gvisor');
+    expect(profiles.get('team')?.requirementsFor('sudo').wall.runtimeClassName).toBe('gvisor');
   });
 
   test.each(['4Gi', '4096Mi', '1.5Gi', '2T', '1Ti', '500M', '10G'])('a size may be written %s, and is kept so', (size) => {
     const { profiles } = good(withProfiles(`kata-qemu: {storageSize: ${size}}`));
-    expect(profiles.get('kata-qemu')?.termsFor('containers').workspace.storageSize).toBe(size);
+    expect(profiles.get('kata-qemu')?.requirementsFor('containers').workspace.storageSize).toBe(size);
   });
 
   test('names of containers are whole names, in which * stands for any run', () => {
     const { profiles } = good(withProfiles('userns: {grantTo: [tooling-*, notebook]}'));
-    const patterns = profiles.get('userns')?.termsFor('sudo').grantTo ?? [];
+    const patterns = profiles.get('userns')?.requirementsFor('sudo').grantTo ?? [];
     const isMeant = (name: string) => patterns.some((pattern) => pattern(name));
     expect(['tooling-', 'tooling-a', 'notebook'].every(isMeant)).toBe(true);
     expect(['tooling', 'a-tooling-b', 'notebooks', 'notebook\n'].some(isMeant)).toBe(false);
@@ -429,7 +429,7 @@ describe('profiles', () => {
 describe('exemptions', () => {
   const lets = (fields: object, now: string, namespace = 'team-a') => {
     const { exemptions } = good(withExemption(fields));
-    return leaveFor(exemptions, namespace, 'robot', new Date(now)).exempts('capabilities', 'NET_ADMIN');
+    return findActiveExemptions(exemptions, namespace, 'robot', new Date(now)).exempts('capabilities', 'NET_ADMIN');
   };
 
   test('a plain date counts to its end, in UTC', () => {
@@ -449,7 +449,7 @@ describe('exemptions', () => {
 
   test('one that has expired is legal, lets nothing through, and is reported', () => {
     const { exemptions, warnings } = good(withExemption({ expires: '2026-11-20' }));
-    expect(leaveFor(exemptions, 'a', 'b', NOW).exempts('capabilities', 'NET_ADMIN')).toBe(false);
+    expect(findActiveExemptions(exemptions, 'a', 'b', NOW).exempts('capabilities', 'NET_ADMIN')).toBe(false);
     expect(warnings).toEqual(['exemptions[0]: expired at 2026-11-21T00:00:00.000Z and lets nothing through (mesh): renew or remove it']);
     expect(good(withExemption({ expires: '2026-11-21' })).warnings).toEqual([]);
   });

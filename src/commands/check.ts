@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
-import { jsonOf } from '../report/json.ts';
+import { printJson } from '../report/json.ts';
 import { type CheckReport, isDenied } from '../report/report.ts';
-import { textOf } from '../report/text.ts';
+import { printText } from '../report/text.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { addManifestFlags, type Judged, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
+import { addManifestFlags, type JudgedManifests, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
@@ -34,21 +34,21 @@ interface Flags extends ManifestFlags {
 async function run(flags: Flags, self: Command): Promise<void> {
   const judged = await judgeManifests(flags, process.stdin, new Date());
   if (!judged.ok) return fail(self, judged.error);
-  const report = reportOf(judged.value);
-  process.stdout.write(flags.output === 'json' ? jsonOf(report) : textOf(report, process.stdout));
+  const report = makeReport(judged.value);
+  process.stdout.write(flags.output === 'json' ? printJson(report) : printText(report, process.stdout));
   if (report.pods.some(isDenied)) process.exitCode = 1;
 }
 
-function reportOf({ sources, judgements }: Judged): CheckReport {
+function makeReport({ sources, judgements }: JudgedManifests): CheckReport {
   return {
-    pods: judgements.map(({ source, found, question, verdict }) => ({
+    pods: judgements.map(({ source, found, input, verdict }) => ({
       file: source.file,
       line: found.line,
       kind: found.subject.kind,
       name: found.subject.name,
-      namespace: question.namespace,
-      profile: question.policy.profile.id,
-      grant: question.policy.grant,
+      namespace: input.namespace,
+      profile: input.policy.profile.id,
+      grant: input.policy.grant,
       findings: verdict.findings.map((finding) => ({ ...finding, line: found.lineOf(finding.path) })),
       exempted: verdict.exempted,
     })),

@@ -5,7 +5,7 @@ import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
 import type { Rule } from '../core/rules/rule.ts';
-import { HARMLESS } from '../core/unjudged-fields.ts';
+import { UNJUDGED_FIELDS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { fail } from './shared/fail.ts';
 import { configOption } from './shared/flags.ts';
@@ -51,7 +51,7 @@ function printList(profiles: ReadonlyMap<string, Profile>): string {
     lines(rules.map(({ id, summary }) => [id, summary])),
     '\nProfiles:\n',
     lines(backends.map(({ id, summary }) => [id, summary])),
-    own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describe(each)]))}`,
+    own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describeProfile(each)]))}`,
     '\n`cloister explain <name>` prints the page of one; `cloister explain <field>` lists the rules of a field.\n',
   ].join('');
 }
@@ -64,12 +64,12 @@ async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, s
     const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
     return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
   }
-  const head = profile === undefined ? '' : `In this configuration, ${name} ${describe(profile)}\n\n`;
+  const head = profile === undefined ? '' : `In this configuration, ${name} ${describeProfile(profile)}\n\n`;
   return head + (await readPage('profiles', backend));
 }
 
-function describe({ id, backend, grant, mayChoose, termsFor }: Profile): string {
-  const { wall } = termsFor(grant);
+function describeProfile({ id, backend, grant, mayChoose, requirementsFor }: Profile): string {
+  const { wall } = requirementsFor(grant);
   const parts = [
     ...(id === backend.id ? [] : [`extends ${backend.id}`]),
     `grants ${grant}`,
@@ -87,15 +87,15 @@ function readPage(folder: 'rules' | 'profiles', id: string): Promise<string> {
 /** The rules that judge a field or the fields in it, and why no rule judges the others. */
 function explainField(written: string, self: Command): string {
   const field = normalize(written);
-  const harmless = HARMLESS.find(({ path }) => isWithin(field, path));
+  const harmless = UNJUDGED_FIELDS.find(({ path }) => isWithin(field, path));
   if (harmless !== undefined) return `No rule judges ${field}. ${harmless.reason}\n`;
   const judging = rulesOf(field);
   const unjudged = Map.groupBy(
-    HARMLESS.filter(({ path }) => isWithin(path, field)),
+    UNJUDGED_FIELDS.filter(({ path }) => isWithin(path, field)),
     ({ reason }) => reason,
   );
   if (judging.length === 0 && unjudged.size === 0) {
-    const known = [...rules.flatMap(({ fields }) => fields), ...HARMLESS.map(({ path }) => path)];
+    const known = [...rules.flatMap(({ fields }) => fields), ...UNJUDGED_FIELDS.map(({ path }) => path)];
     fail(self, [`no rule knows the field "${written}"${didYouMean(field, known)}: write it as in spec.containers[*].image`]);
   }
   const width = Math.max(0, ...judging.map(({ id }) => id.length));

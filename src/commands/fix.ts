@@ -15,7 +15,7 @@ import { edit } from '../manifests/edit/edit.ts';
 import { printInputProblem, readText, type Source } from '../manifests/read.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { addManifestFlags, type Judgement, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
+import { addManifestFlags, type JudgedPod, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
 
 /** `cloister fix`: fixes manifests as the webhook fixes pods, without a cluster. */
 export const command: Command = addManifestFlags(
@@ -55,11 +55,11 @@ interface Flags extends ManifestFlags {
   readonly output: 'yaml' | 'json-patch';
 }
 
-interface Repaired extends Judgement {
+interface RepairedPod extends JudgedPod {
   readonly repair: Repair;
 }
 
-interface Edited {
+interface EditedSource {
   readonly source: Source;
   readonly text: string;
 }
@@ -70,19 +70,19 @@ async function run(flags: Flags, self: Command): Promise<void> {
   if (!judged.ok) return fail(self, judged.error);
 
   const repaired = judged.value.judgements.map(
-    (each): Repaired => ({ ...each, repair: repair(each.question, each.verdict, apply, false) }),
+    (each): RepairedPod => ({ ...each, repair: repair(each.input, each.verdict, apply, false) }),
   );
   const edited = judged.value.sources.map((source) => editSource(source, repaired));
   const problems = edited.flatMap((each) => (each.ok ? [] : [each.error]));
   if (problems.length > 0) return fail(self, problems);
   const texts = edited.flatMap((each) => (each.ok ? [each.value] : []));
 
-  if (flags.output === 'json-patch') process.stdout.write(patchesOf(repaired));
-  else if (flags.diff) process.stdout.write(texts.map(diffOf).join(''));
+  if (flags.output === 'json-patch') process.stdout.write(printPatches(repaired));
+  else if (flags.diff) process.stdout.write(texts.map(printDiff).join(''));
   else if (flags.write) {
     const unwritten = await writeFiles(texts.filter(isChanged));
     if (unwritten.length > 0) return fail(self, unwritten);
-  } else process.stdout.write(streamOf(texts));
+  } else process.stdout.write(printStream(texts));
 
   const unfixed = repaired.filter(needsPerson);
   if (unfixed.length === 0) return;
@@ -90,11 +90,11 @@ async function run(flags: Flags, self: Command): Promise<void> {
   process.exitCode = 1;
 }
 
-const needsPerson = (each: Repaired): boolean => each.repair.unresolved.length > 0;
-const isChanged = ({ source, text }: Edited): boolean => source.text !== text;
+const needsPerson = (each: RepairedPod): boolean => each.repair.unresolved.length > 0;
+const isChanged = ({ source, text }: EditedSource): boolean => source.text !== text;
 
 /** The text of a source with the fixes in it. The text is read and judged again, so that the printed text is one that was judged. */
-function editSource(source: Source, all: readonly Repaired[]): Result<Edited, string> {
+function editSource(source: Source, all: readonly RepairedPod[]): Result<EditedSource, string> {
   const repaired = all.filter((each) => each.source === source && !needsPerson(each));
   const patches = source.documents.map((_, document) => repaired.filter((each) => each.document === document).flatMap(fromDocument));
   if (patches.every((patch) => patch.length === 0)) return ok({ source, text: source.text });
@@ -103,13 +103,13 @@ function editSource(source: Source, all: readonly Repaired[]): Result<Edited, st
   if (!text.ok) return err(`${source.file}: the file cannot be fixed in place: ${text.error}`);
   const read = readText(source.file, text.value);
   if (!read.ok) throw new Error(`the fixed text cannot be read: ${read.error.map(printInputProblem).join('; ')}`);
-  for (const { document, found, question } of repaired) {
+  for (const { document, found, input } of repaired) {
     const again = read.value.documents[document]?.pods.find(({ at }) => isDeepStrictEqual(at, found.at));
     // `repair` has changed the document of the question in place.
     if (again === undefined || !isDeepStrictEqual(again.subject.document, found.subject.document)) {
       throw new Error(`${source.file}:${found.line}: the value of the fixed text differs from the fixed object`);
     }
-    const escapes = escapesOf(judge({ ...question, subject: again.subject }).findings);
+    const escapes = escapesOf(judge({ ...input, subject: again.subject }).findings);
     if (escapes.length > 0)
       throw new Error(`${source.file}:${found.line}: the fixed text still has findings of ${escapes.map(({ rule }) => rule).join(', ')}`);
   }
@@ -117,12 +117,12 @@ function editSource(source: Source, all: readonly Repaired[]): Result<Edited, st
 }
 
 /** The operations of an object, with paths from the root of its document. */
-function fromDocument({ found, repair: { patch } }: Repaired): PatchOp[] {
+function fromDocument({ found, repair: { patch } }: RepairedPod): PatchOp[] {
   const at = pointerOf(found.at);
   return patch.map((operation) => ({ ...operation, path: at + operation.path }));
 }
 
-function diffOf({ source, text }: Edited): string {
+function printDiff({ source, text }: EditedSource): string {
   if (source.text === text) return '';
   return createTwoFilesPatch(source.file, source.file, source.text, text, undefined, undefined, {
     context: 3,
@@ -131,7 +131,7 @@ function diffOf({ source, text }: Edited): string {
 }
 
 /** The texts as one stream of documents. */
-function streamOf(texts: readonly Edited[]): string {
+function printStream(texts: readonly EditedSource[]): string {
   let stream = '';
   for (const { text } of texts) {
     if (stream !== '' && !stream.endsWith('\n')) stream += '\n';
@@ -142,22 +142,22 @@ function streamOf(texts: readonly Edited[]): string {
 }
 
 /** For `kubectl patch --type json`: paths start at the object. An object that a person must change has no operations. */
-function patchesOf(repaired: readonly Repaired[]): string {
+function printPatches(repaired: readonly RepairedPod[]): string {
   const patches = repaired.map((each) => ({
     file: each.source.file,
     line: each.found.line,
     kind: each.found.subject.kind,
     name: each.found.subject.name,
-    namespace: each.question.namespace,
-    profile: each.question.policy.profile.id,
-    grant: each.question.policy.grant,
+    namespace: each.input.namespace,
+    profile: each.input.policy.profile.id,
+    grant: each.input.policy.grant,
     patch: needsPerson(each) ? [] : each.repair.patch,
   }));
   return `${JSON.stringify(patches, null, 2)}\n`;
 }
 
 /** @returns the files that could not be written, one per line with the reason */
-async function writeFiles(texts: readonly Edited[]): Promise<string[]> {
+async function writeFiles(texts: readonly EditedSource[]): Promise<string[]> {
   const outcomes = await Promise.allSettled(texts.map(({ source, text }) => writeFile(source.file, text)));
   return outcomes.flatMap((outcome, index) => {
     if (outcome.status === 'fulfilled') return [];
@@ -165,7 +165,7 @@ async function writeFiles(texts: readonly Edited[]): Promise<string[]> {
   });
 }
 
-function printUnfixed({ source, found, repair: { unresolved } }: Repaired): string {
+function printUnfixed({ source, found, repair: { unresolved } }: RepairedPod): string {
   const { kind, name } = found.subject;
   const lines = unresolved.map((finding) => {
     const { path, rule, message } = finding;

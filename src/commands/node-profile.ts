@@ -51,7 +51,7 @@ interface Flags {
 }
 
 /** The format of the OCI runtime specification. */
-export interface SeccompProfile {
+export interface SeccompFile {
   readonly defaultAction: string;
   readonly architectures: readonly string[];
   readonly syscalls: readonly SeccompRule[];
@@ -71,7 +71,7 @@ const OPENING = '{\n  "cloister": {\n';
  * The text of a profile with a seal: a digest of the profile, which shows that a file of any version is from Cloister and unchanged. The seal
  * prevents accidents; it is not a signature.
  */
-export function seal(profile: SeccompProfile): string {
+export function seal(profile: SeccompFile): string {
   const cloister = { about: 'Made and replaced by `cloister node-profile install`: change a copy.', sha256: digestOf(profile) };
   return `${JSON.stringify({ cloister, ...profile }, null, 2)}\n`;
 }

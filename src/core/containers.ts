@@ -1,18 +1,18 @@
-import { MOST_CONTAINERS, MOST_NAME } from './limits.ts';
-import { matches } from './name-pattern.ts';
-import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, each, joinsRunningPod, type PodSpec } from './pod.ts';
-import type { Terms } from './requirements.ts';
+import { MAX_CONTAINERS, MAX_NAME_CHARS } from './limits.ts';
+import { matchesAny } from './name-pattern.ts';
+import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, joinsRunningPod, orEmpty, type PodSpec } from './pod.ts';
+import type { ProfileRequirements } from './requirements.ts';
 
 /** Lists a pod's containers, and which of them the grant applies to. The list ends with the first container above the limit. */
-export function containersOf(spec: PodSpec, terms: Terms): Container[] {
+export function containersOf(spec: PodSpec, requirements: ProfileRequirements): Container[] {
   const containers: Container[] = [];
   const shared = spec.securityContext ?? undefined;
   for (const list of CONTAINER_LISTS) {
     const inherited = joinsRunningPod({ list }) ? shared : undefined;
-    for (const [index, container] of each(spec[list]).entries()) {
-      if (containers.length > MOST_CONTAINERS) return containers;
-      const name = container.name?.slice(0, MOST_NAME) ?? '';
-      containers.push({ list, index, name, spec: container, granted: isGranted(list, name, container, terms), inherited });
+    for (const [index, container] of orEmpty(spec[list]).entries()) {
+      if (containers.length > MAX_CONTAINERS) return containers;
+      const name = container.name?.slice(0, MAX_NAME_CHARS) ?? '';
+      containers.push({ list, index, name, spec: container, hasGrant: receivesGrant(list, name, container, requirements), inherited });
     }
   }
   return containers;
@@ -26,25 +26,25 @@ export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN'
  * run as long as the pod. `grantTo` names the containers; without it every container that does not restrict itself receives the grant, so
  * that a sidecar that restricts itself keeps its restrictions.
  */
-function isGranted(list: ContainerList, name: string, container: ContainerSpec, terms: Terms): boolean {
-  if (terms.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');
+function receivesGrant(list: ContainerList, name: string, container: ContainerSpec, requirements: ProfileRequirements): boolean {
+  if (requirements.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');
   if (list !== 'containers') return false;
-  if (terms.grantTo !== undefined) return matches(terms.grantTo, name);
-  return !restrictsItself(container, terms);
+  if (requirements.grantTo !== undefined) return matchesAny(requirements.grantTo, name);
+  return !restrictsItself(container, requirements);
 }
 
-function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, sysbox }: Terms): boolean {
+function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, isSysbox }: ProfileRequirements): boolean {
   if (securityContext?.allowPrivilegeEscalation === false) return true;
   const { drop, add } = securityContext?.capabilities ?? {};
-  if (!dropsAll(each(drop))) return false;
+  if (!dropsAll(orEmpty(drop))) return false;
   // `drop: [ALL]` together with everything that the grant adds is how a grant is written, not a restriction.
-  if (sysbox && workspace.sysboxMode === 'TRUE') return !each(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
-  const added = each(add).map(canonical);
-  return !(workspace.capabilities ?? SUDO_CAPABILITIES).every((capability) => added.includes(capability));
+  if (isSysbox && workspace.sysboxMode === 'TRUE') return !orEmpty(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
+  const added = orEmpty(add).map(normalizeCapability);
+  return !(workspace.addedCapabilities ?? SUDO_CAPABILITIES).every((capability) => added.includes(capability));
 }
 
 /** What does not work in a container without the grant, for messages. */
-export function lost({ grant }: Terms): string {
+export function whatStopsWorking({ grant }: ProfileRequirements): string {
   return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';
 }
 
@@ -52,10 +52,10 @@ export function lost({ grant }: Terms): string {
 export const SYSBOX_MODE = 'SYSBOX_SYSCONT_MODE';
 
 /** Runtimes treat `cap_sys_admin`, `CAP_SYS_ADMIN` and `SYS_ADMIN` as the same capability. */
-export function canonical(capability: string): string {
+export function normalizeCapability(capability: string): string {
   return capability.toUpperCase().replace(/^CAP_/, '');
 }
 
 export function dropsAll(drop: readonly string[]): boolean {
-  return drop.some((capability) => canonical(capability) === 'ALL');
+  return drop.some((capability) => normalizeCapability(capability) === 'ALL');
 }

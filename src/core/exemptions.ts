@@ -1,4 +1,4 @@
-import { matches, type NamePattern } from './name-pattern.ts';
+import { matchesAny, type NamePattern } from './name-pattern.ts';
 
 /** Values that an operator lets through for some namespaces and service accounts, with a reason and an expiry. No pod can write one. */
 export interface Exemption {
@@ -16,19 +16,24 @@ export interface ExemptionUse {
   readonly reason: string;
 }
 
-export interface Leave {
+export interface ActiveExemptions {
   exempts(rule: string, value: string): boolean;
   /** The values that were let through so far, each once. */
   readonly used: readonly ExemptionUse[];
 }
 
-const NO_LEAVE: Leave = { exempts: () => false, used: [] };
+const NO_EXEMPTIONS: ActiveExemptions = { exempts: () => false, used: [] };
 
 /** The exemptions in force for a pod's namespace and service account. `expires` is exclusive. */
-export function leaveFor(exemptions: readonly Exemption[], namespace: string, serviceAccount: string, now: Date): Leave {
-  if (exemptions.length === 0) return NO_LEAVE;
+export function findActiveExemptions(
+  exemptions: readonly Exemption[],
+  namespace: string,
+  serviceAccount: string,
+  now: Date,
+): ActiveExemptions {
+  if (exemptions.length === 0) return NO_EXEMPTIONS;
   const inForce = exemptions.filter(
-    (each) => now < each.expires && matches(each.namespaces, namespace) && matches(each.serviceAccounts, serviceAccount),
+    (each) => now < each.expires && matchesAny(each.namespaces, namespace) && matchesAny(each.serviceAccounts, serviceAccount),
   );
   const used: ExemptionUse[] = [];
   return {

@@ -1,36 +1,36 @@
 import { containersOf } from './containers.ts';
-import type { Leave } from './exemptions.ts';
-import { MOST_FINDINGS } from './limits.ts';
+import type { ActiveExemptions } from './exemptions.ts';
+import { MAX_FINDINGS } from './limits.ts';
 import type { Path } from './path.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
-import type { Terms } from './requirements.ts';
+import type { ProfileRequirements } from './requirements.ts';
 import { rules } from './rules/index.ts';
 import { podSize } from './rules/pod-size.ts';
-import type { Context, Finding, RuleFinding } from './rules/rule.ts';
+import type { Finding, RuleContext, RuleFinding } from './rules/rule.ts';
 
 const podRules = rules.filter((rule) => rule.checkPod !== undefined);
 const containerRules = rules.filter((rule) => rule.checkContainer !== undefined);
 
 /** What a rule may know beside the pod, its profile and its containers. */
-type Circumstances = Omit<Context, 'terms' | 'containers' | 'exempts'> & Pick<Leave, 'exempts'>;
+type Circumstances = Omit<RuleContext, 'requirements' | 'containers' | 'exempts'> & Pick<ActiveExemptions, 'exempts'>;
 
 /**
  * Runs all rules over the pod in one pass.
  * @param at path of the pod in its document; findings' paths start with it
  * @returns findings in reading order: those of the pod, then container by container
  */
-export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): Finding[] {
-  const containers = containersOf(specOf(pod), terms);
+export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, asks: Circumstances): Finding[] {
+  const containers = containersOf(specOf(pod), requirements);
   const findings: Finding[] = [];
 
   // One reporter and one context for all rules: closures for each rule and container would cost more than the rules.
   let rule = '';
-  const context: Context = { ...asks, terms, containers, exempts: (value) => asks.exempts(rule, value) };
+  const context: RuleContext = { ...asks, requirements, containers, exempts: (value) => asks.exempts(rule, value) };
   let container: Container | undefined;
   let isFull = false;
   const report = (found: RuleFinding): void => {
-    if (findings.length === MOST_FINDINGS) isFull = true;
+    if (findings.length === MAX_FINDINGS) isFull = true;
     if (isFull) return;
     const base = container === undefined ? at : [...at, 'spec', container.list, container.index];
     const path = base.length === 0 ? found.path : [...base, ...found.path];
@@ -57,6 +57,6 @@ export function inspect(pod: Pod, at: Path, terms: Terms, asks: Circumstances): 
 /** Stands for all further findings. It has no fix: a pod that was not judged completely is rejected, not repaired. */
 const TOO_MANY_FINDINGS = {
   kind: 'escape',
-  message: `the pod has more than ${MOST_FINDINGS} findings`,
+  message: `the pod has more than ${MAX_FINDINGS} findings`,
   remedy: 'fix some of them, then try again',
 } as const;

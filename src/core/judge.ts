@@ -1,14 +1,14 @@
-import { type Exemption, type ExemptionUse, leaveFor } from './exemptions.ts';
+import { type Exemption, type ExemptionUse, findActiveExemptions } from './exemptions.ts';
 import { inspect } from './inspect.ts';
-import { newFindings } from './new-findings.ts';
+import { selectNewFindings } from './new-findings.ts';
 import { type Pod, specOf } from './pod.ts';
 import type { Policy } from './policy.ts';
-import type { Terms } from './requirements.ts';
+import type { ProfileRequirements } from './requirements.ts';
 import type { Finding } from './rules/rule.ts';
 import type { Subject } from './subject.ts';
 import { isIsolated } from './wall.ts';
 
-export interface Question {
+export interface JudgeInput {
   readonly subject: Subject;
   /** On an update: the stored object. Its findings are not reported again, and its isolation decides which grants apply. */
   readonly old?: Subject | undefined;
@@ -26,17 +26,17 @@ export interface Verdict {
 }
 
 /** Judges a pod. A pure function: equal questions have equal verdicts, and nothing is changed. */
-export function judge({ subject, old, policy, namespace, exemptions, now }: Question): Verdict {
-  const leave = leaveFor(exemptions, namespace, serviceAccountOf(subject.pod), now);
-  const terms = termsFor(policy, old?.pod);
+export function judge({ subject, old, policy, namespace, exemptions, now }: JudgeInput): Verdict {
+  const leave = findActiveExemptions(exemptions, namespace, serviceAccountOf(subject.pod), now);
+  const requirements = requirementsFor(policy, old?.pod);
   // Exemptions, like grants, apply only to isolated pods.
-  const exempts = terms === policy.profile.unwalled ? () => false : leave.exempts;
+  const exempts = requirements === policy.profile.withoutIsolation ? () => false : leave.exempts;
   const asks = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
-  const findings = inspect(subject.pod, subject.at, terms, asks);
+  const findings = inspect(subject.pod, subject.at, requirements, asks);
   if (old === undefined || findings.length === 0) return { findings, exempted: leave.used };
 
-  const before = inspect(old.pod, old.at, terms, asks);
-  return { findings: newFindings(findings, subject.document, before, old.document), exempted: leave.used };
+  const before = inspect(old.pod, old.at, requirements, asks);
+  return { findings: selectNewFindings(findings, subject.document, before, old.document), exempted: leave.used };
 }
 
 /** As the API server reads it: `serviceAccount`, the older field, counts where `serviceAccountName` is empty. */
@@ -49,7 +49,7 @@ function serviceAccountOf(pod: Pod): string {
 export const escapesOf = (findings: readonly Finding[]): Finding[] => findings.filter(({ kind }) => kind === 'escape');
 
 /** A new pod without isolation is denied anyway. An existing pod may be older than its namespace's label. */
-function termsFor({ profile, grant }: Policy, old: Pod | undefined): Terms {
-  const terms = profile.termsFor(grant);
-  return old === undefined || isIsolated(old, terms.wall) ? terms : profile.unwalled;
+function requirementsFor({ profile, grant }: Policy, old: Pod | undefined): ProfileRequirements {
+  const requirements = profile.requirementsFor(grant);
+  return old === undefined || isIsolated(old, requirements.wall) ? requirements : profile.withoutIsolation;
 }

@@ -1,10 +1,10 @@
 /** Bounds on the work that one pod can cause. The rule `pod-size` reports pods beyond them. */
 
 /** Real pods have tens. Order of magnitude: etcd stores no object above 1.5 MB. */
-export const MOST_CONTAINERS = 1_000;
+export const MAX_CONTAINERS = 1_000;
 
 /** The API server allows 63 characters, but validates a name only after admission. Every finding repeats the container's name. */
-export const MOST_NAME = 253;
+export const MAX_NAME_CHARS = 253;
 
 /** More findings than a person can fix by hand, and than a patch should hold. */
-export const MOST_FINDINGS = 1_000;
+export const MAX_FINDINGS = 1_000;

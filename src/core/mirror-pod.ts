@@ -1,4 +1,4 @@
-import { annotationOf, each, type Pod, specOf } from './pod.ts';
+import { annotationOf, orEmpty, type Pod, specOf } from './pod.ts';
 
 export interface Requester {
   readonly username: string;
@@ -17,6 +17,6 @@ export function isMirror(pod: Pod, { username, groups }: Requester): boolean {
     annotationOf(pod, 'kubernetes.io/config.mirror') !== undefined &&
     groups.includes('system:nodes') &&
     username === `system:node:${node}` &&
-    each(pod.metadata?.ownerReferences).some(({ apiVersion, kind, name }) => apiVersion === 'v1' && kind === 'Node' && name === node)
+    orEmpty(pod.metadata?.ownerReferences).some(({ apiVersion, kind, name }) => apiVersion === 'v1' && kind === 'Node' && name === node)
   );
 }

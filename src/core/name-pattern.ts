@@ -7,7 +7,7 @@ export type NamePattern = (name: string) => boolean;
  * Parts are searched from left to right, each at its first occurrence, so that the time is linear in the name. A regular expression would
  * try every distribution of the name among several stars, and tenants choose names.
  */
-export function namePattern(glob: string): NamePattern {
+export function makeNamePattern(glob: string): NamePattern {
   const [first = '', ...rest] = glob.split('*');
   const last = rest.pop();
   if (last === undefined) return (name) => name === glob;
@@ -24,6 +24,6 @@ export function namePattern(glob: string): NamePattern {
   };
 }
 
-export function matches(patterns: readonly NamePattern[], name: string): boolean {
+export function matchesAny(patterns: readonly NamePattern[], name: string): boolean {
   return patterns.some((pattern) => pattern(name));
 }

@@ -15,13 +15,13 @@ export function identityOf({ rule, container, path }: Finding, document: object,
       typeof value === 'object' && value !== null && Object.hasOwn(value, step)
         ? (value as Record<string | number, unknown>)[step]
         : undefined;
-    steps.push(typeof step === 'number' ? describe(value, said) : brief(step));
+    steps.push(typeof step === 'number' ? descriptionOf(value, said) : brief(step));
   }
   if (!isObject(value) && !Array.isArray(value)) steps.push(brief(String(value)));
   return JSON.stringify(steps);
 }
 
-function describe(element: unknown, said: Map<unknown, string>): string {
+function descriptionOf(element: unknown, said: Map<unknown, string>): string {
   if (!isObject(element)) return brief(String(element));
   const known = said.get(element);
   if (known !== undefined) return known;
@@ -40,7 +40,7 @@ function wordsOf(element: object): string {
 const brief = (text: string): string => (text.length > 512 ? `${text.length} ${text.slice(0, 512)}` : text);
 
 /** The findings that the old object did not have. Equal findings are counted: of three where the old object had two, one is new. */
-export function newFindings(now: readonly Finding[], document: object, before: readonly Finding[], old: object): Finding[] {
+export function selectNewFindings(now: readonly Finding[], document: object, before: readonly Finding[], old: object): Finding[] {
   const said = new Map<unknown, string>();
   const known = new Map<string, number>();
   for (const finding of before) {

@@ -8,7 +8,7 @@ export type PatchOp =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: Json }
   | { readonly op: 'remove'; readonly path: string };
 
-export interface Change {
+export interface PatchIntent {
   readonly path: Path;
   readonly fix: Fix;
 }
@@ -20,10 +20,10 @@ export interface Change {
  * - The first change of a path wins; a second one is dropped, and judging the result again finds what it would have fixed.
  * - Elements leave a list last and from its end, so that no index shifts under another operation.
  */
-export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[] {
+export function makePatch(document: unknown, changes: readonly PatchIntent[]): PatchOp[] {
   const operations: PatchOp[] = [];
   const removals = new Map<string, number[]>();
-  const made = new Map<string, Made>();
+  const made = new Map<string, CreatedParent>();
   const taken = new Set<string>();
 
   for (const { path, fix } of changes) {
@@ -85,7 +85,7 @@ export function patchOf(document: unknown, changes: readonly Change[]): PatchOp[
   }
 }
 
-type Made = Record<string, Json> | Json[];
+type CreatedParent = Record<string, Json> | Json[];
 
 /** The value at the first `depth` steps of the path. */
 export function valueAt(document: unknown, path: Path, depth = path.length): unknown {

@@ -142,7 +142,7 @@ export interface Container {
   readonly name: string;
   readonly spec: ContainerSpec;
   /** Whether the grant is this container's; see `containers.ts`. */
-  readonly granted: boolean;
+  readonly hasGrant: boolean;
   /** The pod-level settings that apply to the container and cannot be repaired on the pod any more: present where it joins a running pod. */
   readonly inherited: PodSecurityContext | undefined;
 }
@@ -175,7 +175,7 @@ export function annotationOf(pod: Pod, key: string): string | undefined {
 }
 
 /** A missing list is an empty one. */
-export function each<T>(items: readonly T[] | null | undefined): readonly T[] {
+export function orEmpty<T>(items: readonly T[] | null | undefined): readonly T[] {
   return items ?? NONE;
 }
 

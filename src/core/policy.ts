@@ -6,7 +6,7 @@ import { exceeds, GRANTS, type Grant, isGrant } from './requirements.ts';
 import type { RuleFinding } from './rules/rule.ts';
 
 /** The operator's configuration, read once at start. */
-export interface Offer {
+export interface PolicyConfig {
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly exemptions: readonly Exemption[];
 }
@@ -22,14 +22,14 @@ export interface Policy {
  * @param profile the profile that the API server's selector chose: the namespace's, or the one that the pod opted into
  * @param chooses whether the pod's `profile` label counts: it does in mode enforce, and not in warn and audit
  */
-export function policyFor(profile: Profile, pod: Pod, offer: Offer, chooses: boolean): Policy {
+export function selectPolicy(profile: Profile, pod: Pod, offer: PolicyConfig, chooses: boolean): Policy {
   const problems: RuleFinding[] = [];
-  const chosen = chooses ? chosenProfile(profile, labelOf(pod, PROFILE_LABEL), offer, problems) : profile;
-  const grant = chosenGrant(chosen, labelOf(pod, GRANT_LABEL), problems);
+  const chosen = chooses ? selectProfile(profile, labelOf(pod, PROFILE_LABEL), offer, problems) : profile;
+  const grant = selectGrant(chosen, labelOf(pod, GRANT_LABEL), problems);
   return { profile: chosen, grant, labelProblems: problems };
 }
 
-function chosenProfile(offered: Profile, asked: string | undefined, { profiles }: Offer, problems: RuleFinding[]): Profile {
+function selectProfile(offered: Profile, asked: string | undefined, { profiles }: PolicyConfig, problems: RuleFinding[]): Profile {
   if (asked === undefined || asked === offered.id) return offered;
   const path = ['metadata', 'labels', PROFILE_LABEL];
   const choices = [offered.id, ...offered.mayChoose];
@@ -41,7 +41,7 @@ function chosenProfile(offered: Profile, asked: string | undefined, { profiles }
   return offered;
 }
 
-function chosenGrant({ id, grant }: Profile, asked: string | undefined, problems: RuleFinding[]): Grant {
+function selectGrant({ id, grant }: Profile, asked: string | undefined, problems: RuleFinding[]): Grant {
   if (asked === undefined) return grant;
   const path = ['metadata', 'labels', GRANT_LABEL];
   if (isGrant(asked) && !exceeds(asked, grant)) return asked;

@@ -9,7 +9,7 @@ const MULTIPLIERS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** The API server holds quantities in 64 bits. */
-const MOST_BYTES = 2 ** 63;
+const MAX_BYTES = 2 ** 63;
 
 /** Bytes of a quantity; undefined: it is none, or limits nothing (the API server takes zero for no limit). */
 export function bytesOf(quantity: unknown): number | undefined {
@@ -19,7 +19,7 @@ export function bytesOf(quantity: unknown): number | undefined {
   if (number === undefined) return undefined;
   const multiplier = MULTIPLIERS.get(suffix);
   const bytes = multiplier === undefined ? Number(number + suffix) : Number(number) * multiplier;
-  return bytes > 0 && bytes < MOST_BYTES ? bytes : undefined;
+  return bytes > 0 && bytes < MAX_BYTES ? bytes : undefined;
 }
 
 const MIB = 1024 ** 2;

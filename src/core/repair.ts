@@ -1,7 +1,7 @@
-import { escapesOf, judge, type Question, type Verdict } from './judge.ts';
+import { escapesOf, type JudgeInput, judge, type Verdict } from './judge.ts';
 import { APPLIED_ANNOTATION } from './labels.ts';
-import { type Change, type PatchOp, patchOf } from './patch.ts';
-import { annotationOf, each, specOf } from './pod.ts';
+import { makePatch, type PatchIntent, type PatchOp } from './patch.ts';
+import { annotationOf, orEmpty, specOf } from './pod.ts';
 import type { Finding } from './rules/rule.ts';
 import type { Subject } from './subject.ts';
 
@@ -22,14 +22,14 @@ export interface Repair {
 
 /**
  * Makes a patch of all fixes, applies it, and judges the result.
- * @param apply changes the question's document itself: no copy is made, so callers must not need the original pod afterwards
+ * @param apply changes the input's document itself: no copy is made, so callers must not need the original pod afterwards
  * @param stamp whether to annotate the pod with its profile and grant; for pods that are about to be stored
  */
-export function repair(question: Question, verdict: Verdict, apply: Apply, stamp: boolean): Repair {
-  const isMutable = mutability(question.old);
+export function repair(input: JudgeInput, verdict: Verdict, apply: Apply, stamp: boolean): Repair {
+  const isMutable = makeMutabilityCheck(input.old);
   const repaired: Finding[] = [];
   const stuck: Finding[] = [];
-  const changes: Change[] = [];
+  const changes: PatchIntent[] = [];
   for (const finding of verdict.findings) {
     const { fix, path, kind } = finding;
     if (fix !== undefined && isMutable(finding)) {
@@ -37,24 +37,24 @@ export function repair(question: Question, verdict: Verdict, apply: Apply, stamp
       changes.push({ path, fix });
     } else if (kind === 'escape') stuck.push(finding);
   }
-  if (stamp) changes.push(...stampOf(question));
+  if (stamp) changes.push(...makeStamp(input));
 
   // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
   if (changes.length === 0 || stuck.length > 0) return { patch: [], repaired: [], unresolved: stuck };
-  const { document } = question.subject;
-  const patch = patchOf(document, changes);
+  const { document } = input.subject;
+  const patch = makePatch(document, changes);
   apply(document, patch);
-  return { patch, repaired, unresolved: escapesOf(judge(question).findings) };
+  return { patch, repaired, unresolved: escapesOf(judge(input).findings) };
 }
 
 /** Of a new pod every field can be fixed. Of an existing pod the API server accepts changes of newly added ephemeral containers only. */
-function mutability(old: Subject | undefined): (finding: Finding) => boolean {
+function makeMutabilityCheck(old: Subject | undefined): (finding: Finding) => boolean {
   if (old === undefined) return () => true;
-  const before = new Set(each(specOf(old.pod).ephemeralContainers).map(({ name }) => name));
+  const before = new Set(orEmpty(specOf(old.pod).ephemeralContainers).map(({ name }) => name));
   return ({ path, container }) => path[1] === 'ephemeralContainers' && !before.has(container);
 }
 
-function stampOf({ subject, policy }: Question): Change[] {
+function makeStamp({ subject, policy }: JudgeInput): PatchIntent[] {
   const value = `${policy.profile.id}/${policy.grant}`;
   if (annotationOf(subject.pod, APPLIED_ANNOTATION) === value) return [];
   return [{ path: [...subject.at, 'metadata', 'annotations', APPLIED_ANNOTATION], fix: { set: value } }];

@@ -1,5 +1,5 @@
 import type { ExemptionUse } from './exemptions.ts';
-import type { Kind } from './rules/rule.ts';
+import type { FindingKind } from './rules/rule.ts';
 
 /** The vocabulary of one request, which the webhook and its telemetry share: types and lists only. */
 
@@ -35,7 +35,7 @@ export type CloseReason = (typeof CLOSE_REASONS)[number];
 /** The number of findings of one rule and kind. */
 export interface RuleCount {
   readonly rule: string;
-  readonly kind: Kind;
+  readonly kind: FindingKind;
   readonly count: number;
 }
 

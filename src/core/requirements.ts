@@ -12,26 +12,26 @@ export const exceeds = (asked: Grant, most: Grant): boolean => GRANTS.indexOf(as
  * Requirements of a profile at a grant, as data. Built once at start, read by all rules: a rule is written once for all profiles, and a
  * profile is a table.
  */
-export interface Terms {
+export interface ProfileRequirements {
   readonly profile: string;
   readonly grant: Grant;
   readonly wall: Wall;
   /** Name patterns of the workspace containers; absent: every regular container that does not restrict itself. */
   readonly grantTo?: readonly NamePattern[];
   /** What workspace containers get and may have. All other containers are limited to Pod Security baseline. */
-  readonly workspace: WorkspaceTerms;
+  readonly workspace: WorkspaceRequirements;
   /** The number of ids in the pod's user namespace; absent: any id exists. */
   readonly idsPerPod?: number;
   /** Whether raw block volumes may be attached. */
-  readonly blockDevices: boolean;
+  readonly allowsBlockDevices: boolean;
   /** Whether emptyDirs may be made of huge pages. */
-  readonly hugePages: boolean;
+  readonly allowsHugePages: boolean;
   /** Extended resources that a container may ask for. */
-  readonly devices: ReadonlySet<string>;
+  readonly allowedDevices: ReadonlySet<string>;
   /** Whether `SYSBOX_SYSCONT_MODE` decides what capabilities mean, as it does under Sysbox alone. */
-  readonly sysbox: boolean;
+  readonly isSysbox: boolean;
   /** Whether the pod must have no service account token. */
-  readonly withoutToken: boolean;
+  readonly removesToken: boolean;
 }
 
 /** The field values that make a profile's isolation real. */
@@ -46,17 +46,17 @@ export interface Wall {
   readonly annotations: readonly (readonly [key: string, value: string])[];
 }
 
-export interface WorkspaceTerms {
+export interface WorkspaceRequirements {
   readonly allowPrivilegeEscalation: boolean;
   /** Whether the container is given `privileged: true`; only in a guest whose handler does not pass the node's devices. */
-  readonly privileged: boolean;
+  readonly makesPrivileged: boolean;
   /** Capabilities that `add` may contain. */
-  readonly mayHold: ReadonlySet<string>;
+  readonly allowedCapabilities: ReadonlySet<string>;
   /** `drop: [ALL]` with exactly these written out; undefined: capabilities stay as they are. */
-  readonly capabilities: readonly string[] | undefined;
+  readonly addedCapabilities: readonly string[] | undefined;
   /** Whether a missing `drop: [ALL]` is an escape: where processes could otherwise gain what `none` denies. */
   readonly mustDropAll: boolean;
-  readonly procMountUnmasked: boolean;
+  readonly unmasksProc: boolean;
   /** Better than RuntimeDefault; undefined: RuntimeDefault. */
   readonly seccompProfile: SeccompProfile | undefined;
   readonly appArmorProfile: AppArmorProfile | undefined;

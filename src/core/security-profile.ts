@@ -1,16 +1,16 @@
 /** How AppArmor and seccomp profiles are both named: by a type and, for Localhost, by the name of a profile on the node. */
-export interface NamedProfile {
+export interface SecurityProfile {
   readonly type?: string | null;
   readonly localhostProfile?: string | null;
 }
 
 /** For messages. */
-export function printProfile(profile: NamedProfile | null | undefined): string {
+export function printProfile(profile: SecurityProfile | null | undefined): string {
   if (profile == null) return 'not set';
   return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
 }
 
 /** The value that exempts the profile in a configuration. */
-export function exemptedAs({ type, localhostProfile }: NamedProfile): string {
+export function exemptionValueOf({ type, localhostProfile }: SecurityProfile): string {
   return (type === 'Localhost' ? localhostProfile : type) ?? '';
 }

@@ -17,19 +17,19 @@ export interface Mismatch {
   readonly expected: string;
 }
 
-type Fields = Readonly<Record<string, Shape<unknown>>>;
-type Typeof<F extends Fields> = { readonly [K in keyof F]?: Typed<F[K]> | null };
+type ShapeFields = Readonly<Record<string, Shape<unknown>>>;
+type TypeOfFields<F extends ShapeFields> = { readonly [K in keyof F]?: Typed<F[K]> | null };
 
-export const string: Shape<string> = (value) => (typeof value === 'string' ? undefined : mismatch('a string'));
-export const boolean: Shape<boolean> = (value) => (typeof value === 'boolean' ? undefined : mismatch('true or false'));
-export const number: Shape<number> = (value) => (typeof value === 'number' ? undefined : mismatch('a number'));
+export const string: Shape<string> = (value) => (typeof value === 'string' ? undefined : makeMismatch('a string'));
+export const boolean: Shape<boolean> = (value) => (typeof value === 'boolean' ? undefined : makeMismatch('true or false'));
+export const number: Shape<number> = (value) => (typeof value === 'number' ? undefined : makeMismatch('a number'));
 export const anything: Shape<unknown> = () => undefined;
 
 /** An object whose named fields are checked; it may have others. */
-export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
+export function object<const F extends ShapeFields>(fields: F): Shape<TypeOfFields<F>> {
   const shapes = new Map<string, Shape<unknown>>(Object.entries(fields));
   return (value) => {
-    if (!isObject(value)) return mismatch('an object');
+    if (!isObject(value)) return makeMismatch('an object');
     // The loop is over the object, which has few of the fields that it could have. Objects parsed from JSON or YAML inherit no enumerable key.
     for (const name in value) {
       const field = value[name];
@@ -38,7 +38,7 @@ export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
       // Fast path: most fields hold text.
       if (shape === undefined || (shape === string && typeof field === 'string')) continue;
       const found = shape(field);
-      if (found !== undefined) return within(name, found);
+      if (found !== undefined) return prependStep(name, found);
     }
     return undefined;
   };
@@ -46,28 +46,28 @@ export function object<const F extends Fields>(fields: F): Shape<Typeof<F>> {
 
 export function list<T>(item: Shape<T>): Shape<readonly T[]> {
   return (value) => {
-    if (!Array.isArray(value)) return mismatch('a list');
+    if (!Array.isArray(value)) return makeMismatch('a list');
     for (let index = 0; index < value.length; index += 1) {
       const found = item(value[index]);
-      if (found !== undefined) return within(index, found);
+      if (found !== undefined) return prependStep(index, found);
     }
     return undefined;
   };
 }
 
 /** The API server limits annotations to 256 KiB. Listing the keys of a large map costs more than parsing it, and rules list keys often. */
-const MOST_ENTRIES = 10_000;
+const MAX_MAP_ENTRIES = 10_000;
 
 /** An object used as a map: any key, one shape of value. Read it by Object.entries or Object.hasOwn, never by a bare look-up. */
 export function map<T>(item: Shape<T>): Shape<{ readonly [key: string]: T }> {
   return (value) => {
-    if (!isObject(value)) return mismatch('an object');
+    if (!isObject(value)) return makeMismatch('an object');
     let entries = 0;
     for (const key in value) {
       entries += 1;
-      if (entries > MOST_ENTRIES) return mismatch(`a map of at most ${MOST_ENTRIES} entries`);
+      if (entries > MAX_MAP_ENTRIES) return makeMismatch(`a map of at most ${MAX_MAP_ENTRIES} entries`);
       const found = item(value[key]);
-      if (found !== undefined) return within(key, found);
+      if (found !== undefined) return prependStep(key, found);
     }
     return undefined;
   };
@@ -77,11 +77,11 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function mismatch(expected: string): Mismatch {
+function makeMismatch(expected: string): Mismatch {
   return { path: [], expected };
 }
 
-function within(step: string | number, found: Mismatch): Mismatch {
+function prependStep(step: string | number, found: Mismatch): Mismatch {
   found.path.unshift(step);
   return found;
 }

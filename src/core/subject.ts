@@ -22,7 +22,7 @@ export interface Malformed {
 }
 
 /** The path of the pod in each kind that contains one, by API group and kind. */
-const PLACES: ReadonlyMap<string, Path> = new Map<string, Path>([
+const POD_PATHS: ReadonlyMap<string, Path> = new Map<string, Path>([
   ['/Pod', []],
   ['/PodTemplate', ['template']],
   ['/ReplicationController', ['spec', 'template']],
@@ -35,8 +35,8 @@ const PLACES: ReadonlyMap<string, Path> = new Map<string, Path>([
 ]);
 
 /** The path of the pod in a kind; undefined: the kind contains no pod that Cloister knows of. */
-export function placeOf(group: string, kind: string): Path | undefined {
-  return PLACES.get(`${group}/${kind}`);
+export function podPathOf(group: string, kind: string): Path | undefined {
+  return POD_PATHS.get(`${group}/${kind}`);
 }
 
 /**
@@ -44,7 +44,7 @@ export function placeOf(group: string, kind: string): Path | undefined {
  * @param document parsed JSON or YAML; it is only read
  */
 export function subjectOf(document: unknown, group: string, kind: string): Result<Subject, Malformed> {
-  const at = placeOf(group, kind);
+  const at = podPathOf(group, kind);
   if (at === undefined) return malformed([], `a kind that holds pods, not ${kind}`);
   let found: unknown = document;
   for (const [depth, step] of at.entries()) {

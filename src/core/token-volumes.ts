@@ -1,10 +1,10 @@
-import { each, type Volume } from './pod.ts';
+import { orEmpty, type Volume } from './pod.ts';
 
 /** Names of volumes. A volume may lack a name, and a mount too. */
 export type VolumeNames = ReadonlySet<Volume['name']>;
 
 export function holdsToken({ projected }: Volume): boolean {
-  return each(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
+  return orEmpty(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
 }
 
 /** The API server injects the token's volume under such a name before it calls webhooks. A volume that the author wrote is the author's to change. */
@@ -13,6 +13,6 @@ export function isInjected({ name }: Volume): boolean {
 }
 
 /** The names of the volumes into which the API server put a token. Where the profile removes the token, they are removed with their mounts. */
-export function injectedTokens(volumes: readonly Volume[]): VolumeNames {
+export function injectedTokensOf(volumes: readonly Volume[]): VolumeNames {
   return new Set(volumes.flatMap((volume) => (holdsToken(volume) && isInjected(volume) ? [volume.name] : [])));
 }

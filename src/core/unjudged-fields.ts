@@ -1,5 +1,5 @@
 /** A field of a pod's spec that no rule judges, with everything below it, and why that is safe. */
-export interface Harmless {
+export interface UnjudgedField {
   /** As rules print their fields: `[*]` for any element; `spec.containers[*]` stands for all three container lists. */
   readonly path: string;
   readonly reason: string;
@@ -10,16 +10,16 @@ const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'].map((probe) =
 const HOOKS = ['postStart', 'preStop'].map((hook) => `${CONTAINER}.lifecycle.${hook}`);
 const NODE_AFFINITY = 'spec.affinity.nodeAffinity';
 
-const within = (parents: string | readonly string[], ...fields: string[]): string[] =>
+const fieldsIn = (parents: string | readonly string[], ...fields: string[]): string[] =>
   [parents].flat().flatMap((parent) => fields.map((field) => `${parent}.${field}`));
 
 const GROUPS: readonly { readonly reason: string; readonly paths: readonly string[] }[] = [
   {
     reason: 'The wall isolates every program: none is trusted, so none is judged.',
     paths: [
-      ...within(CONTAINER, 'args', 'command', 'image', 'stdin', 'stdinOnce', 'tty', 'workingDir', 'targetContainerName'),
-      ...within(PROBES, 'exec'),
-      ...within(HOOKS, 'exec', 'sleep'),
+      ...fieldsIn(CONTAINER, 'args', 'command', 'image', 'stdin', 'stdinOnce', 'tty', 'workingDir', 'targetContainerName'),
+      ...fieldsIn(PROBES, 'exec'),
+      ...fieldsIn(HOOKS, 'exec', 'sleep'),
     ],
   },
   {
@@ -29,26 +29,26 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   {
     reason:
       'Variables are read inside the wall. `NVIDIA_*` ones give devices only where the operator configured the runtime so, which no pod shows; those of Sysbox are judged.',
-    paths: within(CONTAINER, 'env[*].value', 'env[*].valueFrom', 'envFrom[*].configMapRef', 'envFrom[*].secretRef'),
+    paths: fieldsIn(CONTAINER, 'env[*].value', 'env[*].valueFrom', 'envFrom[*].configMapRef', 'envFrom[*].secretRef'),
   },
   {
     reason: 'The probe or hook calls only the pod, because its host is judged.',
     paths: [
-      ...within([...PROBES, ...HOOKS], 'httpGet.httpHeaders', 'httpGet.path', 'httpGet.port', 'httpGet.scheme', 'tcpSocket.port'),
-      ...within(PROBES, 'grpc', 'failureThreshold', 'initialDelaySeconds', 'periodSeconds', 'successThreshold'),
-      ...within(PROBES, 'terminationGracePeriodSeconds', 'timeoutSeconds'),
+      ...fieldsIn([...PROBES, ...HOOKS], 'httpGet.httpHeaders', 'httpGet.path', 'httpGet.port', 'httpGet.scheme', 'tcpSocket.port'),
+      ...fieldsIn(PROBES, 'grpc', 'failureThreshold', 'initialDelaySeconds', 'periodSeconds', 'successThreshold'),
+      ...fieldsIn(PROBES, 'terminationGracePeriodSeconds', 'timeoutSeconds'),
     ],
   },
   {
     reason: 'The start, stop and restart of a container cost time of its own pod only.',
     paths: [
-      ...within(CONTAINER, 'lifecycle.stopSignal', 'resizePolicy', 'restartPolicy', 'restartPolicyRules'),
-      ...within('spec', 'activeDeadlineSeconds', 'readinessGates', 'restartPolicy', 'terminationGracePeriodSeconds'),
+      ...fieldsIn(CONTAINER, 'lifecycle.stopSignal', 'resizePolicy', 'restartPolicy', 'restartPolicyRules'),
+      ...fieldsIn('spec', 'activeDeadlineSeconds', 'readinessGates', 'restartPolicy', 'terminationGracePeriodSeconds'),
     ],
   },
   {
     reason: 'It is a port of the pod; ports of the node are judged.',
-    paths: within(CONTAINER, 'ports[*].containerPort', 'ports[*].name', 'ports[*].protocol'),
+    paths: fieldsIn(CONTAINER, 'ports[*].containerPort', 'ports[*].name', 'ports[*].protocol'),
   },
   {
     reason: 'It only names a claim of the pod, and the pod’s claims are judged.',
@@ -57,13 +57,13 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   {
     reason: 'It restricts the user, or leaves it to the image; and root is root of the pod only.',
     paths: [
-      ...within(`${CONTAINER}.securityContext`, 'readOnlyRootFilesystem', 'runAsNonRoot'),
-      ...within('spec.securityContext', 'runAsNonRoot', 'supplementalGroupsPolicy'),
+      ...fieldsIn(`${CONTAINER}.securityContext`, 'readOnlyRootFilesystem', 'runAsNonRoot'),
+      ...fieldsIn('spec.securityContext', 'runAsNonRoot', 'supplementalGroupsPolicy'),
     ],
   },
   {
     reason: 'It sets how files of the pod’s volumes get their labels and owners, not which labels and owners.',
-    paths: within('spec.securityContext', 'fsGroupChangePolicy', 'seLinuxChangePolicy'),
+    paths: fieldsIn('spec.securityContext', 'fsGroupChangePolicy', 'seLinuxChangePolicy'),
   },
   {
     reason: 'The kernel keeps separate values of the safe settings for each pod.',
@@ -71,14 +71,14 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   },
   {
     reason: 'A mount path concerns only the container; the kubelet resolves sub-paths without following links out of the volume.',
-    paths: within(
+    paths: fieldsIn(
       CONTAINER,
       ...['mountPath', 'readOnly', 'recursiveReadOnly', 'subPath', 'subPathExpr'].map((field) => `volumeMounts[*].${field}`),
     ),
   },
   {
     reason: 'The kubelet creates the file, and copies at most 4 KiB of it into the status of the pod.',
-    paths: within(CONTAINER, 'terminationMessagePath', 'terminationMessagePolicy'),
+    paths: fieldsIn(CONTAINER, 'terminationMessagePath', 'terminationMessagePolicy'),
   },
   {
     reason: 'Data of the namespace: users that may create the pod may read it.',
@@ -111,7 +111,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   },
   {
     reason: 'Names and addresses that only the pod itself sees.',
-    paths: within(
+    paths: fieldsIn(
       'spec',
       'dnsConfig',
       'enableServiceLinks',
@@ -125,7 +125,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   {
     reason: 'It chooses among the nodes that taints and the node selector of the runtime class allow.',
     paths: [
-      ...within(
+      ...fieldsIn(
         'spec',
         'affinity.podAffinity',
         'affinity.podAntiAffinity',
@@ -158,4 +158,4 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
  * is dangerous only if an administrator configured the cluster so is listed. A field that a pod leaves out has no path: the LimitRange and the
  * ResourceQuota of the namespace limit containers without limits.
  */
-export const HARMLESS: readonly Harmless[] = GROUPS.flatMap(({ reason, paths }) => paths.map((path) => ({ path, reason })));
+export const UNJUDGED_FIELDS: readonly UnjudgedField[] = GROUPS.flatMap(({ reason, paths }) => paths.map((path) => ({ path, reason })));

@@ -14,16 +14,16 @@ export interface WallGap {
  * The rules `user-namespace` and `runtime-class` report the same gaps, so that a condition of a wall is written once.
  */
 export function isIsolated(pod: Pod, wall: Wall): boolean {
-  return missingIsolation(pod, wall).every(({ isStillIsolated }) => isStillIsolated);
+  return findWallGaps(pod, wall).every(({ isStillIsolated }) => isStillIsolated);
 }
 
 /** Everything in which a pod differs from the wall, in the order in which the rules report it. */
-export function missingIsolation(pod: Pod, wall: Wall): WallGap[] {
-  return [...missingUserNamespace(pod, wall), ...missingRuntimeClass(pod, wall)];
+export function findWallGaps(pod: Pod, wall: Wall): WallGap[] {
+  return [...findUserNamespaceGaps(pod, wall), ...findRuntimeClassGaps(pod, wall)];
 }
 
 /** `hostUsers`, and the annotations that replace it on older nodes. */
-export function missingUserNamespace(pod: Pod, wall: Wall): WallGap[] {
+export function findUserNamespaceGaps(pod: Pod, wall: Wall): WallGap[] {
   const gaps: WallGap[] = [];
   const { hostUsers } = specOf(pod);
   const path = ['spec', 'hostUsers'];
@@ -45,7 +45,7 @@ export function missingUserNamespace(pod: Pod, wall: Wall): WallGap[] {
   return gaps;
 }
 
-export function missingRuntimeClass(pod: Pod, wall: Wall): WallGap[] {
+export function findRuntimeClassGaps(pod: Pod, wall: Wall): WallGap[] {
   const { runtimeClassName } = specOf(pod);
   if (runtimeClassName == null ? wall.runtimeClassName === undefined : isClassOf(wall, runtimeClassName)) return [];
   const message =

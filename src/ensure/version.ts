@@ -9,7 +9,7 @@ const OLD_SERVER =
 
 /** The ids of the profiles whose pods are behind their wall only if the API server stores `hostUsers`. */
 export function findHostUsersProfiles(profiles: Iterable<Profile>): readonly string[] {
-  return [...profiles].filter(({ grant, termsFor }) => termsFor(grant).wall.hostUsers === false).map(({ id }) => id);
+  return [...profiles].filter(({ grant, requirementsFor }) => requirementsFor(grant).wall.hostUsers === false).map(({ id }) => id);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
-import type { Offer } from '../core/policy.ts';
+import type { PolicyConfig } from '../core/policy.ts';
 import { LABELS } from './labels.ts';
 
 /** The address at which the API server calls the webhook. */
@@ -65,7 +65,7 @@ export const VALIDATING_CONFIGURATION = 'cloister';
  * The webhook entries that assign profiles and modes to pods. The API server matches the labels, and the path of an entry contains what it
  * matched, so that the webhook server looks nothing up.
  */
-export function entriesOf({ profiles }: Offer, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
+export function entriesOf({ profiles }: PolicyConfig, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
   const ids = [...profiles.keys()];
   const select = selectorsFor(target);
   const entry = (name: string, path: string, traits: Traits): Entry => ({

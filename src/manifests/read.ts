@@ -9,7 +9,7 @@ import type { Json } from '../core/json.ts';
 import { type Path, printPath } from '../core/path.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
-import { placeOf, type Subject, subjectOf } from '../core/subject.ts';
+import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
 import { fileProblemOf } from '../io-errors.ts';
 import { keyOf, parseStream, type YamlDocument } from './yaml.ts';
 
@@ -156,7 +156,7 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
       return;
     }
     const { kind } = value as { readonly kind: string };
-    if (placeOf(group.value, kind) === undefined) {
+    if (podPathOf(group.value, kind) === undefined) {
       withoutPod += 1;
       return;
     }

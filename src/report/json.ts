@@ -13,24 +13,24 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
  * - `pods[].findings[]`: `rule`, `kind` (`escape` or `promise`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
  *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  */
-export function jsonOf(report: CheckReport): string {
+export function printJson(report: CheckReport): string {
   const { pods, withoutPod } = report;
   const document = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
     summary: { pods: pods.length, refused: pods.filter(isDenied).length, withoutPod },
-    pods: pods.map(podOf),
+    pods: pods.map(podFieldsOf),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function podOf(pod: PodReport): object {
+function podFieldsOf(pod: PodReport): object {
   const { file, line, kind, name, namespace, profile, grant, findings, exempted } = pod;
   const verdict = isDenied(pod) ? 'refused' : 'clean';
-  return { file, line, kind, name, namespace, profile, grant, verdict, findings: findings.map(findingOf), exempted };
+  return { file, line, kind, name, namespace, profile, grant, verdict, findings: findings.map(findingFieldsOf), exempted };
 }
 
-function findingOf(finding: PlacedFinding): object {
+function findingFieldsOf(finding: PlacedFinding): object {
   const { rule, kind, container, path, line, message, fix } = finding;
   return {
     rule,

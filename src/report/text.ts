@@ -8,30 +8,30 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
  * The report for people: each pod with its findings, one per line, and a summary.
  * @param stream the output; colours are used only if it is a terminal and `NO_COLOR` is not set
  */
-export function textOf(report: CheckReport, stream: NodeJS.WriteStream): string {
+export function printText(report: CheckReport, stream: NodeJS.WriteStream): string {
   const styled = (style: Style, text: string): string => styleText(style, text, { stream });
-  const pods = report.pods.flatMap((pod) => (pod.findings.length === 0 ? [] : [podText(pod, styled), '']));
-  return `${[...pods, summaryOf(report)].join('\n')}\n`;
+  const pods = report.pods.flatMap((pod) => (pod.findings.length === 0 ? [] : [printPod(pod, styled), '']));
+  return `${[...pods, printSummary(report)].join('\n')}\n`;
 }
 
 type Style = Parameters<typeof styleText>[0];
 type Styled = (style: Style, text: string) => string;
 
-function podText(pod: PodReport, styled: Styled): string {
+function printPod(pod: PodReport, styled: Styled): string {
   const title = `${pod.file}: ${pod.kind} ${pod.name || '(no name)'} (line ${pod.line})`;
   const rest = `${isDenied(pod) ? 'refused' : 'admitted'} under profile ${pod.profile}, grant ${pod.grant}`;
-  return [`${styled('bold', printable(title))}: ${printable(rest)}`, ...pod.findings.map((finding) => findingText(finding, styled))].join(
+  return [`${styled('bold', printable(title))}: ${printable(rest)}`, ...pod.findings.map((finding) => printFinding(finding, styled))].join(
     '\n',
   );
 }
 
-function findingText(finding: PlacedFinding, styled: Styled): string {
+function printFinding(finding: PlacedFinding, styled: Styled): string {
   const { kind, rule, message } = finding;
   const label = styled(kind === 'escape' ? 'red' : 'yellow', kind.padEnd('promise'.length));
   return `  ${label}  ${rule}  ${styled('dim', printPlace(finding))}: ${printable(message)}; ${printable(remedyOf(finding))}`;
 }
 
-function summaryOf({ pods, withoutPod }: CheckReport): string {
+function printSummary({ pods, withoutPod }: CheckReport): string {
   const denied = pods.filter(isDenied);
   const byHand = denied.filter(({ findings }) => findings.some(({ kind, fix }) => kind === 'escape' && fix === undefined));
   const skipped = withoutPod === 0 ? '' : `; ${count(withoutPod, 'object')} without a pod skipped`;

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { escapesOf, judge } from '../../src/core/judge.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import type { Path } from '../../src/core/path.ts';
-import { CONTAINER_LISTS, each, specOf } from '../../src/core/pod.ts';
+import { CONTAINER_LISTS, orEmpty, specOf } from '../../src/core/pod.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
-import { BASELINE_CAPABILITIES, GRANTS, type Grant, type WorkspaceTerms } from '../../src/core/requirements.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type Grant, type WorkspaceRequirements } from '../../src/core/requirements.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
-import { missingIsolation } from '../../src/core/wall.ts';
+import { findWallGaps } from '../../src/core/wall.ts';
 import { hostilePod, hostilePods, plainPod } from '../support/pods.ts';
 import { type Circumstances, podOf, questionOf, repaired, type Sketch, told } from '../support/test-rule.ts';
 
@@ -17,7 +17,7 @@ const MODE = 'SYSBOX_SYSCONT_MODE';
 /** What an operator may turn on, each of it once. */
 const VARIANTS: Readonly<Record<string, ProfileOptions>> = {
   '': {},
-  ' to named containers': { grantTo: [namePattern('main')] },
+  ' to named containers': { grantTo: [makeNamePattern('main')] },
   ' with all options': {
     nesting: 'sysadmin',
     appArmorProfile: 'Unconfined',
@@ -64,13 +64,13 @@ describe.each(combinations)('%s', (_, circumstances) => {
         const question = questionOf(pod, circumstances);
         repaired(question);
         const { initContainers, ephemeralContainers, securityContext: shared } = specOf(question.subject.pod);
-        for (const { securityContext, env } of [...each(initContainers), ...each(ephemeralContainers)]) {
+        for (const { securityContext, env } of [...orEmpty(initContainers), ...orEmpty(ephemeralContainers)]) {
           expect(securityContext?.privileged).not.toBe(true);
-          expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...each(securityContext?.capabilities?.add)]));
+          expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...orEmpty(securityContext?.capabilities?.add)]));
           expect(securityContext?.procMount).not.toBe('Unmasked');
           expect((securityContext?.seccompProfile ?? shared?.seccompProfile)?.type).toBe('RuntimeDefault');
           expect((securityContext?.appArmorProfile ?? shared?.appArmorProfile)?.type ?? 'RuntimeDefault').toBe('RuntimeDefault');
-          if (circumstances.profile === 'sysbox') expect(each(env).at(-1)).toEqual({ name: 'SYSBOX_SYSCONT_MODE', value: 'FALSE' });
+          if (circumstances.profile === 'sysbox') expect(orEmpty(env).at(-1)).toEqual({ name: 'SYSBOX_SYSCONT_MODE', value: 'FALSE' });
         }
       }),
       { numRuns: 5 },
@@ -100,11 +100,11 @@ test.each(GRANTS)(
     const question = questionOf(sketch, { profile: 'sysbox', grant });
     repaired(question);
     const { initContainers, containers } = specOf(question.subject.pod);
-    const modes = [...each(initContainers), ...each(containers)].map(({ name, env, securityContext }) => {
-      const [mode] = each(env).filter((variable) => variable.name === MODE);
+    const modes = [...orEmpty(initContainers), ...orEmpty(containers)].map(({ name, env, securityContext }) => {
+      const [mode] = orEmpty(env).filter((variable) => variable.name === MODE);
       // Where it is FALSE the capability list counts, and without SYS_ADMIN nothing can be mounted.
       if (mode?.value === 'FALSE')
-        expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...each(securityContext?.capabilities?.add)]));
+        expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...orEmpty(securityContext?.capabilities?.add)]));
       return [name, mode?.value];
     });
     const nested = grant === 'containers' ? 'TRUE' : 'FALSE';
@@ -115,28 +115,28 @@ test.each(GRANTS)(
 describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (id, backend) => {
   test.each(Object.entries(VARIANTS))('T30: a smaller grant gives a smaller share%s', (_, options) => {
     const profile = makeProfile(id, backend, options);
-    const [none, sudo, containers] = GRANTS.map((grant) => profile.termsFor(grant).workspace) as [
-      WorkspaceTerms,
-      WorkspaceTerms,
-      WorkspaceTerms,
+    const [none, sudo, containers] = GRANTS.map((grant) => profile.requirementsFor(grant).workspace) as [
+      WorkspaceRequirements,
+      WorkspaceRequirements,
+      WorkspaceRequirements,
     ];
     expectWithin(none, sudo);
     expectWithin(sudo, containers);
-    expectWithin(profile.unwalled.workspace, makeProfile('baseline', backend, {}).termsFor('sudo').workspace);
-    expect([...profile.unwalled.workspace.mayHold].toSorted()).toEqual([...BASELINE_CAPABILITIES].toSorted());
+    expectWithin(profile.withoutIsolation.workspace, makeProfile('baseline', backend, {}).requirementsFor('sudo').workspace);
+    expect([...profile.withoutIsolation.workspace.allowedCapabilities].toSorted()).toEqual([...BASELINE_CAPABILITIES].toSorted());
   });
 
   test.each(GRANTS)('what %s writes, it lets stand', (grant) => {
-    const { capabilities, mayHold } = makeProfile(id, backend, {}).termsFor(grant).workspace;
-    expect((capabilities ?? []).filter((capability) => !mayHold.has(capability))).toEqual([]);
+    const { addedCapabilities = [], allowedCapabilities } = makeProfile(id, backend, {}).requirementsFor(grant).workspace;
+    expect(addedCapabilities.filter((capability) => !allowedCapabilities.has(capability))).toEqual([]);
   });
 
   test('sudo is what is granted where the operator says nothing, and no device, choice or foreign class comes with it', () => {
     const profile = makeProfile(id, backend, {});
     expect(profile.grant).toBe<Grant>('sudo');
     expect(profile.mayChoose).toEqual([]);
-    const { devices, wall, withoutToken } = profile.termsFor('containers');
-    expect([devices.size, wall.runtimeClasses.size, withoutToken]).toEqual([0, 0, false]);
+    const { allowedDevices, wall, removesToken } = profile.requirementsFor('containers');
+    expect([allowedDevices.size, wall.runtimeClasses.size, removesToken]).toEqual([0, 0, false]);
   });
 
   test('a DNS label names it, and it says what it is and what it needs', () => {
@@ -147,9 +147,9 @@ describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (
 });
 
 test('no two backends stand behind the same wall', () => {
-  const walls = backends.map((backend) => JSON.stringify({ ...backend.wall({}), runtimeClasses: undefined }));
+  const walls = backends.map((backend) => JSON.stringify({ ...backend.makeWall({}), runtimeClasses: undefined }));
   expect(new Set(walls).size).toBe(backends.length);
-  const classes = backends.flatMap((backend) => backend.wall({}).runtimeClassName ?? []);
+  const classes = backends.flatMap((backend) => backend.makeWall({}).runtimeClassName ?? []);
   expect(new Set(classes).size).toBe(classes.length);
 });
 
@@ -159,7 +159,7 @@ function expectRepaired(pod: Sketch, circumstances: Circumstances): void {
   expect(told(repair.unresolved)).toEqual([]);
   const again = judge(question);
   expect(told(escapesOf(again.findings))).toEqual([]);
-  expect(missingIsolation(question.subject.pod, question.policy.profile.termsFor(question.policy.grant).wall)).toEqual([]);
+  expect(findWallGaps(question.subject.pod, question.policy.profile.requirementsFor(question.policy.grant).wall)).toEqual([]);
   expect(told(again.findings.filter(({ fix }) => fix !== undefined))).toEqual([]);
 
   const bytes = JSON.stringify(question.subject.document);
@@ -167,9 +167,9 @@ function expectRepaired(pod: Sketch, circumstances: Circumstances): void {
   expect(JSON.stringify(question.subject.document)).toBe(bytes);
 }
 
-function expectWithin(less: WorkspaceTerms, more: WorkspaceTerms): void {
-  expect([...less.mayHold].filter((capability) => !more.mayHold.has(capability))).toEqual([]);
-  for (const power of ['allowPrivilegeEscalation', 'privileged', 'procMountUnmasked'] as const) {
+function expectWithin(less: WorkspaceRequirements, more: WorkspaceRequirements): void {
+  expect([...less.allowedCapabilities].filter((capability) => !more.allowedCapabilities.has(capability))).toEqual([]);
+  for (const power of ['allowPrivilegeEscalation', 'makesPrivileged', 'unmasksProc'] as const) {
     expect(less[power] && !more[power], power).toBe(false);
   }
   for (const extra of ['seccompProfile', 'appArmorProfile', 'seLinuxType', 'storageMedium', 'storageSize'] as const) {

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { judge, type Question } from '../../src/core/judge.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { type JudgeInput, judge } from '../../src/core/judge.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import type { SharedField } from '../../src/core/pod.ts';
 import { ruleById, rules } from '../../src/core/rules/index.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
@@ -148,7 +148,8 @@ test('T06: an exemption of everything lets through only what a rule says may be 
   const exemption = { ...exemptionOfAll(), allow: new Map(rules.map(({ id }) => [id, everything])) };
   for (const pod of Object.values(samples('x'))) {
     const question = questionOf(pod, OFFERED);
-    const stays = (findings: readonly Finding[]): string[] => told(findings.filter((finding) => ruleOf(finding).exempts === undefined));
+    const stays = (findings: readonly Finding[]): string[] =>
+      told(findings.filter((finding) => ruleOf(finding).exemptibleValues === undefined));
     expect(stays(judge({ ...question, exemptions: [exemption] }).findings)).toEqual(stays(judge(question).findings));
   }
 });
@@ -158,14 +159,15 @@ test.each(rules.map(({ id }) => id))('T06: what is exempt from every other rule 
   const others = rules.filter((rule) => rule.id !== id).map((rule) => [rule.id, everything] as const);
   for (const pod of Object.values(samples('x'))) {
     const question = questionOf(pod, OFFERED);
-    const own = (exemptions: Question['exemptions']): string[] =>
+    const own = (exemptions: JudgeInput['exemptions']): string[] =>
       told(judge({ ...question, exemptions }).findings.filter(({ rule }) => rule === id));
     expect(own([{ ...exemptionOfAll(), allow: new Map(others) }])).toEqual(own([]));
   }
 });
 
 test('T06: privileged and the host namespaces may not be exempt', () => {
-  for (const id of ['privileged', 'host-namespaces', 'user-namespace', 'runtime-class']) expect(ruleById.get(id)?.exempts).toBeUndefined();
+  for (const id of ['privileged', 'host-namespaces', 'user-namespace', 'runtime-class'])
+    expect(ruleById.get(id)?.exemptibleValues).toBeUndefined();
 });
 
 function samples(text: string): Record<string, Sketch> {
@@ -194,7 +196,7 @@ function ruleOf({ rule }: Finding) {
 }
 
 function exemptionOfAll() {
-  return { reason: 'all', expires: new Date(8.64e15), namespaces: [namePattern('*')], serviceAccounts: [namePattern('*')] };
+  return { reason: 'all', expires: new Date(8.64e15), namespaces: [makeNamePattern('*')], serviceAccounts: [makeNamePattern('*')] };
 }
 
 function namesIn(folder: string, ending: string): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { canonical, containersOf } from '../../src/core/containers.ts';
-import { MOST_CONTAINERS } from '../../src/core/limits.ts';
+import { containersOf, normalizeCapability } from '../../src/core/containers.ts';
+import { MAX_CONTAINERS } from '../../src/core/limits.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 import type { Grant } from '../../src/core/requirements.ts';
@@ -11,7 +11,7 @@ function grantedIn(backend: string, grant: Grant, container: object, list = 'con
   const found = backendById.get(backend);
   if (found === undefined) throw new Error(`no backend ${backend}`);
   const spec = { [list]: [{ name: 'main', ...container }] } as Spec;
-  return containersOf(spec, makeProfile('tested', found, { grant }).termsFor(grant))[0]?.granted === true;
+  return containersOf(spec, makeProfile('tested', found, { grant }).requirementsFor(grant))[0]?.hasGrant === true;
 }
 
 const dropping = (add: readonly string[] = [], env: readonly object[] = []): object => ({
@@ -70,14 +70,17 @@ describe('a container that drops ALL', () => {
 });
 
 test('a capability has one name, its prefix only in front', () => {
-  expect(['cap_chown', 'CAP_CHOWN', 'Chown'].map(canonical)).toEqual(['CHOWN', 'CHOWN', 'CHOWN']);
-  expect(canonical('NO_CAP_CHOWN')).toBe('NO_CAP_CHOWN');
+  expect(['cap_chown', 'CAP_CHOWN', 'Chown'].map(normalizeCapability)).toEqual(['CHOWN', 'CHOWN', 'CHOWN']);
+  expect(normalizeCapability('NO_CAP_CHOWN')).toBe('NO_CAP_CHOWN');
 });
 
 test('T22: of too many containers in all lists, the one too many is the last that is looked at', () => {
   const found = backendById.get('userns');
   if (found === undefined) throw new Error('no backend userns');
   const list = Array.from({ length: 700 }, () => ({}));
-  const all = containersOf({ initContainers: list, containers: list }, makeProfile('tested', found, { grant: 'sudo' }).termsFor('sudo'));
-  expect([all.length, all.at(-1)?.list, all.at(-1)?.index]).toEqual([MOST_CONTAINERS + 1, 'containers', 300]);
+  const all = containersOf(
+    { initContainers: list, containers: list },
+    makeProfile('tested', found, { grant: 'sudo' }).requirementsFor('sudo'),
+  );
+  expect([all.length, all.at(-1)?.list, all.at(-1)?.index]).toEqual([MAX_CONTAINERS + 1, 'containers', 300]);
 });

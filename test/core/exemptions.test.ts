@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { type Exemption, leaveFor } from '../../src/core/exemptions.ts';
-import { matches, namePattern } from '../../src/core/name-pattern.ts';
+import { type Exemption, findActiveExemptions } from '../../src/core/exemptions.ts';
+import { makeNamePattern, matchesAny } from '../../src/core/name-pattern.ts';
 
 const EXPIRES = new Date('2027-06-30T00:00:00Z');
 const exemption: Exemption = {
   reason: 'the mesh sets up iptables',
   expires: EXPIRES,
-  namespaces: [namePattern('team-*')],
-  serviceAccounts: [namePattern('mesh'), namePattern('istio-*')],
+  namespaces: [makeNamePattern('team-*')],
+  serviceAccounts: [makeNamePattern('mesh'), makeNamePattern('istio-*')],
   allow: new Map([['capabilities', new Set(['NET_ADMIN', 'NET_RAW'])]]),
 };
 const before = new Date(EXPIRES.getTime() - 1);
 
 const isExempt = (exemptions: readonly Exemption[], namespace: string, account: string, now: Date): boolean =>
-  leaveFor(exemptions, namespace, account, now).exempts('capabilities', 'NET_ADMIN');
+  findActiveExemptions(exemptions, namespace, account, now).exempts('capabilities', 'NET_ADMIN');
 
 describe('leave', () => {
   test('T06, F15: ends at the instant that the exemption names', () => {
@@ -30,7 +30,7 @@ describe('leave', () => {
   });
 
   test('T06: is for the values of the rule, byte for byte', () => {
-    const { exempts } = leaveFor([exemption], 'team-a', 'mesh', before);
+    const { exempts } = findActiveExemptions([exemption], 'team-a', 'mesh', before);
     expect(exempts('capabilities', 'NET_RAW')).toBe(true);
     for (const value of ['SYS_ADMIN', 'net_raw', 'NET_RAW ', '', '*']) expect(exempts('capabilities', value), value).toBe(false);
     expect(exempts('seccomp', 'NET_RAW')).toBe(false);
@@ -41,16 +41,16 @@ describe('leave', () => {
     const other = {
       ...exemption,
       reason: 'another',
-      namespaces: [namePattern('lab')],
+      namespaces: [makeNamePattern('lab')],
       allow: new Map([['seccomp', new Set(['Unconfined'])]]),
     };
-    const leave = leaveFor([other, exemption], 'team-a', 'mesh', before);
+    const leave = findActiveExemptions([other, exemption], 'team-a', 'mesh', before);
     expect(leave.exempts('seccomp', 'Unconfined')).toBe(false);
     expect(leave.exempts('capabilities', 'NET_ADMIN')).toBe(true);
   });
 
   test('says what it was used for and why, and nothing that it was not', () => {
-    const leave = leaveFor([exemption], 'team-a', 'mesh', before);
+    const leave = findActiveExemptions([exemption], 'team-a', 'mesh', before);
     leave.exempts('capabilities', 'SYS_ADMIN');
     expect(leave.used).toEqual([]);
     leave.exempts('capabilities', 'NET_ADMIN');
@@ -58,7 +58,7 @@ describe('leave', () => {
   });
 
   test('is reported once for each value, however often it is asked for', () => {
-    const leave = leaveFor([exemption], 'team-a', 'mesh', before);
+    const leave = findActiveExemptions([exemption], 'team-a', 'mesh', before);
     for (const value of ['NET_ADMIN', 'NET_RAW', 'NET_ADMIN', 'NET_RAW', 'NET_ADMIN']) leave.exempts('capabilities', value);
     expect(leave.used.map(({ value }) => value)).toEqual(['NET_ADMIN', 'NET_RAW']);
   });
@@ -66,15 +66,15 @@ describe('leave', () => {
   test('is reported for each rule, also for a value that two rules share', () => {
     const shared = new Set(['Unconfined']);
     const both = { ...exemption, allow: new Map(['seccomp', 'apparmor'].map((rule) => [rule, shared])) };
-    const leave = leaveFor([both], 'team-a', 'mesh', before);
+    const leave = findActiveExemptions([both], 'team-a', 'mesh', before);
     for (const rule of ['seccomp', 'apparmor']) leave.exempts(rule, 'Unconfined');
     expect(leave.used.map(({ rule }) => rule)).toEqual(['seccomp', 'apparmor']);
   });
 
   test('of one pod is not reported for the next', () => {
-    leaveFor([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
-    expect(leaveFor([exemption], 'team-a', 'mesh', before).used).toEqual([]);
-    expect(leaveFor([], 'team-a', 'mesh', before).used).toEqual([]);
+    findActiveExemptions([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
+    expect(findActiveExemptions([exemption], 'team-a', 'mesh', before).used).toEqual([]);
+    expect(findActiveExemptions([], 'team-a', 'mesh', before).used).toEqual([]);
   });
 });
 
@@ -90,31 +90,31 @@ describe('T06: a pattern of names', () => {
     ['(a|b)+[c]{2}^$?\\', ['(a|b)+[c]{2}^$?\\'], ['acc', 'a']],
     ['', [''], ['a']],
   ])('%j matches the whole name', (glob, names, others) => {
-    expect(names.filter((name) => !matches([namePattern(glob)], name))).toEqual([]);
-    expect(others.filter((name) => matches([namePattern(glob)], name))).toEqual([]);
+    expect(names.filter((name) => !matchesAny([makeNamePattern(glob)], name))).toEqual([]);
+    expect(others.filter((name) => matchesAny([makeNamePattern(glob)], name))).toEqual([]);
   });
 
   test('is not fooled by a line break', () => {
     for (const name of ['mesh\n', '\nmesh', 'x\nmesh', 'mesh\nx', 'mesh\r', 'mesh\u2028'])
-      expect(matches([namePattern('mesh')], name), JSON.stringify(name)).toBe(false);
+      expect(matchesAny([makeNamePattern('mesh')], name), JSON.stringify(name)).toBe(false);
   });
 
   test('gives the same answer every time', () => {
-    const pattern = namePattern('team-*');
-    expect([1, 2, 3].map(() => matches([pattern], 'team-a'))).toEqual([true, true, true]);
+    const pattern = makeNamePattern('team-*');
+    expect([1, 2, 3].map(() => matchesAny([pattern], 'team-a'))).toEqual([true, true, true]);
   });
 });
 
 describe('a pattern of many stars', () => {
   test('T22: takes no longer over a name that almost fits', () => {
-    const pattern = namePattern(`${'*a'.repeat(60)}*b`);
+    const pattern = makeNamePattern(`${'*a'.repeat(60)}*b`);
     expect(pattern('a'.repeat(253))).toBe(false);
     expect(pattern(`${'a'.repeat(60)}xb`)).toBe(true);
   });
   test('lets no two parts share a character', () => {
-    expect(namePattern('ab*ba')('aba')).toBe(false);
-    expect(namePattern('a*b*b')('ab')).toBe(false);
-    expect(namePattern('a*b*b')('abb')).toBe(true);
-    expect(namePattern('**')('')).toBe(true);
+    expect(makeNamePattern('ab*ba')('aba')).toBe(false);
+    expect(makeNamePattern('a*b*b')('ab')).toBe(false);
+    expect(makeNamePattern('a*b*b')('abb')).toBe(true);
+    expect(makeNamePattern('**')('')).toBe(true);
   });
 });

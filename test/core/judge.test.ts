@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { escapesOf, judge } from '../../src/core/judge.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { hostilePod } from '../support/pods.ts';
 import { type Circumstances, questionOf, type Sketch, told } from '../support/test-rule.ts';
 
@@ -242,7 +242,7 @@ describe('exemptions', () => {
     const [exemption] = question.exemptions;
     if (exemption === undefined) throw new Error('the question has no exemption');
     const found = (pod: Sketch, name: string): number =>
-      judge({ ...questionOf(pod), exemptions: [{ ...exemption, serviceAccounts: [namePattern(name)] }] }).findings.length;
+      judge({ ...questionOf(pod), exemptions: [{ ...exemption, serviceAccounts: [makeNamePattern(name)] }] }).findings.length;
     expect(found(mesh, 'default')).toBe(0);
     expect(found({ ...mesh, serviceAccountName: null }, 'default')).toBe(0);
     expect(found({ ...mesh, serviceAccountName: '' }, 'default')).toBe(0);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
-import { identityOf, newFindings } from '../../src/core/new-findings.ts';
+import { identityOf, selectNewFindings } from '../../src/core/new-findings.ts';
 
 /** What a finding at the only element of a list is known by. */
 function identityIn(element: Json): string {
@@ -61,7 +61,7 @@ test('T22: what an element says is read once, however many findings are about it
     },
   );
   const finding = { rule: 'a', kind: 'escape', path: ['list', 0, 'value'], message: 'found' } as const;
-  newFindings(
+  selectNewFindings(
     Array.from({ length: 100 }, () => finding),
     { list: [element] },
     [finding],
@@ -86,5 +86,5 @@ test.each([
 ])('of the same fault found %i times before and %i times now, %i are new', (before, now, fresh) => {
   const finding = { rule: 'a', kind: 'escape', path: ['spec', 'b'], message: 'found' } as const;
   const times = (count: number) => Array.from({ length: count }, () => finding);
-  expect(newFindings(times(now), {}, times(before), {})).toHaveLength(fresh);
+  expect(selectNewFindings(times(now), {}, times(before), {})).toHaveLength(fresh);
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { judge } from '../../src/core/judge.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import { CONTAINER_FIELDS, POD_FIELDS } from '../../src/core/rules/unknown-fields.ts';
-import { HARMLESS } from '../../src/core/unjudged-fields.ts';
+import { UNJUDGED_FIELDS } from '../../src/core/unjudged-fields.ts';
 import { podPaths, podSchemas } from '../support/openapi.ts';
 import { questionOf } from '../support/test-rule.ts';
 
@@ -16,7 +16,7 @@ const named = rules.flatMap(({ id, fields }) => fields.filter((field) => field.s
 const judged = named
   .filter(({ id }) => !NOT_JUDGING.includes(id))
   .flatMap(({ field }) => (field === 'spec.volumes[*].*' ? refusedVolumes() : [field]));
-const harmless = HARMLESS.map(({ path }) => path);
+const harmless = UNJUDGED_FIELDS.map(({ path }) => path);
 
 test('T12, T13: every field of a pod is judged by a rule, or listed as harmless with a reason', () => {
   const answered = [...judged, ...harmless];
@@ -38,7 +38,7 @@ test('no field is both judged and harmless', () => {
 });
 
 test('each harmless field has its reason, in a sentence', () => {
-  for (const { path, reason } of HARMLESS) expect(reason, path).toMatch(/^[A-Z`].{20,}\.$/);
+  for (const { path, reason } of UNJUDGED_FIELDS) expect(reason, path).toMatch(/^[A-Z`].{20,}\.$/);
 });
 
 test('every field that a rule names is there', () => {

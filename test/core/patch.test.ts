@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../src/apply-patch.ts';
-import { type Change, patchOf, valueAt } from '../../src/core/patch.ts';
+import { makePatch, type PatchIntent, valueAt } from '../../src/core/patch.ts';
 
-const set = (path: Change['path'], value: unknown): Change => ({ path, fix: { set: value as never } });
-const remove = (...path: (string | number)[]): Change => ({ path, fix: { remove: true } });
-const append = (path: Change['path'], ...values: unknown[]): Change => ({ path, fix: { append: values as never[] } });
+const set = (path: PatchIntent['path'], value: unknown): PatchIntent => ({ path, fix: { set: value as never } });
+const remove = (...path: (string | number)[]): PatchIntent => ({ path, fix: { remove: true } });
+const append = (path: PatchIntent['path'], ...values: unknown[]): PatchIntent => ({ path, fix: { append: values as never[] } });
 
 /** Document, changes, and the document that they mean. The operations are applied by another's code, which refuses what does not fit. */
-const TABLE: readonly (readonly [claim: string, before: object, changes: readonly Change[], after: object])[] = [
+const TABLE: readonly (readonly [claim: string, before: object, changes: readonly PatchIntent[], after: object])[] = [
   ['nothing asked, nothing done', { a: 1 }, [], { a: 1 }],
   ['a value is added', {}, [set(['a'], 1)], { a: 1 }],
   ['a value is replaced', { a: 1 }, [set(['a'], 2)], { a: 2 }],
@@ -67,7 +67,7 @@ const TABLE: readonly (readonly [claim: string, before: object, changes: readonl
 
 test.each(TABLE)('%s', (_, before, changes, after) => {
   const document = structuredClone(before);
-  const operations = patchOf(document, changes);
+  const operations = makePatch(document, changes);
   expect(document, 'the document is only read').toEqual(before);
   apply(document, JSON.parse(JSON.stringify(operations)));
   expect(document).toEqual(after);
@@ -75,7 +75,7 @@ test.each(TABLE)('%s', (_, before, changes, after) => {
 
 describe('operations', () => {
   test('are as few as can be', () => {
-    expect(patchOf({ a: [1, 2] }, [set(['m', 'n', 'o'], 1), append(['a'], 3), remove('a', 0), remove('x')])).toEqual([
+    expect(makePatch({ a: [1, 2] }, [set(['m', 'n', 'o'], 1), append(['a'], 3), remove('a', 0), remove('x')])).toEqual([
       { op: 'add', path: '/m', value: { n: { o: 1 } } },
       { op: 'add', path: '/a/-', value: 3 },
       { op: 'remove', path: '/a/0' },
@@ -84,19 +84,19 @@ describe('operations', () => {
 
   test("never grow a fix's own data", () => {
     const drop = Object.freeze(['ALL']);
-    const change: Change = { path: ['a'], fix: { set: drop } };
-    expect(patchOf({}, [change, append(['a'], 'X')])).toEqual([{ op: 'add', path: '/a', value: ['ALL', 'X'] }]);
+    const change: PatchIntent = { path: ['a'], fix: { set: drop } };
+    expect(makePatch({}, [change, append(['a'], 'X')])).toEqual([{ op: 'add', path: '/a', value: ['ALL', 'X'] }]);
     expect(drop).toEqual(['ALL']);
     const added = Object.freeze(['p']);
-    patchOf({}, [{ path: ['a'], fix: { append: added } }, append(['a'], 'q')]);
+    makePatch({}, [{ path: ['a'], fix: { append: added } }, append(['a'], 'q')]);
     expect(added).toEqual(['p']);
     const profile = Object.freeze({ type: 'RuntimeDefault' });
-    patchOf({}, [set(['a'], profile), set(['a', 'b'], 1)]);
+    makePatch({}, [set(['a'], profile), set(['a', 'b'], 1)]);
     expect(profile).toEqual({ type: 'RuntimeDefault' });
   });
 
   test('T47: do not take what every object has for a part of the document', () => {
-    expect(patchOf({}, [remove('constructor'), remove('toString', 'name'), remove('__proto__')])).toEqual([]);
+    expect(makePatch({}, [remove('constructor'), remove('toString', 'name'), remove('__proto__')])).toEqual([]);
     expect(valueAt(JSON.parse('{"__proto__": {"a": 1}}'), ['__proto__', 'a'])).toBe(1);
     expect(valueAt([1, 2], ['map'])).toBeUndefined();
   });
@@ -113,7 +113,7 @@ test('T46: values set at random places are there, whatever else there was', () =
         const document = structuredClone(before);
         apply(
           document,
-          patchOf(
+          makePatch(
             before,
             paths.map((each, index) => set(each, index)),
           ),

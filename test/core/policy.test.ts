@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Offer, policyFor } from '../../src/core/policy.ts';
+import { type PolicyConfig, selectPolicy } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import type { Backend } from '../../src/core/profiles/profile.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
@@ -8,14 +8,14 @@ import { podOf } from '../support/test-rule.ts';
 const userns = profile('userns', { grant: 'containers', mayChoose: ['kata-team-a', 'gone'] });
 const kata = profile('kata-team-a', { grant: 'sudo' }, 'kata-qemu');
 const gvisor = profile('gvisor', { grant: 'containers' });
-const offer: Offer = { profiles: new Map([userns, kata, gvisor].map((each) => [each.id, each])), exemptions: [] };
+const offer: PolicyConfig = { profiles: new Map([userns, kata, gvisor].map((each) => [each.id, each])), exemptions: [] };
 
 const PROFILE = 'cloister.dev/profile';
 const GRANT = 'cloister.dev/grant';
 
 /** `profile/grant` in force for these labels, and what is wrong with them. */
 function inForce(labels: Record<string, string>, chooses = true): { readonly holds: string; readonly problems: readonly string[] } {
-  const policy = policyFor(userns, podOf({ metadata: { labels } }).pod, offer, chooses);
+  const policy = selectPolicy(userns, podOf({ metadata: { labels } }).pod, offer, chooses);
   return {
     holds: `${policy.profile.id}/${policy.grant}`,
     problems: policy.labelProblems.map(({ message, remedy }) => `${message}: ${remedy}`),

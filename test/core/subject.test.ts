@@ -3,7 +3,7 @@ import { apply } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
 import { printPath } from '../../src/core/path.ts';
 import { repair } from '../../src/core/repair.ts';
-import { placeOf, subjectOf } from '../../src/core/subject.ts';
+import { podPathOf, subjectOf } from '../../src/core/subject.ts';
 import { questionOf } from '../support/test-rule.ts';
 
 const KINDS: readonly (readonly [group: string, kind: string, at: readonly string[]])[] = [
@@ -59,7 +59,7 @@ test('a kind that holds no pod, or one of another group, is rejected with the re
   expect(wrong({}, '', 'Service')).toBe(': a kind that holds pods, not Service');
   expect(wrong({}, 'apps', 'Pod')).toBe(': a kind that holds pods, not Pod');
   expect(wrong({}, 'apps.example.org', 'Deployment')).toBe(': a kind that holds pods, not Deployment');
-  expect(placeOf('', 'constructor')).toBeUndefined();
+  expect(podPathOf('', 'constructor')).toBeUndefined();
 });
 
 test('a name that is still to be generated stands for one, and no namespace is none', () => {

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { printPath } from '../../src/core/path.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import type { ProfileOptions } from '../../src/core/profiles/profile.ts';
-import { isIsolated, missingIsolation } from '../../src/core/wall.ts';
+import { findWallGaps, isIsolated } from '../../src/core/wall.ts';
 import { podOf, profileOf, type Sketch } from '../support/test-rule.ts';
 
-const wallOf = (profile: string, options: ProfileOptions = {}) => profileOf({ profile, options }).termsFor('sudo').wall;
+const wallOf = (profile: string, options: ProfileOptions = {}) => profileOf({ profile, options }).requirementsFor('sudo').wall;
 const gapsOf = (profile: string, pod: Sketch, options?: ProfileOptions): string[] =>
-  missingIsolation(podOf(pod).pod, wallOf(profile, options)).map(({ finding }) => printPath(finding.path));
+  findWallGaps(podOf(pod).pod, wallOf(profile, options)).map(({ finding }) => printPath(finding.path));
 const isIsolatedBy = (profile: string, pod: Sketch, options?: ProfileOptions): boolean =>
   isIsolated(podOf(pod).pod, wallOf(profile, options));
 
@@ -59,7 +59,7 @@ describe('a pod is not isolated', () => {
 });
 
 test('hostUsers: true is reported under a runtime with its own kernel, and the pod is isolated all the same', () => {
-  for (const { id } of backends.filter((backend) => backend.wall({}).hostUsers === undefined)) {
+  for (const { id } of backends.filter((backend) => backend.makeWall({}).hostUsers === undefined)) {
     const pod = { runtimeClassName: id, hostUsers: true };
     expect(gapsOf(id, pod)).toEqual(['spec.hostUsers']);
     expect(isIsolatedBy(id, pod)).toBe(true);

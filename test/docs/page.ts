@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { apply } from '../../src/apply-patch.ts';
 import type { Exemption } from '../../src/core/exemptions.ts';
-import { judge, type Question, type Verdict } from '../../src/core/judge.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { type JudgeInput, judge, type Verdict } from '../../src/core/judge.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { printPath } from '../../src/core/path.ts';
-import { policyFor } from '../../src/core/policy.ts';
+import { selectPolicy } from '../../src/core/policy.ts';
 import { backendById, backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { repair } from '../../src/core/repair.ts';
@@ -82,12 +82,12 @@ export function examplesOf(section: string): Example[] {
 export function judged(
   example: Example,
   exemptions: readonly Exemption[] = [],
-): { readonly question: Question; readonly verdict: Verdict } {
+): { readonly question: JudgeInput; readonly verdict: Verdict } {
   const profile = profileOf(example);
   const offer = { profiles: new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})])), exemptions };
   const subject = subjectOf(structuredClone(example.pod), '', 'Pod');
   if (!subject.ok) throw new Error(`${printPath(subject.error.path)} must be ${subject.error.expected}`);
-  const policy = policyFor(profile, subject.value.pod, offer, true);
+  const policy = selectPolicy(profile, subject.value.pod, offer, true);
   const question = { subject: subject.value, policy, namespace: 'team-a', exemptions, now: new Date('2030-01-01') };
   return { question, verdict: judge(question) };
 }
@@ -114,7 +114,7 @@ function profileOf({ profile, options, grant }: Example): Profile {
 /** Options as a configuration file has them. */
 export function optionsOf(written: object): ProfileOptions {
   const { grantTo, ...options } = written as { readonly grantTo?: readonly string[] };
-  return grantTo === undefined ? options : { ...options, grantTo: grantTo.map(namePattern) };
+  return grantTo === undefined ? options : { ...options, grantTo: grantTo.map(makeNamePattern) };
 }
 
 function print(findings: readonly Finding[]): string {

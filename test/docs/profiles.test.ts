@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { backends } from '../../src/core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
-import { BASELINE_CAPABILITIES, GRANTS, type Terms } from '../../src/core/requirements.ts';
+import { BASELINE_CAPABILITIES, GRANTS, type ProfileRequirements } from '../../src/core/requirements.ts';
 import { claimedBy, examplesOf, optionsOf, outcomeOf, pagesIn, readPage, rowsOf, sectionOf } from './page.ts';
 
 const SECTIONS = ['The wall', 'What it needs', 'What each grant writes', 'Options', 'What works inside', 'What remains', 'Source'];
@@ -58,7 +58,7 @@ describe.each(backends)('the page of $id', (backend) => {
     for (const need of backend.requires) expect(needs).toContain(need);
   });
 
-  test('gives what each grant writes, as the terms have it', () => {
+  test('gives what each grant writes, as its requirements list it', () => {
     const rows = rowsOf(sectionOf(page, 'What each grant writes'));
     expect(rows).toEqual(grantRows(backend));
   });
@@ -89,10 +89,14 @@ describe.each(backends)('the page of $id', (backend) => {
   });
 });
 
-const offeredBy = ({ grant, mayChoose, termsFor }: ReturnType<typeof makeProfile>) => ({ grant, mayChoose, terms: GRANTS.map(termsFor) });
+const offeredBy = ({ grant, mayChoose, requirementsFor }: ReturnType<typeof makeProfile>) => ({
+  grant,
+  mayChoose,
+  requirements: GRANTS.map(requirementsFor),
+});
 
 function wallRows(backend: Backend): string[][] {
-  const { hostUsers, runtimeClassName } = backend.wall({});
+  const { hostUsers, runtimeClassName } = backend.makeWall({});
   return [
     ['`hostUsers`', hostUsers === false ? '`false`' : 'absent'],
     ['`runtimeClassName`', runtimeClassName === undefined ? 'absent' : `\`${runtimeClassName}\``],
@@ -102,25 +106,25 @@ function wallRows(backend: Backend): string[][] {
 /** Rows: what is written; columns: none, sudo, containers. */
 function grantRows(backend: Backend): string[][] {
   const profile = makeProfile(backend.id, backend, {});
-  const terms = GRANTS.map(profile.termsFor);
-  const row = (name: string, cell: (terms: Terms) => string): string[] => [name, ...terms.map(cell)];
+  const requirements = GRANTS.map(profile.requirementsFor);
+  const row = (name: string, cell: (of: ProfileRequirements) => string): string[] => [name, ...requirements.map(cell)];
   return [
     row('`allowPrivilegeEscalation`', ({ workspace }) => `\`${workspace.allowPrivilegeEscalation}\``),
-    row('`capabilities.drop`', ({ workspace }) => (workspace.mustDropAll || workspace.capabilities ? '`ALL`' : 'as it is')),
-    row('`capabilities.add`', ({ workspace }) => printed(workspace.capabilities ?? []) || 'as it is'),
-    row('other capabilities it may hold', ({ workspace: { mayHold, capabilities = [] } }) => {
-      return printed([...mayHold].filter((capability) => !capabilities.includes(capability))) || 'none';
+    row('`capabilities.drop`', ({ workspace }) => (workspace.mustDropAll || workspace.addedCapabilities ? '`ALL`' : 'as it is')),
+    row('`capabilities.add`', ({ workspace }) => printed(workspace.addedCapabilities ?? []) || 'as it is'),
+    row('other capabilities it may hold', ({ workspace: { allowedCapabilities, addedCapabilities = [] } }) => {
+      return printed([...allowedCapabilities].filter((capability) => !addedCapabilities.includes(capability))) || 'none';
     }),
     row(
       '`seccompProfile`',
       ({ workspace: { seccompProfile } }) => `\`${seccompProfile?.type ?? 'RuntimeDefault'}\`${local(seccompProfile)}`,
     ),
-    row('`procMount`', ({ workspace }) => (workspace.procMountUnmasked ? '`Unmasked`' : 'absent')),
+    row('`procMount`', ({ workspace }) => (workspace.unmasksProc ? '`Unmasked`' : 'absent')),
     row('emptyDirs', ({ workspace: { storage, storageMedium } }) => {
       const paths = storage.map((path) => `\`${path}\``).join(', ');
       return paths === '' ? 'none' : paths + (storageMedium === undefined ? '' : `, of medium \`${storageMedium}\` with a \`sizeLimit\``);
     }),
-    row('environment', ({ workspace, sysbox }) => (sysbox ? `\`SYSBOX_SYSCONT_MODE=${workspace.sysboxMode}\`` : 'as it is')),
+    row('environment', ({ workspace, isSysbox }) => (isSysbox ? `\`SYSBOX_SYSCONT_MODE=${workspace.sysboxMode}\`` : 'as it is')),
   ];
 }
 

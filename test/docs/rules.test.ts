@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { Exemption } from '../../src/core/exemptions.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import { podPaths } from '../support/openapi.ts';
 import { claimedBy, type Example, examplesOf, judged, outcomeOf, pagesIn, pathsOf, readPage, rowsOf, sectionOf } from './page.ts';
@@ -20,7 +20,7 @@ test('the index lists the rules in reading order, each with its summary', () => 
   );
 });
 
-describe.each(rules)('the page of $id', ({ id, summary, fields, exempts }) => {
+describe.each(rules)('the page of $id', ({ id, summary, fields, exemptibleValues }) => {
   const page = readPage(`docs/rules/${id}.md`);
   const examples = examplesOf(sectionOf(page, 'Example'));
 
@@ -64,11 +64,11 @@ describe.each(rules)('the page of $id', ({ id, summary, fields, exempts }) => {
 
   test('says whether an exemption lets values through, and has one that does', () => {
     const fix = sectionOf(page, 'Fix');
-    if (exempts === undefined) {
+    if (exemptibleValues === undefined) {
       expect(fix).toContain('No exemption');
       return;
     }
-    expect(fix.replaceAll('\n', ' ')).toContain(`Exemption: ${exempts}.`);
+    expect(fix.replaceAll('\n', ' ')).toContain(`Exemption: ${exemptibleValues}.`);
     const values = parse(new RegExp(`\`${id}: (\\[.*\\])\``).exec(fix)?.[1] ?? 'null');
     const [example] = examples as [Example];
     const before = judged(example).verdict;
@@ -91,8 +91,8 @@ function exemption(rule: string, values: readonly string[]): Exemption {
   return {
     reason: 'the page says so',
     expires: new Date('2031-01-01'),
-    namespaces: [namePattern('team-a')],
-    serviceAccounts: [namePattern('default')],
+    namespaces: [makeNamePattern('team-a')],
+    serviceAccounts: [makeNamePattern('default')],
     allow: new Map([[rule, new Set(values)]]),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import type { Offer } from '../../src/core/policy.ts';
+import type { PolicyConfig } from '../../src/core/policy.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 import { type Entry, entriesOf, type Selector, type Target } from '../../src/manifests/entries.ts';
@@ -8,7 +8,7 @@ import { type Entry, entriesOf, type Selector, type Target } from '../../src/man
 const SERVICE: Target = { service: { namespace: 'cloister-system', name: 'cloister', port: 8443 }, ca: 'a certificate' };
 
 const [userns] = backends;
-const offer = (...ids: readonly string[]): Offer => ({
+const offer = (...ids: readonly string[]): PolicyConfig => ({
   profiles: new Map(ids.flatMap((id) => (userns === undefined ? [] : [[id, makeProfile(id, userns, {})]]))),
   exemptions: [],
 });

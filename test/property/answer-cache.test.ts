@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { apply } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
-import { policyFor } from '../../src/core/policy.ts';
+import { selectPolicy } from '../../src/core/policy.ts';
 import { repair } from '../../src/core/repair.ts';
 import { subjectOf } from '../../src/core/subject.ts';
 import { type Answer, answerMutate } from '../../src/webhook/review/answer.ts';
@@ -19,7 +19,7 @@ function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Giv
   const offer = offerOf(chosen);
   const profile = offer.profiles.get('own');
   if (profile === undefined) throw new Error('the profile is missing');
-  const policy = policyFor(profile, subject.value.pod, offer, true);
+  const policy = selectPolicy(profile, subject.value.pod, offer, true);
   const question = { subject: subject.value, old: undefined, policy, namespace: NAMESPACE, exemptions: offer.exemptions, now: NOW };
   const verdict = judge(question);
   return [verdict, repair(question, verdict, apply, true), policy];

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { expect, test } from 'vitest';
 import { apply } from '../../src/apply-patch.ts';
-import { judge, type Question } from '../../src/core/judge.ts';
+import { type JudgeInput, judge } from '../../src/core/judge.ts';
 import { pointerOf } from '../../src/core/pointer.ts';
-import { policyFor } from '../../src/core/policy.ts';
+import { selectPolicy } from '../../src/core/policy.ts';
 import { type Repair, repair } from '../../src/core/repair.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { subjectOf } from '../../src/core/subject.ts';
@@ -59,12 +59,12 @@ test('T30: a patch adds no privilege that the grant does not list', () => {
   });
 });
 
-function questionOf(document: Doc, given: Setting): Question {
+function questionOf(document: Doc, given: Setting): JudgeInput {
   const offer = offerOf(given);
   const subject = subjectOf(document, '', 'Pod');
   const own = offer.profiles.get('own');
   if (!subject.ok || own === undefined) throw new Error(`no pod: ${JSON.stringify(subject)}`);
-  const policy = policyFor(own, subject.value.pod, offer, true);
+  const policy = selectPolicy(own, subject.value.pod, offer, true);
   return { subject: subject.value, policy, namespace: NAMESPACE, exemptions: offer.exemptions, now: NOW };
 }
 

@@ -2,9 +2,9 @@ import { Writable } from 'node:stream';
 import { WriteStream } from 'node:tty';
 import { describe, expect, test, vi } from 'vitest';
 import { REMOVE } from '../../src/core/rules/rule.ts';
-import { jsonOf } from '../../src/report/json.ts';
+import { printJson } from '../../src/report/json.ts';
 import type { CheckReport, PlacedFinding, PodReport } from '../../src/report/report.ts';
-import { textOf } from '../../src/report/text.ts';
+import { printText } from '../../src/report/text.ts';
 
 const pipe = new Writable() as unknown as NodeJS.WriteStream;
 const terminal = Object.assign(new Writable(), {
@@ -49,7 +49,7 @@ const report = (...pods: PodReport[]): CheckReport => ({ pods, withoutPod: 2 });
 describe('text', () => {
   test('the text lists each pod with its findings, one per line', () => {
     expect(
-      textOf(report(podWith(breach, promise), podWith()), pipe),
+      printText(report(podWith(breach, promise), podWith()), pipe),
     ).toBe(`dind.yaml: Pod dind (line 1): refused under profile userns, grant sudo
   escape   capabilities  spec.containers[0].securityContext.capabilities.add[1] (container "dev"): capability SYS_ADMIN is added; remove it
   promise  proc-mount  spec.x (container "dev"): procMount is not set; set it to Unmasked
@@ -59,32 +59,32 @@ describe('text', () => {
   });
 
   test('the text counts the pods that a person must change', () => {
-    expect(textOf(report(podWith(breach), podWith(byHand)), pipe)).toContain(
+    expect(printText(report(podWith(breach), podWith(byHand)), pipe)).toContain(
       '2 refused as written: 1 can be fixed (`cloister fix`, or at admission), 1 must be changed by hand',
     );
   });
 
   test('a promise does not make a pod denied', () => {
-    expect(textOf({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none refused\n$/);
+    expect(printText({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none refused\n$/);
   });
 
   test('the text has colours only on a terminal, and not with NO_COLOR', () => {
-    expect(textOf(report(podWith(breach)), pipe)).not.toContain('\u001b[');
+    expect(printText(report(podWith(breach)), pipe)).not.toContain('\u001b[');
     vi.stubEnv('FORCE_COLOR', undefined);
     vi.stubEnv('NO_COLOR', undefined);
-    expect(textOf(report(podWith(breach)), terminal)).toContain('\u001b[31mescape');
+    expect(printText(report(podWith(breach)), terminal)).toContain('\u001b[31mescape');
     vi.stubEnv('NO_COLOR', '1');
-    expect(textOf(report(podWith(breach)), terminal)).not.toContain('\u001b[');
+    expect(printText(report(podWith(breach)), terminal)).not.toContain('\u001b[');
     vi.unstubAllEnvs();
   });
 
   test('control characters of a manifest are printed as text', () => {
-    expect(textOf(report({ ...podWith(breach), name: 'a\u001b[2J\nforged' }), pipe)).toContain('Pod a\\u{1b}[2J\\u{a}forged');
+    expect(printText(report({ ...podWith(breach), name: 'a\u001b[2J\nforged' }), pipe)).toContain('Pod a\\u{1b}[2J\\u{a}forged');
   });
 });
 
 test('the JSON report has the documented fields', () => {
-  expect(JSON.parse(jsonOf(report(podWith(breach, byHand))))).toEqual({
+  expect(JSON.parse(printJson(report(podWith(breach, byHand))))).toEqual({
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
     summary: { pods: 1, refused: 1, withoutPod: 2 },

@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { apparmor } from '../../src/core/rules/apparmor.ts';
 import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
@@ -66,7 +66,7 @@ testRule(apparmor, {
     ...inEachList('a local one of the author', under(FOREIGN), { finds: ['securityContext.appArmorProfile'], fixed: none }),
     ...inEachList("the operator's, outside the workspace", under(UNCONFINED), {
       ...unconfined,
-      options: { ...unconfined.options, grantTo: [namePattern('workspace')] },
+      options: { ...unconfined.options, grantTo: [makeNamePattern('workspace')] },
       finds: ['securityContext.appArmorProfile'],
       fixed: none,
     }),
@@ -119,7 +119,7 @@ testRule(apparmor, {
     },
     "the runtime's by annotation gives way to grantTo": {
       ...nest,
-      options: { ...nest.options, grantTo: [namePattern('main')] },
+      options: { ...nest.options, grantTo: [makeNamePattern('main')] },
       pod: { ...annotated('runtime/default'), ...plain },
       promises: [NOTE, MAIN],
       fixed: { ...bare, ...main(NEST) },
@@ -132,14 +132,14 @@ testRule(apparmor, {
     },
     "the runtime's gives way to grantTo": {
       ...nest,
-      options: { ...nest.options, grantTo: [namePattern('main')] },
+      options: { ...nest.options, grantTo: [makeNamePattern('main')] },
       pod: main(RUNTIME),
       promises: [MAIN],
       fixed: main(NEST),
     },
     "the runtime's gives way to no profile at all": {
       ...unconfined,
-      options: { ...unconfined.options, grantTo: [namePattern('main')] },
+      options: { ...unconfined.options, grantTo: [makeNamePattern('main')] },
       pod: main(RUNTIME),
       promises: [MAIN],
       fixed: main(UNCONFINED),

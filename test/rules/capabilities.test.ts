@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import type { Grant } from '../../src/core/requirements.ts';
 import { capabilities } from '../../src/core/rules/capabilities.ts';
 import { BASELINE } from '../support/baseline.ts';
@@ -87,7 +87,7 @@ testRule(capabilities, {
     ...inEachList('an ephemeral or init container has no grant', adding('SYS_PTRACE'), {
       profile: 'gvisor',
       grant: 'containers',
-      options: { grantTo: [namePattern('workspace')] },
+      options: { grantTo: [makeNamePattern('workspace')] },
       finds: ['securityContext.capabilities.add[0]'],
       fixed: adding(),
     }),

@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { capabilityGrant } from '../../src/core/rules/capability-grant.ts';
 import { BASELINE } from '../support/baseline.ts';
 import { type Sketch, testRule } from '../support/test-rule.ts';
@@ -24,7 +24,7 @@ const DROP = 'spec.containers[0].securityContext.capabilities.drop';
 const ADD = 'spec.containers[0].securityContext.capabilities.add';
 /** Without it a container that drops ALL under Sysbox is one that restricts itself. */
 const SYSBOX_CONTAINER = { name: 'SYSBOX_SYSCONT_MODE', value: 'TRUE' };
-const toMain = { grantTo: [namePattern('main')] };
+const toMain = { grantTo: [makeNamePattern('main')] };
 
 testRule(capabilityGrant, {
   passes: {
@@ -48,7 +48,7 @@ testRule(capabilityGrant, {
     'an init container that drops ALL, and breaks no promise': {
       initContainers: [{ name: 'set-up', securityContext: { capabilities: { drop: ['ALL'] } } }],
     },
-    'a container outside grantTo that drops ALL': { options: { grantTo: [namePattern('workspace')] }, pod: holding(['ALL']) },
+    'a container outside grantTo that drops ALL': { options: { grantTo: [makeNamePattern('workspace')] }, pod: holding(['ALL']) },
     'one that says it twice is reported once, by another rule': main({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }),
   },
   fails: {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { judge } from '../../src/core/judge.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import type { ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { imageStorage } from '../../src/core/rules/image-storage.ts';
 import { type Failing, questionOf, type Sketch, testRule } from '../support/test-rule.ts';
@@ -91,7 +91,7 @@ testRule(imageStorage, {
       },
     },
     'only the container that grantTo names': {
-      options: { grantTo: [namePattern('tools')] },
+      options: { grantTo: [makeNamePattern('tools')] },
       pod: { containers: [{ name: 'main' }, { name: 'tools' }] },
       promises: [VOLUMES, 'spec.containers[1].volumeMounts'],
       fixed: { volumes: [emptied(0)], containers: [{ name: 'main' }, { name: 'tools', volumeMounts: [mounted(0, ROOT)] }] },

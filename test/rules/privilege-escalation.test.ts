@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { privilegeEscalation } from '../../src/core/rules/privilege-escalation.ts';
 import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
@@ -7,7 +7,7 @@ const escalation = (allowPrivilegeEscalation: boolean | null): Sketch => ({
   containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation } }],
 });
 const path = 'spec.containers[0].securityContext.allowPrivilegeEscalation';
-const toMain = { grantTo: [namePattern('main')] };
+const toMain = { grantTo: [makeNamePattern('main')] };
 
 function underEach(claim: string, make: (profile: string) => Failing): Record<string, Failing> {
   return Object.fromEntries(backends.map(({ id }) => [`${claim}, under ${id}`, make(id)]));
@@ -27,11 +27,11 @@ testRule(privilegeEscalation, {
     },
     'an added ephemeral container': { old: {}, pod: { ephemeralContainers: [{ name: 'debug' }] } },
     'a sidecar outside grantTo that says false': {
-      options: { grantTo: [namePattern('workspace')] },
+      options: { grantTo: [makeNamePattern('workspace')] },
       pod: escalation(false),
     },
     'a sidecar outside grantTo that says nothing': {
-      options: { grantTo: [namePattern('workspace')] },
+      options: { grantTo: [makeNamePattern('workspace')] },
       pod: { containers: [{ name: 'main' }] },
     },
   },

@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { procMount } from '../../src/core/rules/proc-mount.ts';
 import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
@@ -31,7 +31,7 @@ testRule(procMount, {
     },
     ...inEachList('Unmasked outside a grant', proc('Unmasked'), {
       grant: 'containers',
-      options: { grantTo: [namePattern('workspace')] },
+      options: { grantTo: [makeNamePattern('workspace')] },
       finds: ['securityContext.procMount'],
       fixed: bare,
     }),

@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { seccomp } from '../../src/core/rules/seccomp.ts';
 import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
@@ -118,7 +118,7 @@ testRule(seccomp, {
     },
     'containers: a filter of its own gives way to grantTo': {
       grant: 'containers',
-      options: { grantTo: [namePattern('main')] },
+      options: { grantTo: [makeNamePattern('main')] },
       pod: { ...under(RUNTIME), ...plain },
       promises: [MAIN],
       fixed: { ...under(RUNTIME), ...main(WORKSPACE) },

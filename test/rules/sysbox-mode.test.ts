@@ -1,4 +1,4 @@
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { sysboxMode } from '../../src/core/rules/sysbox-mode.ts';
 import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
@@ -41,7 +41,7 @@ testRule(sysboxMode, {
     ...inEachList('TRUE outside containers', env(mode('TRUE')), { finds: ['env[0].value'], fixed: env(mode('FALSE')) }),
     ...inEachList('TRUE outside the workspace', env(mode('TRUE')), {
       grant: 'containers',
-      options: { grantTo: [namePattern('workspace')] },
+      options: { grantTo: [makeNamePattern('workspace')] },
       finds: ['env[0].value'],
       fixed: env(mode('FALSE')),
     }),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Exemption } from '../../src/core/exemptions.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
-import type { Offer } from '../../src/core/policy.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
+import type { PolicyConfig } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 
@@ -459,7 +459,7 @@ export const setting: fc.Arbitrary<Setting> = fc
 export const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };
 
 /** The configuration in which the setting is the profile `own`, beside the profile `other`. */
-export function offerOf({ id: _, backend, exempt, ...options }: Setting): Offer {
+export function offerOf({ id: _, backend, exempt, ...options }: Setting): PolicyConfig {
   const found = backendById.get(backend);
   const other = backendById.get(OTHER.backend);
   if (found === undefined || other === undefined) throw new Error(`no backend ${backend}`);
@@ -467,13 +467,13 @@ export function offerOf({ id: _, backend, exempt, ...options }: Setting): Offer 
   const exemption: Exemption = {
     reason: 'test',
     expires: new Date(NOW.getTime() + 1),
-    namespaces: [namePattern('*')],
-    serviceAccounts: [namePattern('*')],
+    namespaces: [makeNamePattern('*')],
+    serviceAccounts: [makeNamePattern('*')],
     allow: new Map(Object.entries(exempt ?? {}).map(([rule, values]) => [rule, new Set(values)])),
   };
   return {
     profiles: new Map([
-      ['own', makeProfile('own', found, { ...options, grantTo: grantTo?.map(namePattern) })],
+      ['own', makeProfile('own', found, { ...options, grantTo: grantTo?.map(makeNamePattern) })],
       ['other', makeProfile('other', other, { grant: OTHER.grant })],
     ]),
     exemptions: exempt === undefined ? [] : [exemption],

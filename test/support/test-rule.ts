@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../src/apply-patch.ts';
-import { judge, type Question, type Verdict } from '../../src/core/judge.ts';
-import { namePattern } from '../../src/core/name-pattern.ts';
+import { type JudgeInput, judge, type Verdict } from '../../src/core/judge.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { printPath } from '../../src/core/path.ts';
 import { CONTAINER_LISTS } from '../../src/core/pod.ts';
-import { policyFor } from '../../src/core/policy.ts';
+import { selectPolicy } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { remedyOf } from '../../src/core/remedy.ts';
 import { repair } from '../../src/core/repair.ts';
 import type { Grant } from '../../src/core/requirements.ts';
-import type { Finding, Kind, Rule } from '../../src/core/rules/rule.ts';
+import type { Finding, FindingKind, Rule } from '../../src/core/rules/rule.ts';
 import { type Subject, subjectOf } from '../../src/core/subject.ts';
 
 /** The spec of a pod, written down as far as it matters; `metadata` may stand among its fields. */
@@ -109,7 +109,7 @@ export function profileOf({ profile = 'userns', grant, options }: Circumstances)
   return makeProfile(profile, backend, { ...options, ...(grant === undefined ? {} : { grant }) });
 }
 
-export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Question {
+export function questionOf(pod: Sketch, circumstances: Circumstances = {}): JudgeInput {
   const { exempt, old } = circumstances;
   const profile = profileOf(circumstances);
   const subject = podOf(pod);
@@ -117,7 +117,7 @@ export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Ques
   return {
     subject,
     ...(old === undefined ? {} : { old: asked }),
-    policy: policyFor(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), exemptions: [] }, true),
+    policy: selectPolicy(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), exemptions: [] }, true),
     namespace: 'team-a',
     exemptions: exempt === undefined ? [] : [exemptionOf(exempt)],
     now: NOW,
@@ -125,7 +125,7 @@ export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Ques
 }
 
 /** What judging, repairing and judging again gives; the subject's document is the repaired one afterwards. */
-export function repaired(question: Question): { readonly verdict: Verdict; readonly repair: ReturnType<typeof repair> } {
+export function repaired(question: JudgeInput): { readonly verdict: Verdict; readonly repair: ReturnType<typeof repair> } {
   const verdict = judge(question);
   return { verdict, repair: repair(question, verdict, apply, question.old === undefined) };
 }
@@ -182,20 +182,20 @@ function isPassing(given: Sketch | Passing): given is Passing {
   return 'pod' in given;
 }
 
-function findingsOf(rule: Rule, question: Question): Finding[] {
+function findingsOf(rule: Rule, question: JudgeInput): Finding[] {
   return judge(question).findings.filter((finding) => finding.rule === rule.id);
 }
 
-function pathsOf(findings: readonly Finding[], kind: Kind): string[] {
+function pathsOf(findings: readonly Finding[], kind: FindingKind): string[] {
   return findings.filter((finding) => finding.kind === kind).map(({ path }) => printPath(path));
 }
 
-function exemptionOf(exempt: Readonly<Record<string, readonly string[]>>): Question['exemptions'][number] {
+function exemptionOf(exempt: Readonly<Record<string, readonly string[]>>): JudgeInput['exemptions'][number] {
   return {
     reason: 'the operator knows it',
     expires: new Date(NOW.getTime() + 1),
-    namespaces: [namePattern('team-*')],
-    serviceAccounts: [namePattern('*')],
+    namespaces: [makeNamePattern('team-*')],
+    serviceAccounts: [makeNamePattern('*')],
     allow: new Map(Object.entries(exempt).map(([rule, values]) => [rule, new Set(values)])),
   };
 }

@@ -67,7 +67,7 @@ const subdomain = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 const maybe = <S extends z.ZodType>(schema: S) => z.union([z.literal(''), schema]);
 
 const profile = z.strictObject({ extends: subdomain, ...optionSchemas }).partial();
-const exemptible = rules.flatMap(({ id: rule, exempts }) => (exempts === undefined ? [] : [rule]));
+const exemptible = rules.flatMap(({ id: rule, exemptibleValues: exempts }) => (exempts === undefined ? [] : [rule]));
 
 const valuesSchema = z
   .strictObject({

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { type SeccompProfile, seal } from '../../src/commands/node-profile.ts';
+import { type SeccompFile, seal } from '../../src/commands/node-profile.ts';
 import { userns } from '../../src/core/profiles/userns.ts';
 import { go, moduleFolder } from '../programs/go.ts';
 
@@ -31,13 +31,13 @@ export async function readAdditions(): Promise<readonly Addition[]> {
 }
 
 /** containerd's default for each architecture, for the capabilities that the grant writes out. Needs Go, and Linux. */
-export async function runtimeDefaults(): Promise<readonly SeccompProfile[]> {
+export async function runtimeDefaults(): Promise<readonly SeccompFile[]> {
   const containerd = await moduleFolder('seccomp', 'github.com/containerd/containerd/v2');
   const code = await readFile(join(containerd, 'contrib/seccomp/seccomp_default.go'), 'utf8');
-  const capabilities = userns.workspace('containers', {}).capabilities?.map((each) => `CAP_${each}`) ?? [];
+  const capabilities = userns.makeWorkspaceRequirements('containers', {}).addedCapabilities?.map((each) => `CAP_${each}`) ?? [];
   const folder = await mkdtemp(join(tmpdir(), 'cloister-seccomp-'));
   try {
-    const profiles: SeccompProfile[] = [];
+    const profiles: SeccompFile[] = [];
     for (const architecture of ARCHITECTURES) {
       const [file, overlay] = [join(folder, `${architecture}.go`), join(folder, `${architecture}.json`)];
       await writeFile(file, codeFor(architecture, code));
@@ -69,7 +69,7 @@ function codeFor(architecture: string, code: string): string {
 }
 
 /** Both together, as the file has it. */
-export function extend(defaults: readonly SeccompProfile[], additions: readonly Addition[]): SeccompProfile {
+export function extend(defaults: readonly SeccompFile[], additions: readonly Addition[]): SeccompFile {
   const added = new Set(additions.map(({ name }) => name));
   const syscalls = defaults
     .flatMap((each) => each.syscalls)

@@ -1,28 +1,28 @@
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { loadConfig } from '../../config.ts';
-import { judge, type Question, type Verdict } from '../../core/judge.ts';
+import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
-import { type Offer, policyFor } from '../../core/policy.ts';
+import { type PolicyConfig, selectPolicy } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import { type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
 import { configOption } from './flags.ts';
 
 /** A pod of a manifest and its verdict. */
-export interface Judgement {
+export interface JudgedPod {
   readonly source: Source;
   /** Index of its document in the source. */
   readonly document: number;
   readonly found: FoundPod;
-  readonly question: Question;
+  readonly input: JudgeInput;
   readonly verdict: Verdict;
 }
 
-export interface Judged {
+export interface JudgedManifests {
   readonly sources: readonly Source[];
-  readonly judgements: readonly Judgement[];
+  readonly judgements: readonly JudgedPod[];
 }
 
 export interface ManifestFlags {
@@ -48,39 +48,47 @@ export function addManifestFlags(command: Command): Command {
  * Reads manifests and judges the pods in them as new pods.
  * @returns the verdicts in the order of the files, or all problems of the input, one per line
  */
-export async function judgeManifests(flags: ManifestFlags, stdin: Readable, now: Date): Promise<Result<Judged, readonly string[]>> {
+export async function judgeManifests(
+  flags: ManifestFlags,
+  stdin: Readable,
+  now: Date,
+): Promise<Result<JudgedManifests, readonly string[]>> {
   const config = await loadConfig(flags.config, { now });
   const read = await readManifests(flags.filename, stdin);
   const problems = [...(config.ok ? [] : config.error), ...(read.ok ? [] : read.error.map(printInputProblem))];
   if (!config.ok || !read.ok) return err(problems);
 
-  const judgements: Judgement[] = [];
+  const judgements: JudgedPod[] = [];
   for (const source of read.value) {
     for (const [document, { pods }] of source.documents.entries()) {
       for (const found of pods) {
-        const question = questionOf(found, config.value, flags, now);
-        if (question.ok) judgements.push({ source, document, found, question: question.value, verdict: judge(question.value) });
-        else problems.push(`${source.file}:${found.line}: ${question.error}`);
+        const input = makeInput(found, config.value, flags, now);
+        if (input.ok) judgements.push({ source, document, found, input: input.value, verdict: judge(input.value) });
+        else problems.push(`${source.file}:${found.line}: ${input.error}`);
       }
     }
   }
   return problems.length > 0 ? err(problems) : ok({ sources: read.value, judgements });
 }
 
-function questionOf(
+function makeInput(
   { subject }: FoundPod,
-  offer: Offer,
+  config: PolicyConfig,
   { profile: asked, namespace = 'default' }: ManifestFlags,
   now: Date,
-): Result<Question, string> {
-  const profile = profileFor(asked, labelOf(subject.pod, PROFILE_LABEL), offer.profiles);
+): Result<JudgeInput, string> {
+  const profile = selectProfile(asked, labelOf(subject.pod, PROFILE_LABEL), config.profiles);
   if (!profile.ok) return profile;
-  const policy = policyFor(profile.value, subject.pod, offer, true);
-  return ok({ subject, policy, namespace: subject.namespace ?? namespace, exemptions: offer.exemptions, now });
+  const policy = selectPolicy(profile.value, subject.pod, config, true);
+  return ok({ subject, policy, namespace: subject.namespace ?? namespace, exemptions: config.exemptions, now });
 }
 
 /** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
-function profileFor(asked: string | undefined, label: string | undefined, profiles: ReadonlyMap<string, Profile>): Result<Profile, string> {
+function selectProfile(
+  asked: string | undefined,
+  label: string | undefined,
+  profiles: ReadonlyMap<string, Profile>,
+): Result<Profile, string> {
   const [first, ...others] = profiles.values();
   const only = others.length === 0 ? first : undefined;
   const profile = asked === undefined ? (profiles.get(label ?? '') ?? only) : profiles.get(asked);

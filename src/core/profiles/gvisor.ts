@@ -10,10 +10,10 @@ export const gvisor: Backend = {
   summary: 'The pod talks to a kernel of its own, written in Go, and hardly at all to the node’s.',
   requires: ['runsc with a RuntimeClass for its handler; `allow-suid` in its configuration for sudo'],
   options: [],
-  wall: (options) => wallOf(options, { runtimeClassName: 'gvisor' }),
-  pod: () => ({}),
-  workspace(grant, { storage = ['/var/lib/containers'] }) {
+  makeWall: (options) => wallOf(options, { runtimeClassName: 'gvisor' }),
+  makePodRequirements: () => ({}),
+  makeWorkspaceRequirements(grant, { storage = ['/var/lib/containers'] }) {
     if (grant !== 'containers') return {};
-    return { capabilities: BASELINE_CAPABILITIES, mayHold: new Set([...BASELINE_CAPABILITIES, 'SYS_PTRACE']), storage };
+    return { addedCapabilities: BASELINE_CAPABILITIES, allowedCapabilities: new Set([...BASELINE_CAPABILITIES, 'SYS_PTRACE']), storage };
   },
 };

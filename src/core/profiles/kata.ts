@@ -13,22 +13,22 @@ const STORAGE = ['/var/lib/containers', '/var/tmp', '/tmp'];
  * Kata Containers: each pod is a virtual machine. What the pod may do, it does to its guest.
  * Source: https://github.com/kata-containers/kata-containers/tree/main/docs
  */
-function kata(id: string, hypervisor: string, requires: readonly string[] = []): Backend {
+function makeKata(id: string, hypervisor: string, requires: readonly string[] = []): Backend {
   return {
     id,
     summary: `Each pod runs in a virtual machine of its own, made by ${hypervisor}: kernel and root are the guest's.`,
     requires: [`Kata Containers with ${hypervisor} and a RuntimeClass for its handler, /dev/kvm on the nodes`, ...requires],
     options: ['guestPrivileged', 'storageMedium', 'storageSize'],
-    wall: (options) => wallOf(options, { runtimeClassName: id }),
-    pod: () => ({ blockDevices: true }),
-    workspace(grant, { guestPrivileged = false, storage = STORAGE, storageMedium = 'memory', storageSize }) {
+    makeWall: (options) => wallOf(options, { runtimeClassName: id }),
+    makePodRequirements: () => ({ allowsBlockDevices: true }),
+    makeWorkspaceRequirements(grant, { guestPrivileged = false, storage = STORAGE, storageMedium = 'memory', storageSize }) {
       // Processes of `kubectl exec` do not inherit no_new_privs in the guest, so only an empty capability set keeps them from sudo.
-      if (grant === 'none') return { mustDropAll: true, mayHold: new Set() };
+      if (grant === 'none') return { mustDropAll: true, allowedCapabilities: new Set() };
       if (grant !== 'containers') return {};
       return {
-        capabilities: ENGINE_CAPABILITIES,
-        mayHold: new Set([...ENGINE_CAPABILITIES, 'SYS_PTRACE', 'NET_RAW']),
-        privileged: guestPrivileged,
+        addedCapabilities: ENGINE_CAPABILITIES,
+        allowedCapabilities: new Set([...ENGINE_CAPABILITIES, 'SYS_PTRACE', 'NET_RAW']),
+        makesPrivileged: guestPrivileged,
         storage,
         // virtio-fs, which carries the guest's root and its ordinary emptyDirs, cannot hold an overlay.
         storageMedium: storageMedium === 'memory' ? 'Memory' : undefined,
@@ -39,7 +39,7 @@ function kata(id: string, hypervisor: string, requires: readonly string[] = []):
   };
 }
 
-export const kataQemu = kata('kata-qemu', 'QEMU');
-export const kataClh = kata('kata-clh', 'Cloud Hypervisor');
-export const kataFc = kata('kata-fc', 'Firecracker', ['a block-device snapshotter, such as devmapper']);
-export const kataAcrn = kata('kata-acrn', 'ACRN', ['Kata Containers 3.9 or earlier: later releases have no ACRN']);
+export const kataQemu = makeKata('kata-qemu', 'QEMU');
+export const kataClh = makeKata('kata-clh', 'Cloud Hypervisor');
+export const kataFc = makeKata('kata-fc', 'Firecracker', ['a block-device snapshotter, such as devmapper']);
+export const kataAcrn = makeKata('kata-acrn', 'ACRN', ['Kata Containers 3.9 or earlier: later releases have no ACRN']);

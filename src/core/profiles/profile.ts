@@ -1,5 +1,12 @@
 import type { NamePattern } from '../name-pattern.ts';
-import { BASELINE_CAPABILITIES, GRANTS, type Grant, type Terms, type Wall, type WorkspaceTerms } from '../requirements.ts';
+import {
+  BASELINE_CAPABILITIES,
+  GRANTS,
+  type Grant,
+  type ProfileRequirements,
+  type Wall,
+  type WorkspaceRequirements,
+} from '../requirements.ts';
 
 /** What an operator may set for a profile. Each backend lists the options that it has. */
 export interface ProfileOptions {
@@ -60,69 +67,71 @@ export interface Backend {
   readonly requires: readonly string[];
   /** Its options beyond the common ones. */
   readonly options: readonly (keyof ProfileOptions)[];
-  wall(options: ProfileOptions): Wall;
-  workspace(grant: Grant, options: ProfileOptions): Partial<WorkspaceTerms>;
+  makeWall(options: ProfileOptions): Wall;
+  makeWorkspaceRequirements(grant: Grant, options: ProfileOptions): Partial<WorkspaceRequirements>;
   /** Further requirements of the whole pod. */
-  pod(options: ProfileOptions): Partial<Pick<Terms, 'idsPerPod' | 'blockDevices' | 'hugePages' | 'sysbox'>>;
+  makePodRequirements(
+    options: ProfileOptions,
+  ): Partial<Pick<ProfileRequirements, 'idsPerPod' | 'allowsBlockDevices' | 'allowsHugePages' | 'isSysbox'>>;
 }
 
-/** A configured backend. Its terms are built once at start, one for each grant. */
+/** A configured backend. Its requirements are built once at start, one for each grant. */
 export interface Profile {
   readonly id: string;
   readonly backend: Backend;
   /** The largest grant of this profile. */
   readonly grant: Grant;
   readonly mayChoose: readonly string[];
-  termsFor(grant: Grant): Terms;
+  requirementsFor(grant: Grant): ProfileRequirements;
   /** For a pod that is not isolated: nothing beyond Pod Security baseline. */
-  readonly unwalled: Terms;
+  readonly withoutIsolation: ProfileRequirements;
 }
 
 /** `sudo` needs nothing on the nodes. */
 export const DEFAULT_GRANT: Grant = 'sudo';
 
 export function makeProfile(id: string, backend: Backend, options: ProfileOptions): Profile {
-  const terms = new Map(GRANTS.map((grant) => [grant, makeTerms(id, backend, options, grant)]));
-  const none = termsFor('none');
+  const requirements = new Map(GRANTS.map((grant) => [grant, makeRequirements(id, backend, options, grant)]));
+  const none = requirementsFor('none');
   return {
     id,
     backend,
     grant: options.grant ?? DEFAULT_GRANT,
     mayChoose: options.mayChoose ?? [],
-    termsFor,
-    unwalled: { ...none, workspace: { ...none.workspace, ...workspaceOf('none') } },
+    requirementsFor,
+    withoutIsolation: { ...none, workspace: { ...none.workspace, ...defaultWorkspaceOf('none') } },
   };
 
-  function termsFor(grant: Grant): Terms {
-    return terms.get(grant) as Terms;
+  function requirementsFor(grant: Grant): ProfileRequirements {
+    return requirements.get(grant) as ProfileRequirements;
   }
 }
 
-function makeTerms(profile: string, backend: Backend, options: ProfileOptions, grant: Grant): Terms {
+function makeRequirements(profile: string, backend: Backend, options: ProfileOptions, grant: Grant): ProfileRequirements {
   return {
     profile,
     grant,
-    wall: backend.wall(options),
+    wall: backend.makeWall(options),
     ...(options.grantTo === undefined ? {} : { grantTo: options.grantTo }),
-    workspace: { ...workspaceOf(grant), ...operators(grant, options), ...backend.workspace(grant, options) },
-    blockDevices: false,
-    hugePages: true,
-    sysbox: false,
-    ...backend.pod(options),
-    devices: new Set(options.devices),
-    withoutToken: options.serviceAccountToken === 'remove',
+    workspace: { ...defaultWorkspaceOf(grant), ...nodeSettingsOf(grant, options), ...backend.makeWorkspaceRequirements(grant, options) },
+    allowsBlockDevices: false,
+    allowsHugePages: true,
+    isSysbox: false,
+    ...backend.makePodRequirements(options),
+    allowedDevices: new Set(options.devices),
+    removesToken: options.serviceAccountToken === 'remove',
   };
 }
 
 /** What a grant means before a backend adds to it. */
-function workspaceOf(grant: Grant): WorkspaceTerms {
+function defaultWorkspaceOf(grant: Grant): WorkspaceRequirements {
   return {
     allowPrivilegeEscalation: grant !== 'none',
-    privileged: false,
-    mayHold: new Set(BASELINE_CAPABILITIES),
-    capabilities: undefined,
+    makesPrivileged: false,
+    allowedCapabilities: new Set(BASELINE_CAPABILITIES),
+    addedCapabilities: undefined,
     mustDropAll: false,
-    procMountUnmasked: false,
+    unmasksProc: false,
     seccompProfile: undefined,
     appArmorProfile: undefined,
     seLinuxType: undefined,
@@ -135,13 +144,13 @@ function workspaceOf(grant: Grant): WorkspaceTerms {
 }
 
 /** Settings of the nodes that nested containers need and only the operator knows. */
-function operators(grant: Grant, { appArmorProfile, seLinuxType }: ProfileOptions): Partial<WorkspaceTerms> {
+function nodeSettingsOf(grant: Grant, { appArmorProfile, seLinuxType }: ProfileOptions): Partial<WorkspaceRequirements> {
   if (grant !== 'containers') return {};
   const isLocal = appArmorProfile !== undefined && appArmorProfile !== 'Unconfined';
   return {
     seLinuxType,
     appArmorProfile: isLocal ? { type: 'Localhost', localhostProfile: appArmorProfile } : appArmorProfile && { type: appArmorProfile },
-  } as Partial<WorkspaceTerms>;
+  } as Partial<WorkspaceRequirements>;
 }
 
 export function wallOf({ runtimeClassName, runtimeClasses }: ProfileOptions, wall: Partial<Wall>): Wall {

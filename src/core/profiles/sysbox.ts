@@ -13,23 +13,23 @@ export const sysbox: Backend = {
     `${KUBERNETES_WITH_USER_NAMESPACES}, or CRI-O with \`identity: crio-annotation\``,
   ],
   options: ['identity', 'idsPerPod'],
-  wall: (options) =>
+  makeWall: (options) =>
     wallOf(options, {
       runtimeClassName: 'sysbox-runc',
       ...(options.identity === 'crio-annotation'
         ? { annotations: [['io.kubernetes.cri-o.userns-mode', 'auto:size=65536']] as const }
         : { hostUsers: false }),
     }),
-  pod: ({ idsPerPod = 65536 }) => ({ idsPerPod, sysbox: true }),
-  workspace(grant, { storage = ['/var/lib/docker', '/var/lib/containers'] }) {
+  makePodRequirements: ({ idsPerPod = 65536 }) => ({ idsPerPod, isSysbox: true }),
+  makeWorkspaceRequirements(grant, { storage = ['/var/lib/docker', '/var/lib/containers'] }) {
     switch (grant) {
       case 'none':
-        return { mustDropAll: true, mayHold: new Set() };
+        return { mustDropAll: true, allowedCapabilities: new Set() };
       case 'sudo':
-        return { capabilities: BASELINE_CAPABILITIES };
+        return { addedCapabilities: BASELINE_CAPABILITIES };
       case 'containers':
         // In this mode Sysbox gives root all capabilities of the user namespace; an empty list keeps Pod Security baseline.
-        return { sysboxMode: 'TRUE', capabilities: [], storage };
+        return { sysboxMode: 'TRUE', addedCapabilities: [], storage };
       default:
         return grant satisfies never;
     }

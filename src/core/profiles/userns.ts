@@ -29,15 +29,15 @@ export const userns: Backend = {
     'for `grant: containers` with `nesting: seccomp`: the profile of `seccompProfile` on every node',
   ],
   options: ['nesting', 'seccompProfile', 'idsPerPod'],
-  wall: (options) => wallOf(options, { hostUsers: false }),
-  pod: ({ idsPerPod = 65536 }) => ({ idsPerPod, hugePages: false }),
-  workspace(grant, { nesting = 'seccomp', seccompProfile = 'cloister/workspace.json', storage = ['/var/lib/containers'] }) {
+  makeWall: (options) => wallOf(options, { hostUsers: false }),
+  makePodRequirements: ({ idsPerPod = 65536 }) => ({ idsPerPod, allowsHugePages: false }),
+  makeWorkspaceRequirements(grant, { nesting = 'seccomp', seccompProfile = 'cloister/workspace.json', storage = ['/var/lib/containers'] }) {
     if (grant !== 'containers') return {};
     const isSysadmin = nesting === 'sysadmin';
     return {
-      capabilities: isSysadmin ? [...ENGINE_CAPABILITIES, 'SYS_ADMIN'] : ENGINE_CAPABILITIES,
-      mayHold: new Set([...BASELINE_CAPABILITIES, ...(isSysadmin ? ['SYS_ADMIN'] : [])]),
-      procMountUnmasked: true,
+      addedCapabilities: isSysadmin ? [...ENGINE_CAPABILITIES, 'SYS_ADMIN'] : ENGINE_CAPABILITIES,
+      allowedCapabilities: new Set([...BASELINE_CAPABILITIES, ...(isSysadmin ? ['SYS_ADMIN'] : [])]),
+      unmasksProc: true,
       seccompProfile: isSysadmin ? undefined : { type: 'Localhost', localhostProfile: seccompProfile },
       storage,
     };

@@ -1,7 +1,7 @@
 import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation } from '../apparmor-annotation.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
-import { exemptedAs, printProfile } from '../security-profile.ts';
-import type { Context, Reporter, Rule } from './rule.ts';
+import { exemptionValueOf, printProfile } from '../security-profile.ts';
+import type { Reporter, Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
 const FIELD = ['securityContext', 'appArmorProfile'];
@@ -24,7 +24,7 @@ export const apparmor: Rule = {
     'spec.containers[*].securityContext.appArmorProfile',
     `metadata.annotations["${APPARMOR_ANNOTATION}*"]`,
   ],
-  exempts: 'the name of a Localhost profile, or Unconfined',
+  exemptibleValues: 'the name of a Localhost profile, or Unconfined',
   checkPod(pod, report, context) {
     const own = specOf(pod).securityContext?.appArmorProfile;
     if (own != null && !isAllowed(own, context)) {
@@ -40,7 +40,7 @@ export const apparmor: Rule = {
 };
 
 /** An annotation may repeat what its container is granted, or say something harmless. */
-function checkAnnotations(pod: Pod, report: Reporter, context: Context): void {
+function checkAnnotations(pod: Pod, report: Reporter, context: RuleContext): void {
   const annotations = pod.metadata?.annotations ?? {};
   const keys = Object.keys(annotations).filter((key) => key.startsWith(APPARMOR_ANNOTATION));
   if (keys.length === 0) return;
@@ -57,8 +57,8 @@ function checkAnnotations(pod: Pod, report: Reporter, context: Context): void {
 }
 
 /** A container without a granted profile: not the workspace, or one that keeps to RuntimeDefault. */
-function checkOrdinary(container: Container, report: Reporter, context: Context, pod: Pod): void {
-  if (container.granted && context.terms.workspace.appArmorProfile !== undefined && asksForDefault(container, pod)) {
+function checkOrdinary(container: Container, report: Reporter, context: RuleContext, pod: Pod): void {
+  if (container.hasGrant && context.requirements.workspace.appArmorProfile !== undefined && asksForDefault(container, pod)) {
     const message = 'appArmorProfile is RuntimeDefault, which may deny mounts to nested containers';
     report({ path: FIELD, message, remedy: 'drop it if this container is the workspace', kind: 'promise' });
   }
@@ -75,7 +75,7 @@ function checkOrdinary(container: Container, report: Reporter, context: Context,
   report({ path: FIELD, message: `the pod's appArmorProfile is ${printProfile(inherited)}`, fix: { set: { type: 'RuntimeDefault' } } });
 }
 
-function checkWorkspace(container: Container, granted: AppArmorProfile, report: Reporter, context: Context, pod: Pod): void {
+function checkWorkspace(container: Container, granted: AppArmorProfile, report: Reporter, context: RuleContext, pod: Pod): void {
   const profile = container.spec.securityContext?.appArmorProfile ?? annotatedProfileOf(pod, container.name);
   if (profile != null && isSame(profile, granted)) return;
   const kind = profile == null || isAllowed(profile, context) ? 'promise' : 'escape';
@@ -83,10 +83,10 @@ function checkWorkspace(container: Container, granted: AppArmorProfile, report: 
 }
 
 /** The profile that the grant gives the container. None where container or pod ask for RuntimeDefault, unless `grantTo` names the container. */
-function grantedProfileOf(container: Container, pod: Pod, { terms }: Context): AppArmorProfile | undefined {
-  const { appArmorProfile } = terms.workspace;
-  if (appArmorProfile === undefined || !container.granted) return undefined;
-  return terms.grantTo === undefined && asksForDefault(container, pod) ? undefined : appArmorProfile;
+function grantedProfileOf(container: Container, pod: Pod, { requirements }: RuleContext): AppArmorProfile | undefined {
+  const { appArmorProfile } = requirements.workspace;
+  if (appArmorProfile === undefined || !container.hasGrant) return undefined;
+  return requirements.grantTo === undefined && asksForDefault(container, pod) ? undefined : appArmorProfile;
 }
 
 function asksForDefault({ spec, name }: Container, pod: Pod): boolean {
@@ -94,8 +94,8 @@ function asksForDefault({ spec, name }: Container, pod: Pod): boolean {
   return asked?.type === 'RuntimeDefault';
 }
 
-function isAllowed(profile: AppArmorProfile, { exempts }: Context): boolean {
-  return profile.type === 'RuntimeDefault' || exempts(exemptedAs(profile));
+function isAllowed(profile: AppArmorProfile, { exempts }: RuleContext): boolean {
+  return profile.type === 'RuntimeDefault' || exempts(exemptionValueOf(profile));
 }
 
 function isSame(a: AppArmorProfile, b: AppArmorProfile): boolean {

@@ -1,4 +1,4 @@
-import { each } from '../pod.ts';
+import { orEmpty } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -14,9 +14,9 @@ export const blockDevices: Rule = {
   id: 'block-devices',
   summary: 'No raw block volume is attached where the runtime cannot isolate it.',
   fields: ['spec.containers[*].volumeDevices[*]'],
-  checkContainer({ spec }, report, { terms }) {
-    if (terms.blockDevices) return;
-    for (const [index, { name }] of each(spec.volumeDevices).entries()) {
+  checkContainer({ spec }, report, { requirements }) {
+    if (requirements.allowsBlockDevices) return;
+    for (const [index, { name }] of orEmpty(spec.volumeDevices).entries()) {
       report({
         path: ['volumeDevices', index],
         message: `raw block volume "${name ?? ''}" is attached`,

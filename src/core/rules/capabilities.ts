@@ -1,5 +1,5 @@
-import { canonical } from '../containers.ts';
-import { each } from '../pod.ts';
+import { normalizeCapability } from '../containers.ts';
+import { orEmpty } from '../pod.ts';
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -18,13 +18,13 @@ export const capabilities: Rule = {
   id: 'capabilities',
   summary: 'Containers add no capability beyond Pod Security baseline and their grant.',
   fields: ['spec.containers[*].securityContext.capabilities.add'],
-  exempts: 'a capability, for example NET_ADMIN',
-  checkContainer({ spec, granted }, report, { terms, exempts }) {
-    const mayHold = granted ? terms.workspace.mayHold : BASELINE;
-    for (const [index, written] of each(spec.securityContext?.capabilities?.add).entries()) {
+  exemptibleValues: 'a capability, for example NET_ADMIN',
+  checkContainer({ spec, hasGrant }, report, { requirements, exempts }) {
+    const allowed = hasGrant ? requirements.workspace.allowedCapabilities : BASELINE;
+    for (const [index, written] of orEmpty(spec.securityContext?.capabilities?.add).entries()) {
       const path = ['securityContext', 'capabilities', 'add', index];
-      const capability = canonical(written);
-      if (!mayHold.has(capability) && !exempts(capability)) {
+      const capability = normalizeCapability(written);
+      if (!allowed.has(capability) && !exempts(capability)) {
         report({ path, message: `capability ${written} is added`, fix: REMOVE });
       } else if (written !== capability) {
         report({ path, message: `capability ${capability} is spelled ${written}`, fix: { set: capability } });

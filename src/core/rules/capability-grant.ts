@@ -1,6 +1,6 @@
-import { canonical, dropsAll, lost, SUDO_CAPABILITIES } from '../containers.ts';
-import { type ContainerSpec, each } from '../pod.ts';
-import type { Terms } from '../requirements.ts';
+import { dropsAll, normalizeCapability, SUDO_CAPABILITIES, whatStopsWorking } from '../containers.ts';
+import { type ContainerSpec, orEmpty } from '../pod.ts';
+import type { ProfileRequirements } from '../requirements.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 const DROP = ['securityContext', 'capabilities', 'drop'];
@@ -18,22 +18,27 @@ export const capabilityGrant: Rule = {
   id: 'capability-grant',
   summary: 'Workspace containers hold the capabilities that their grant lists.',
   fields: ['spec.containers[*].securityContext.capabilities.drop', 'spec.containers[*].securityContext.capabilities.add'],
-  checkContainer({ spec, granted, list }, report, { terms }) {
-    if (granted) return complete(spec, terms, report);
+  checkContainer({ spec, hasGrant, list }, report, { requirements }) {
+    if (hasGrant) return complete(spec, requirements, report);
     const { capabilities, allowPrivilegeEscalation } = spec.securityContext ?? {};
-    if (list !== 'containers' || terms.grantTo !== undefined || allowPrivilegeEscalation === false || !dropsAll(each(capabilities?.drop)))
+    if (
+      list !== 'containers' ||
+      requirements.grantTo !== undefined ||
+      allowPrivilegeEscalation === false ||
+      !dropsAll(orEmpty(capabilities?.drop))
+    )
       return;
-    const message = `the container drops ALL capabilities, so it stays without ${lost(terms)}`;
+    const message = `the container drops ALL capabilities, so it stays without ${whatStopsWorking(requirements)}`;
     report({ path: DROP, message, remedy: 'drop that line if this container is the workspace', kind: 'promise' });
   },
 };
 
-function complete({ securityContext }: ContainerSpec, terms: Terms, report: Reporter): void {
-  const { capabilities: listed, mustDropAll } = terms.workspace;
-  const drop = each(securityContext?.capabilities?.drop);
-  const held = each(securityContext?.capabilities?.add).map(canonical);
+function complete({ securityContext }: ContainerSpec, requirements: ProfileRequirements, report: Reporter): void {
+  const { addedCapabilities: listed, mustDropAll } = requirements.workspace;
+  const drop = orEmpty(securityContext?.capabilities?.drop);
+  const held = orEmpty(securityContext?.capabilities?.add).map(normalizeCapability);
 
-  if (terms.grant !== 'none') keepNeeded(listed ?? SUDO_CAPABILITIES, drop, held, terms, report);
+  if (requirements.grant !== 'none') keepNeeded(listed ?? SUDO_CAPABILITIES, drop, held, requirements, report);
   if ((mustDropAll || listed !== undefined) && !drop.includes('ALL')) {
     const kind = mustDropAll ? 'escape' : 'promise';
     report({ path: DROP, message: 'capabilities are left to the runtime', remedy: 'drop ALL', fix: { append: ['ALL'] }, kind });
@@ -44,18 +49,26 @@ function complete({ securityContext }: ContainerSpec, terms: Terms, report: Repo
 }
 
 /** A capability that is dropped by its name is lost even if it is added. `ALL` drops only what is not added. */
-function keepNeeded(needed: readonly string[], drop: readonly string[], held: readonly string[], terms: Terms, report: Reporter): void {
-  const losesToAll = terms.workspace.capabilities === undefined && needed.some((capability) => !held.includes(capability));
+function keepNeeded(
+  needed: readonly string[],
+  drop: readonly string[],
+  held: readonly string[],
+  requirements: ProfileRequirements,
+  report: Reporter,
+): void {
+  const losesToAll = requirements.workspace.addedCapabilities === undefined && needed.some((capability) => !held.includes(capability));
   for (const [index, written] of drop.entries()) {
-    const capability = canonical(written);
+    const capability = normalizeCapability(written);
     if (!needed.includes(capability) && !(capability === 'ALL' && losesToAll)) continue;
     const found = {
       path: [...DROP, index],
-      message: `the container drops ${written}, without which ${lost(terms)} will not work`,
+      message: `the container drops ${written}, without which ${whatStopsWorking(requirements)} will not work`,
       kind: 'promise',
     } as const;
     report(
-      terms.grantTo === undefined ? { ...found, remedy: 'drop that entry if this container is the workspace' } : { ...found, fix: REMOVE },
+      requirements.grantTo === undefined
+        ? { ...found, remedy: 'drop that entry if this container is the workspace' }
+        : { ...found, fix: REMOVE },
     );
   }
 }

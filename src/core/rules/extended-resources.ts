@@ -1,5 +1,5 @@
 import { type Resources, specOf } from '../pod.ts';
-import type { Context, Reporter, Rule } from './rule.ts';
+import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 /**
  * Device plugins provide extended resources: a request for one puts a device of the node into the container.
@@ -18,7 +18,7 @@ export const extendedResources: Rule = {
     'spec.containers[*].resources.limits.*',
     'spec.containers[*].resources.requests.*',
   ],
-  exempts: 'the name of a resource, for example nvidia.com/gpu',
+  exemptibleValues: 'the name of a resource, for example nvidia.com/gpu',
   checkPod(pod, report, context) {
     check(specOf(pod).resources, ['spec', 'resources'], report, context);
   },
@@ -30,11 +30,11 @@ export const extendedResources: Rule = {
 const LISTS = ['limits', 'requests'] as const;
 const NONE = {};
 
-function check(resources: Resources | null | undefined, path: string[], report: Reporter, { terms, exempts }: Context): void {
+function check(resources: Resources | null | undefined, path: string[], report: Reporter, { requirements, exempts }: RuleContext): void {
   if (resources == null) return;
   for (const list of LISTS) {
     for (const name of Object.keys(resources[list] ?? NONE)) {
-      if (isNative(name) || terms.devices.has(name) || exempts(name)) continue;
+      if (isNative(name) || requirements.allowedDevices.has(name) || exempts(name)) continue;
       report({
         path: [...path, list, name],
         message: `resource ${name} is a device of the node`,

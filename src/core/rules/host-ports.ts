@@ -1,4 +1,4 @@
-import { each } from '../pod.ts';
+import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -15,7 +15,7 @@ export const hostPorts: Rule = {
   summary: 'No container takes a port of the node.',
   fields: ['spec.containers[*].ports[*].hostPort', 'spec.containers[*].ports[*].hostIP'],
   checkContainer({ spec }, report) {
-    for (const [index, { hostPort, hostIP }] of each(spec.ports).entries()) {
+    for (const [index, { hostPort, hostIP }] of orEmpty(spec.ports).entries()) {
       if (!hostPort) continue;
       report({ path: ['ports', index, 'hostPort'], message: `hostPort ${hostPort} is taken on the node`, fix: REMOVE });
       if (hostIP != null) report({ path: ['ports', index, 'hostIP'], message: 'hostIP names an address of the node', fix: REMOVE });

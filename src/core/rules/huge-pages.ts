@@ -1,4 +1,4 @@
-import { each, specOf } from '../pod.ts';
+import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -13,9 +13,9 @@ export const hugePages: Rule = {
   id: 'huge-pages',
   summary: 'No volume of huge pages where user namespaces cannot map one.',
   fields: ['spec.volumes[*].emptyDir.medium'],
-  checkPod(pod, report, { terms }) {
-    if (terms.hugePages) return;
-    for (const [index, { name, emptyDir }] of each(specOf(pod).volumes).entries()) {
+  checkPod(pod, report, { requirements }) {
+    if (requirements.allowsHugePages) return;
+    for (const [index, { name, emptyDir }] of orEmpty(specOf(pod).volumes).entries()) {
       if (!emptyDir?.medium?.startsWith('HugePages')) continue;
       const message = `volume "${name ?? ''}" is made of ${emptyDir.medium}, which cannot be id-mapped`;
       report({ path: ['spec', 'volumes', index, 'emptyDir', 'medium'], message, remedy: 'use medium Memory or none' });

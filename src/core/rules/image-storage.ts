@@ -1,8 +1,8 @@
 import type { Json } from '../json.ts';
-import { type ContainerSpec, each, memoryLimitOf, type PodSpec, specOf, type Volume } from '../pod.ts';
+import { type ContainerSpec, memoryLimitOf, orEmpty, type PodSpec, specOf, type Volume } from '../pod.ts';
 import { bytesOf, quantityOf } from '../quantity.ts';
-import type { WorkspaceTerms } from '../requirements.ts';
-import { injectedTokens, type VolumeNames } from '../token-volumes.ts';
+import type { WorkspaceRequirements } from '../requirements.ts';
+import { injectedTokensOf, type VolumeNames } from '../token-volumes.ts';
 import type { Rule } from './rule.ts';
 
 const PREFIX = 'cloister-storage-';
@@ -27,17 +27,17 @@ export const imageStorage: Rule = {
   id: 'image-storage',
   summary: 'Workspace containers have a volume for the images of nested containers.',
   fields: ['spec.volumes', 'spec.containers[*].volumeMounts[*].mountPath'],
-  checkPod(pod, report, { terms, containers }) {
-    const { storage } = terms.workspace;
-    if (terms.grant !== 'containers') return;
+  checkPod(pod, report, { requirements, containers }) {
+    const { storage } = requirements.workspace;
+    if (requirements.grant !== 'containers') return;
     const podSpec = specOf(pod);
-    const volumes = each(podSpec.volumes);
+    const volumes = orEmpty(podSpec.volumes);
     const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
-    const leaving: VolumeNames = terms.withoutToken ? injectedTokens(volumes) : NONE;
+    const leaving: VolumeNames = requirements.removesToken ? injectedTokensOf(volumes) : NONE;
     const nextName = freeNames(new Set(volumes.map(({ name }) => name)));
-    for (const { list, index, spec, granted, name: container } of containers) {
-      if (!granted) continue;
-      if (storage.length === 0 && !each(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
+    for (const { list, index, spec, hasGrant, name: container } of containers) {
+      if (!hasGrant) continue;
+      if (storage.length === 0 && !orEmpty(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
         const message = `nothing is mounted in container "${container}" that could hold the images of nested containers`;
         const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
@@ -45,7 +45,7 @@ export const imageStorage: Rule = {
       for (const mountPath of storage) {
         if (isMounted(spec, mountPath, leaving)) continue;
         const name = nextName();
-        const { emptyDir, remedy } = volumeFor(spec, podSpec, terms.workspace);
+        const { emptyDir, remedy } = volumeFor(spec, podSpec, requirements.workspace);
         const message = `nothing is mounted at ${mountPath} in container "${container}"`;
         report({ path: ['spec', 'volumes'], message, remedy, fix: { append: [{ name, emptyDir }] }, kind: 'promise' });
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, fix: { append: [{ name, mountPath }] }, kind: 'promise' });
@@ -56,8 +56,8 @@ export const imageStorage: Rule = {
 
 function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string, leaving: VolumeNames): boolean {
   // The API server rejects a mount at the path of a device.
-  if (each(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
-  return each(volumeMounts).some(
+  if (orEmpty(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
+  return orEmpty(volumeMounts).some(
     ({ name, mountPath }) =>
       mountPath != null && !leaving.has(name) && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
   );
@@ -67,7 +67,7 @@ function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: strin
 function volumeFor(
   container: ContainerSpec,
   pod: PodSpec,
-  workspace: WorkspaceTerms,
+  workspace: WorkspaceRequirements,
 ): { readonly emptyDir: Json; readonly remedy: string } {
   const { storageMedium } = workspace;
   const size = sizeFor(container, pod, workspace);
@@ -84,7 +84,7 @@ interface Size {
   readonly why: string;
 }
 
-function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: WorkspaceTerms): Size | undefined {
+function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: WorkspaceRequirements): Size | undefined {
   const { storageMedium, storageSize, guestMemoryBytes } = workspace;
   if (storageSize !== undefined) return { limit: storageSize, why: '' };
   if (storageMedium === undefined) return undefined;
@@ -92,12 +92,12 @@ function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: Workspac
   const bytes = own ?? guestMemoryBytes;
   if (bytes === undefined) return undefined;
   const whole = own === undefined ? `the ${quantityOf(bytes)} that a guest has where no memory limit is set` : 'the memory limit';
-  const limit = quantityOf(Math.max(bytes / 2, LEAST_BYTES));
-  return { limit, why: ` (half of ${whole}, at least ${quantityOf(LEAST_BYTES)})` };
+  const limit = quantityOf(Math.max(bytes / 2, MIN_BYTES));
+  return { limit, why: ` (half of ${whole}, at least ${quantityOf(MIN_BYTES)})` };
 }
 
 /** Less holds no image worth building on. */
-const LEAST_BYTES = 256 * 1024 ** 2;
+const MIN_BYTES = 256 * 1024 ** 2;
 
 /** Volumes of these kinds contain what the cluster puts there, and are read-only. */
 const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'image', 'projected', 'secret']);

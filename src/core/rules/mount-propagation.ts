@@ -1,4 +1,4 @@
-import { each } from '../pod.ts';
+import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -15,7 +15,7 @@ export const mountPropagation: Rule = {
   summary: 'Mounts do not propagate between the pod and its node.',
   fields: ['spec.containers[*].volumeMounts[*].mountPropagation'],
   checkContainer({ spec }, report) {
-    for (const [index, { mountPropagation: propagation }] of each(spec.volumeMounts).entries()) {
+    for (const [index, { mountPropagation: propagation }] of orEmpty(spec.volumeMounts).entries()) {
       if (!propagation || propagation === 'None') continue;
       report({ path: ['volumeMounts', index, 'mountPropagation'], message: `mountPropagation is ${propagation}`, fix: REMOVE });
     }

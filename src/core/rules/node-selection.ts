@@ -1,5 +1,5 @@
 import { CONTROL_PLANE_LABELS } from '../known-names.ts';
-import { each, type NodeSelectorTerm, specOf } from '../pod.ts';
+import { type NodeSelectorTerm, orEmpty, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 const REMEDY = 'remove it, or name a label of worker nodes';
@@ -28,17 +28,17 @@ export const nodeSelection: Rule = {
     const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
       affinity?.nodeAffinity ?? {};
     const path = ['spec', 'affinity', 'nodeAffinity'];
-    for (const [index, term] of each(required?.nodeSelectorTerms).entries()) {
+    for (const [index, term] of orEmpty(required?.nodeSelectorTerms).entries()) {
       checkTerm(term, [...path, 'requiredDuringSchedulingIgnoredDuringExecution', 'nodeSelectorTerms', index], report);
     }
-    for (const [index, term] of each(preferred).entries()) {
+    for (const [index, term] of orEmpty(preferred).entries()) {
       checkTerm(term.preference, [...path, 'preferredDuringSchedulingIgnoredDuringExecution', index, 'preference'], report);
     }
   },
 };
 
 function checkTerm(term: NodeSelectorTerm | null | undefined, path: (string | number)[], report: Reporter): void {
-  for (const [index, { key, operator }] of each(term?.matchExpressions).entries()) {
+  for (const [index, { key, operator }] of orEmpty(term?.matchExpressions).entries()) {
     if (!CONTROL_PLANE_LABELS.has(key ?? '') || operator === 'NotIn' || operator === 'DoesNotExist') continue;
     report({ path: [...path, 'matchExpressions', index], message: `node affinity asks for ${key}`, remedy: REMEDY });
   }

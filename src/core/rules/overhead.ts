@@ -15,9 +15,9 @@ export const overhead: Rule = {
   id: 'overhead',
   summary: 'No overhead of a foreign runtime class stays behind.',
   fields: ['spec.overhead'],
-  checkPod(pod, report, { terms }) {
+  checkPod(pod, report, { requirements }) {
     const spec = specOf(pod);
-    if (spec.overhead == null || (spec.runtimeClassName != null && isClassOf(terms.wall, spec.runtimeClassName))) return;
+    if (spec.overhead == null || (spec.runtimeClassName != null && isClassOf(requirements.wall, spec.runtimeClassName))) return;
     report({ path: ['spec', 'overhead'], message: "overhead belongs to no runtime class of this profile's", fix: REMOVE });
   },
 };

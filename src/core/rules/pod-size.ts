@@ -1,4 +1,4 @@
-import { MOST_CONTAINERS, MOST_NAME } from '../limits.ts';
+import { MAX_CONTAINERS, MAX_NAME_CHARS } from '../limits.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -13,11 +13,11 @@ export const podSize: Rule = {
   summary: 'The pod is small enough to be judged and repaired while others wait.',
   fields: ['spec.containers[*]', 'spec.containers[*].name'],
   checkPod(_pod, report, { containers }) {
-    if (containers.length > MOST_CONTAINERS)
-      report({ path: ['spec', 'containers'], message: `the pod has more than ${MOST_CONTAINERS} containers`, remedy: REMEDY });
+    if (containers.length > MAX_CONTAINERS)
+      report({ path: ['spec', 'containers'], message: `the pod has more than ${MAX_CONTAINERS} containers`, remedy: REMEDY });
     for (const { list, index, spec } of containers) {
       const length = spec.name?.length ?? 0;
-      if (length <= MOST_NAME) continue;
+      if (length <= MAX_NAME_CHARS) continue;
       report({ path: ['spec', list, index, 'name'], message: `the container's name has ${length} characters`, remedy: 'shorten it' });
     }
   },

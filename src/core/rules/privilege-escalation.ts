@@ -1,4 +1,4 @@
-import { lost } from '../containers.ts';
+import { whatStopsWorking } from '../containers.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -14,19 +14,19 @@ export const privilegeEscalation: Rule = {
   id: 'privilege-escalation',
   summary: 'Workspace containers may gain privileges by set-uid programs exactly where the grant says so.',
   fields: ['spec.containers[*].securityContext.allowPrivilegeEscalation'],
-  checkContainer({ spec, granted, list }, report, { terms }) {
+  checkContainer({ spec, hasGrant, list }, report, { requirements }) {
     const path = ['securityContext', 'allowPrivilegeEscalation'];
     const allowed = spec.securityContext?.allowPrivilegeEscalation;
-    const wanted = terms.workspace.allowPrivilegeEscalation;
-    if (granted && allowed !== wanted) {
+    const wanted = requirements.workspace.allowPrivilegeEscalation;
+    if (hasGrant && allowed !== wanted) {
       const kind = wanted ? 'promise' : 'escape';
       report({ path, message: `allowPrivilegeEscalation is ${allowed ?? 'not set'}`, fix: { set: wanted }, kind });
       return;
     }
-    if (granted || list !== 'containers' || allowed !== false || terms.grantTo !== undefined) return;
+    if (hasGrant || list !== 'containers' || allowed !== false || requirements.grantTo !== undefined) return;
     report({
       path,
-      message: `the container sets allowPrivilegeEscalation: false, so it stays without ${lost(terms)}`,
+      message: `the container sets allowPrivilegeEscalation: false, so it stays without ${whatStopsWorking(requirements)}`,
       remedy: 'drop that line if this container is the workspace',
       kind: 'promise',
     });

@@ -13,10 +13,10 @@ export const privileged: Rule = {
   id: 'privileged',
   summary: 'No container is privileged.',
   fields: ['spec.containers[*].securityContext.privileged'],
-  checkContainer({ spec, granted }, report, { terms }) {
+  checkContainer({ spec, hasGrant }, report, { requirements }) {
     const path = ['securityContext', 'privileged'];
     const isPrivileged = spec.securityContext?.privileged === true;
-    const given = granted && terms.workspace.privileged;
+    const given = hasGrant && requirements.workspace.makesPrivileged;
     if (isPrivileged && !given) report({ path, message: 'privileged is true', fix: { set: false } });
     if (!isPrivileged && given)
       report({ path, message: 'privileged is not true, as containers in the guest need', fix: { set: true }, kind: 'promise' });

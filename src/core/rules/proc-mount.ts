@@ -13,10 +13,10 @@ export const procMount: Rule = {
   id: 'proc-mount',
   summary: '/proc is unmasked only where nested containers need it and a user namespace makes it safe.',
   fields: ['spec.containers[*].securityContext.procMount'],
-  checkContainer({ spec, granted }, report, { terms }) {
+  checkContainer({ spec, hasGrant }, report, { requirements }) {
     const path = ['securityContext', 'procMount'];
     const found = spec.securityContext?.procMount;
-    const given = granted && terms.workspace.procMountUnmasked;
+    const given = hasGrant && requirements.workspace.unmasksProc;
     if (given && found !== 'Unmasked') {
       report({ path, message: `procMount is ${found ?? 'not set'}`, fix: { set: 'Unmasked' }, kind: 'promise' });
     }

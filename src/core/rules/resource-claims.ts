@@ -1,4 +1,4 @@
-import { each, specOf } from '../pod.ts';
+import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -14,9 +14,9 @@ export const resourceClaims: Rule = {
   id: 'resource-claims',
   summary: 'The pod claims no device.',
   fields: ['spec.resourceClaims[*]'],
-  exempts: 'the name of a ResourceClaim or ResourceClaimTemplate',
+  exemptibleValues: 'the name of a ResourceClaim or ResourceClaimTemplate',
   checkPod(pod, report, { exempts }) {
-    for (const [index, claim] of each(specOf(pod).resourceClaims).entries()) {
+    for (const [index, claim] of orEmpty(specOf(pod).resourceClaims).entries()) {
       if (exempts(claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '')) continue;
       report({
         path: ['spec', 'resourceClaims', index],

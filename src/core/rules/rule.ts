@@ -1,7 +1,7 @@
 import type { Json } from '../json.ts';
 import type { Path } from '../path.ts';
 import type { Container, Pod } from '../pod.ts';
-import type { Terms } from '../requirements.ts';
+import type { ProfileRequirements } from '../requirements.ts';
 
 /** One requirement that pods must meet. A rule only reads, and knows no mode. */
 export interface Rule {
@@ -12,18 +12,18 @@ export interface Rule {
   /** The fields it judges, as printed paths with `[*]` for any element; `spec.containers[*]` stands for all three container lists. */
   readonly fields: readonly string[];
   /** Whether an operator's exemption may let values through, and what such a value is. */
-  readonly exempts?: string;
+  readonly exemptibleValues?: string;
   /** Called once for a pod. Paths are the pod's: ['spec', 'hostUsers']. */
-  checkPod?(pod: Pod, report: Reporter, context: Context): void;
+  checkPod?(pod: Pod, report: Reporter, context: RuleContext): void;
   /** Called for each container of every list. Paths are the container's: ['securityContext', 'privileged']. */
-  checkContainer?(container: Container, report: Reporter, context: Context, pod: Pod): void;
+  checkContainer?(container: Container, report: Reporter, context: RuleContext, pod: Pod): void;
 }
 
 /** The change that resolves a finding. `append` adds to the list at the path, `remove` may name an element of one. */
 export type Fix = { readonly set: Json } | { readonly remove: true } | { readonly append: readonly Json[] };
 
 /** `escape`: the pod must not run like this. `promise`: a grant has no effect; it is fixed or warned about, and never a reason to deny. */
-export type Kind = 'escape' | 'promise';
+export type FindingKind = 'escape' | 'promise';
 
 export interface RuleFinding {
   readonly path: Path;
@@ -34,20 +34,20 @@ export interface RuleFinding {
   /** Absent: a person must decide. */
   readonly fix?: Fix;
   /** Absent: `escape`. */
-  readonly kind?: Kind;
+  readonly kind?: FindingKind;
 }
 
 export type Reporter = (found: RuleFinding) => void;
 
 export interface Finding extends RuleFinding {
   readonly rule: string;
-  readonly kind: Kind;
+  readonly kind: FindingKind;
   readonly container?: string;
 }
 
 /** Everything that a rule may use beside the pod. */
-export interface Context {
-  readonly terms: Terms;
+export interface RuleContext {
+  readonly requirements: ProfileRequirements;
   /** The containers of every list, in the pod's order. */
   readonly containers: readonly Container[];
   /** Whether the pod exists already, so that only what is added to it can be fixed. */

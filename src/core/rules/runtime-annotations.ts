@@ -1,5 +1,5 @@
 import { RUNTIME_ANNOTATIONS } from '../known-names.ts';
-import type { Context, Rule } from './rule.ts';
+import type { Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
 /**
@@ -14,7 +14,7 @@ export const runtimeAnnotations: Rule = {
   id: 'runtime-annotations',
   summary: 'No annotation gives orders to the container runtime.',
   fields: ['metadata.annotations.*'],
-  exempts: 'the key of an annotation',
+  exemptibleValues: 'the key of an annotation',
   checkPod({ metadata }, report, context) {
     for (const key of Object.keys(metadata?.annotations ?? {})) {
       if (!isRuntimeAnnotation(key) || isWall(key, context) || isExempt(key, context)) continue;
@@ -24,7 +24,7 @@ export const runtimeAnnotations: Rule = {
 };
 
 /** Kernel parameters can open the guest's debug console, so they cannot be exempted. */
-const isExempt = (key: string, { exempts }: Context): boolean => !key.includes('kernel_params') && exempts(key);
+const isExempt = (key: string, { exempts }: RuleContext): boolean => !key.includes('kernel_params') && exempts(key);
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 
@@ -37,6 +37,6 @@ function patternOf({ names, prefixes, domains }: typeof RUNTIME_ANNOTATIONS): Re
 }
 
 /** `user-namespace` repairs wrong values of these keys. */
-function isWall(key: string, { terms }: Context): boolean {
-  return terms.wall.annotations.some(([each]) => each === key);
+function isWall(key: string, { requirements }: RuleContext): boolean {
+  return requirements.wall.annotations.some(([each]) => each === key);
 }

@@ -1,4 +1,4 @@
-import { missingRuntimeClass } from '../wall.ts';
+import { findRuntimeClassGaps } from '../wall.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -15,7 +15,7 @@ export const runtimeClass: Rule = {
   id: 'runtime-class',
   summary: "The pod runs on one of the profile's runtime classes.",
   fields: ['spec.runtimeClassName'],
-  checkPod(pod, report, { terms }) {
-    for (const { finding } of missingRuntimeClass(pod, terms.wall)) report(finding);
+  checkPod(pod, report, { requirements }) {
+    for (const { finding } of findRuntimeClassGaps(pod, requirements.wall)) report(finding);
   },
 };

@@ -1,7 +1,7 @@
 import { type Container, joinsRunningPod, type SeccompProfile, specOf } from '../pod.ts';
-import type { Terms } from '../requirements.ts';
-import { exemptedAs, printProfile } from '../security-profile.ts';
-import type { Context, Reporter, Rule } from './rule.ts';
+import type { ProfileRequirements } from '../requirements.ts';
+import { exemptionValueOf, printProfile } from '../security-profile.ts';
+import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 const FIELD = ['securityContext', 'seccompProfile'];
 const RUNTIME_DEFAULT = { type: 'RuntimeDefault' } as const;
@@ -20,20 +20,20 @@ export const seccomp: Rule = {
   id: 'seccomp',
   summary: "Each container runs under the runtime's seccomp filter or its grant's.",
   fields: ['spec.securityContext.seccompProfile', 'spec.containers[*].securityContext.seccompProfile'],
-  exempts: 'the name of a Localhost profile, or Unconfined',
+  exemptibleValues: 'the name of a Localhost profile, or Unconfined',
   checkPod(pod, report, context) {
     const profile = specOf(pod).securityContext?.seccompProfile;
     const path = ['spec', ...FIELD];
     if (profile == null) {
-      const needsDefault = context.containers.some((container) => leavesDefaultToPod(container, context.terms));
+      const needsDefault = context.containers.some((container) => leavesDefaultToPod(container, context.requirements));
       if (needsDefault) report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
-    } else if (!isDefault(profile) && !isGranted(profile, context.terms) && !isExempt(profile, context)) {
+    } else if (!isDefault(profile) && !isGranted(profile, context.requirements) && !isExempt(profile, context)) {
       report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
     }
   },
   checkContainer(container, report, context, pod) {
     const podProfile = specOf(pod).securityContext?.seccompProfile;
-    const granted = container.granted ? context.terms.workspace.seccompProfile : undefined;
+    const granted = container.hasGrant ? context.requirements.workspace.seccompProfile : undefined;
     if (granted === undefined) checkOrdinary(container, podProfile, report, context);
     else checkWorkspace(container, podProfile, granted, report, context);
   },
@@ -41,19 +41,25 @@ export const seccomp: Rule = {
 
 type MaybeProfile = SeccompProfile | null | undefined;
 
-function checkOrdinary(container: Container, podProfile: MaybeProfile, report: Reporter, context: Context): void {
+function checkOrdinary(container: Container, podProfile: MaybeProfile, report: Reporter, context: RuleContext): void {
   const own = container.spec.securityContext?.seccompProfile;
   // checkPod judges the pod's profile, but lets the grant's profile pass for the workspace containers.
-  const isJudgedOnPod = !joinsRunningPod(container) && (podProfile == null || !isGranted(podProfile, context.terms));
+  const isJudgedOnPod = !joinsRunningPod(container) && (podProfile == null || !isGranted(podProfile, context.requirements));
   if (own == null && isJudgedOnPod) return;
   const profile = own ?? podProfile;
   if (profile != null && (isDefault(profile) || isExempt(profile, context))) return;
   report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
 }
 
-function checkWorkspace(container: Container, podProfile: MaybeProfile, granted: SeccompProfile, report: Reporter, context: Context): void {
+function checkWorkspace(
+  container: Container,
+  podProfile: MaybeProfile,
+  granted: SeccompProfile,
+  report: Reporter,
+  context: RuleContext,
+): void {
   const profile = container.spec.securityContext?.seccompProfile ?? podProfile;
-  if (profile != null && (isGranted(profile, context.terms) || isExempt(profile, context))) return;
+  if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context))) return;
   const fix = { set: { ...granted } };
   if (profile == null || !isDefault(profile)) {
     report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix });
@@ -61,23 +67,23 @@ function checkWorkspace(container: Container, podProfile: MaybeProfile, granted:
   }
   const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
   const remedy = 'drop seccompProfile if this container is the workspace';
-  const isNamed = context.terms.grantTo !== undefined;
+  const isNamed = context.requirements.grantTo !== undefined;
   report(isNamed ? { path: FIELD, message, fix, kind: 'promise' } : { path: FIELD, message, remedy, kind: 'promise' });
 }
 
 /** Whether one line on the pod serves the container: it sets no profile, is granted none, and does not join the pod later. */
-function leavesDefaultToPod(container: Container, terms: Terms): boolean {
-  const isGrantedOne = container.granted && terms.workspace.seccompProfile !== undefined;
+function leavesDefaultToPod(container: Container, requirements: ProfileRequirements): boolean {
+  const isGrantedOne = container.hasGrant && requirements.workspace.seccompProfile !== undefined;
   return container.spec.securityContext?.seccompProfile == null && !isGrantedOne && !joinsRunningPod(container);
 }
 
 const isDefault = (profile: SeccompProfile): boolean => profile.type === 'RuntimeDefault';
 
-function isGranted({ type, localhostProfile }: SeccompProfile, { workspace }: Terms): boolean {
+function isGranted({ type, localhostProfile }: SeccompProfile, { workspace }: ProfileRequirements): boolean {
   const granted = workspace.seccompProfile;
   return granted !== undefined && type === granted.type && localhostProfile === granted.localhostProfile;
 }
 
-function isExempt(profile: SeccompProfile, { exempts }: Context): boolean {
-  return exempts(exemptedAs(profile));
+function isExempt(profile: SeccompProfile, { exempts }: RuleContext): boolean {
+  return exempts(exemptionValueOf(profile));
 }

@@ -24,9 +24,9 @@ export const selinux: Rule = {
   checkPod(pod, report) {
     checkOptions(specOf(pod).securityContext?.seLinuxOptions, ['spec', 'securityContext', 'seLinuxOptions'], undefined, report);
   },
-  checkContainer(container, report, { terms }, pod) {
+  checkContainer(container, report, { requirements }, pod) {
     const path = ['securityContext', 'seLinuxOptions'];
-    const given = container.granted ? terms.workspace.seLinuxType : undefined;
+    const given = container.hasGrant ? requirements.workspace.seLinuxType : undefined;
     checkOptions(effectiveOf(container, 'seLinuxOptions'), path, given, report);
     if (given === undefined) return;
     const podOptions = specOf(pod).securityContext?.seLinuxOptions;

@@ -1,5 +1,5 @@
-import { each, specOf } from '../pod.ts';
-import { holdsToken, injectedTokens, isInjected } from '../token-volumes.ts';
+import { orEmpty, specOf } from '../pod.ts';
+import { holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -14,21 +14,21 @@ export const serviceAccountToken: Rule = {
   id: 'service-account-token',
   summary: 'The pod has no service account token where the profile takes it away.',
   fields: ['spec.automountServiceAccountToken', 'spec.volumes[*].projected', 'spec.containers[*].volumeMounts[*].name'],
-  checkPod(pod, report, { terms, containers }) {
-    if (!terms.withoutToken) return;
+  checkPod(pod, report, { requirements, containers }) {
+    if (!requirements.removesToken) return;
     const { automountServiceAccountToken, volumes } = specOf(pod);
     if (automountServiceAccountToken !== false) {
       report({ path: ['spec', 'automountServiceAccountToken'], message: 'a service account token is mounted', fix: { set: false } });
     }
-    for (const [index, volume] of each(volumes).entries()) {
+    for (const [index, volume] of orEmpty(volumes).entries()) {
       if (!holdsToken(volume)) continue;
       const path = ['spec', 'volumes', index];
       const message = `volume "${volume.name ?? ''}" holds a service account token`;
       report(isInjected(volume) ? { path, message, fix: REMOVE } : { path, message, remedy: 'remove its serviceAccountToken source' });
     }
-    const injected = injectedTokens(each(volumes));
+    const injected = injectedTokensOf(orEmpty(volumes));
     for (const { list, index, spec } of containers) {
-      for (const [mount, { name }] of each(spec.volumeMounts).entries()) {
+      for (const [mount, { name }] of orEmpty(spec.volumeMounts).entries()) {
         if (!injected.has(name)) continue;
         report({
           path: ['spec', list, index, 'volumeMounts', mount],

@@ -1,5 +1,5 @@
 import { SYSBOX_MODE } from '../containers.ts';
-import { each } from '../pod.ts';
+import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -16,11 +16,11 @@ export const sysboxMode: Rule = {
   id: 'sysbox-mode',
   summary: 'Under Sysbox, only the grant decides what the variables of Sysbox say.',
   fields: ['spec.containers[*].env[*]', 'spec.containers[*].envFrom[*].prefix'],
-  checkContainer({ spec, granted }, report, { terms }) {
-    if (!terms.sysbox) return;
-    const wanted = granted ? terms.workspace.sysboxMode : 'FALSE';
+  checkContainer({ spec, hasGrant }, report, { requirements }) {
+    if (!requirements.isSysbox) return;
+    const wanted = hasGrant ? requirements.workspace.sysboxMode : 'FALSE';
     let isWritten = false;
-    for (const [index, { name, value, valueFrom }] of each(spec.env).entries()) {
+    for (const [index, { name, value, valueFrom }] of orEmpty(spec.env).entries()) {
       if (!name?.startsWith('SYSBOX_')) continue;
       const path = ['env', index];
       if (name !== SYSBOX_MODE) {
@@ -35,7 +35,7 @@ export const sysboxMode: Rule = {
       const kind = wanted === 'FALSE' ? 'escape' : 'promise';
       report({ path: ['env'], message: `${SYSBOX_MODE} is not set`, fix: { append: [{ name: SYSBOX_MODE, value: wanted }] }, kind });
     }
-    for (const [index, { prefix }] of each(spec.envFrom).entries()) {
+    for (const [index, { prefix }] of orEmpty(spec.envFrom).entries()) {
       if (!prefix || !couldMake(prefix)) continue;
       report({
         path: ['envFrom', index, 'prefix'],

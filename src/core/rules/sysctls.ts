@@ -1,4 +1,4 @@
-import { each, specOf } from '../pod.ts';
+import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline */
@@ -30,7 +30,7 @@ export const sysctls: Rule = {
   summary: 'The pod sets no kernel setting beyond the safe ones.',
   fields: ['spec.securityContext.sysctls[*].name'],
   checkPod(pod, report) {
-    for (const [index, { name }] of each(specOf(pod).securityContext?.sysctls).entries()) {
+    for (const [index, { name }] of orEmpty(specOf(pod).securityContext?.sysctls).entries()) {
       if (SAFE.has((name ?? '').replaceAll('/', '.'))) continue;
       report({
         path: ['spec', 'securityContext', 'sysctls', index],

@@ -1,5 +1,5 @@
 import { CONTROL_PLANE_LABELS } from '../known-names.ts';
-import { each, specOf } from '../pod.ts';
+import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -15,7 +15,7 @@ export const tolerations: Rule = {
   summary: 'The pod tolerates no taint of the control plane, and not all taints at once.',
   fields: ['spec.tolerations[*]'],
   checkPod(pod, report) {
-    for (const [index, { key }] of each(specOf(pod).tolerations).entries()) {
+    for (const [index, { key }] of orEmpty(specOf(pod).tolerations).entries()) {
       const path = ['spec', 'tolerations', index];
       if (!key) report({ path, message: 'a toleration without a key tolerates every taint', fix: REMOVE });
       else if (CONTROL_PLANE_LABELS.has(key)) report({ path, message: `taint ${key} is tolerated`, fix: REMOVE });

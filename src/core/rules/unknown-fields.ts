@@ -1,5 +1,5 @@
 import { specOf } from '../pod.ts';
-import type { Context, Reporter, Rule } from './rule.ts';
+import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 /** Every field of Kubernetes 1.36's SecurityContext and PodSecurityContext. Source: the API server's OpenAPI document; a test compares. */
 export const CONTAINER_FIELDS: ReadonlySet<string> = new Set([
@@ -43,7 +43,7 @@ export const unknownFields: Rule = {
   id: 'unknown-fields',
   summary: 'Security contexts have no field that this version of Cloister cannot judge.',
   fields: ['spec.securityContext.*', 'spec.containers[*].securityContext.*'],
-  exempts: 'the name of the field',
+  exemptibleValues: 'the name of the field',
   checkPod(pod, report, context) {
     checkFields(specOf(pod).securityContext, POD_FIELDS, ['spec', 'securityContext'], report, context);
   },
@@ -57,7 +57,7 @@ function checkFields(
   known: ReadonlySet<string>,
   path: readonly string[],
   report: Reporter,
-  { exempts }: Context,
+  { exempts }: RuleContext,
 ): void {
   if (object == null) return;
   for (const field of Object.keys(object)) {

@@ -1,4 +1,4 @@
-import { each, effectiveOf, specOf } from '../pod.ts';
+import { effectiveOf, orEmpty, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 /**
@@ -20,17 +20,17 @@ export const userIds: Rule = {
     'spec.containers[*].securityContext.runAsUser',
     'spec.containers[*].securityContext.runAsGroup',
   ],
-  checkPod(pod, report, { terms }) {
+  checkPod(pod, report, { requirements }) {
     const context = specOf(pod).securityContext;
     if (context == null) return;
     const path = ['spec', 'securityContext'];
-    for (const field of POD_IDS) checkId(context[field], [...path, field], terms.idsPerPod, report);
-    for (const [index, group] of each(context.supplementalGroups).entries()) {
-      checkId(group, [...path, 'supplementalGroups', index], terms.idsPerPod, report);
+    for (const field of POD_IDS) checkId(context[field], [...path, field], requirements.idsPerPod, report);
+    for (const [index, group] of orEmpty(context.supplementalGroups).entries()) {
+      checkId(group, [...path, 'supplementalGroups', index], requirements.idsPerPod, report);
     }
   },
-  checkContainer(container, report, { terms }) {
-    for (const field of CONTAINER_IDS) checkId(effectiveOf(container, field), ['securityContext', field], terms.idsPerPod, report);
+  checkContainer(container, report, { requirements }) {
+    for (const field of CONTAINER_IDS) checkId(effectiveOf(container, field), ['securityContext', field], requirements.idsPerPod, report);
   },
 };
 

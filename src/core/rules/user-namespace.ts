@@ -1,4 +1,4 @@
-import { missingUserNamespace } from '../wall.ts';
+import { findUserNamespaceGaps } from '../wall.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -13,7 +13,7 @@ export const userNamespace: Rule = {
   id: 'user-namespace',
   summary: 'The pod has a user namespace of its own, or a runtime with a kernel of its own.',
   fields: ['spec.hostUsers', 'metadata.annotations["io.kubernetes.cri-o.userns-mode"]'],
-  checkPod(pod, report, { terms }) {
-    for (const { finding } of missingUserNamespace(pod, terms.wall)) report(finding);
+  checkPod(pod, report, { requirements }) {
+    for (const { finding } of findUserNamespaceGaps(pod, requirements.wall)) report(finding);
   },
 };

@@ -1,5 +1,5 @@
-import { each, joinsRunningPod, specOf, type Volume } from '../pod.ts';
-import type { Context, Rule } from './rule.ts';
+import { joinsRunningPod, orEmpty, specOf, type Volume } from '../pod.ts';
+import type { Rule, RuleContext } from './rule.ts';
 
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
 const SAFE: ReadonlySet<string> = new Set([
@@ -27,10 +27,10 @@ export const volumeTypes: Rule = {
   id: 'volume-types',
   summary: 'Volumes are of kinds that do not reach the node.',
   fields: ['spec.volumes[*].*', 'spec.containers[*].volumeMounts[*].name'],
-  exempts: 'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse',
+  exemptibleValues: 'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse',
   checkPod(pod, report, context) {
     const unsafe = new Map<string | null | undefined, string>();
-    for (const [index, volume] of each(specOf(pod).volumes).entries()) {
+    for (const [index, volume] of orEmpty(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
         const message = describe(volume, kind);
         unsafe.set(volume.name, message);
@@ -38,7 +38,7 @@ export const volumeTypes: Rule = {
       }
     }
     for (const { list, index, spec } of context.containers.filter(joinsRunningPod)) {
-      for (const [mount, { name }] of each(spec.volumeMounts).entries()) {
+      for (const [mount, { name }] of orEmpty(spec.volumeMounts).entries()) {
         const message = unsafe.get(name);
         if (message === undefined) continue;
         report({ path: ['spec', list, index, 'volumeMounts', mount, 'name'], message, remedy: 'do not mount it' });
@@ -49,7 +49,7 @@ export const volumeTypes: Rule = {
 
 const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
 
-function unsafeKinds(volume: Volume, { exempts }: Context): string[] {
+function unsafeKinds(volume: Volume, { exempts }: RuleContext): string[] {
   return Object.keys(volume).filter((kind) => {
     if (kind === 'name' || SAFE.has(kind) || volume[kind as keyof Volume] == null) return false;
     return !exempts(kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind);

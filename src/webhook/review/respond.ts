@@ -1,9 +1,9 @@
-import { judge, type Question, type Verdict } from '../../core/judge.ts';
+import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
-import { type Offer, type Policy, policyFor } from '../../core/policy.ts';
+import { type Policy, type PolicyConfig, selectPolicy } from '../../core/policy.ts';
 import { type Apply, repair } from '../../core/repair.ts';
 import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import { type Malformed, subjectOf } from '../../core/subject.ts';
@@ -54,10 +54,10 @@ const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction
 
 /**
  * Makes the function that answers reviews. Its answers depend on the review, the configuration and the clock alone; its caches belong to it.
- * @param offer the configuration
+ * @param config the configuration of the operator
  * @returns never throws, whatever the body; a throw is a bug
  */
-export function makeRespond(offer: Offer, { apply, now, cache = makeAnswerCache(CACHE_BOUNDS) }: RespondOptions): Respond {
+export function makeRespond(config: PolicyConfig, { apply, now, cache = makeAnswerCache(CACHE_BOUNDS) }: RespondOptions): Respond {
   const routeOf = makeRouteLookup();
   return (path, body) => {
     const route = routeOf(path);
@@ -77,47 +77,46 @@ export function makeRespond(offer: Offer, { apply, now, cache = makeAnswerCache(
       const pod = subjectOf(review.object, group, kind);
       if (isPod && pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
       const profile = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
-      return { answer: answerUnknownProfile(route.mode, profile, [...offer.profiles.keys()]) };
+      return { answer: answerUnknownProfile(route.mode, profile, [...config.profiles.keys()]) };
     }
 
-    const profile = offer.profiles.get(route.profile);
+    const profile = config.profiles.get(route.profile);
     if (profile === undefined)
-      return failed(route, `profile "${route.profile}" is not configured; configured are: ${[...offer.profiles.keys()].join(', ')}`);
-    if (isPod !== (route.phase !== 'advise')) return failed(route, `kind ${kind} does not belong here`);
+      return makeFailure(route, `profile "${route.profile}" is not configured; configured are: ${[...config.profiles.keys()].join(', ')}`);
+    if (isPod !== (route.phase !== 'advise')) return makeFailure(route, `kind ${kind} does not belong here`);
     const subject = subjectOf(review.object, group, kind);
-    if (!subject.ok) return malformed(route, subject.error);
+    if (!subject.ok) return makeMismatchFailure(route, subject.error);
     const old = operation === 'UPDATE' && route.phase !== 'advise' ? subjectOf(review.oldObject, group, kind) : undefined;
-    if (old?.ok === false) return malformed(route, old.error, 'the stored object: ');
+    if (old?.ok === false) return makeMismatchFailure(route, old.error, 'the stored object: ');
     if (isMirror(subject.value.pod, review.requester)) return { answer: ALLOWED };
 
     const governing: Pod = (old?.value ?? subject.value).pod;
-    const policy = policyFor(profile, governing, offer, route.mode === 'enforce');
+    const policy = selectPolicy(profile, governing, config, route.mode === 'enforce');
     const { namespace } = review;
     return judgeAndAnswer(route, review, {
       subject: subject.value,
       old: old?.value,
       policy,
       namespace,
-      exemptions: offer.exemptions,
+      exemptions: config.exemptions,
       now: now(),
     });
   }
 
-  function judgeAndAnswer({ phase, mode }: Route, review: Review, question: Question): Decision {
-    const { policy } = question;
+  function judgeAndAnswer({ phase, mode }: Route, review: Review, input: JudgeInput): Decision {
+    const { policy } = input;
     const isCreate = review.operation === 'CREATE' && review.subresource === '';
     // In an update the API server accepts no repair but that of an added ephemeral container.
     const isMutable = isCreate || (review.operation === 'UPDATE' && review.subresource === 'ephemeralcontainers');
     if (phase === 'mutate' && !isMutable) return { answer: ALLOWED };
 
-    const verdict = judge(question);
+    const verdict = judge(input);
     if (phase === 'mutate')
-      return { policy, verdict, answer: answerMutate(verdict, repair(question, verdict, apply, isCreate), policy, cache) };
-    if (phase === 'advise')
-      return { policy, verdict, answer: answerAdvise(mode, verdict, repair(question, verdict, apply, false), policy) };
+      return { policy, verdict, answer: answerMutate(verdict, repair(input, verdict, apply, isCreate), policy, cache) };
+    if (phase === 'advise') return { policy, verdict, answer: answerAdvise(mode, verdict, repair(input, verdict, apply, false), policy) };
     if (mode === 'enforce')
-      return { policy, verdict, answer: answerEnforce(verdict, policy, question.old === undefined ? 'create' : 'update') };
-    return { policy, verdict, answer: answerWatch(mode, verdict, repair(question, verdict, apply, isCreate), policy) };
+      return { policy, verdict, answer: answerEnforce(verdict, policy, input.old === undefined ? 'create' : 'update') };
+    return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, apply, isCreate), policy) };
   }
 }
 
@@ -129,14 +128,14 @@ interface Decision {
 }
 
 /** @param logged the problem as it may be logged */
-function failed({ phase, mode }: Route, problem: string, logged = problem): Decision {
+function makeFailure({ phase, mode }: Route, problem: string, logged = problem): Decision {
   return { answer: answerUnjudged(phase, mode, problem), problem: logged };
 }
 
 /** A path may contain keys that the author chose: the answer states them, the log does not. */
-function malformed(route: Route, { path, expected }: Malformed, prefix = ''): Decision {
+function makeMismatchFailure(route: Route, { path, expected }: Malformed, prefix = ''): Decision {
   const must = `must be ${expected}`;
-  return failed(route, `${prefix}${printPath(path) || 'the object'} ${must}`, `${prefix}something in the object ${must}`);
+  return makeFailure(route, `${prefix}${printPath(path) || 'the object'} ${must}`, `${prefix}something in the object ${must}`);
 }
 
 function toRecord({ phase, mode, profile }: Route, review: Review, { answer, policy, verdict, problem }: Decision): RequestRecord {

@@ -40,9 +40,9 @@ export const ${constant}: Backend = {
   summary: '${summary}',
   requires: ['${requirement}'],
   options: [],
-  wall: (options) => wallOf(options, { runtimeClassName: '${id}' }),
-  pod: () => ({}),
-  workspace: () => ({}),
+  makeWall: (options) => wallOf(options, { runtimeClassName: '${id}' }),
+  makePodRequirements: () => ({}),
+  makeWorkspaceRequirements: () => ({}),
 };
 `;
 }

@@ -1,4 +1,4 @@
-import { HARMLESS } from '../../../src/core/unjudged-fields.ts';
+import { UNJUDGED_FIELDS } from '../../../src/core/unjudged-fields.ts';
 import type { Scaffold } from '../new.ts';
 
 /** A rule that removes a field which is true; undefined: the field is not one of the pod's spec or of its containers. */
@@ -8,7 +8,7 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
   const ofContainer = container !== undefined;
   const constant = id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   const summary = ofContainer ? `No container sets ${name}.` : `The pod does not set ${name}.`;
-  const isListed = HARMLESS.some(({ path }) => path === field);
+  const isListed = UNJUDGED_FIELDS.some(({ path }) => path === field);
   const shape = ofContainer ? 'container' : 'podSpec';
   return {
     files: {
