@@ -72,7 +72,19 @@ export async function prepareServers({ folder }: Daemons): Promise<Servers> {
 
 export function cloisterWith(config: string, tlsDir: string): ServerSpec {
   const local = '127.0.0.1:0';
-  const serve = ['serve', '--config', config, '--tls-dir', tlsDir, '--listen', local, '--operations-listen', local];
+  const serve = [
+    'serve',
+    '--config',
+    config,
+    '--tls-dir',
+    tlsDir,
+    '--listen',
+    local,
+    '--operations-listen',
+    local,
+    '--metrics-listen',
+    local,
+  ];
   return {
     name: 'cloister',
     program: process.execPath,

@@ -4,10 +4,9 @@ import { type Address, printAddress } from '../address.ts';
 import { printConnectionError } from '../io-errors.ts';
 import type { Cluster } from './client.ts';
 
-/** The address of a serving pod. */
-/** `port` is that of the webhook. */
+/** The address of a serving pod; `port` is that of the webhook. */
 export interface Endpoint extends Address {
-  /** Port of probes and metrics. */
+  /** Port of the probes. */
   readonly operationsPort: number;
   /** Whether the Service sends calls of the API server to this pod now. */
   readonly isReady: boolean;
@@ -84,13 +83,11 @@ function readLeaf({ host, port }: Endpoint, servername: string): Promise<X509Cer
   });
 }
 
-/** From the metrics of the pod. */
+/** From the readiness of the pod, which it states whether it is ready or not. */
 async function readBuild({ host, operationsPort }: Endpoint): Promise<Pick<ServingPod, 'version' | 'configuration'>> {
-  const response = await fetch(`http://${printAddress({ host, port: operationsPort })}/metrics`, {
+  const response = await fetch(`http://${printAddress({ host, port: operationsPort })}/readyz`, {
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  const metrics = await response.text();
-  const version = /^cloister_build_info\{version="([^"]*)"\} 1$/m.exec(metrics)?.[1];
-  const configuration = /^cloister_configuration_info\{sha256="([^"]*)"\} 1$/m.exec(metrics)?.[1];
-  return { ...(version !== undefined && { version }), ...(configuration !== undefined && { configuration }) };
+  const { version, configuration } = JSON.parse(await response.text()) as { readonly [key: string]: unknown };
+  return { ...(typeof version === 'string' && { version }), ...(typeof configuration === 'string' && { configuration }) };
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import type { FastifyInstance } from 'fastify';
 import type { Address } from '../address.ts';
 import { apply } from '../apply-patch.ts';
 import { loadConfig } from '../config.ts';
@@ -12,7 +13,7 @@ import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
 import { makeClientCheck } from '../tls/client-auth.ts';
 import { loadPair, secureContextOf, watchPair } from '../tls/files.ts';
-import { buildOperationsServer } from '../webhook/http/operations-server.ts';
+import { buildMetricsServer, buildProbeServer } from '../webhook/http/operations-server.ts';
 import { buildServer } from '../webhook/http/server.ts';
 import { makeReviewWorker } from '../webhook/http/worker.ts';
 import { makeRespond } from '../webhook/review/respond.ts';
@@ -30,6 +31,7 @@ export interface Settings {
   readonly clientName: readonly string[];
   readonly listen: Address;
   readonly operationsListen: Address;
+  readonly metricsListen: Address;
   readonly logLevel: LogLevel;
   /** In milliseconds. */
   readonly drainDelay: number;
@@ -43,6 +45,7 @@ export interface Serving extends BoundAddresses {
 interface BoundAddresses {
   readonly listen: string;
   readonly operationsListen: string;
+  readonly metricsListen: string;
 }
 
 const option = (flags: string, description: string, variable: string) => new Option(flags, description).env(`CLOISTER_${variable}`);
@@ -83,11 +86,16 @@ export const command: Command = new Command('serve')
   .addOption(
     option(
       '--operations-listen <host:port>',
-      'address for /livez, /readyz and /metrics; port 0 picks a free port, also for --listen',
+      'address for the probes /livez and /readyz; port 0 picks a free port, also for the other addresses',
       'OPERATIONS_LISTEN',
     )
       .argParser(parseAddress)
       .default(parseAddress('0.0.0.0:9443'), '0.0.0.0:9443'),
+  )
+  .addOption(
+    option('--metrics-listen <host:port>', 'address for /metrics, which Prometheus scrapes', 'METRICS_LISTEN')
+      .argParser(parseAddress)
+      .default(parseAddress('0.0.0.0:9444'), '0.0.0.0:9444'),
   )
   .addOption(
     option('--log-level <level>', 'info logs requests that were changed, denied or not understood; debug logs all', 'LOG_LEVEL')
@@ -122,7 +130,8 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   const log = openLog(settings.logLevel);
   const { logger } = log;
   const profiles = [...config.value.profiles.keys()];
-  const metrics = makeMetrics({ profiles, version: version(), configuration: config.value.digest });
+  const build = { version: version(), configuration: config.value.digest };
+  const metrics = makeMetrics({ profiles, ...build });
   log.onLost(metrics.countLostLogLines);
   exitOnUncaughtException(log);
 
@@ -161,15 +170,13 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     },
   });
   let isDraining = false;
-  const operations = buildOperationsServer({ metrics: recorder, notReadyReason });
+  const probes = buildProbeServer({ build, notReadyReason, onClose: (reason) => metrics.countClose('operations', reason) });
+  const exposition = buildMetricsServer({ ...recorder, onClose: (reason) => metrics.countClose('metrics', reason) });
 
-  const addresses = await listenOn(settings, webhook.listen, async (host, port) => {
-    await operations.listen({ host, port });
-    return operations.server.address() as AddressInfo;
-  });
+  const addresses = await listenOn(settings, { reviews: webhook.listen, probes: listenWith(probes), metrics: listenWith(exposition) });
   if (!addresses.ok) {
     certificate.stop();
-    await Promise.all([webhook.close(), operations.close()]);
+    await Promise.all([webhook.close(), probes.close(), exposition.close()]);
     return addresses;
   }
   const serving: Serving = { ...addresses.value, profiles };
@@ -198,7 +205,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     logger.info({ signal, ms: settings.drainDelay }, 'draining');
     await pause(settings.drainDelay);
     await webhook.close();
-    await operations.close();
+    await Promise.all([probes.close(), exposition.close()]);
     certificate.stop();
     logger.info('stopped');
     await log.close();
@@ -223,17 +230,25 @@ const now = () => new Date();
 type Listen = (host: string, port: number) => Promise<AddressInfo>;
 
 async function listenOn(
-  { listen, operationsListen }: Settings,
-  webhook: Listen,
-  operations: Listen,
+  { listen, operationsListen, metricsListen }: Settings,
+  { reviews, probes, metrics }: { readonly reviews: Listen; readonly probes: Listen; readonly metrics: Listen },
 ): Promise<Result<BoundAddresses, readonly string[]>> {
   const bound = await Promise.all([
-    listenOrExplain(listen, { listen: webhook, flag: '--listen' }),
-    listenOrExplain(operationsListen, { listen: operations, flag: '--operations-listen' }),
+    listenOrExplain(listen, { listen: reviews, flag: '--listen' }),
+    listenOrExplain(operationsListen, { listen: probes, flag: '--operations-listen' }),
+    listenOrExplain(metricsListen, { listen: metrics, flag: '--metrics-listen' }),
   ]);
-  const [reviews, probes] = bound;
-  if (!reviews.ok || !probes.ok) return { ok: false, error: bound.filter((result) => !result.ok).map(({ error }) => error) };
-  return { ok: true, value: { listen: reviews.value, operationsListen: probes.value } };
+  const [first, second, third] = bound;
+  if (!first.ok || !second.ok || !third.ok) return { ok: false, error: bound.filter((result) => !result.ok).map(({ error }) => error) };
+  return { ok: true, value: { listen: first.value, operationsListen: second.value, metricsListen: third.value } };
+}
+
+/** As `WebhookServer` listens. */
+function listenWith(app: FastifyInstance): Listen {
+  return async (host, port) => {
+    await app.listen({ host, port });
+    return app.server.address() as AddressInfo;
+  };
 }
 
 async function listenOrExplain(

@@ -21,8 +21,8 @@ export type RequestOutcome = 'allowed' | 'patched' | 'denied' | 'failed';
 export const SHED_REASONS = ['late', 'arriving', 'bytes', 'waiting'] as const;
 export type ShedReason = (typeof SHED_REASONS)[number];
 
-/** How a worker is lost. `ended`: it exited, because of a bug or because its memory was full. `overdue`: it was terminated after its time limit. */
-export const WORKER_LOSSES = ['ended', 'overdue'] as const;
+/** How a worker is lost. `ended`: it exited because of a bug. `memory`: its memory was full. `overdue`: it was terminated after its time limit. */
+export const WORKER_LOSSES = ['ended', 'memory', 'overdue'] as const;
 export type WorkerLoss = (typeof WORKER_LOSSES)[number];
 
 /**

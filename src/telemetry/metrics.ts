@@ -23,7 +23,7 @@ export interface Metrics {
   countRejection(status: number): void;
   countShed(reason: ShedReason): void;
   /** A connection that was closed early. */
-  countClose(reason: CloseReason): void;
+  countClose(port: Port, reason: CloseReason): void;
   countWorkerLoss(loss: WorkerLoss): void;
   /** @param read returns the number of bytes that the bodies of reviews hold */
   observeBodyBytes(read: () => number): void;
@@ -36,6 +36,9 @@ export interface Metrics {
 
 const CERTIFICATE_RELOADS = ['replaced', 'kept'] as const;
 export type CertificateReload = (typeof CERTIFICATE_RELOADS)[number];
+
+const PORTS = ['reviews', 'operations', 'metrics'] as const;
+export type Port = (typeof PORTS)[number];
 
 /** Label value of every profile that is not configured: callers write the profile into the path, so it must not become a label. */
 const UNKNOWN = 'unknown';
@@ -93,12 +96,14 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
   const shed = counter('shed_requests_total', 'Reviews shed with status 429 or 503 and Retry-After, by reason.', ['reason']);
   const closed = counter(
     'closed_connections_total',
-    'Connections closed early, by reason: full, handshakes (too many under way) or unread (an answer was not read in time).',
+    'Connections closed early, by port and by reason: full, handshakes (too many under way) or unread (an answer was not read in time).',
+    ['port', 'reason'],
+  );
+  const losses = counter(
+    'judging_threads_lost_total',
+    'Workers lost while judging a large review, by reason: ended (a bug), memory or overdue.',
     ['reason'],
   );
-  const losses = counter('judging_threads_lost_total', 'Workers lost while judging a large review, by reason: ended or overdue.', [
-    'reason',
-  ]);
   const failures = counter('failed_requests_total', 'Reviews answered with status 500 because of a bug.', []);
   const duration = new Histogram({
     name: 'cloister_request_duration_seconds',
@@ -135,7 +140,7 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
 
   for (const phase of PHASES) duration.zero({ phase });
   for (const reason of SHED_REASONS) shed.inc({ reason }, 0);
-  for (const reason of CLOSE_REASONS) closed.inc({ reason }, 0);
+  for (const port of PORTS) for (const reason of CLOSE_REASONS) closed.inc({ port, reason }, 0);
   for (const reason of WORKER_LOSSES) losses.inc({ reason }, 0);
   for (const outcome of CERTIFICATE_RELOADS) reloads.inc({ outcome }, 0);
 
@@ -160,7 +165,7 @@ export function makeMetrics({ profiles, version, configuration }: Build): Metric
     },
     countRejection: (status) => rejections.inc({ status }),
     countShed: (reason) => shed.inc({ reason }),
-    countClose: (reason) => closed.inc({ reason }),
+    countClose: (port, reason) => closed.inc({ port, reason }),
     countWorkerLoss: (reason) => losses.inc({ reason }),
     observeBodyBytes(read) {
       new Gauge({

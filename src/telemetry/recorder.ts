@@ -31,7 +31,7 @@ export function makeRecorder(logger: Logger, metrics: Metrics) {
       metrics.countShed(reason);
     },
     recordClose(reason: CloseReason): void {
-      metrics.countClose(reason);
+      metrics.countClose('reviews', reason);
     },
     recordFailure(error: unknown): void {
       metrics.countFailure();

@@ -35,6 +35,7 @@ interface Line {
   readonly msg: string;
   readonly listen: string;
   readonly operationsListen: string;
+  readonly metricsListen: string;
   readonly [field: string]: unknown;
 }
 
@@ -56,11 +57,23 @@ function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 
 async function start(args: readonly string[] = [], { tlsDir = certs, env = {} as NodeJS.ProcessEnv } = {}) {
   const { child, lines, ended, reader } = run(
-    ['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', '--drain-delay', '300ms', '--log-level', 'debug', ...args],
+    [
+      '--listen',
+      '127.0.0.1:0',
+      '--operations-listen',
+      '127.0.0.1:0',
+      '--metrics-listen',
+      '127.0.0.1:0',
+      '--drain-delay',
+      '300ms',
+      '--log-level',
+      'debug',
+      ...args,
+    ],
     { CLOISTER_TLS_DIR: tlsDir, ...env },
   );
   await Promise.race([until(() => lines.length > 0), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
-  const { listen, operationsListen } = lines[0] as Line;
+  const { listen, operationsListen, metricsListen } = lines[0] as Line;
   const port = Number(listen.split(':')[1]);
   const ca = await readFile(join(tlsDir, 'ca.crt')).catch(() => undefined);
   return {
@@ -72,6 +85,7 @@ async function start(args: readonly string[] = [], { tlsDir = certs, env = {} as
     ca,
     review: () => send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', agent, ...(ca && { ca }) }),
     ops: (path: string) => fetch(`http://${operationsListen}${path}`),
+    metrics: () => fetch(`http://${metricsListen}/metrics`),
   };
 }
 
@@ -82,32 +96,33 @@ describe('serving', () => {
       msg: 'serving',
       listen: expect.stringMatching(/^127\.0\.0\.1:[1-9]\d+$/),
       operationsListen: expect.stringMatching(/^127\.0\.0\.1:[1-9]\d+$/),
+      metricsListen: expect.stringMatching(/^127\.0\.0\.1:[1-9]\d+$/),
       profiles: ['userns'],
     });
   });
 
-  test('reviews are answered on one port, and counted on the other', async () => {
-    const { review, ops } = await start();
+  test('reviews are answered on one port, probes on another, and metrics on a third', async () => {
+    const { review, ops, metrics } = await start();
     const { status, body } = await review();
     expect([status, JSON.parse(body).response.patchType]).toEqual([200, 'JSONPatch']);
     expect((await ops('/readyz')).status).toBe(200);
     expect((await ops('/livez')).status).toBe(200);
-    const metrics = await (await ops('/metrics')).text();
-    expect(metrics).toContain('cloister_requests_total{phase="mutate",mode="enforce",profile="userns",outcome="patched"} 1');
-    expect(metrics).toMatch(/^cloister_certificate_expiry_timestamp_seconds 1[\d.e+]+$/m);
+    const text = await (await metrics()).text();
+    expect(text).toContain('cloister_requests_total{phase="mutate",mode="enforce",profile="userns",outcome="patched"} 1');
+    expect(text).toMatch(/^cloister_certificate_expiry_timestamp_seconds 1[\d.e+]+$/m);
   });
 
   test('a large review is judged by the configuration that was read at start', async () => {
     const config = join(folder, 'gvisor.yaml');
     await writeFile(config, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {gvisor: {}}\n');
-    const { port, ca, ops } = await start(['--config', config]);
+    const { port, ca, metrics } = await start(['--config', config]);
     await writeFile(config, 'not a configuration');
     const review = JSON.parse(exampleReview);
     review.request.object.metadata.annotations = { padding: 'x'.repeat(300_000) };
     const body = JSON.stringify(review);
     const answer = await send({ port, path: '/mutate/gvisor', body, servername: 'localhost', agent, ...(ca && { ca }) });
     expect([answer.status, JSON.parse(answer.body).response.patchType]).toEqual([200, 'JSONPatch']);
-    await until(async () => (await (await ops('/metrics')).text()).includes('profile="gvisor",outcome="patched"} 1'));
+    await until(async () => (await (await metrics()).text()).includes('profile="gvisor",outcome="patched"} 1'));
   });
 
   test('F5: without a certificate the process is alive and not ready, states the reason, and serves once it has one', async () => {
@@ -142,7 +157,7 @@ describe('certificates', () => {
   test('T65, F6: a replaced Secret volume is reloaded, and the open connection closes with its next answer', async () => {
     const volume = await mkdtemp(join(folder, 'volume-'));
     await mountSecret(volume, '1');
-    const { review, ops, lines, port } = await start([], { tlsDir: volume });
+    const { review, metrics, lines, port } = await start([], { tlsDir: volume });
     expect((await review()).headers.connection).toBe('keep-alive');
     await mountSecret(volume, '2');
     const ca = await readFile(join(volume, 'ca.crt'));
@@ -150,17 +165,17 @@ describe('certificates', () => {
     const last = await review();
     expect([last.status, last.headers.connection]).toEqual([200, 'close']);
     expect((await send({ port, path: '/mutate/userns', body: exampleReview, servername: 'localhost', ca, agent: false })).status).toBe(200);
-    expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="replaced"} 1');
+    expect(await (await metrics()).text()).toContain('cloister_certificate_reloads_total{outcome="replaced"} 1');
   });
 
   test('F5, T65: missing or invalid files change only a metric and the log: the process stays ready', async () => {
     const volume = await mkdtemp(join(folder, 'volume-'));
     await mountSecret(volume, '1');
-    const { review, ops, lines } = await start([], { tlsDir: volume });
+    const { review, ops, metrics, lines } = await start([], { tlsDir: volume });
     await rm(join(volume, '..data'));
     await until(() => lines.some(({ level, reason }) => level === 'error' && String(reason).includes('there is no such file or folder')));
     expect([(await review()).status, (await ops('/readyz')).status]).toEqual([200, 200]);
-    expect(await (await ops('/metrics')).text()).toContain('cloister_certificate_reloads_total{outcome="kept"} 1');
+    expect(await (await metrics()).text()).toContain('cloister_certificate_reloads_total{outcome="kept"} 1');
   });
 
   test('T60: with --client-ca only callers with an accepted certificate and name are answered; probes need no certificate', async () => {
@@ -233,7 +248,10 @@ test('F12: a log that is not read delays neither reviews nor the exit', async ()
 
 describe('problems at start are printed without a stack trace', () => {
   async function refused(args: readonly string[], { env = {} as NodeJS.ProcessEnv, status = 1 } = {}): Promise<string> {
-    const { ended, lines } = run(['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', ...args], env);
+    const { ended, lines } = run(
+      ['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0', ...args],
+      env,
+    );
     const { code, stderr } = await ended;
     expect({ code, lines }).toEqual({ code: status, lines: [] });
     expect(stderr).not.toMatch(/^ +at /m);
@@ -262,12 +280,22 @@ describe('problems at start are printed without a stack trace', () => {
     expect(await refused(['--tls-dir', join(folder, 'nowhere')])).toContain('cloister certs dev');
   });
 
-  test('both addresses are reported when other processes listen there', async () => {
+  test('every address is reported on which another process listens', async () => {
     const { lines } = await start();
-    const { listen, operationsListen } = lines[0] as Line;
-    const stderr = await refused(['--tls-dir', certs, '--listen', listen, '--operations-listen', operationsListen]);
+    const { listen, operationsListen, metricsListen } = lines[0] as Line;
+    const stderr = await refused([
+      '--tls-dir',
+      certs,
+      '--listen',
+      listen,
+      '--operations-listen',
+      operationsListen,
+      '--metrics-listen',
+      metricsListen,
+    ]);
     expect(stderr).toContain(`cannot listen on ${listen}: another process listens there; choose another address with --listen`);
     expect(stderr).toContain('--operations-listen');
+    expect(stderr).toContain('--metrics-listen');
   });
 
   test.each([

@@ -73,7 +73,14 @@ describe.skipIf(!canBuildImage)('with buildah, as root', () => {
     const { certificate, key } = await issueCertificate(authority, ['localhost'], { now, days: 1 });
     await writeFile(join(mounted, 'tls/tls.crt'), certificate, { mode: 0o444 });
     await writeFile(join(mounted, 'tls/tls.key'), key, { mode: 0o444 });
-    const serve = ['serve', '--tls-dir=/tls', '--listen=127.0.0.1:0', '--operations-listen=127.0.0.1:0', '--drain-delay=0s'];
+    const serve = [
+      'serve',
+      '--tls-dir=/tls',
+      '--listen=127.0.0.1:0',
+      '--operations-listen=127.0.0.1:0',
+      '--metrics-listen=127.0.0.1:0',
+      '--drain-delay=0s',
+    ];
     const began = performance.now();
     const child = spawn('setpriv', containerised(serve), { stdio: ['ignore', 'pipe', 'inherit'] });
     const exited = once(child, 'exit');

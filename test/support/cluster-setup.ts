@@ -58,7 +58,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await createRuntimeClasses(apiServer);
     const cloister = await startCloister(apiServer, { config: CONFIG, apply: true });
     project.provide('apiServer', apiServer.connection);
-    project.provide('cloister', { url: cloister.url, operationsUrl: cloister.operationsUrl, profiles: cloister.profiles });
+    project.provide('cloister', {
+      url: cloister.url,
+      operationsUrl: cloister.operationsUrl,
+      metricsUrl: cloister.metricsUrl,
+      profiles: cloister.profiles,
+    });
     return async () => {
       await cloister.stop();
       await apiServer.stop();

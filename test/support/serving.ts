@@ -52,8 +52,11 @@ export async function startServing({ args = [], env = {}, onLine }: ServingOptio
   await makeDevCertificates(folder, { hosts: [], force: false, now: new Date() });
   const ca = await readFile(join(folder, 'ca.crt'));
   // Which ports it takes by itself, a quiet log does not tell.
-  const [port, operationsPort] = await freePorts();
-  const local = ['--listen', `127.0.0.1:${port}`, '--operations-listen', `127.0.0.1:${operationsPort}`, '--drain-delay', '0s'];
+  const [port, operationsPort, metricsPort] = await freePorts();
+  const local = [
+    ...['--listen', `127.0.0.1:${port}`, '--operations-listen', `127.0.0.1:${operationsPort}`],
+    ...['--metrics-listen', `127.0.0.1:${metricsPort}`, '--drain-delay', '0s'],
+  ];
   const child = spawn(process.execPath, ['src/main.ts', 'serve', ...local, '--tls-dir', folder, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -73,7 +76,7 @@ export async function startServing({ args = [], env = {}, onLine }: ServingOptio
   return {
     child,
     port,
-    ask: (path) => ask(operationsPort, path),
+    ask: (path) => ask(path === '/metrics' ? metricsPort : operationsPort, path),
     folder,
     ca,
     stdout: () => stdout.join(''),
@@ -97,8 +100,8 @@ function ask(port: number, path: string): Promise<Asked> {
   });
 }
 
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
+async function freePorts(): Promise<[number, number, number]> {
+  const servers = [createServer(), createServer(), createServer()];
   const ports = await Promise.all(
     servers.map(async (server) => {
       await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -106,5 +109,5 @@ async function freePorts(): Promise<[number, number]> {
     }),
   );
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number];
+  return ports as [number, number, number];
 }

@@ -15,6 +15,7 @@ export interface CloisterAddress {
   readonly url: string;
   /** Probes and metrics, by HTTP. */
   readonly operationsUrl: string;
+  readonly metricsUrl: string;
   readonly profiles: readonly string[];
 }
 
@@ -72,7 +73,7 @@ export async function startServing(daemons: Daemons, { configFile, tlsDir }: Ser
   const daemon = daemons.start('cloister', process.execPath, [
     MAIN,
     ...['serve', '--config', configFile, '--tls-dir', tlsDir, '--log-level', 'info', '--drain-delay', '0ms'],
-    ...['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0'],
+    ...['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'],
   ]);
   const log = (): Promise<readonly LogLine[]> => readLog(daemon.logFile);
   await daemons.ready(daemon, async () => (await log()).length > 0, { timeoutMs: 30_000 });
@@ -80,7 +81,7 @@ export async function startServing(daemons: Daemons, { configFile, tlsDir }: Ser
   return {
     ...address,
     log,
-    metrics: async () => (await fetch(`${address.operationsUrl}/metrics`)).text(),
+    metrics: async () => (await fetch(`${address.metricsUrl}/metrics`)).text(),
     stop: () => daemons.stop(),
     async kill() {
       const { child } = daemon;
@@ -101,8 +102,8 @@ async function readLog(file: string): Promise<readonly LogLine[]> {
 
 function addressIn([first]: readonly LogLine[]): CloisterAddress {
   if (!Array.isArray(first?.profiles)) throw new Error(`the first log line does not say where Cloister serves: ${JSON.stringify(first)}`);
-  const { listen, operationsListen, profiles } = first;
-  return { url: `https://${listen}`, operationsUrl: `http://${operationsListen}`, profiles };
+  const { listen, operationsListen, metricsListen, profiles } = first;
+  return { url: `https://${listen}`, operationsUrl: `http://${operationsListen}`, metricsUrl: `http://${metricsListen}`, profiles };
 }
 
 interface Place {

@@ -12,6 +12,7 @@ const here = {
   tlsDir: 'certs',
   listen: { host: '127.0.0.1', port: 8443 },
   operationsListen: { host: '127.0.0.1', port: 9443 },
+  metricsListen: { host: '127.0.0.1', port: 9444 },
   logLevel: 'debug',
   drainDelay: 0,
 };
@@ -25,12 +26,12 @@ command.action(async (settings: Settings) => {
   const serving = await serve(settings);
   if (!serving.ok) command.error(serving.error.join('\n'));
 
-  const { listen, operationsListen, profiles } = serving.value;
+  const { listen, metricsListen, profiles } = serving.value;
   const port = listen.slice(listen.lastIndexOf(':'));
   tell(
     '\nTry it:',
     `  curl --cacert ${join(settings.tlsDir, 'ca.crt')} -H 'Content-Type: application/json' -d @examples/review.json https://localhost${port}/mutate/${profiles[0]}`,
-    `  curl http://${operationsListen}/metrics\n`,
+    `  curl http://${metricsListen}/metrics\n`,
   );
 });
 

@@ -72,8 +72,13 @@
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- if eq (int $values.ports.webhook) (int $values.ports.operations) -}}
-  {{- $problems = append $problems "ports.operations: equals ports.webhook: use two different ports" -}}
+{{- with $values.ports -}}
+  {{- if ne 3 (list (int .webhook) (int .operations) (int .metrics) | uniq | len) -}}
+    {{- $problems = append $problems "ports: two of them are equal: use three different ports" -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (or $values.monitoring.serviceMonitor.enabled $values.monitoring.podMonitor.enabled) $values.networkPolicy.enabled (not $values.networkPolicy.metricsFrom) -}}
+  {{- $problems = append $problems "networkPolicy.metricsFrom: is empty, so that Prometheus cannot read the metrics: name its pods, or allow every pod with [{namespaceSelector: {}}]" -}}
 {{- end -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
   {{- $problems = append $problems "autoscaling.minReplicas: is greater than autoscaling.maxReplicas: lower it or raise maxReplicas" -}}

@@ -4,11 +4,11 @@ import type { Respond, ReviewResponse } from '../review/respond.ts';
 import { isWatching, type Route } from '../review/route.ts';
 import { type BodyErrorCode, readBody } from './body.ts';
 import type { Connections } from './connections.ts';
-import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, jsonHeaders, sendError } from './errors.ts';
+import { errorBody, HTTP_ERRORS, type HttpError, type HttpErrorCode, JSON_TYPE, jsonHeaders, sendError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Admission, LoadShedder } from './load-shedding.ts';
 import { estimateValues } from './value-count.ts';
-import type { ReviewWorker } from './worker.ts';
+import { type ReviewWorker, WorkerLostError } from './worker.ts';
 
 /** Records what happens. Its methods must be quick, because callers wait for them. */
 export interface Recorder {
@@ -119,8 +119,10 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
       answer(review, await worker.judge(path, body, AbortSignal.any([gone.signal, timeout])));
     } catch (error) {
       if (gone.signal.aborted) return;
-      if (!timeout.aborted) recorder.recordFailure(error);
-      fail(review, timeout.aborted ? 'CLOISTER_REVIEW_TIMEOUT' : 'CLOISTER_INTERNAL_ERROR');
+      const code = timeout.aborted ? 'CLOISTER_REVIEW_TIMEOUT' : workerErrorOf(error);
+      if (code === 'CLOISTER_INTERNAL_ERROR') recorder.recordFailure(error);
+      else recorder.recordRejection({ status: HTTP_ERRORS[code].status, code });
+      fail(review, code);
     } finally {
       admission.releaseBody();
     }
@@ -131,7 +133,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     recorder.recordAnswer(reply.record, (performance.now() - review.startedAt) / 1_000);
   }
 
-  function fail(review: AdmittedReview, code: 'CLOISTER_INTERNAL_ERROR' | 'CLOISTER_REVIEW_TIMEOUT'): void {
+  function fail(review: AdmittedReview, code: HttpErrorCode): void {
     const body = errorBody(code);
     send(review, { status: HTTP_ERRORS[code].status, body, bytes: Buffer.byteLength(body) });
   }
@@ -161,6 +163,17 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     connections.endReview(request, false);
     recorder.recordRejection({ status: HTTP_ERRORS[error.code].status, code: error.code });
     sendError(request, response, error);
+  }
+}
+
+function workerErrorOf(error: unknown): HttpErrorCode {
+  switch (error instanceof WorkerLostError ? error.loss : 'ended') {
+    case 'memory':
+      return 'CLOISTER_TOO_MUCH_MEMORY';
+    case 'overdue':
+      return 'CLOISTER_REVIEW_TIMEOUT';
+    default:
+      return 'CLOISTER_INTERNAL_ERROR';
   }
 }
 

@@ -41,11 +41,21 @@ export interface ReviewWorker {
    * Judges one review after the other.
    * @param body belongs to the worker from now on
    * @param signal aborts when the caller is gone; a review that still waits is dropped then
-   * @throws when the worker is lost over the review, or the signal aborts
+   * @throws WorkerLostError when the worker is lost over the review; the reason of the signal when it aborts
    */
   judge(path: string, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<ReviewResponse>;
   /** Reviews in progress fail. */
   stop(): Promise<void>;
+}
+
+/** The worker was lost over a review. Only `ended` is a bug: the author of an object chooses how much memory and time it takes. */
+export class WorkerLostError extends Error {
+  readonly loss: WorkerLoss;
+
+  constructor(loss: WorkerLoss, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.loss = loss;
+  }
 }
 
 interface Task extends WorkerRequest {
@@ -99,7 +109,7 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
     }
     waiting.delete(task);
     current = task;
-    startTimer(limits.reviewTimeoutMs, () => failTask('overdue', new Error('a large review was not judged in time')));
+    startTimer(limits.reviewTimeoutMs, () => failTask('overdue', 'a large review was not judged in time'));
     worker.postMessage({ path: task.path, body: task.body } satisfies WorkerRequest, [task.body.buffer]);
   }
 
@@ -111,7 +121,7 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
     });
     worker = started;
     started.unref();
-    startTimer(limits.startTimeoutMs, () => failTask('overdue', new Error('the worker for large reviews did not start in time')));
+    startTimer(limits.startTimeoutMs, () => failTask('overdue', 'the worker for large reviews did not start in time'));
     started.on('message', (message: unknown) => {
       if (started !== worker) return;
       clearTimeout(timer);
@@ -121,21 +131,23 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
       startNextTask();
     });
     started.on('error', (error: Error) => {
-      if (started === worker) failTask('ended', error);
+      if (started !== worker) return;
+      const { code } = error as NodeJS.ErrnoException;
+      failTask(code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'ended', error.message, error);
     });
     started.on('exit', () => {
-      if (started === worker) failTask('ended', new Error('the worker for large reviews exited'));
+      if (started === worker) failTask('ended', 'the worker for large reviews exited');
     });
   }
 
   /** Fails the current review, or the first that waits: a worker that cannot start fails the review that it was started for. */
-  function failTask(loss: WorkerLoss, error: Error): void {
+  function failTask(loss: WorkerLoss, message: string, cause?: Error): void {
     const [first] = waiting;
     const task = current ?? first;
     if (task !== undefined) waiting.delete(task);
     void detachWorker()?.terminate();
     onLost(loss);
-    task?.reject(error);
+    task?.reject(new WorkerLostError(loss, message, { cause }));
     startNextTask();
   }
 

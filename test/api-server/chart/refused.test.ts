@@ -99,7 +99,12 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
   ],
   'a port number that is too large': [{ ports: { webhook: 70000 } }, "at '/ports/webhook': maximum: got 70,000, want 65,535"],
   'a privileged port': [{ ports: { webhook: 443 } }, "at '/ports/webhook': minimum: got 443, want 1,024"],
-  'the same port for webhook and operations': [{ ports: { webhook: 9443 } }, 'ports.operations: equals ports.webhook'],
+  'the same port for reviews and probes': [{ ports: { webhook: 9443 } }, 'ports: two of them are equal'],
+  'the same port for probes and metrics': [{ ports: { metrics: 9443 } }, 'ports: two of them are equal'],
+  'a ServiceMonitor whose Prometheus the NetworkPolicy keeps out': [
+    { monitoring: { serviceMonitor: { enabled: true } } },
+    'networkPolicy.metricsFrom: is empty',
+  ],
   'a user namespace together with the host network': [
     { hostNetwork: true, hostUsers: false },
     'hostUsers: false cannot be combined with hostNetwork',

@@ -54,7 +54,7 @@ async function start(limits: Partial<Limits> = {}, respond = answerOf('{}')) {
     async closed() {
       const text = await server.metrics.expose();
       const count = (reason: string) =>
-        Number(new RegExp(`^cloister_closed_connections_total{reason="${reason}"} (\\d+)$`, 'm').exec(text)?.[1]);
+        Number(new RegExp(`^cloister_closed_connections_total{port="reviews",reason="${reason}"} (\\d+)$`, 'm').exec(text)?.[1]);
       return Object.fromEntries(CLOSE_REASONS.map((reason) => [reason, count(reason)] as const).filter(([, found]) => found !== 0));
     },
   };

@@ -30,7 +30,7 @@ interface Replica {
 }
 
 async function startReplica(drainDelay: string): Promise<Replica> {
-  const local = ['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0'];
+  const local = ['--listen', '127.0.0.1:0', '--operations-listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
   const args = ['src/main.ts', 'serve', '--tls-dir', certs, '--drain-delay', drainDelay, ...local];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   running.add(child);
