@@ -4,8 +4,8 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 /**
- * The rooms of the house, and where each may look. Siblings meet in a command; the core looks at nothing but itself.
- * A file of `src` itself is a room of its own.
+ * The modules of `src`, and which other modules each may import. Commands connect modules of the same level; the core imports only itself.
+ * A file directly in `src` is a module of its own.
  */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'did-you-mean'],
@@ -41,7 +41,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: [],
 };
 
-/** Packages that have one place each. */
+/** Packages that are imported in one place each. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node-forge': ['tls/der.ts'],
   'fast-json-patch': ['apply-patch.ts'],
@@ -57,12 +57,12 @@ const targetOf = (file: string, name: string): string => relative(src, join(src,
 const roomOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, ''));
 const within = (room: string): string[] => files.filter((file) => roomOf(file) === room);
 
-test('every file lies in a room', () => {
+test('every file belongs to a module', () => {
   expect(files.length).toBeGreaterThan(50);
   expect(files.filter((file) => !(roomOf(file) in ARROWS))).toEqual([]);
 });
 
-test('every arrow is drawn', () => {
+test('every import between modules is allowed', () => {
   const others = [...imports].flatMap(([file, names]) =>
     names
       .filter((name) => isRelative(name) && !name.endsWith('.json'))
@@ -79,7 +79,7 @@ test('reviews are answered without HTTP: webhook/review imports nothing of webho
   expect(reachable(reviews, isRelative).filter((file) => file.startsWith('webhook/http/'))).toEqual([]);
 });
 
-test('every import names a file that is there, by its whole name', () => {
+test('every import names an existing file by its full name', () => {
   const broken = [...imports].flatMap(([file, names]) =>
     names
       .filter(isRelative)
@@ -89,7 +89,7 @@ test('every import names a file that is there, by its whole name', () => {
   expect(broken).toEqual([]);
 });
 
-test('modules of Node are called node:', () => {
+test('modules of Node are imported with the prefix node:', () => {
   const bare = [...imports].flatMap(([file, names]) =>
     names.filter((name) => builtinModules.includes(name)).map((name) => `${file} -> ${name}`),
   );
@@ -97,7 +97,7 @@ test('modules of Node are called node:', () => {
 });
 
 describe('the core', () => {
-  test('imports nothing from outside', () => {
+  test('the core imports nothing from outside', () => {
     expect(
       within('core').flatMap((file) => (imports.get(file) ?? []).filter((name) => !isRelative(name)).map((name) => `${file} -> ${name}`)),
     ).toEqual([]);
@@ -108,13 +108,13 @@ describe('the core', () => {
     ['the process', /\bprocess\.|\bglobalThis\b|\bimport\.meta\b/],
     ['the console', /\bconsole\./],
     ['timers', /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b/],
-    ['chance', /\bMath\.random\b|\bcrypto\b/],
+    ['random numbers', /\bMath\.random\b|\bcrypto\b/],
     ['the network', /\bfetch\s*\(/],
-  ])('does not ask %s', (_, pattern) => {
+  ])('the core does not use %s', (_, pattern) => {
     expect(within('core').filter((file) => pattern.test(codeOf(file)))).toEqual([]);
   });
 
-  test('goes one way: judging knows rules, rules know pods, and none of them knows back', () => {
+  test('the core depends in one direction: judging on rules, rules on pods', () => {
     const below = (file: string): string[] => reachable([file], (name) => isRelative(name));
     for (const file of [
       'json.ts',
@@ -144,7 +144,7 @@ describe('the core', () => {
     expect(below('core/judge.ts')).not.toContain('core/repair.ts');
   });
 
-  test('has no rule that imports a rule: what rules share lies beside their folder', () => {
+  test('no rule imports another rule: shared code is outside of their folder', () => {
     const ruleFiles = within('core').filter((file) => /^core\/rules\/(?!index\.|rule\.)/.test(file));
     expect(ruleFiles.length).toBeGreaterThan(30);
     const arrows = ruleFiles.flatMap((file) =>
@@ -157,19 +157,19 @@ describe('the core', () => {
   });
 });
 
-test.each(Object.entries(HOMES))('%s is imported in one place', (name, homes) => {
+test.each(Object.entries(HOMES))('%s is imported in one place only', (name, homes) => {
   const users = files.filter((file) => imports.get(file)?.some((each) => each === name || each.startsWith(`${name}/`)));
   expect(users.filter((file) => !homes.some((home) => file === home || (home.endsWith('/') && file.startsWith(home))))).toEqual([]);
 });
 
-test('T05, T72, F1: what serves has no way to a Kubernetes API', () => {
+test('T05, T72, F1: the serving code cannot reach a Kubernetes API', () => {
   expect(files).toContain('commands/serve.ts');
   const reached = reachable(['commands/serve.ts'], isRelative);
   expect(reached.filter((file) => roomOf(file) === 'cluster')).toEqual([]);
   expect(reached.filter((file) => imports.get(file)?.some((name) => name.startsWith('@kubernetes/')))).toEqual([]);
 });
 
-test('F20, T60: what serves looks up no name, opens no connection, starts no program and writes no file', () => {
+test('F20, T60: the serving code resolves no name, opens no connection, starts no program and writes no file', () => {
   const reached = reachable(['commands/serve.ts'], isRelative);
   expect(reached).toContain('webhook/http/server.ts');
   const outward = /^(?:node:)?(?:dns(?:\/promises)?|child_process|vm|undici|axios|got|node-fetch)$/;
@@ -178,21 +178,21 @@ test('F20, T60: what serves looks up no name, opens no connection, starts no pro
   expect(reached.filter((file) => asks.test(codeOf(file)))).toEqual([]);
 });
 
-test('nothing is exported by default, and nothing registers itself', () => {
+test('no file has a default export', () => {
   expect(files.filter((file) => /^export default\b/m.test(codeOf(file)))).toEqual([]);
 });
 
-test('files are called in kebab case', () => {
+test('file names are in kebab case', () => {
   expect(files.filter((file) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(file))).toEqual([]);
 });
 
-test('this test reads imports as they are written', () => {
+test('this test reads imports, but not comments and strings', () => {
   const text = `import a from 'a';\nimport type { B } from './b.ts';\nimport './c.ts';\nexport { d } from "./d.ts";\nexport * from './e.ts';
 import {\n  f,\n  type G,\n} from './f.ts';\nconst h = await import('./h.ts');\n// import i from './i.ts';\n/* import './j.ts' */\nconst k = "import x from 'k'";`;
   expect(importsOf(text)).toEqual(['a', './b.ts', './c.ts', './d.ts', './e.ts', './f.ts', './h.ts']);
 });
 
-/** Everything that the files lead to, themselves included. */
+/** All files that the given files import, directly or indirectly, and the files themselves. */
 function reachable(from: readonly string[], follow: (name: string) => boolean): string[] {
   const found = new Set<string>(from);
   for (const file of found) {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cloister } from './support/run.ts';
 
 const folder = join(import.meta.dirname, '../examples');
-// It also holds a configuration and a review.
+// The folder also contains a configuration and a review.
 const holdsPods = (file: string): boolean => !/kind"?:\s*"?(?:Config|AdmissionReview)\b/.test(readFileSync(join(folder, file), 'utf8'));
 const examples = globSync('*.{yaml,json}', { cwd: folder }).filter(holdsPods).toSorted();
 const refused = globSync('refused/*.yaml', { cwd: folder }).toSorted();
@@ -20,13 +20,13 @@ interface Pod {
 let repaired = '';
 let before: readonly Pod[] = [];
 let after: readonly Pod[] = [];
-let told = '';
+let printed = '';
 
 beforeAll(async () => {
   repaired = mkdtempSync(join(tmpdir(), 'cloister-examples-'));
   cpSync(folder, repaired, { recursive: true });
   before = await podsIn(folder);
-  told = (await cloister(['fix', '-f', repaired, '--write'])).stderr;
+  printed = (await cloister(['fix', '-f', repaired, '--write'])).stderr;
   after = await podsIn(repaired);
 }, 60_000);
 afterAll(() => rmSync(repaired, { recursive: true }));
@@ -39,22 +39,22 @@ async function podsIn(from: string): Promise<readonly Pod[]> {
 const linesOf = (from: string, file: string): string[] => readFileSync(join(from, file), 'utf8').split('\n');
 const verdicts = (pods: readonly Pod[], file: string): string[] => pods.filter((pod) => pod.file === file).map(({ verdict }) => verdict);
 
-test('there are enough of them', () => {
+test('there are at least 12 repairable and 2 refused examples', () => {
   expect(examples.length).toBeGreaterThanOrEqual(12);
   expect(refused.length).toBeGreaterThanOrEqual(2);
 });
 
-test('a second repair changes nothing', async () => {
+test('a second repair of the examples changes nothing', async () => {
   expect((await cloister(['fix', '-f', ...examples.map((file) => join(repaired, file)), '--diff'])).stdout).toBe('');
 });
 
 describe.each(examples)('%s', (file) => {
-  test('is refused as it stands, and clean once it is repaired', () => {
+  test('the example is refused before its repair and clean afterwards', () => {
     expect(verdicts(before, file)).toContain('refused');
     expect(verdicts(after, file)).toEqual(verdicts(before, file).map(() => 'clean'));
   });
 
-  test('changes in the lines of findings alone', () => {
+  test('the repair changes only lines with findings', () => {
     const found = new Set(
       before.filter((pod) => pod.file === file).flatMap(({ findings }) => findings.flatMap(({ line, fixable }) => (fixable ? [line] : []))),
     );
@@ -66,7 +66,7 @@ describe.each(examples)('%s', (file) => {
     }
   });
 
-  test('keeps every comment, but those behind what is removed', () => {
+  test('the repair keeps every comment except those of removed lines', () => {
     const gone = new Set(removedLines(file).map(({ line }) => line));
     const comments = linesOf(folder, file).flatMap((text, index) => (/^\s*#/.test(text) ? [{ line: index + 1, text }] : []));
     expect(comments.filter(({ line }) => gone.has(line))).toEqual([]);
@@ -75,10 +75,10 @@ describe.each(examples)('%s', (file) => {
 });
 
 describe.each(refused)('%s', (file) => {
-  test('needs a person: it is left as it is, and told what to change', () => {
+  test('the example is not changed, and the output lists what to fix by hand', () => {
     expect(linesOf(repaired, file)).toEqual(linesOf(folder, file));
     expect(verdicts(after, file)).toEqual(['refused']);
-    expect(told).toMatch(new RegExp(`${file}: Pod .* is unchanged; fix by hand first:\n.*${file}:\\d+: `));
+    expect(printed).toMatch(new RegExp(`${file}: Pod .* is unchanged; fix by hand first:\n.*${file}:\\d+: `));
   });
 });
 

@@ -9,7 +9,7 @@ const read = (name: string): string => readFileSync(join(chart, name), 'utf8');
 
 const files = await chartFiles();
 
-test.each([...files])('%s of the chart is what `./dev chart` writes', (name, text) => {
+test.each([...files])('%s of the chart equals the output of `./dev chart`', (name, text) => {
   expect(read(name)).toBe(text);
 });
 
@@ -22,19 +22,19 @@ interface Schema {
 const schema = JSON.parse(files.get('values.schema.json') ?? '') as Schema;
 const values = parse(read('values.yaml')) as object;
 
-test('the schema knows the values that there are, and no others', () => {
+test('the schema has the same values as values.yaml', () => {
   const { global: _, ...known } = schema.properties ?? {};
   expect(pathsOf({ properties: known })).toEqual(pathsIn(values, schema));
 });
 
-test('every value says what it means', () => {
+test('every value in the table of the README has a description', () => {
   const [, table = ''] = read('README.md').split('<!-- values: written by ./dev chart -->');
   const rows = [...table.matchAll(/^\| `([^`]+)` \| (.*?) \| `.*` \|$/gm)];
   expect(rows.length).toBeGreaterThan(60);
   expect(rows.filter(([, , meaning = '']) => meaning.trim() === '').map(([, path]) => path)).toEqual([]);
 });
 
-test('one version: of the chart, of what it installs, and of the package', () => {
+test('the chart, the image that it installs and the package have the same version', () => {
   const { version } = JSON.parse(readFileSync(join(chart, '../../package.json'), 'utf8')) as { readonly version: string };
   expect(parse(read('Chart.yaml'))).toMatchObject({ version, appVersion: version });
 });

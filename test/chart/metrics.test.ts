@@ -36,13 +36,13 @@ const alerts = readFileSync(join(CHART, 'templates/monitoring.yaml'), 'utf8')
   .map((rule) => [rule.split('\n')[0] ?? '', /expr: (?:\|-\n)?([\s\S]*?)\n {10}\w/.exec(rule)?.[1] ?? ''] as const);
 const panels = dashboardPanels().flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const));
 
-test('this test sees alerts, panels and metrics', () => {
+test('this test finds alerts, panels and metrics', () => {
   expect([alerts.length, panels.length]).toEqual([13, 24]);
   expect(exported.get('cloister_requests_total')).toEqual(new Set(['phase', 'mode', 'profile', 'outcome']));
   expect(askedBy('sum by (a, b) (rate(cloister_x{c="d", e=~"f"}[5m]))')).toEqual([{ metric: 'cloister_x', labels: ['c', 'e', 'a', 'b'] }]);
 });
 
-test.each([...alerts, ...panels])('%s asks for what is exported: %s', (_, expression) => {
+test.each([...alerts, ...panels])('%s uses only exported metrics and labels: %s', (_, expression) => {
   const asked = askedBy(expression);
   expect(asked.length).toBeGreaterThan(0);
   for (const { metric, labels } of asked) {
@@ -54,7 +54,7 @@ test.each([...alerts, ...panels])('%s asks for what is exported: %s', (_, expres
   }
 });
 
-test('what a panel calls its lines is a label by which they differ', () => {
+test('the legend of a panel contains the labels that distinguish its lines', () => {
   for (const { title, targets } of dashboardPanels()) {
     for (const { expr, legendFormat } of targets) {
       const named = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);

@@ -14,7 +14,7 @@ import { type Circumstances, podOf, questionOf, repaired, type Sketch, told } fr
 
 const MODE = 'SYSBOX_SYSCONT_MODE';
 
-/** What an operator may turn on, each of it once. */
+/** Options that an operator can set, each once. */
 const VARIANTS: Readonly<Record<string, ProfileOptions>> = {
   '': {},
   ' to named containers': { grantTo: [makeNamePattern('main')] },
@@ -43,11 +43,11 @@ describe.each(combinations)('%s', (_, circumstances) => {
   test.each([
     ['plain', plainPod],
     ['hostile', hostilePod],
-  ])('a %s pod is repaired to no escape, behind the wall, and a second time to the same bytes', (_name, pod) => {
+  ])('a %s pod is repaired to an isolated pod without escapes, and a second repair changes nothing', (_name, pod) => {
     expectRepaired(pod, circumstances);
   });
 
-  test('so is any part of a hostile pod, and no two rules lay hands on the same place', () => {
+  test('any part of a hostile pod is repaired, and no two rules change the same place', () => {
     fc.assert(
       fc.property(hostilePods(), (pod) => {
         const { findings } = judge(questionOf(pod, circumstances));
@@ -58,7 +58,7 @@ describe.each(combinations)('%s', (_, circumstances) => {
     );
   });
 
-  test('T10, T13: what is no workspace gets nothing: init and ephemeral containers come out as Pod Security baseline has them', () => {
+  test('T10, T13: init and ephemeral containers get no grant and satisfy Pod Security baseline', () => {
     fc.assert(
       fc.property(hostilePods(), (pod) => {
         const question = questionOf(pod, circumstances);
@@ -77,7 +77,7 @@ describe.each(combinations)('%s', (_, circumstances) => {
     );
   });
 
-  test('the same pod has the same findings, and judging leaves it as it was', () => {
+  test('the same pod has the same findings, and judging does not change it', () => {
     const question = questionOf(hostilePod, circumstances);
     freeze(question.subject.document);
     expect(judge(question)).toEqual(judge(question));
@@ -86,7 +86,7 @@ describe.each(combinations)('%s', (_, circumstances) => {
 });
 
 test.each(GRANTS)(
-  'T35: under sysbox with %s only workspace containers that nest others run in the mode that writes to the node',
+  'T35: under sysbox with %s only workspace containers with nested containers run in the mode that can write to the node',
   (grant) => {
     const restricted = { allowPrivilegeEscalation: false };
     const sketch = {
@@ -113,7 +113,7 @@ test.each(GRANTS)(
 );
 
 describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (id, backend) => {
-  test.each(Object.entries(VARIANTS))('T30: a smaller grant gives a smaller share%s', (_, options) => {
+  test.each(Object.entries(VARIANTS))('T30: a smaller grant gives fewer privileges%s', (_, options) => {
     const profile = makeProfile(id, backend, options);
     const [none, sudo, containers] = GRANTS.map((grant) => profile.requirementsFor(grant).workspace) as [
       WorkspaceRequirements,
@@ -126,12 +126,12 @@ describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (
     expect([...profile.withoutIsolation.workspace.allowedCapabilities].toSorted()).toEqual([...BASELINE_CAPABILITIES].toSorted());
   });
 
-  test.each(GRANTS)('what %s writes, it lets stand', (grant) => {
+  test.each(GRANTS)('the capabilities that %s adds are allowed under it', (grant) => {
     const { addedCapabilities = [], allowedCapabilities } = makeProfile(id, backend, {}).requirementsFor(grant).workspace;
     expect(addedCapabilities.filter((capability) => !allowedCapabilities.has(capability))).toEqual([]);
   });
 
-  test('sudo is what is granted where the operator says nothing, and no device, choice or foreign class comes with it', () => {
+  test('the default grant is sudo, without devices, choices or other classes', () => {
     const profile = makeProfile(id, backend, {});
     expect(profile.grant).toBe<Grant>('sudo');
     expect(profile.mayChoose).toEqual([]);
@@ -139,14 +139,14 @@ describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (
     expect([allowedDevices.size, wall.runtimeClasses.size, removesToken]).toEqual([0, 0, false]);
   });
 
-  test('a DNS label names it, and it says what it is and what it needs', () => {
+  test('the id is a DNS label, and the backend has a summary and requirements', () => {
     expect(id).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
     expect(backend.summary).toMatch(/^[A-Z].*\.$/);
     expect(backend.requires).not.toEqual([]);
   });
 });
 
-test('no two backends stand behind the same wall', () => {
+test('no two backends have the same wall', () => {
   const walls = backends.map((backend) => JSON.stringify({ ...backend.makeWall({}), runtimeClasses: undefined }));
   expect(new Set(walls).size).toBe(backends.length);
   const classes = backends.flatMap((backend) => backend.makeWall({}).runtimeClassName ?? []);
@@ -196,7 +196,7 @@ function freeze(value: unknown): void {
   for (const inner of Object.values(value)) freeze(inner);
 }
 
-test('T12: every list of containers is known to this suite', () => {
+test('T12: this suite knows every list of containers', () => {
   expect(CONTAINER_LISTS).toEqual(['initContainers', 'containers', 'ephemeralContainers']);
   expect(podOf(hostilePod).pod.spec?.ephemeralContainers).toHaveLength(1);
 });

@@ -13,13 +13,13 @@ const root = join(import.meta.dirname, '../..');
 const OFFERED = { profile: 'sysbox', grant: 'none', options: { serviceAccountToken: 'remove' } } as const;
 
 describe.each(rules.map((rule) => [rule.id, rule] as const))('%s', (id, rule) => {
-  test('is a file, a table and a page by its name', () => {
+  test('the rule has a file, a table of tests and a page by its name', () => {
     for (const path of [`src/core/rules/${id}.ts`, `test/rules/${id}.test.ts`, `docs/rules/${id}.md`]) {
       expect(existsSync(join(root, path)), `${path} is missing: ./dev new rule writes one, see CONTRIBUTING.md`).toBe(true);
     }
   });
 
-  test('says in a sentence what holds when it is kept, and which fields it judges', () => {
+  test('the rule has a summary of one sentence and a list of fields', () => {
     expect(rule.summary).toMatch(/^[A-Z/].*[^.]\.$/);
     expect(rule.fields).not.toEqual([]);
     expect(new Set(rule.fields).size).toBe(rule.fields.length);
@@ -27,12 +27,12 @@ describe.each(rules.map((rule) => [rule.id, rule] as const))('%s', (id, rule) =>
     expect(rule.fields.filter((field) => /initContainers|ephemeralContainers/.test(field))).toEqual([]);
   });
 
-  test('checks something', () => {
+  test('the rule has a check', () => {
     expect(rule.checkPod ?? rule.checkContainer).toBeTypeOf('function');
   });
 });
 
-test('no rule is forgotten, none is there twice, and no table is left behind', () => {
+test('every rule is listed once, and every table of tests has a rule', () => {
   const listed = rules.map(({ id }) => id).toSorted();
   const inFolder = namesIn('src/core/rules', '.ts').filter((name) => name !== 'index' && name !== 'rule');
   expect(inFolder, 'list each rule of src/core/rules in its index.ts').toEqual(listed);
@@ -40,7 +40,7 @@ test('no rule is forgotten, none is there twice, and no table is left behind', (
   expect([...ruleById.keys()].toSorted()).toEqual(listed);
 });
 
-test('every rule finds something in some pod of this suite, so that what is claimed here is claimed of all', () => {
+test('every rule has a finding in some pod of this suite, so that these tests cover all rules', () => {
   const found = new Set(
     Object.values(samples('x'))
       .flatMap(findingsIn)
@@ -51,7 +51,7 @@ test('every rule finds something in some pod of this suite, so that what is clai
   expect(missing, 'break the rule in test/support/pods.ts: in hostilePod if it has a fix, else in refusedPod').toEqual(['pod-size']);
 });
 
-test.each(Object.entries(samples('x')))('findings about the %s pod say what, where and what to do', (_, pod) => {
+test.each(Object.entries(samples('x')))('findings about the %s pod have a path, a message and a remedy', (_, pod) => {
   const findings = findingsIn(pod);
   expect(findings).not.toEqual([]);
   for (const finding of findings) checkFinding(finding, ruleOf(finding));
@@ -65,7 +65,7 @@ test.each(Object.entries(samples('a\u001b[31m\r\nb\u0000')))('T43, T68: a %s pod
   expect(told(findingsIn(pod).filter(({ message }) => /\p{Cc}/u.test(message)))).toEqual([]);
 });
 
-test('a pod of elements that say nothing is judged without a word of what is not there', () => {
+test('findings about a pod of empty elements do not mention missing values', () => {
   const empty = {
     volumes: [
       {},
@@ -127,11 +127,11 @@ const inheritable = rules.flatMap(({ id, fields }) =>
 );
 
 describe('T12, T13: a container that is added to a running pod', () => {
-  test('has a rule for every setting that it can inherit', () => {
+  test('every setting that an added container can inherit has a rule', () => {
     expect(inheritable.map(([, field]) => field).toSorted()).toEqual(Object.keys(INHERITED).toSorted());
   });
 
-  test.each(inheritable)('is found by the rule %s, if it inherits a bad %s', (id, field) => {
+  test.each(inheritable)('the rule %s reports an added container that inherits a bad %s', (id, field) => {
     const { bad, good } = INHERITED[field];
     const old = { hostUsers: false, securityContext: { [field]: bad }, containers: [{ name: 'main' }] };
     const pathsWith = (securityContext: Sketch): string[] =>
@@ -143,7 +143,7 @@ describe('T12, T13: a container that is added to a running pod', () => {
   });
 });
 
-test('T06: an exemption of everything lets through only what a rule says may be exempt', () => {
+test('T06: an exemption of everything applies only to rules that allow exemptions', () => {
   const everything = { has: () => true } as unknown as ReadonlySet<string>;
   const exemption = { ...exemptionOfAll(), allow: new Map(rules.map(({ id }) => [id, everything])) };
   for (const pod of Object.values(samples('x'))) {
@@ -154,7 +154,7 @@ test('T06: an exemption of everything lets through only what a rule says may be 
   }
 });
 
-test.each(rules.map(({ id }) => id))('T06: what is exempt from every other rule is not exempt from %s', (id) => {
+test.each(rules.map(({ id }) => id))('T06: an exemption from every other rule does not apply to %s', (id) => {
   const everything = { has: () => true } as unknown as ReadonlySet<string>;
   const others = rules.filter((rule) => rule.id !== id).map((rule) => [rule.id, everything] as const);
   for (const pod of Object.values(samples('x'))) {
@@ -165,7 +165,7 @@ test.each(rules.map(({ id }) => id))('T06: what is exempt from every other rule 
   }
 });
 
-test('T06: privileged and the host namespaces may not be exempt', () => {
+test('T06: privileged and the host namespaces cannot be exempted', () => {
   for (const id of ['privileged', 'host-namespaces', 'user-namespace', 'runtime-class'])
     expect(ruleById.get(id)?.exemptibleValues).toBeUndefined();
 });

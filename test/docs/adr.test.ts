@@ -20,16 +20,16 @@ test('the index lists the decisions by number and title', () => {
 describe.each(names)('%s', (name) => {
   const page = readPage(`docs/adr/${name}.md`);
 
-  test('bears its number', () => {
+  test('the title begins with its number', () => {
     expect(Number(page.title.split('.')[0])).toBe(Number(name.slice(0, 4)));
   });
 
-  test('gives context, choice and consequence', () => {
+  test('the decision has the sections context, choice and consequence', () => {
     expect([...page.sections.keys()]).toEqual(['Context', 'Choice', 'Consequence']);
     for (const section of page.sections.values()) expect(section).not.toBe('');
   });
 
-  test('is a page at most', () => {
+  test('the decision has at most 50 lines', () => {
     expect(page.text.split('\n').length).toBeLessThanOrEqual(50);
   });
 });

@@ -4,7 +4,7 @@ import { readPage } from './page.ts';
 
 const page = readPage('docs/cli.md');
 
-test('docs/cli.md is what `./dev docs` writes', async () => {
+test('docs/cli.md equals the output of `./dev docs`', async () => {
   expect(page.text, 'run ./dev docs').toBe(await cliPage());
 });
 

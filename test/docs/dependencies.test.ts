@@ -14,12 +14,12 @@ const sections = { 'What runs': dependencies, 'What builds and tests': devDepend
 describe.each(Object.entries(sections))('T73: %s', (name, packages = {}) => {
   const rows = [...sectionOf(page, name).matchAll(/^\| (`.*?) \| (.*?) \| (.*?) \|$/gm)];
 
-  test('is listed, package by package, and nothing else', () => {
+  test('the page lists exactly the packages of package.json', () => {
     const listed = rows.flatMap(([, names = '']) => [...names.matchAll(/`([^`]+)`/g)].map(([, each]) => each));
     expect(listed.sort()).toEqual(Object.keys(packages).sort());
   });
 
-  test('has a reason each, and what was considered instead', () => {
+  test('each package has a reason and its alternatives', () => {
     for (const [, names, reason, instead] of rows)
       expect(
         [reason?.length, instead?.length].every((length) => length),
@@ -27,16 +27,16 @@ describe.each(Object.entries(sections))('T73: %s', (name, packages = {}) => {
       ).toBe(true);
   });
 
-  test('is pinned to one version each', () => {
+  test('each package is pinned to one version', () => {
     for (const [name, version] of Object.entries(packages)) expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });
 
-test('T73: no more than eleven packages are asked for at run time', () => {
+test('T73: at most eleven packages are needed at run time', () => {
   expect(Object.keys(dependencies ?? {}).length).toBeLessThanOrEqual(11);
 });
 
-test('T73: the lockfile has a hash for every package, and the address of none', () => {
+test('T73: the lockfile has a hash and no address for every package', () => {
   interface Locked {
     readonly integrity?: string;
     readonly link?: boolean;
@@ -48,6 +48,6 @@ test('T73: the lockfile has a hash for every package, and the address of none', 
   for (const [place, { integrity }] of places) expect(integrity, place).toMatch(/^sha512-/);
 });
 
-test('T73: what installs runs no script of a package', () => {
+test('T73: npm does not run scripts of packages during an installation', () => {
   expect(readFileSync(join(root, '.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m);
 });

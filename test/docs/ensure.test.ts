@@ -6,12 +6,12 @@ import { readPage } from './page.ts';
 
 const page = readPage('docs/ensure.md');
 
-test('every flag has its section, and no other', () => {
+test('the page has a section for exactly the flags of the command', () => {
   const described = [...page.text.matchAll(/^### `(--[\w-]+)`$/gm)].map(([, flag]) => flag);
   expect(described).toEqual(command.options.map(({ long }) => long));
 });
 
-test('names are those that are written', () => {
+test('the page contains the names of the objects that ensure writes', () => {
   expect(page.text).toContain(`\`${HANDS_OFF_ANNOTATION}: "true"\``);
   expect(page.text).toContain(`mutatingwebhookconfiguration ${MUTATING_CONFIGURATION} `);
   expect(page.text).toContain(`validatingwebhookconfiguration ${VALIDATING_CONFIGURATION} `);

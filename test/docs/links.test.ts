@@ -8,7 +8,7 @@ const files = pagesIn('.')
   .map((name) => `docs/${name}.md`);
 
 test.each([...files, 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'])(
-  'the links of %s within the project lead somewhere',
+  'the links of %s within the project have existing targets',
   (file) => {
     for (const [, target = '', anchor] of textOf(file).matchAll(/\]\((?!https:)([^)#]*)(?:#([^)]*))?\)/g)) {
       const path = target === '' ? file : join(dirname(file), target);

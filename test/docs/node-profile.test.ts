@@ -7,7 +7,7 @@ import { readPage, root, rowsOf, sectionOf } from './page.ts';
 
 const page = readPage('docs/node-profile.md');
 
-test('every flag has its section, and no other, with its variable and its default', () => {
+test('the page has a section for exactly the flags of the command, with variable and default', () => {
   const [install] = command.commands;
   const described = page.text.split('\n### ').flatMap((section) => {
     const [, flag] = /^`(--\w+)`\n/.exec(section) ?? [];
@@ -18,14 +18,14 @@ test('every flag has its section, and no other, with its variable and its defaul
   );
 });
 
-test('the calls are those that are added, each with what it is for and what is said without it', async () => {
+test('the page lists the added system calls, each with its reason and the error without it', async () => {
   const additions = await readAdditions();
   expect(rowsOf(sectionOf(page, 'What it lets through'))).toEqual(
     additions.map(({ name, reason, without }) => [`\`${name}\``, reason, without.includes('`') ? without : `\`${without}\``]),
   );
 });
 
-test('the default is that of the version which is pinned', () => {
+test('the page names the pinned version of containerd', () => {
   const [, pinned] = /containerd\/v2 v(\S+)/.exec(readFileSync(join(root, 'tools/programs/seccomp/go.mod'), 'utf8')) ?? [];
   expect(/containerd (\d\S+) gives/.exec(page.text)?.[1]).toBe(pinned);
 });

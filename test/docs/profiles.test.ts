@@ -18,7 +18,7 @@ test('the index lists the backends in order, each with its summary', () => {
   );
 });
 
-test('T35: the settings of the node that Sysbox writes are named on its page, with what each reaches, and in the threat model', () => {
+test('T35: the profile page of Sysbox and the threat model list the node settings that Sysbox writes, each with its scope', () => {
   const { text } = readPage('docs/profiles/sysbox.md');
   const table = text.slice(text.indexOf('### The settings of the node'), text.indexOf('## Source'));
   const rows = rowsOf(table);
@@ -40,30 +40,30 @@ test('T35: the settings of the node that Sysbox writes are named on its page, wi
 describe.each(backends)('the page of $id', (backend) => {
   const page = readPage(`docs/profiles/${backend.id}.md`);
 
-  test('is called what the backend is called, and opens with its summary', () => {
+  test('the page has the name and the summary of the backend', () => {
     expect(page).toMatchObject({ title: backend.id, lead: backend.summary });
   });
 
-  test('has the sections of every such page, each with something in it', () => {
+  test('the page has all sections, and none is empty', () => {
     expect([...page.sections.keys()]).toEqual(SECTIONS);
     for (const section of page.sections.values()) expect(section).not.toBe('');
   });
 
-  test('gives the wall that the code builds', () => {
+  test('the page shows the wall that the code builds', () => {
     expect(rowsOf(sectionOf(page, 'The wall'))).toEqual(wallRows(backend));
   });
 
-  test('lists what the backend requires, word for word', () => {
+  test('the page lists the requirements of the backend, word for word', () => {
     const needs = sectionOf(page, 'What it needs').replaceAll(/\n {2}/g, ' ');
     for (const need of backend.requires) expect(needs).toContain(need);
   });
 
-  test('gives what each grant writes, as its requirements list it', () => {
+  test('the page shows what each grant writes, as in the requirements of the profile', () => {
     const rows = rowsOf(sectionOf(page, 'What each grant writes'));
     expect(rows).toEqual(grantRows(backend));
   });
 
-  test('shows what becomes of a bare pod under the most that it grants', () => {
+  test('the page shows the result for a minimal pod under the highest grant', () => {
     const examples = examplesOf(sectionOf(page, 'What each grant writes'));
     expect(examples.map(({ profile, grant, outcome }) => ({ profile, grant, outcome }))).toContainEqual({
       profile: backend.id,
@@ -73,12 +73,12 @@ describe.each(backends)('the page of $id', (backend) => {
     for (const example of examples) expect(outcomeOf(example)).toEqual(claimedBy(example));
   });
 
-  test('lists every option it has and no other', () => {
+  test('the page lists exactly the options of the backend', () => {
     const listed = rowsOf(sectionOf(page, 'Options')).map(([option]) => option);
     expect(listed.toSorted()).toEqual([...COMMON_OPTIONS, ...backend.options].map((option) => `\`${option}\``).toSorted());
   });
 
-  test('gives the defaults: writing one down changes nothing', () => {
+  test('the listed defaults are those of the code', () => {
     const unset = makeProfile(backend.id, backend, {});
     for (const [option = '', written = ''] of rowsOf(sectionOf(page, 'Options'))) {
       if (written === 'unset') continue;

@@ -15,11 +15,11 @@ const updates = process.env.UPDATE_GOLDEN === '1';
 describe('README', async () => {
   const text = await readFile(README, 'utf8');
 
-  it('shows examples', () => expect([...text.matchAll(RUN)].length).toBeGreaterThanOrEqual(2));
+  it('the README shows at least two examples', () => expect([...text.matchAll(RUN)].length).toBeGreaterThanOrEqual(2));
 
   for (const { groups } of text.matchAll(RUN)) {
     const { command = '', output = '' } = groups ?? {};
-    it(`shows what \`${command}\` prints`, async () => {
+    it(`the README shows the output of \`${command}\``, async () => {
       const printed = await outputOf(command);
       if (updates)
         await writeFile(
@@ -30,13 +30,13 @@ describe('README', async () => {
     });
   }
 
-  it('names scripts that there are', async () => {
+  it('the README names existing scripts', async () => {
     const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
     const named = [...text.matchAll(/\.\/dev ([a-z:]+)/g)].map(([, name]) => name);
     expect(named.filter((name) => name === undefined || scripts[name] === undefined)).toEqual([]);
   });
 
-  it('links to files that there are', () => {
+  it('the README links to existing files', () => {
     const links = [...text.matchAll(/\]\((?!http)([^)#]+)/g)].map(([, link]) => link ?? '');
     expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
   });

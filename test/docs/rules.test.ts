@@ -24,31 +24,31 @@ describe.each(rules)('the page of $id', ({ id, summary, fields, exemptibleValues
   const page = readPage(`docs/rules/${id}.md`);
   const examples = examplesOf(sectionOf(page, 'Example'));
 
-  test('is called what the rule is called, and opens with its summary', () => {
+  test('the page has the name and the summary of the rule', () => {
     expect(page).toMatchObject({ title: id, lead: summary });
   });
 
-  test('has the sections of every such page, each with something in it', () => {
+  test('the page has all sections, and none is empty', () => {
     expect([...page.sections.keys()]).toEqual(SECTIONS);
     for (const section of page.sections.values()) expect(section).not.toBe('');
   });
 
-  test('gives the danger in two to six sentences', () => {
+  test('the page explains the danger in two to six sentences', () => {
     const sentences = sectionOf(page, 'Why').split(/(?<=[.:?])\s+(?=[A-Z`])/);
     expect(sentences.length, 'give the section "Why" two sentences or more').toBeGreaterThanOrEqual(2);
     expect(sentences.length, 'give the section "Why" six sentences or fewer').toBeLessThanOrEqual(6);
   });
 
-  test('names every field that the rule judges', () => {
+  test('the page names every field that the rule judges', () => {
     const named = rowsOf(sectionOf(page, 'Fields and allowed values')).flatMap(([field = '']) => [...field.matchAll(/`([^`]+)`/g)]);
     expect(named.map(([, field]) => field)).toEqual(expect.arrayContaining([...fields]));
   });
 
-  test('gives a source that can be looked up', () => {
+  test('the page links to a source', () => {
     expect(sectionOf(page, 'Source')).toMatch(/https:\/\//);
   });
 
-  test('has an example that breaks the rule, in fields that a pod has', () => {
+  test('the page has an example that violates the rule, in fields that pods have', () => {
     if (id === 'pod-size') return; // no page holds such a pod
     expect(examples.length).toBe(sectionOf(page, 'Example').split('\n```yaml\n').length - 1 - afters(examples));
     for (const example of examples) {
@@ -58,11 +58,11 @@ describe.each(rules)('the page of $id', ({ id, summary, fields, exemptibleValues
     }
   });
 
-  test('shows what becomes of its examples', () => {
+  test('the page shows the result of each example', () => {
     for (const example of examples) expect(outcomeOf(example)).toEqual(claimedBy(example));
   });
 
-  test('says whether an exemption lets values through, and has one that does', () => {
+  test('the page states whether the rule has exemptions, with one that works', () => {
     const fix = sectionOf(page, 'Fix');
     if (exemptibleValues === undefined) {
       expect(fix).toContain('No exemption');

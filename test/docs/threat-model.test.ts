@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readPage, root, sectionOf } from './page.ts';
 
-/** The page's rows and the titles of tests, held against each other. Where the last column is behind the tests, `vitest -u` writes it anew. */
+/** Compares the page's rows with the titles of tests. Where the last column is outdated, `vitest -u` updates it. */
 
 const PAGE = 'docs/threat-model.md';
 const page = readPage(PAGE);
@@ -46,21 +46,21 @@ for (const name of files) {
 const range = (letter: string, from: number, to: number, digits: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, index) => letter + String(from + index).padStart(digits, '0'));
 
-test('every row is there, once, in its order', () => {
+test('every row exists once, in order', () => {
   const threats = [...range('T', 1, 18, 2), ...range('T', 20, 35, 2), ...range('T', 40, 50, 2), ...range('T', 60, 74, 2)];
   expect(rows.map(({ id }) => id)).toEqual([...threats, 'F1', ...range('F', 4, 20, 1)]);
 });
 
-test.each(rows.map((row) => [row.id, row] as const))('row %s says what, and what Cloister does about it', (_, { threat, answer }) => {
+test.each(rows.map((row) => [row.id, row] as const))('row %s has a threat and an answer', (_, { threat, answer }) => {
   for (const text of [threat, answer]) expect(text).toMatch(/^[A-Z0-9`"].*\.$/);
 });
 
-test.each(rows.map((row) => [row.id, row] as const))('row %s has a test, or says why not and what guards it', (id, { remark }) => {
+test.each(rows.map((row) => [row.id, row] as const))('row %s has a test, or a reason why not and its safeguard', (id, { remark }) => {
   if (carriers.has(id)) expect(remark).toMatch(/^$|^Not built yet: .+\.$/);
   else expect(remark).toMatch(/^No test.*\. Not built yet: .+\.$/);
 });
 
-test('the last column names the files whose tests carry the row', async () => {
+test('the last column names the files whose tests have the row’s number', async () => {
   const linked = page.text.replaceAll(ROW, (_, id: string, threat: string, answer: string, shown: string | undefined) => {
     const links = [...(carriers.get(id) ?? [])].map((name) => `[\`${name.replace(/\.test\.ts$/, '')}\`](../test/${name})`).join(', ');
     const remark = (shown ?? '').replace(LINKS, '');
@@ -69,12 +69,12 @@ test('the last column names the files whose tests carry the row', async () => {
   await expect(linked).toMatchFileSnapshot(join(root, PAGE));
 });
 
-test('every number that a test carries is a row', () => {
+test('every number in a test title is a row', () => {
   const known = new Set(rows.map(({ id }) => id));
   expect([...carriers.keys()].filter((id) => /^[TF]/.test(id) && !known.has(id))).toEqual([]);
 });
 
-test('numbers stand in front of a title, in the one form that is read here', () => {
+test('numbers are at the start of a title, in the one form that this test reads', () => {
   const loose = files.flatMap((name) =>
     (textOf(name).match(ANY_ID) ?? []).filter((found) => !/^\(\s*['"`](?:[TFLSR]\d+, )*[TFLSR]\d+: /.test(found)),
   );
@@ -84,10 +84,10 @@ test('numbers stand in front of a title, in the one form that is read here', () 
 describe('the table of SIG Security', () => {
   const theirs = [...sectionOf(page, 'The threats of Kubernetes SIG Security').matchAll(/^\| (\d+) \| (.*?) \| (.*?) \| (.*?) \|$/gm)];
 
-  test('has all of them', () =>
+  test('the table contains all 18 threats', () =>
     expect(theirs.map(([, number]) => Number(number))).toEqual(Array.from({ length: 18 }, (_, index) => index + 1)));
 
-  test('names rows that are there, or says that it is out of scope', () => {
+  test('the table names existing rows, or states that a threat is out of scope', () => {
     const known = rows.map(({ id }) => id);
     for (const [, number, , ours = '', stand] of theirs) {
       if (ours === 'none') expect(stand, number).toMatch(/^out of scope: ./);
@@ -96,6 +96,9 @@ describe('the table of SIG Security', () => {
   });
 });
 
-test.each([...page.text.matchAll(/\]\((\.\.\/[^)]+|[a-z-]+\.md)\)/g)].map(([, target = '']) => target))('%s is there', (target) => {
-  expect(existsSync(join(root, 'docs', target))).toBe(true);
-});
+test.each([...page.text.matchAll(/\]\((\.\.\/[^)]+|[a-z-]+\.md)\)/g)].map(([, target = '']) => target))(
+  'the link target %s exists',
+  (target) => {
+    expect(existsSync(join(root, 'docs', target))).toBe(true);
+  },
+);

@@ -18,11 +18,11 @@ const cells = [...page.text.matchAll(/^\| (`.*`.*?) \| /gm)].flatMap(([, cell = 
 const FOREIGN =
   /no endpoints|deadline|timeout|x509|requested resource|seccomp profile|user namespaces|host ID|RuntimeClass|effective uid|secret key|additional properties|ownership|conflict with|violates|insufficient quota|^cloister (ensure|explain)|^no serving|sudo|none/;
 
-test.each([...headings, ...cells.filter((text) => !FOREIGN.test(text))])('Cloister says "%s"', (text) => {
+test.each([...headings, ...cells.filter((text) => !FOREIGN.test(text))])('Cloister’s source contains the message "%s"', (text) => {
   expect(text.split('…').filter((part) => !sources.includes(part.trim()))).toEqual([]);
 });
 
-/** Where our own errors are said to whoever runs a cluster, and what stands before each of them there. */
+/** Source files with Cloister's error messages for operators, each with the code in front of a message. */
 const SPOKEN: Readonly<Record<string, RegExp>> = {
   'telemetry/recorder.ts': /logger\.error\(\{[^}]*\},/,
   'webhook/review/review.ts': /invalid\(/,
@@ -63,7 +63,7 @@ const spoken = Object.entries(SPOKEN).map(([file, before]) => {
   return [file, texts.filter((phrases) => phrases.length > 0)] as const;
 });
 
-test.each(spoken)('what %s says can be found here', (_, texts) => {
+test.each(spoken)('the page contains the error messages of %s', (_, texts) => {
   expect(texts.length).toBeGreaterThan(0);
   expect(texts.filter((phrases) => !quoted.some((each) => phrases.some((phrase) => phrase.includes(each))))).toEqual([]);
 });
@@ -73,7 +73,7 @@ test('the page lists every error code of the review port', () => {
   expect(codes.filter((code) => !page.text.includes(`\`${code}\``))).toEqual([]);
 });
 
-test('this test reads headings and tables', () => {
+test('this test finds headings and tables', () => {
   expect(headings.length).toBeGreaterThanOrEqual(6);
   expect(cells.length).toBeGreaterThan(30);
 });

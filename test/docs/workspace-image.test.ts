@@ -10,19 +10,19 @@ const textOf = (name: string): string => readFileSync(join(source, name), 'utf8'
 test.each([
   ['What it needs', PARTS],
   ['Docker', DOCKER_PARTS],
-])('the page lists under "%s" the parts that are taken away on a node, each with what is printed there', (section, parts) => {
+])('the page lists under "%s" the parts that node tests remove, each with the printed error', (section, parts) => {
   const listed = rowsOf(sectionOf(readPage('docs/workspace-image.md'), section)).map(([name, , says]) => [name, says]);
   expect(listed).toEqual(parts.map(({ name, says }) => [name, says.includes('`') ? `\`\`${says}\`\`` : `\`${says}\``]));
 });
 
-test('every setting of engines has its row', () => {
+test('every engine setting has a row', () => {
   const files = ['containers.conf', 'no-pivot-root.conf'].map(textOf).join('');
   const settings = [...files.matchAll(/^(\w+ = .*?) #/gm)].map(([, setting]) => `\`${setting}\``);
   expect(settings.length).toBeGreaterThan(4);
   for (const setting of settings) expect(PARTS.map(({ name }) => name.split(',')[0])).toContain(setting);
 });
 
-test('the Containerfile takes the same steps and files as the maker without a registry', () => {
+test('the Containerfile and the builder without a registry use the same steps and files', () => {
   const steps = textOf('Containerfile')
     .replaceAll(/^#.*\n/gm, '')
     .trim()

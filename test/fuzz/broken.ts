@@ -213,7 +213,7 @@ export function piecesOf(bytes: Buffer, { cuts: where }: Pick<Broken, 'cuts'>): 
   return places.slice(1).map((end, index) => bytes.subarray(places[index], end));
 }
 
-/** A review of a new pod, and what must be told about it. */
+/** A review of a new pod with the given uid. */
 export const reviewNamed = (uid: string): string =>
   JSON.stringify({
     kind: 'AdmissionReview',

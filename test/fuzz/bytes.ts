@@ -1,7 +1,7 @@
 import type { Coverage } from './coverage.ts';
 
 export interface Search {
-  /** What is known to be interesting; bytes are bred from it. */
+  /** Inputs that are known to be interesting; new inputs are mutated from them. */
   readonly corpus: readonly Buffer[];
   readonly runs: number;
   readonly seed: number;

@@ -24,7 +24,7 @@ export interface Case {
   readonly pod: Doc;
   /** Whether the pod was repaired by the mutating entry before it is asked about; an update is then one of a pod that runs. */
   readonly isRepaired: boolean;
-  /** What somebody else did to it since: another webhook, or the author of an update. */
+  /** Later changes by another webhook, or by the author of an update. */
   readonly changes: readonly Stroke[];
   /** An ephemeral container that an update adds. */
   readonly added: Doc | undefined;
@@ -67,7 +67,7 @@ const path = fc.oneof(
   { arbitrary: fc.constantFrom('/mutate/own', '/validate/enforce/own'), weight: 8 },
   fc.constantFrom('/mutate/other', '/validate/enforce/other', '/validate/warn/own', '/validate/audit/own', '/validate/audit/other'),
   fc.constantFrom('/advise/warn/own', '/advise/enforce/own', '/advise/audit/own', '/unknown/enforce', '/unknown/warn', '/unknown/audit'),
-  fc.constantFrom('/mutate/constructor', '/validate/enforce/nobody', '/validate/warn/nobody', '/advise/enforce/nobody'),
+  fc.constantFrom('/mutate/constructor', '/validate/enforce/unconfigured', '/validate/warn/unconfigured', '/advise/enforce/unconfigured'),
 );
 
 const mirror: ReviewOf = { username: 'system:node:control-plane-0', groups: ['system:nodes'] };

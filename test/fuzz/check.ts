@@ -33,7 +33,7 @@ function repairedBy(respond: Respond, pod: Doc): Doc {
   }
 }
 
-/** R3: whoever grants more, or exempts more, refuses nothing that was let through before. */
+/** R3: a larger grant, or an additional exemption, refuses nothing that was admitted before. */
 function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): string[] {
   const ask = (given: Setting): Doc => map(map(JSON.parse(make(given)(ENFORCE, bytes).body)).response);
   if (ask(setting).allowed !== true) return [];

@@ -5,14 +5,14 @@ import { fuzzConnections } from './connections.ts';
 /** `./dev fuzz connections --runs 100000` tries more. */
 const RUNS = Number(process.env.CLOISTER_FUZZ_CONNECTIONS ?? 3_000);
 
-// On a machine that does other things, too.
+// The timeout allows for a busy machine.
 vi.setConfig({ testTimeout: Math.max(300_000, RUNS * 50) });
 
-test(`R4: ${RUNS} connections that break HTTP or TLS: no crash, nothing left open, nothing answered that was smuggled, and whoever is beside is answered`, async () => {
+test(`R4: ${RUNS} connections that break HTTP or TLS cause no crash and no leak, no smuggled request is answered, and other clients are answered`, async () => {
   process.stdout.write(`fuzzed connections: ${RUNS}, CLOISTER_PROPERTY_SEED=${SEED}\n`);
   const { faults, beside, statuses, unanswered } = await fuzzConnections({ runs: RUNS, seed: SEED });
   expect(faults).toEqual([]);
-  // Each kind of end was met.
+  // Each outcome occurred.
   expect(beside).toBeGreaterThan(100);
   expect(unanswered).toBeGreaterThan(RUNS / 10);
   expect(statuses).toMatchObject({ 200: expect.any(Number), 400: expect.any(Number), 404: expect.any(Number), 431: expect.any(Number) });
@@ -25,11 +25,11 @@ const onEachRequest = (code: string): string =>
   subscribe('http.server.request.start', ({ request, response }) => { ${code} });`;
 
 test.each([
-  ['a parser that guesses', { NODE_OPTIONS: '--insecure-http-parser' }, /nobody sent/],
-  ['a file left open', preload(onEachRequest(`if (request.httpVersion === '1.0') openSync('/dev/null');`)), /open files, and/],
+  ['a lenient HTTP parser', { NODE_OPTIONS: '--insecure-http-parser' }, /no client sent/],
+  ['a file that stays open', preload(onEachRequest(`if (request.httpVersion === '1.0') openSync('/dev/null');`)), /open files, and/],
   ['a crash', preload(onEachRequest(`request.on('aborted', () => { throw new Error('a bug'); });`)), /uncaught exception/],
   ['an answer cut off', preload(onEachRequest('if (process.hrtime()[1] % 1000 < 5) request.destroy();')), /neighbour .* is not answered/],
-])('the fuzzer sees %s', async (_, env, says) => {
+])('the fuzzer detects %s', async (_, env, says) => {
   const { faults } = await fuzzConnections({ runs: 600, seed: 1, env });
   expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(says)]));
 });

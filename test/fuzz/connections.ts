@@ -76,7 +76,7 @@ export async function fuzzConnections({ runs, seed, path, env, onProgress }: Fuz
   if (code !== 0 || serving.stderr() !== '') fault(`the process ended with ${code}: ${serving.stderr()}`);
   for (const uid of judged)
     if (!asked.has(uid) && !uid.startsWith(NEIGHBOUR))
-      fault(`a review was judged that nobody sent: ${uid} (seed, path, and which of its reviews)`);
+      fault(`a review was judged that no client sent: ${uid} (seed, path, and which of its reviews)`);
   return { statuses, unanswered, beside, files: { before, after }, faults };
 
   async function tryOne(broken: Broken, block: number, index: number): Promise<void> {
@@ -100,7 +100,7 @@ export async function fuzzConnections({ runs, seed, path, env, onProgress }: Fuz
     const found = replies.filter((reply) => !isUnderstood(reply)).map((reply) => `an odd answer: ${JSON.stringify(reply)}`);
     const answered = replies.filter(({ status }) => status === 200).map(({ body }) => uidIn(Buffer.from(body), 'response'));
     const smuggled = answered.filter((uid) => uid === undefined || !uids.includes(uid));
-    if (smuggled.length > 0) found.push(`answered, though nobody sent it: ${smuggled}`);
+    if (smuggled.length > 0) found.push(`answered, though no client sent it: ${smuggled}`);
     if (expected > 0 && answered.join() !== uids.join()) found.push(`${uids} were sent, and ${answered} answered (${error})`);
     return found;
   }
@@ -120,7 +120,7 @@ export async function fuzzConnections({ runs, seed, path, env, onProgress }: Fuz
 
   function onLine({ level, uid, ...line }: Line): void {
     if (typeof uid === 'string') judged.add(uid);
-    if (level === 'error' || level === 'fatal') fault(`the log tells of ${JSON.stringify(line)}`);
+    if (level === 'error' || level === 'fatal') fault(`the log has the error ${JSON.stringify(line)}`);
   }
 }
 
@@ -161,7 +161,8 @@ function moveIn({ port, ca }: Serving, fault: (what: string) => void): () => Pro
       const { status, body } = await insist({ port, path, agent, body: reviewNamed(uid) });
       const answer = `${status} ${body.replace(`"${uid}"`, '"uid"')}`;
       if (!usual.has(path)) usual.set(path, answer);
-      if (status !== 200 || !body.includes(`"${uid}"`) || answer !== usual.get(path)) fault(`a neighbour at ${path} is told ${answer}`);
+      if (status !== 200 || !body.includes(`"${uid}"`) || answer !== usual.get(path))
+        fault(`a neighbour at ${path} gets the answer ${answer}`);
     } catch (error) {
       fault(`a neighbour at ${path} is not answered: ${(error as Error).message}`);
     }

@@ -104,7 +104,7 @@ function withBuffers({ kept, failures, reached }: Found): Found {
 }
 
 /** What the thread of `search` does. */
-export async function work({ target, runs, seed, isGuided, trying }: Work, tell: (message: Message) => void): Promise<void> {
+export async function work({ target, runs, seed, isGuided, trying }: Work, send: (message: Message) => void): Promise<void> {
   const coverage = isGuided ? startCoverage(/\/src\/(webhook|core)\/|\/maze\.ts$/) : undefined;
   // Only now: blocks are counted in what is compiled from here on.
   const faultsOf = target === 'maze' ? (await import('./maze.ts')).maze : (await import('./check.ts')).faultsOfBytes;
@@ -118,10 +118,10 @@ export async function work({ target, runs, seed, isGuided, trying }: Work, tell:
       write(trying, input);
       return faultsOf(input);
     },
-    onProgress: (tried, reached) => tell({ progress: { tried, reached } }),
+    onProgress: (tried, reached) => send({ progress: { tried, reached } }),
   });
   coverage?.stop();
-  tell({ found });
+  send({ found });
 }
 
 function write(trying: SharedArrayBuffer, input: Buffer): void {

@@ -104,7 +104,7 @@ function faultsOfPatching(question: Question, review: Doc, operations: readonly 
   return [...faults, ...second.faults, ...verdict.faults];
 }
 
-/** R3: the same bytes have the same answer, whoever asked in between. */
+/** R3: the same bytes get the same answer, whatever other requests came in between. */
 export function faultsOfAskingAgain(question: Question): string[] {
   const first = answerTo(question);
   answerTo({ ...question, path: '/validate/audit/other' });
@@ -113,7 +113,7 @@ export function faultsOfAskingAgain(question: Question): string[] {
 }
 
 /**
- * R2: whether each operation is needed: a pod that lacks one is patched again, refused by the API server, or told to be worse.
+ * R2: each operation is needed: without it the pod is patched again, rejected by the API server, or has more findings.
  * @param pick which of them is left out
  */
 export function faultsOfLeavingOut(question: Question, pick: number): string[] {
@@ -194,7 +194,7 @@ function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The request of an envelope of which API servers would be told its uid back; undefined: there is none. */
+/** The request of an envelope, if its uid could be returned to an API server; otherwise undefined. */
 function requestIn(text: string | undefined): Doc | undefined {
   const review = map(parsed(text));
   const { uid } = map(review.request);

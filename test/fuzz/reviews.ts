@@ -79,11 +79,11 @@ function tryBlock(block: Block, { worker, beats }: Thread): Promise<Failure | un
   worker.postMessage(block);
   return new Promise((resolve) => {
     let seen = 0;
-    const told = (message: string): Failure => ({ seed: block.seed, path: String((beats[0] ?? 1) - 1), message });
-    const died = (error: unknown): void => end(told(`R1: a crash: ${error instanceof Error ? error.stack : error}`));
+    const failureOf = (message: string): Failure => ({ seed: block.seed, path: String((beats[0] ?? 1) - 1), message });
+    const died = (error: unknown): void => end(failureOf(`R1: a crash: ${error instanceof Error ? error.stack : error}`));
     const watch = setInterval(() => {
       const beat = beats[0] ?? 0;
-      if (beat === seen) end(told(`R1: a hang: no answer in ${STUCK_MS} ms`));
+      if (beat === seen) end(failureOf(`R1: a hang: no answer in ${STUCK_MS} ms`));
       seen = beat;
     }, STUCK_MS);
     worker.on('message', end).on('error', died).on('exit', died);

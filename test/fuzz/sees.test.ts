@@ -31,7 +31,7 @@ const warned = (change: (warning: unknown) => unknown): NonNullable<Sabotage['re
 
 let counter = 0;
 const SABOTAGES: Readonly<Record<string, Sabotage>> = {
-  'crashes now and then': {
+  'crashes sometimes': {
     whole: (answer) => {
       if (answer.body.length % 13 === 0) throw new RangeError('Maximum call stack size exceeded');
       return answer;
@@ -39,63 +39,66 @@ const SABOTAGES: Readonly<Record<string, Sabotage>> = {
     says: /^R1: a crash: RangeError/,
   },
   'answers 500': { whole: (answer) => ({ ...answer, status: answer.status === 200 ? 500 : 400 }), says: /^R1: status 500/ },
-  'answers 200 to what is no review': { whole: (answer) => ({ ...answer, status: 200 }), says: /^R1: status 200/ },
-  'refuses without a word': { whole: (answer) => (answer.status === 400 ? { ...answer, body: '{}' } : answer), says: /without a word/ },
-  'is of two minds': {
+  'answers 200 to an invalid review': { whole: (answer) => ({ ...answer, status: 200 }), says: /^R1: status 200/ },
+  'rejects without a message': { whole: (answer) => (answer.status === 400 ? { ...answer, body: '{}' } : answer), says: /without a word/ },
+  'answers the same review differently': {
     response: (response) => {
       counter += 1;
       return { ...response, auditAnnotations: { note: String(counter) } };
     },
     says: /^R3: asked twice/,
   },
-  'lets everything through': { response: ({ uid }) => ({ uid, allowed: true }), says: /^R3: let through/ },
-  'lets a namespace through whose label it does not know': {
+  'admits everything': { response: ({ uid }) => ({ uid, allowed: true }), says: /^R3: let through/ },
+  'admits pods of a namespace with an unknown label': {
     response: ({ uid }, path) => (path.startsWith('/unknown/') ? { uid, allowed: true } : undefined),
     says: /^R3: .* cannot know/,
   },
-  'denies where it only watches': {
+  'denies under audit': {
     response: (response, path) =>
       path.includes('/audit/')
         ? { uid: response.uid, allowed: false, status: { status: 'Failure', code: 403, reason: 'Forbidden', message: 'x' } }
         : undefined,
     says: /^R3: .* denies/,
   },
-  'denies what it repaired': {
+  'denies a pod that it repaired': {
     response: (response, path) =>
       path === '/validate/enforce/own'
         ? { uid: response.uid, allowed: false, status: { status: 'Failure', code: 403, reason: 'Forbidden', message: 'x' } }
         : undefined,
     says: /^R2: what was repaired is refused/,
   },
-  'takes another uid': { response: (response) => ({ ...response, uid: `${response.uid}0` }), says: /uid/ },
+  'answers with another uid': { response: (response) => ({ ...response, uid: `${response.uid}0` }), says: /uid/ },
   'denies without a status': { response: ({ status: _, ...response }) => response, says: /a denial without/ },
   'allows with a status': { response: (response) => ({ ...response, status: { status: 'Failure' } }), says: /a status with an allowance/ },
   'denies with code 200': { response: denied((status) => ({ ...status, code: 200 })), says: /code 200/ },
   'denies with success': { response: denied((status) => ({ ...status, status: 'Success' })), says: /status "Success"/ },
-  'denies in silence': { response: denied((status) => ({ ...status, message: '' })), says: /message ""/ },
-  'denies at length': { response: denied((status) => ({ ...status, message: 'x'.repeat(4097) })), says: /message "x/ },
+  'denies with an empty message': { response: denied((status) => ({ ...status, message: '' })), says: /message ""/ },
+  'denies with a message that is too long': {
+    response: denied((status) => ({ ...status, message: 'x'.repeat(4097) })),
+    says: /message "x/,
+  },
   'denies with a cause of several lines': {
     response: denied((status) => ({ ...status, details: { causes: [{ reason: 'x', field: 'a\nb', message: 'x' }] } })),
     says: /field of a cause/,
   },
   'warns with a control character': { response: warned((warning) => `${warning}\u0007`), says: /warning "/ },
-  'warns with half a character': { response: warned((warning) => `${warning}\ud800`), says: /warning "/ },
-  'warns of nothing': { response: (response) => ({ ...response, warnings: [] }), says: /warnings without one/ },
-  'annotates under a key with a slash': {
+  'warns with an unpaired surrogate': { response: warned((warning) => `${warning}\ud800`), says: /warning "/ },
+  'sends an empty list of warnings': { response: (response) => ({ ...response, warnings: [] }), says: /warnings without one/ },
+  'writes an audit annotation whose key has a slash': {
     response: (response) => ({ ...response, auditAnnotations: { 'cloister.dev/x': 'y' } }),
     says: /audit annotation "cloister/,
   },
-  'annotates under a long key': {
+  'writes an audit annotation whose key is too long': {
     response: (response) => ({ ...response, auditAnnotations: { ['k'.repeat(64)]: 'y' } }),
     says: /audit annotation "kkk/,
   },
-  'annotates at length': {
+  'writes audit annotations that are too long': {
     response: (response) => ({ ...response, auditAnnotations: { x: 'y'.repeat(8193) } }),
     says: /annotations of 8193/,
   },
-  'invents a field': { response: (response) => ({ ...response, reason: 'x' }), says: /a field that no response has/ },
-  'patches without saying how': { response: ({ patchType: _, ...response }) => response, says: /patchType undefined/ },
-  'says how and does not patch': {
+  'answers with an unknown field': { response: (response) => ({ ...response, reason: 'x' }), says: /a field that no response has/ },
+  'patches without a patchType': { response: ({ patchType: _, ...response }) => response, says: /patchType undefined/ },
+  'sends a patchType without a patch': {
     response: (response) => ({ ...response, patchType: 'JSONPatch' }),
     says: /a patch without an operation|base64/,
   },
@@ -104,7 +107,7 @@ const SABOTAGES: Readonly<Record<string, Sabotage>> = {
       response.patch === undefined ? undefined : { ...response, patch: JSON.stringify(operationsOf(response.patch)) },
     says: /not in base64/,
   },
-  'patches where it validates': {
+  'patches in a validating answer': {
     response: (response) => ({
       ...response,
       patchType: 'JSONPatch',
@@ -112,40 +115,40 @@ const SABOTAGES: Readonly<Record<string, Sabotage>> = {
     }),
     says: /a patch by a validating entry/,
   },
-  'removes what is not there': {
+  'removes a field that does not exist': {
     response: patching((operations) => [...operations, { op: 'remove', path: '/spec/nothing' }]),
     says: /^R2: the patch does not fit/,
   },
-  'adds below what is not there': {
+  'adds below a field that does not exist': {
     response: patching((operations) => [{ op: 'add', path: '/spec/no/where', value: 1 }, ...operations]),
     says: /^R2: the patch does not fit/,
   },
-  'escapes no slash': {
+  'does not escape a slash': {
     response: patching((operations) => operations.map((each) => ({ ...each, path: String(each.path).replaceAll('~1', '/') }))),
     says: /^R2: the patch does not fit/,
   },
-  'does twice what it does': { response: patching((operations) => [...operations, ...operations]), says: /two operations at/ },
-  'writes what is there already': {
+  'sends every operation twice': { response: patching((operations) => [...operations, ...operations]), says: /two operations at/ },
+  'replaces a value by itself': {
     response: patching((operations) => [...operations, { op: 'replace', path: '/metadata/name', value: 'workspace' }]),
     says: /is replaced by what it is/,
   },
-  'changes what is no business of its own': {
+  'changes an unrelated field': {
     response: patching((operations) => [...operations, { op: 'add', path: '/metadata/annotations/more', value: 'x' }]),
     says: /as good without/,
   },
-  'writes a number that Go reads otherwise': {
+  'writes a number that Go reads differently': {
     response: patching((operations) => [...operations, { op: 'add', path: '/metadata/generation', value: 2 ** 60 }]),
     says: /a number that Go reads otherwise/,
   },
-  'gives a privilege': {
+  'adds a privilege': {
     response: patching((operations) => [...operations, { op: 'add', path: '/spec/hostNetwork', value: true }]),
     says: /^R3: the patch gives more than the grant: hostNetwork/,
   },
-  'stops halfway': {
+  'leaves out the first operation': {
     response: patching((operations) => operations.slice(1)),
     says: /^R2: (a second pass patches again|what was repaired is refused)/,
   },
-  'never is done': {
+  'patches again in every pass': {
     response: (response, path) =>
       path === '/mutate/own'
         ? {
@@ -158,13 +161,13 @@ const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   },
 };
 
-describe('the fuzzer finds a judge out that', () => {
-  test.each(Object.entries(SABOTAGES))('%s', (_, sabotage) => {
+describe('the fuzzer detects faults of a judge', () => {
+  test.each(Object.entries(SABOTAGES))('the fuzzer detects a judge that %s', (_, sabotage) => {
     expect(foundBy(sabotage)).toEqual(expect.arrayContaining([expect.stringMatching(sabotage.says)]));
   });
 });
 
-test('what compares shares no code with what is compared', () => {
+test('the code that compares shares nothing with the code under test', () => {
   const comparing = ['answer-rules', 'baseline', 'field-types', 'gains', 'oracle', 'review-oracle', 'rfc6902'];
   const imports = comparing.flatMap((name) => {
     const text = readFileSync(new URL(`../support/${name}.ts`, import.meta.url), 'utf8');

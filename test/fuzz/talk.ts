@@ -33,7 +33,7 @@ export interface Heard {
   readonly received: Buffer;
   /** How the connection broke, in the words of Node; undefined: it did not. */
   readonly error: string | undefined;
-  /** Whether somebody had to give up waiting. */
+  /** Whether a wait for the other side timed out. */
   readonly isStuck: boolean;
 }
 

@@ -42,14 +42,14 @@ describe.skipIf(!canBuildImage)('with buildah, as root', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  test('it runs as a numeric user, with the entry point that the chart counts on', async () => {
+  test('the image has a numeric user and the entry point that the chart expects', async () => {
     const { OCIv1 } = JSON.parse(await buildah('inspect', '--type=image', BUILT_IMAGE)) as Inspected;
     const { entrypoint, path } = imageSettings();
     expect(OCIv1.config).toMatchObject({ User: '65532:65532', Entrypoint: entrypoint });
     expect(OCIv1.config.Env).toContain(`PATH=${path}`);
   });
 
-  test('beside its base it has what is built, the pages of rules and profiles, and no package', async () => {
+  test('the image adds only the build, the pages of rules and profiles, and no package', async () => {
     const { stdout } = await run('find', [join(mounted, 'cloister'), '-maxdepth', '2', '-printf', '%P\n']);
     const names = stdout.trim().split('\n').sort();
     expect(names).toEqual(expect.arrayContaining(['dist/main.js', 'docs/rules', 'docs/profiles', 'package.json', 'LICENSE']));
@@ -61,13 +61,13 @@ describe.skipIf(!canBuildImage)('with buildah, as root', () => {
     expect(Math.abs(mebibytes - Number(said))).toBeLessThan(2);
   });
 
-  test('it prints its version', async () => {
+  test('the image prints its version', async () => {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { readonly version: string };
     const { stdout } = await run('setpriv', containerised(['--version']));
     expect(stdout.trim()).toBe(version);
   });
 
-  test('as that user, with no right and a read-only root, it answers a review, and ends with 0 on SIGTERM', async () => {
+  test('the image answers a review as its user, without capabilities and with a read-only root, and exits with 0 on SIGTERM', async () => {
     const now = new Date();
     const authority = await createAuthority('test', { now, days: 1 });
     const { certificate, key } = await issueCertificate(authority, ['localhost'], { now, days: 1 });

@@ -70,7 +70,7 @@ onNode('the chart', () => {
         pod,
       );
 
-    test('`helm install --wait` comes back with every pod ready, under Pod Security restricted', async () => {
+    test('`helm install --wait` returns with every pod ready, under Pod Security restricted', async () => {
       const began = performance.now();
       await helmed('install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-');
       process.stdout.write(`helm came back after ${((performance.now() - began) / 1_000).toFixed(1)} s\n`);
@@ -79,7 +79,7 @@ onNode('the chart', () => {
       expect(items.map(isReady)).toEqual([true, true, true]);
     });
 
-    test('it runs as nobody on the node: a user without rights, and a root that cannot be written to', async () => {
+    test('serving processes run on the node as an unprivileged user with a read-only root', async () => {
       const look = `cat $(dirname $each)/status; awk '$5 == "/" { print "Root: " substr($6, 1, 2) }' $(dirname $each)/mountinfo`;
       const { stdout } = await runOn(cluster.node, ['sh', '-c', `for each in $(grep -lzx serve /proc/[0-9]*/cmdline); do ${look}; done`]);
       const values = (field: string) => [...stdout.matchAll(new RegExp(`^${field}:\\s+(.*)$`, 'gm'))].map(([, value]) => value);
@@ -91,7 +91,7 @@ onNode('the chart', () => {
       expect(values('Root')).toEqual(['ro', 'ro', 'ro']);
     });
 
-    test('`helm test`: a pod is repaired, and one is refused', async () => {
+    test('`helm test` passes: one pod is repaired, and one is refused', async () => {
       const { stdout } = await helmed('test', 'cloister', '--timeout=300s');
       expect(stdout).toMatch(/Phase:\s+Succeeded/);
     });
@@ -101,7 +101,7 @@ onNode('the chart', () => {
       expect(stdout).toBe(await readFile(join(import.meta.dirname, '../../seccomp/workspace.json'), 'utf8'));
     });
 
-    test('a label, and a developer is root, builds and runs containers; what has no repair is refused', async () => {
+    test('after a namespace is labelled, a developer is root and builds and runs containers, and a pod that cannot be repaired is refused', async () => {
       await kubectl('label', 'namespace', TEAM, 'cloister.dev/enforce=userns');
       await expect.poll(async () => (await ask(plainPod('asked'))).body.spec?.hostUsers, { timeout: 30_000 }).toBe(false);
       workspace = await enter({ bench: await bench() }, tenant, TEAM, plainWorkspace(WORKSPACE_IMAGE, 'userns'));
@@ -112,7 +112,7 @@ onNode('the chart', () => {
       expect(refused).toMatchObject({ status: 403, body: { message: expect.stringContaining('volume-types') } });
     });
 
-    test('T71, F8: after the whole cluster has died at once, it comes back by itself; governed pods are refused until then', async () => {
+    test('T71, F8: the cluster recovers by itself after all of it died at once, and refuses governed pods until then', async () => {
       const containers = 'ctr --namespace=k8s.io tasks';
       await runOn(cluster.node, ['sh', '-c', `${containers} list --quiet | xargs -P 32 -n 1 ${containers} kill --signal SIGKILL`]);
       expect((await ask(plainPod('asked'))).status).toBe(500);
@@ -124,7 +124,7 @@ onNode('the chart', () => {
       await expect.poll(() => exec(workspace, 'sudo -n id -u'), { timeout: 60_000 }).toMatchObject({ code: 0, stdout: '0\n' });
     });
 
-    test('uninstalled, it is gone, and the workspace goes on', async () => {
+    test('after it is uninstalled nothing is left, and the workspace continues', async () => {
       await helmed('uninstall', 'cloister', '--wait', '--timeout=2m');
       const asked = async () => {
         const { status, body } = await ask(plainPod('asked'));

@@ -63,7 +63,7 @@ onNode('where the runtime is missing', () => {
     ({ apiServer } = await useNode());
   });
 
-  test.each(offers)('a pod of $id is stored whole, and the kubelet names the handler that it misses', async (offer) => {
+  test.each(offers)('a pod of $id is stored completely, and the kubelet names the missing handler', async (offer) => {
     const { id, backend, grant } = offer;
     const { said, stored } = await waitInVain<Stored>(apiServer, offer);
     const runtimeClassName = classOf(backend);

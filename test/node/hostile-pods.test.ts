@@ -9,7 +9,7 @@ import { BUSYBOX } from './fixture/bench.ts';
 import { type Node, runOn } from './fixture/node.ts';
 import { onNode, useNode } from './fixture/use.ts';
 
-/** Pods that nobody would write by hand, as Cloister repaired them: they start, and their root is confined. The kernel is asked, not Cloister. */
+/** Generated hostile pods as Cloister repaired them: they start, and their root is confined. The tests check this in the kernel. */
 
 const GENERATED = 400;
 const PODS_EACH = 12;
@@ -38,7 +38,7 @@ onNode('hostile pods', () => {
     ['userns', DEFAULT],
     ['userns-containers', DEFAULT],
     ['userns-sysadmin', [...DEFAULT, SYS_ADMIN]],
-  ] as const)(`${PODS_EACH} of them start under %s, each confined (seed ${SEED})`, async (profile, capabilities) => {
+  ] as const)(`${PODS_EACH} hostile pods start under %s, each confined (seed ${SEED})`, async (profile, capabilities) => {
     const namespace = `hostile-${profile}`;
     await apiServer.createNamespace(namespace, { 'cloister.dev/enforce': profile });
     const tenant = await apiServer.createTenant(namespace, namespace);
@@ -118,7 +118,7 @@ const CONFINED = {
   namespaces: NAMESPACES.length,
 };
 
-/** Of many pods that the API server takes, stores those of which Cloister had most to repair. */
+/** Generates many pods that the API server accepts, and stores those with the most repairs by Cloister. */
 async function createWorst(tenant: Client, namespace: string): Promise<readonly Created[]> {
   const path = `/api/v1/namespaces/${namespace}/pods`;
   const trials: { readonly pod: Doc; readonly repairs: number }[] = [];

@@ -37,7 +37,7 @@ onNode('a node', () => {
     await apiServer.createRuntimeClass('node-gvisor', { handler: 'runsc' });
   });
 
-  test('is ready, and says what its runtimes can do', async () => {
+  test('the node is ready, and reports the features of its runtimes', async () => {
     const { body } = await apiServer.admin.request<NodeStatus>('GET', `/api/v1/nodes/${node.name}`);
     expect(body.status.nodeInfo).toMatchObject({
       kubeletVersion: 'v1.36.3',
@@ -47,12 +47,12 @@ onNode('a node', () => {
     expect(Object.fromEntries(handlers)).toMatchObject({ runc: true, runsc: false });
   });
 
-  test('runs a pod as the node’s own user', async () => {
+  test('the node runs a pod as its own user', async () => {
     await start('plain');
     expect((await kubectl('exec', 'plain', '--', 'cat', '/proc/self/uid_map')).trim().split(/\s+/)).toEqual(['0', '0', '4294967295']);
   });
 
-  test('runs pods in user namespaces of their own', async () => {
+  test('the node runs pods in separate user namespaces', async () => {
     await Promise.all([start('first', { hostUsers: false }), start('second', { hostUsers: false })]);
     const maps = await Promise.all(['first', 'second'].map((name) => kubectl('exec', name, '--', 'cat', '/proc/self/uid_map')));
     const [[, first = 0], [, second = 0]] = maps.map((map) => map.trim().split(/\s+/).map(Number)) as [number[], number[]];
@@ -62,17 +62,17 @@ onNode('a node', () => {
     expect(stdout.split('\n')).toEqual(expect.arrayContaining([String(first), String(second)]));
   });
 
-  test('runs a pod on gVisor’s kernel', async () => {
+  test('the node runs a pod on gVisor’s kernel', async () => {
     await start('sandboxed', { runtimeClassName: 'node-gvisor' });
     expect(await kubectl('exec', 'sandboxed', '--', 'dmesg')).toContain('Starting gVisor');
   });
 
-  test('lets pods ask the API server where they look for it', async () => {
+  test('pods reach the API server at its usual address', async () => {
     const ask = 'wget -qO- --no-check-certificate https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version';
     expect(await kubectl('exec', 'plain', '--', 'sh', '-c', ask)).toContain('v1.36.3');
   });
 
-  test('reaches nothing else: no address of this machine, and no way out', async () => {
+  test('pods reach no address of this machine and none outside', async () => {
     const { stdout } = await runOn(node, ['ip', '-brief', 'address']);
     expect(stdout).not.toMatch(/^(eth|en|wl)/m);
     expect((await runOn(node, ['ip', 'route', 'show', 'default'])).stdout).toBe('');

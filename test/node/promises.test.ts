@@ -20,14 +20,14 @@ onNode('the promises', () => {
   });
 
   describe.each(run)('$id', (offer) => {
-    // As long as all of its parts may take, and some time for those that have no limit.
+    // The sum of the limits of all parts, and some time for parts without a limit.
     const { podSeconds, stepSeconds } = timeoutsOf(offer);
     const timeout = (podSeconds + stepSeconds * (stepsOf(offer).length + 2)) * 1000;
 
-    test.each(KINDS)('%s', { timeout }, async (_, kind) => {
+    test.each(KINDS)('the promises are kept in the pod %s', { timeout }, async (_, kind) => {
       const { outcomes, root, attempts } = await keep(ground, ground.apiServer, offer, kind);
 
-      // The first three: every step succeeds, but those of which it is known that and how they fail.
+      // Promises 1 to 3: every step succeeds, except those that are known to fail, with the known error.
       const failed = outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said]);
       const known = outcomes.flatMap(({ step }) => {
         const says = knownFailure(offer, step.name);
@@ -35,7 +35,7 @@ onNode('the promises', () => {
       });
       expect(Object.fromEntries(failed)).toEqual(Object.fromEntries(known));
 
-      // The fourth.
+      // Promise 4.
       expect(root.hasNodesKernel).toBe(!hasOwnKernel(offer.backend));
       expect(root.onNode).not.toContain(0);
       if (root.hasNodesKernel) {
@@ -47,7 +47,7 @@ onNode('the promises', () => {
       const accepted = Object.keys(offer.attempts ?? {});
       expect(attempts.filter((attempt) => wayOut(attempt, root) && !accepted.includes(attempt.name))).toEqual([]);
       const through = attempts.filter((attempt) => attempt.through).map(({ name }) => name);
-      expect(through, 'an attempt that is known to get through no longer does').toEqual(expect.arrayContaining(accepted));
+      expect(through, 'an attempt that is known to succeed no longer does').toEqual(expect.arrayContaining(accepted));
     });
   });
 });

@@ -26,15 +26,15 @@ const sysctls = (): Promise<readonly string[]> => Promise.all(SYSCTLS.map((name)
 const interfaces = (): Promise<readonly string[]> => readdir('/sys/class/net');
 
 onNode('a node leaves nothing behind', () => {
-  // Each at the moment at which something is there in its folder.
+  // Each case ends the node when the given file or folder exists.
   test.each([
-    ['killed before there is a node', 'kube-apiserver.log', 'SIGKILL'],
-    ['killed while containerd and the kubelet start', 'node/kubelet.log', 'SIGKILL'],
-    ['killed while a pod starts', 'node/kubelet/pods', 'SIGKILL'],
-    ['interrupted while a pod runs', 'pod-runs', 'SIGINT'],
-  ] as const)('%s', async (_, moment, signal) => {
+    ['it is killed before there is a node', 'kube-apiserver.log', 'SIGKILL'],
+    ['it is killed while containerd and the kubelet start', 'node/kubelet.log', 'SIGKILL'],
+    ['it is killed while a pod starts', 'node/kubelet/pods', 'SIGKILL'],
+    ['it is interrupted while a pod runs', 'pod-runs', 'SIGINT'],
+  ] as const)('nothing remains of a node if %s', async (_, moment, signal) => {
     const before = { sysctls: await sysctls(), interfaces: await interfaces() };
-    // A group of its own, as a shell makes for what is interrupted at its terminal.
+    // In its own process group, like a command that a shell starts and Ctrl-C interrupts.
     const child = spawn(process.execPath, [PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
     const ended = once(child, 'exit');
     const folder = String((await once(createInterface(child.stdout), 'line'))[0]);
@@ -51,7 +51,7 @@ onNode('a node leaves nothing behind', () => {
     expect({ sysctls: await sysctls(), interfaces: await interfaces() }).toEqual(before);
   });
 
-  test('one of whose programs ends at once', async () => {
+  test('nothing remains of a node if one of its programs exits at once', async () => {
     const before = { sysctls: await sysctls(), interfaces: await interfaces() };
     let folder = '';
     const onFolder = (path: string): void => {
@@ -76,7 +76,7 @@ const BROKEN: FurtherRuntime = {
   offers: [],
 };
 
-/** What there is that bears the name of the folder. */
+/** Everything on this machine whose name contains the folder. */
 async function remainsOf(folder: string): Promise<readonly string[]> {
   const name = basename(folder);
   const cgroups = (await hierarchies()).map((hierarchy) => join(hierarchy, name));

@@ -16,7 +16,7 @@ onNode('a pod whose seccomp profile is not on the node', () => {
     ground = await useNode();
   });
 
-  test('waits for it, and starts by itself once it is installed', async () => {
+  test('a pod waits for the seccomp profile, and starts without further action once it is installed', async () => {
     const { apiServer, node } = ground;
     await apiServer.createNamespace('late', { 'cloister.dev/enforce': LATE.id });
     const tenant = await apiServer.createTenant('late', 'late');

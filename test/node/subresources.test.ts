@@ -54,24 +54,24 @@ onNode('a pod behind the wall', () => {
     await kubectl('wait', '--for=condition=Ready', 'pod/workspace', '--timeout=300s');
   });
 
-  test('exec: root of the pod, and of nothing else', async () => {
+  test('`kubectl exec` runs as root of the pod only', async () => {
     const [inside, outside, count] = mapOf(await kubectl('exec', 'workspace', '--', 'cat', '/proc/self/uid_map'));
     expect([inside, count]).toEqual([0, 65536]);
     expect(outside).toBeGreaterThanOrEqual(65536);
   });
 
-  test('exec -i: what is written to it', async () => {
+  test('`kubectl exec -i` passes its input', async () => {
     const { stdout } = await tenant.kubectl([`--namespace=${NAMESPACE}`, 'exec', '-i', 'workspace', '--', 'tr', 'a-z', 'A-Z'], {
       input: 'through\n',
     });
     expect(stdout).toBe('THROUGH\n');
   });
 
-  test('logs', async () => {
+  test('`kubectl logs` prints the output', async () => {
     expect(await kubectl('logs', 'workspace')).toBe('hello from the pod\n');
   });
 
-  test('port-forward, to the pod’s own loopback interface', async () => {
+  test('`kubectl port-forward` reaches the pod’s own loopback interface', async () => {
     const program = join(apiServer.connection.binaries, 'kubectl');
     const args = [`--kubeconfig=${tenant.kubeconfig}`, `--namespace=${NAMESPACE}`, 'port-forward', 'pod/workspace', ':8080'];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -88,7 +88,7 @@ onNode('a pod behind the wall', () => {
     }
   });
 
-  test('debug: a container that is added sees the pod’s processes from inside of its wall', async () => {
+  test('`kubectl debug` adds a container that sees the pod’s processes and is isolated', async () => {
     // `general` is what kubectl takes by itself; `sysadmin` asks for a privileged container.
     for (const profile of ['general', 'sysadmin']) {
       const container = `debug-${profile}`;
@@ -110,7 +110,7 @@ onNode('a pod behind the wall', () => {
     }
   });
 
-  test('resize, in place', async () => {
+  test('the pod can be resized in place', async () => {
     const resized = {
       spec: { containers: [{ name: 'workspace', resources: { limits: { memory: '96Mi' }, requests: { memory: '96Mi' } } }] },
     };

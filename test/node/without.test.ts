@@ -9,7 +9,7 @@ import { dockerInDocker, withNodeFiles } from './fixture/pods.ts';
 import { wayOut } from './fixture/report.ts';
 import { onNode, useNode } from './fixture/use.ts';
 
-/** The other way round: what the same pods do where Cloister is not asked. Without this, nobody knows whether it is the wall that holds. */
+/** The same pods without Cloister: this shows that the isolation, and not the machine, stops them. */
 
 /** Leaves a file in the node's own mounts, by way of a process of the node that only a shared pid namespace shows. */
 const BREAK_OUT = 'sudo -n nsenter --target "$(pgrep -x containerd)" --mount touch /run/broken-out';
@@ -30,7 +30,7 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
     return enter(ground, await ground.apiServer.createTenant(namespace, namespace), namespace, pod);
   };
 
-  test('breaks out of its container without Cloister', async () => {
+  test('docker-in-docker breaks out of its container without Cloister', async () => {
     const workspace = await enterIn('without');
     expect(await exec(workspace, BREAK_OUT)).toMatchObject({ code: 0 });
     expect(await hasBrokenOut()).toBe(true);
@@ -38,7 +38,7 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
     await leave(workspace);
   });
 
-  test('does not with Cloister, and still builds and runs', async () => {
+  test('docker-in-docker does not break out with Cloister, and still builds and runs containers', async () => {
     const workspace = await enterIn('with', dockerInDocker(WORKSPACE_IMAGE), { 'cloister.dev/enforce': 'userns-containers' });
     expect((await exec(workspace, BREAK_OUT)).code).not.toBe(0);
     expect(await hasBrokenOut()).toBe(false);
@@ -48,12 +48,12 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
   });
 
   test.each([
-    ['as it is', dockerInDocker],
-    ['with the node’s files in it', withNodeFiles],
-  ])('gets through to all that means anything on this kernel, without Cloister, %s, and leaves the node as it was', async (_, pod) => {
+    ['in docker-in-docker', dockerInDocker],
+    ['in a pod with the node’s files', withNodeFiles],
+  ])('attempts without Cloister succeed %s, unless this kernel lacks the feature, and the node is restored', async (_, pod) => {
     const before = await settings();
     const { attempts, root } = await withoutCloister(ground, ground.apiServer, pod(WORKSPACE_IMAGE));
-    // What stops root of the node stops it because the kernel was built without it, or because the API server and not the node is asked.
+    // Attempts fail only if the kernel was built without the feature, or if the API server decides.
     expect(attempts.filter((attempt) => !(wayOut(attempt, root) || MEANINGLESS.test(attempt.detail)))).toEqual([]);
     expect(attempts.filter(({ own }) => own === false).map(({ name }) => name)).toEqual([
       ...SETTINGS.map((name) => `raise ${name}`),
@@ -63,7 +63,7 @@ onNode('a docker-in-docker pod as its author wrote it', () => {
     expect(await cgroupsCalled(`cloister-probe-${process.pid}-*`)).toEqual([]);
   });
 
-  test('with the node’s files in it is refused by Cloister, which says what to do', async () => {
+  test('Cloister refuses the pod with the node’s files, and the denial says what to do', async () => {
     await ground.apiServer.createNamespace('refused', { 'cloister.dev/enforce': 'userns-containers' });
     const tenant = await ground.apiServer.createTenant('refused', 'refused');
     const { status, body } = await tenant.request<{ message: string }>(

@@ -22,7 +22,7 @@ onNode('the workspace image', () => {
     ['workspace', WORKSPACE_IMAGE, PARTS],
     ['workspace-docker', DOCKER_IMAGE, DOCKER_PARTS],
   ])('the build target %s', (target, image, parts) => {
-    test.each(['userns-containers', 'userns-sysadmin'] as const)('lacks nothing under %s', async (offer) => {
+    test.each(['userns-containers', 'userns-sysadmin'] as const)('no part is missing under %s', async (offer) => {
       const workspace = await enterUnder(offer, `whole-${target}-${offer}`, image);
       for (const { name, attempt } of parts) {
         const { code, stdout, stderr } = await exec(workspace, `cd ${BENCH} && ${attempt}`);
@@ -38,7 +38,7 @@ onNode('the workspace image', () => {
         await inside(workspace, `sudo -n bash -euc '${take.replaceAll("'", `'\\''`)}'`);
         const said: string[] = [];
         const isSaid = new RegExp(says.split('...').map(RegExp.escape).join('.*'));
-        // Now and then a build ends before it has passed on the last words of the process that failed.
+        // Sometimes a build exits before it has printed the last output of the failed process.
         for (let tries = 0; tries < 3 && !said.some((text) => isSaid.test(text)); tries += 1) {
           const { code, stdout, stderr } = await exec(workspace, `cd ${BENCH} && ${attempt}`);
           expect(code).not.toBe(0);

@@ -36,8 +36,8 @@ onNode('workspace-start', () => {
   test.each([
     ['nothing', 'userns-containers', AS_BUILT],
     ['nothing', 'gvisor-containers', AS_BUILT],
-    ['what engines need without pivot_root(2), and nothing else,', 'userns-sysadmin', SYSADMIN],
-  ])('changes %s under %s', async (_, offer, state) => {
+    ['only the settings that engines need without pivot_root(2),', 'userns-sysadmin', SYSADMIN],
+  ])('the start script changes %s under %s', async (_, offer, state) => {
     const namespace = `start-${offer}`;
     await ground.apiServer.createNamespace(namespace);
     const tenant = await ground.apiServer.createTenant(namespace, namespace);
@@ -51,7 +51,7 @@ onNode('workspace-start', () => {
     await leave(workspace);
   });
 
-  test('makes rootless engines work where file capabilities are lost and /proc is masked, as in a Kata guest', async () => {
+  test('rootless engines work after the start script where file capabilities are lost and /proc is masked, as in a Kata guest', async () => {
     const bench = join(ground.node.folder, 'kata-like');
     for (const name of ['busybox.tar', 'small']) await cp(join(ground.bench, name), join(bench, name), { recursive: true });
     // All ids, SYS_ADMIN, no seccomp filter, masks over /proc: what a guest makes of a pod with the grant `containers`.

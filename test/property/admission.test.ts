@@ -24,7 +24,7 @@ import { applyPatch } from '../support/rfc6902.ts';
 
 const cases = fc.tuple(hostilePod, setting);
 
-test('validate allows every pod that mutate patched, and denies with a cause every pod that mutate left', () => {
+test('validate admits every pod that mutate patched, and denies with a cause every pod that mutate did not patch', () => {
   check(0.08, cases, ([pod, given]) => {
     const respond = respondFor(given);
     const { answer, patched } = mutate(respond, pod);
@@ -37,7 +37,7 @@ test('validate allows every pod that mutate patched, and denies with a cause eve
   });
 });
 
-test('T02, T13: no pod is admitted with anything wrong, even if it is changed after the repair', () => {
+test('T02, T13: no pod with a violation is admitted, even if it is changed after the repair', () => {
   check(0.12, fc.tuple(hostilePod, setting, fc.array(stroke, { maxLength: 3 })), ([pod, given, changes]) => {
     const respond = respondFor(given);
     const final = changes.reduce(paint, mutate(respond, pod).patched ?? pod);

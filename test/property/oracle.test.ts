@@ -13,7 +13,7 @@ import { applyPatch } from '../support/rfc6902.ts';
 const NO_ESCAPE: ReadonlySet<string> = new Set(['dns-policy', 'overhead', 'image-storage', 'pod-size']);
 
 test.each(rules.filter(({ id }) => !NO_ESCAPE.has(id)))(
-  'T13: without $id, pods are admitted in which the oracle finds something wrong',
+  'T13: without the rule $id, pods are admitted in which the oracle finds a violation',
   (rule) => {
     const { checkPod, checkContainer } = rule;
     const hollow = rule as { -readonly [Key in keyof Rule]: Rule[Key] };

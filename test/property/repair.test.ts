@@ -15,7 +15,7 @@ import { applyPatch } from '../support/rfc6902.ts';
 
 const cases = fc.tuple(hostilePod, setting);
 
-test('T61: judging only reads, and says the same twice', () => {
+test('T61: judging does not change its input, and gives the same result twice', () => {
   check(0.05, cases, ([pod, given]) => {
     const question = questionOf(deepFreeze(copyOf(pod)), given);
     expect(judge(question)).toEqual(judge(question));
@@ -23,7 +23,7 @@ test('T61: judging only reads, and says the same twice', () => {
   });
 });
 
-test('T32: a patch fits its pod, and two appliers that share nothing make the same of it', () => {
+test('T32: a patch applies to its pod, with the same result in two independent implementations', () => {
   check(0.08, cases, ([pod, given]) => {
     const { patch } = repaired(copyOf(pod), given);
     const theirs = jsonPatch.applyPatch(copyOf(pod), copyOf(patch) as Operation[], true).newDocument;
@@ -31,7 +31,7 @@ test('T32: a patch fits its pod, and two appliers that share nothing make the sa
   });
 });
 
-test('T33: a second repair changes nothing, and has nothing left to fix', () => {
+test('T33: a second repair changes nothing and reports nothing fixable', () => {
   check(0.08, cases, ([pod, given]) => {
     const document = copyOf(pod);
     const first = repaired(document, given);
@@ -42,7 +42,7 @@ test('T33: a second repair changes nothing, and has nothing left to fix', () => 
   });
 });
 
-test('T45: a patch touches nothing but what its findings name', () => {
+test('T45: a patch changes only fields that findings name', () => {
   check(0.06, cases, ([pod, given]) => {
     const { patch, repaired: findings } = repaired(copyOf(pod), given);
     const named = findings.map(({ path }) => pointerOf(path));

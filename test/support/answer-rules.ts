@@ -54,7 +54,7 @@ export function faultsOfAnswer(text: string, asked: Asked): string[] {
   return faults;
 }
 
-/** A denial's code is shown to whoever asked: below 400 it would be no error, and above 599 no HTTP. */
+/** The client sees a denial's code: below 400 it would not be an error, and above 599 it would not be valid in HTTP. */
 function faultsOfStatus(status: Doc): string[] {
   const faults: string[] = [];
   const fault = (isOne: boolean, what: string): void => void (isOne && faults.push(what));

@@ -28,7 +28,7 @@ const CONFIG = stringify({
   },
 });
 
-/** As the runtimes' own installers make them; `foreign` is somebody else's. */
+/** RuntimeClasses as the runtimes' own installers create them; `foreign` is a class of no profile. */
 export const RUNTIME_CLASSES: Readonly<Record<string, RuntimeClass>> = {
   'sysbox-runc': { handler: 'sysbox-runc', scheduling: { nodeSelector: { 'sysbox-runtime': 'running' } } },
   'kata-qemu': kata('kata-qemu', { cpu: '250m', memory: '320Mi' }),

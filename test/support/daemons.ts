@@ -18,8 +18,8 @@ export interface Daemon {
 const GRACE_MS = 5_000;
 
 /**
- * What cleans up: it is told of processes and of cgroups line by line, and set to work by the end of its input. A cgroup can be removed as
- * soon as none of its processes is left, and only then nobody writes into the folder any more.
+ * The script that cleans up. It reads processes and cgroups line by line, and starts to clean up at the end of its input. A cgroup can be removed
+ * when it has no processes left, and from then on no process writes into the folder.
  */
 const GUARD = `
   while read -r line; do
@@ -68,7 +68,7 @@ export class Daemons {
     closeSync(log);
     child.unref();
     if (child.pid === undefined)
-      child.once('error', () => {}); // ready() tells
+      child.once('error', () => {}); // ready() reports it
     else this.#tell(`${child.pid}`);
     const daemon: Daemon = { name, child, logFile, signal, command: [program, args] };
     this.#started = [...this.#started, daemon];

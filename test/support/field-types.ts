@@ -1,7 +1,7 @@
 import type { Doc } from './hostile-pods.ts';
 
 /**
- * The JSON types of the fields by which a pod can reach out, as the API's reference gives them; written by hand, apart from the source.
+ * The JSON types of the fields that let a pod reach outside, from the API's reference. They are written by hand, independent of the source.
  * `[type]` stands for a list, `{ '*': type }` for a map, other objects for the fields that they name.
  * Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
@@ -69,7 +69,7 @@ const POD: Type = {
   },
 };
 
-/** Where a pod has something else than its type: whoever goes on reading there sees a pod that is not the API server's. */
+/** Paths of a pod whose values have another type: code that interprets them would see another pod than the API server. */
 export function mistypedIn(pod: Doc): string[] {
   return mistyped(pod, POD, '');
 }

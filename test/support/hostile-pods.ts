@@ -373,7 +373,7 @@ const plainPod: fc.Arbitrary<Doc> = fc.record({ names, inits: fc.nat(2), ephemer
 const painted = (strokes: fc.Arbitrary<Stroke>, maxLength: number): fc.Arbitrary<Doc> =>
   fc.tuple(plainPod, fc.array(strokes, { maxLength })).map(([pod, all]) => all.reduce(put, copyOf(pod)));
 
-/** Pods whose every fault can be repaired, as far as their profile goes; and some that nobody can. */
+/** Pods whose faults can all be repaired under their profile, and some pods that cannot be repaired. */
 export const hostilePod: fc.Arbitrary<Doc> = fc.oneof(
   { arbitrary: painted(repairable, 10), weight: 4 },
   { arbitrary: painted(stroke, 8), weight: 1 },

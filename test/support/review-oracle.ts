@@ -32,14 +32,14 @@ function missingIn(object: unknown, what: string): string[] {
   return isThere(object) && isThere(map(object).spec) ? [] : [`${what} is no pod`];
 }
 
-/** Whether a kubelet tells of a pod of its own node, which no entry stands in the way of. */
+/** Whether a kubelet creates the mirror pod of its own node's static pod, which no entry denies. */
 export function isMirrorPod({ kind, object, userInfo }: Doc): boolean {
   const { group, kind: name } = map(kind);
   const isPod = name === 'Pod' && (group ?? '') === '' && missingIn(object, 'the object').length === 0;
   return isPod && mistypedIn(map(object)).length === 0 && isMirror(map(object), map(userInfo));
 }
 
-/** A kubelet tells of a pod that it already runs; nothing is decided by that. */
+/** A mirror pod represents a pod that the kubelet already runs, so a denial would not stop it. */
 function isMirror(pod: Doc, { username, groups }: Doc): boolean {
   const node = map(pod.spec).nodeName;
   const { annotations, ownerReferences } = map(pod.metadata);

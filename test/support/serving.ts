@@ -51,7 +51,7 @@ export async function startServing({ args = [], env = {}, onLine }: ServingOptio
   const folder = await mkdtemp(join(tmpdir(), 'cloister-serving-'));
   await makeDevCertificates(folder, { hosts: [], force: false, now: new Date() });
   const ca = await readFile(join(folder, 'ca.crt'));
-  // Which ports it takes by itself, a quiet log does not tell.
+  // Ports are chosen here, because a quiet log does not contain the ports that the server would choose.
   const [port, operationsPort, metricsPort] = await freePorts();
   const local = [
     ...['--listen', `127.0.0.1:${port}`, '--operations-listen', `127.0.0.1:${operationsPort}`],

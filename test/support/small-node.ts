@@ -12,7 +12,7 @@ import { SecretVolume } from './secret-volume.ts';
  * the network of an API server: `node small-node.ts SETTINGS`.
  *
  * Each container is a process with the command, arguments, environment and files that the API server's pod says, in a root of its own, which
- * holds what the image would. It is no container beyond that: it runs as whoever runs the tests. Names in the image are real, so that what
+ * holds what the image would. It is not isolated beyond that: it runs as the user that runs the tests. Names in the image are real, so that what
  * a pod mounts lies where its arguments say.
  */
 

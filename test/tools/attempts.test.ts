@@ -25,7 +25,7 @@ test('a value that changes on the node is a way out, even where the pod does not
   expect(isWayOut(attempt)).toEqual([true, true]);
 });
 
-test('a value that changes in the pod alone is none', () => {
+test('a value that changes in the pod only is not a way out', () => {
   const attempt = judgeFromNode(raised, { ...nothing, changed: [SETTINGS[1]] }, UID);
   expect(attempt).toEqual({ ...raised, own: true, detail: 'its own value only' });
   expect(isWayOut(attempt)).toEqual([false, false]);
@@ -33,7 +33,7 @@ test('a value that changes in the pod alone is none', () => {
 
 const own = `/sys/fs/cgroup/memory/node/kubepods/besteffort/pod${UID}/container/probe`;
 
-test('a control group below the pod’s own is none', () => {
+test('a control group below the pod’s own is not a way out', () => {
   const attempt = judgeFromNode(grouped, { ...nothing, groups: [own, own.replace('memory', 'pids')] }, UID);
   expect(attempt).toEqual({ ...grouped, own: true, detail: 'its own subtree only' });
   expect(isWayOut(attempt)).toEqual([false, false]);
@@ -49,18 +49,18 @@ test.each([
   expect(isWayOut(attempt)).toEqual([true, true]);
 });
 
-test('a control group that this machine does not show is of the pod’s own kernel, if it has one', () => {
+test('a control group that is not visible on this machine counts as a change of the pod’s own kernel, if it has one', () => {
   const attempt = judgeFromNode(grouped, nothing, UID);
   expect(attempt).toEqual(grouped);
   expect(isWayOut(attempt)).toEqual([true, false]);
 });
 
-test('what did not get through stays as it is', () => {
+test('a failed attempt is not changed', () => {
   const refused = { ...raised, through: false, detail: 'read-only file system' };
   expect(judgeFromNode(refused, { ...nothing, changed: [SETTINGS[1]] }, UID)).toEqual(refused);
   expect(isWayOut(refused)).toEqual([false, false]);
 });
 
-test('what no kernel decides is a way out from either', () => {
+test('an attempt that no kernel decides is a way out from both kinds of kernel', () => {
   expect(isWayOut({ name: 'read a file', ofKernel: false, through: true, detail: 'read' })).toEqual([true, true]);
 });

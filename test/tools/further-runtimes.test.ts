@@ -36,11 +36,11 @@ const fileOf = (keys: object): string =>
     ...keys,
   });
 
-test('without a folder there are none', async () => {
+test('without a folder there are no further runtimes', async () => {
   expect(await furtherRuntimes('')).toEqual([]);
 });
 
-test('each file is one, and takes the place of what was only stored', async () => {
+test('each file adds a runtime, which replaces the stored offer', async () => {
   await writeFile(join(folder, 'kata.yaml'), QEMU);
   const runtimes = await furtherRuntimes(folder);
   expect(runtimes).toMatchObject([{ handler: 'kata-qemu', packages: [], daemons: { vsock: 'exec vhost-device-vsock' } }]);
@@ -52,7 +52,7 @@ test('each file is one, and takes the place of what was only stored', async () =
   expect(configOf(offers).match(/^ {2}kata-qemu-containers:/gm)).toHaveLength(1);
 });
 
-test('the file that comes with the tests is one, and its offers are all of it', async () => {
+test('the example file is a runtime with a complete list of offers', async () => {
   const runtimes = join(import.meta.dirname, '../node/runtimes');
   const [crun, ...others] = await furtherRuntimes(runtimes);
   expect(others).toEqual([]);
@@ -65,7 +65,7 @@ test('the file that comes with the tests is one, and its offers are all of it', 
   expect(Object.keys(Object.assign({}, ...offers))).toEqual(expect.arrayContaining(keys));
 });
 
-test('paths are the file’s, wherever it is read from', async () => {
+test('paths are relative to the file, wherever it is read from', async () => {
   await writeFile(
     join(folder, 'odd.yaml'),
     fileOf({ programs: ['bin', '../up', '/opt/bin'], daemons: { log: `exec \${folder}/bin/log` } }),
@@ -75,7 +75,7 @@ test('paths are the file’s, wherever it is read from', async () => {
   expect(read?.daemons).toEqual({ log: `exec ${folder}/bin/log` });
 });
 
-test('containerd reads what stands beside the options', async () => {
+test('containerd reads the settings next to the options', async () => {
   const settings = { privileged_without_host_devices: true, pod_annotations: ['a.*', 'b/c'] };
   await writeFile(join(folder, 'odd.yaml'), fileOf({ settings, options: { Path: '/a "b"', Debug: false } }));
   const [read] = await furtherRuntimes(folder);
@@ -97,7 +97,7 @@ describe('an offer', () => {
   };
   const namesOf = (steps: readonly Step[]): readonly string[] => steps.map(({ name }) => name);
 
-  test('that says no more takes all steps of its grant but Docker’s, and none is known to fail', async () => {
+  test('an offer without further keys includes all steps of its grant except Docker’s, and expects none to fail', async () => {
     const offer = await read({});
     expect(stepsOf(offer)).toEqual(STEPS.filter(({ engine }) => engine !== 'docker'));
     expect(STEPS.map(({ name }) => knownFailure(offer, name))).toEqual(STEPS.map(() => undefined));
@@ -105,17 +105,17 @@ describe('an offer', () => {
     expect(namesOf(stepsOf(await read({}, 'sudo')))).toEqual(['sudo id', 'sudo apt-get update, install']);
   });
 
-  test('takes Docker’s steps where its image has Docker, or where it chooses them', async () => {
+  test('an offer includes Docker’s steps if its image has Docker, or if it selects them', async () => {
     expect(stepsOf(await read({ image: DOCKER_IMAGE }))).toEqual(STEPS);
     expect(namesOf(stepsOf(await read({ steps: ['docker run'] })))).toEqual(['docker run']);
   });
 
-  test('chooses steps by their names and by patterns', async () => {
+  test('an offer selects steps by name and by pattern', async () => {
     const offer = await read({ steps: ['podman run', '/^sudo (id|podman run)$/'] });
     expect(namesOf(stepsOf(offer))).toEqual(['sudo id', 'podman run', 'sudo podman run']);
   });
 
-  test('says which steps are known to fail by their names and by patterns', async () => {
+  test('an offer lists steps that are known to fail by name and by pattern', async () => {
     const offer = await read({ fails: { 'crun by hand': 'mount .proc', '/^podman run/': 'no room' } });
     const known = STEPS.filter(({ name }) => knownFailure(offer, name) !== undefined);
     expect(namesOf(known)).toEqual(namesOf(STEPS.filter(({ name }) => name === 'crun by hand' || name.startsWith('podman run'))));
@@ -123,13 +123,13 @@ describe('an offer', () => {
     expect(knownFailure(offer, 'sudo podman run')).toBeUndefined();
   });
 
-  test('has the time that it says, and else the usual', async () => {
+  test('an offer has the timeouts that it sets, and otherwise the defaults', async () => {
     const usual = timeoutsOf(await read({}));
     expect(timeoutsOf(await read({ timeouts: { podSeconds: 900 } }))).toEqual({ ...usual, podSeconds: 900 });
     expect(timeoutsOf(await read({ timeouts: { stepSeconds: 1200 } }))).toEqual({ ...usual, stepSeconds: 1200 });
   });
 
-  test('with the id of a stored one is what the stored one says, where it says nothing itself', async () => {
+  test('an offer with the id of a stored one inherits the keys that it does not set', async () => {
     const { stored } = offersWith([]);
     const known = stored.find(({ id }) => id === 'sysbox-containers');
     expect(known?.fails).not.toBeUndefined();
@@ -138,13 +138,13 @@ describe('an offer', () => {
     expect((await read({ id: 'kata-qemu-containers', backend: 'kata-qemu' })).podSecurity).toBe('privileged');
   });
 
-  test('names an image that the node has', async () => {
+  test('an offer can name an image that exists on the node', async () => {
     await read({ image: 'localhost/busybox:test' });
     const [runtime] = await furtherRuntimes(folder);
     expect(runtime).toMatchObject({ archives: [], offers: [{ image: 'localhost/busybox:test' }] });
   });
 
-  test('brings an image in an archive, and uses the name in there', async () => {
+  test('an offer can bring an image in an archive, and uses the name in the archive', async () => {
     await mkdir(join(folder, 'images/root'), { recursive: true });
     await writeImage(join(folder, 'images/mine.tar'), { name: 'localhost/mine:1', root: join(folder, 'images/root') });
     await read({ image: 'images/mine.tar' });
@@ -153,50 +153,50 @@ describe('an offer', () => {
   });
 
   test.each([
-    ['an archive that is missing', { image: 'missing.tar' }, 'missing.tar is no archive of an image: '],
-    ['an image of no tag', { image: 'localhost/mine' }, 'offers[0].image'],
-    ['an image of the tag latest', { image: 'localhost:5000/mine:latest' }, 'offers[0].image'],
-    ['a step that is called otherwise', { steps: ['podman fly'] }, 'no step is called podman fly'],
-    ['a pattern that fits no step', { steps: ['/^fly/'] }, 'no step is called /^fly/'],
-    ['a pattern that is none', { steps: ['/(/'] }, '/(/ is not a regular expression'],
+    ['a missing archive', { image: 'missing.tar' }, 'missing.tar is no archive of an image: '],
+    ['an image without a tag', { image: 'localhost/mine' }, 'offers[0].image'],
+    ['an image with the tag latest', { image: 'localhost:5000/mine:latest' }, 'offers[0].image'],
+    ['an unknown step', { steps: ['podman fly'] }, 'no step is called podman fly'],
+    ['a pattern that matches no step', { steps: ['/^fly/'] }, 'no step is called /^fly/'],
+    ['an invalid pattern', { steps: ['/(/'] }, '/(/ is not a regular expression'],
     ['no steps', { steps: [] }, 'offers[0].steps'],
-    ['steps of no granted promise', { grant: 'sudo', steps: ['podman run'] }, 'choose no step of sudo'],
+    ['steps that its grant does not include', { grant: 'sudo', steps: ['podman run'] }, 'choose no step of sudo'],
     ['an unknown step that fails', { fails: { 'podman fly': 'x' } }, 'offers[0].fails["podman fly"]'],
-    ['words that are no pattern', { fails: { 'podman run': '(' } }, '( is not a regular expression'],
+    ['an invalid pattern of an error', { fails: { 'podman run': '(' } }, '( is not a regular expression'],
     ['an attempt without a reason', { attempts: { 'set the clock': '' } }, 'offers[0].attempts["set the clock"]'],
-    ['no time', { timeouts: { podSeconds: 0 } }, 'offers[0].timeouts.podSeconds'],
+    ['a timeout of zero', { timeouts: { podSeconds: 0 } }, 'offers[0].timeouts.podSeconds'],
     ['an unknown limit', { timeouts: { seconds: 1 } }, '"seconds"'],
-  ])('with %s is refused', async (_, keys, complaint) => {
+  ])('an offer with %s is rejected', async (_, keys, complaint) => {
     await expect(read(keys)).rejects.toThrow(complaint);
   });
 });
 
-test('an archive that is no image’s is named', async () => {
+test('the error for an archive without an image contains its path', async () => {
   await writeFile(join(folder, 'text.tar'), 'text');
   await writeFile(join(folder, 'odd.yaml'), fileOf({ offers: [{ id: 'odd', backend: 'userns', grant: 'sudo', image: 'text.tar' }] }));
   await expect(furtherRuntimes(folder)).rejects.toThrow(`${join(folder, 'text.tar')} is no archive of an image: tar: `);
 });
 
-test.each(['runtime_type', 'options'])('what has a key of its own cannot be set beside the options: %s', async (key) => {
+test.each(['runtime_type', 'options'])('a key of its own cannot also be set in the settings: %s', async (key) => {
   await writeFile(join(folder, 'odd.yaml'), fileOf({ settings: { [key]: 'x' } }));
   await expect(furtherRuntimes(folder)).rejects.toThrow('at settings');
 });
 
-test('a folder without any says so', async () => {
+test('the error for a folder without files contains its path', async () => {
   await expect(furtherRuntimes(folder)).rejects.toThrow(`CLOISTER_RUNTIMES is ${folder}, where there is no file whose name ends in .yaml`);
 });
 
-test('a folder that is missing says so', async () => {
+test('the error for a missing folder contains its path', async () => {
   const missing = join(folder, 'missing');
   await expect(furtherRuntimes(missing)).rejects.toThrow(`CLOISTER_RUNTIMES is ${missing}, which is no folder that can be read: ENOENT`);
 });
 
-test('a file that is no YAML is named', async () => {
+test('the error for a file that is not YAML contains its path', async () => {
   await writeFile(join(folder, 'odd.yaml'), 'handler: [');
   await expect(furtherRuntimes(folder)).rejects.toThrow(`${join(folder, 'odd.yaml')} is no YAML: `);
 });
 
-test('what cannot be read is named, all of it at once', async () => {
+test('the error for an invalid file lists all of its problems', async () => {
   const file = join(folder, 'odd.yaml');
   await writeFile(file, 'handler: odd\ntype: x\nprogrammes: [/opt]\noffers:\n  - {id: odd, backend: podman, grant: sudo}\n');
   const complaint = await furtherRuntimes(folder).catch((error: Error) => error.message);

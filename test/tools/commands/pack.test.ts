@@ -10,7 +10,7 @@ const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), '
 
 const run = promisify(execFile);
 
-test('what is packed holds the program, the licences of what it is made of, the pages that `explain` prints, and the profile for nodes', async () => {
+test('the package contains the program, all licences, the pages that `explain` prints, and the seccomp profile', async () => {
   const { stdout } = await run('npm', ['run', '--silent', 'pack', '--', '--dry-run', '--json'], { cwd: root });
   // The build of the packing has its say on the same stream.
   const [{ files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
@@ -40,12 +40,12 @@ test.each([
   ['ensure', '--help'],
   ['node-profile', 'install', '--dir', 'nowhere/seccomp'],
   ['serve', '--tls-dir', 'nowhere'],
-])('what is packed does as its sources: %s %s %s', async (...args) => {
+])('the packed program and its sources print the same: %s %s %s', async (...args) => {
   const [packed, sources] = await Promise.all(['dist/main.js', 'src/main.ts'].map((program) => outcomeOf(program, args)));
   expect(packed).toEqual(sources);
 });
 
-test('installed from its tarball, `npx cloister fix -f pod.yaml` repairs', async () => {
+test('the program installed from its tarball repairs with `npx cloister fix -f pod.yaml`', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cloister-packed-'));
   try {
     const pod =

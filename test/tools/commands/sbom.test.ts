@@ -39,7 +39,7 @@ test('T73: the CycloneDX bill lists exactly the packages that run, each with its
   }
 });
 
-test('T73: the SPDX bill lists the same', async () => {
+test('T73: the SPDX bill lists the same packages', async () => {
   const { packages } = await read('cloister.spdx.json');
   interface Package {
     readonly externalRefs: readonly { readonly referenceType: string; readonly referenceLocator: string }[];

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const textOf = (folder: string, name: string): Promise<string> => readFile(join(folder, name), 'utf8');
 
-test('what is missing is made, and what is there is not made again', async () => {
+test('only missing entries are made', async () => {
   const made: string[][] = [];
   const make = async (into: string, missing: readonly string[]): Promise<void> => {
     made.push([...missing]);
@@ -31,7 +31,7 @@ test('what is missing is made, and what is there is not made again', async () =>
   expect((await readdir(folder)).toSorted()).toEqual(['a', 'b']);
 });
 
-test('of what fails halfway nothing stays', async () => {
+test('an entry that fails halfway leaves nothing behind', async () => {
   const fail = async (into: string): Promise<void> => {
     await writeFile(join(into, 'a'), 'half');
     throw new Error('no more');
@@ -40,7 +40,7 @@ test('of what fails halfway nothing stays', async () => {
   expect(await readdir(join(home, 'cloister/things'))).toEqual([]);
 });
 
-test('a folder that another maker has finished meanwhile is as good', async () => {
+test('a folder that another process has finished in the meantime is used', async () => {
   const folder = await cached('things', ['tree'], async (into) => {
     await mkdir(join(into, 'tree'));
     await writeFile(join(into, 'tree/whose'), 'mine');
@@ -50,7 +50,7 @@ test('a folder that another maker has finished meanwhile is as good', async () =
   expect(await textOf(folder, 'tree/whose')).toBe('theirs');
 });
 
-test('what a maker left that is no more is removed, and what one is at is not', async () => {
+test('the folder of a dead process is removed, and that of a running process stays', async () => {
   const { pid: dead } = spawnSync('true');
   const folder = join(home, 'cloister/things');
   for (const pid of [dead, process.ppid]) await mkdir(join(folder, `building-${pid}`), { recursive: true });
