@@ -33,7 +33,7 @@ type attempt struct {
 	name string
 	// A kernel decides: where a pod has one of its own, going through is no way out.
 	ofKernel bool
-	// Tells how it went through, or the error that stopped it.
+	// Returns how the attempt succeeded, or the error that stopped it.
 	try func() (string, error)
 }
 
