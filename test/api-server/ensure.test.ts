@@ -218,7 +218,7 @@ describe('the certificates', () => {
     openssl('verify', '-x509_strict', '-purpose', 'sslserver', ...more, '-CAfile', 'bundle.crt', 'tls.crt');
 
   test.each([`${SERVICE}.${NAMESPACE}.svc`, `${SERVICE}.${NAMESPACE}.svc.cluster.local`, `${SERVICE}.${NAMESPACE}`])(
-    'openssl finds a chain to the caBundle that is good for %s',
+    'openssl verifies the serving certificate against the caBundle for the name %s',
     async (name) => {
       expect(await verify('-verify_hostname', name)).toContain('OK');
     },

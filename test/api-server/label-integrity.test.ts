@@ -164,7 +164,7 @@ describe('a namespace', () => {
   });
 
   test.each(places)(
-    'the verb `label` lets a label of ours be written on namespaces$subresource by $way',
+    'a user with the verb `label` can write a Cloister label on namespaces$subresource by $way',
     async ({ subresource, write }) => {
       for (const value of ['userns', null]) {
         expect((await write(labeler, TEAM + subresource, { 'cloister.dev/audit': value })).status).toBe(200);
@@ -274,7 +274,7 @@ describe('a pod', () => {
   });
 
   test.each(['bindings', 'pods/inside/binding'])(
-    'is not bound to a node by %s with labels or annotations of ours or of runtimes',
+    'a binding by %s to a node is denied if it has labels or annotations of Cloister or of runtimes',
     async (path) => {
       const bind = (metadata: object): Promise<Answer<Problem>> => {
         const binding = { metadata: { name: 'inside', ...metadata }, target: { kind: 'Node', name: 'node' } };

@@ -299,7 +299,7 @@ test('the modes are independent: one namespace enforces one profile, warns by a 
 
 describe('a namespace whose label names no profile', () => {
   test.each(['unknown-enforced', 'empty-enforced'])(
-    'T05: refuses new pods under enforce, with the list of the known profiles (%s)',
+    'T05: a namespace that enforces an unknown profile refuses new pods, with the list of the known profiles (%s)',
     async (namespace) => {
       const { status, body } = await create(namespace, named(plainPod()));
       expect(status).toBe(403);

@@ -77,11 +77,11 @@ async function podSecurity(pod: object): Promise<string | undefined> {
   return status === 201 ? undefined : `${status}: ${body.message}`;
 }
 
-/** No change but that of a name which the fixtures give and no API server takes. */
+/** The fixture with a valid name: its own name is not valid for the API server. */
 const sendable = ({ name, pod }: Fixture): PodManifest => ({ ...pod, metadata: { ...pod.metadata, name: name.replaceAll(/[ _.]/g, '-') } });
 
 test.each(fixtures('fail').map((fixture) => [fixture.name, fixture] as const))(
-  'R6, T13: what breaks baseline is repaired or refused, under every profile: %s',
+  'R6, T13: a pod that violates baseline is repaired or refused under every profile: %s',
   async (_, fixture) => {
     for (const [profile] of profiles) {
       const came = outcome(profile, sendable(fixture));
@@ -90,10 +90,10 @@ test.each(fixtures('fail').map((fixture) => [fixture.name, fixture] as const))(
   },
 );
 
-/** Where we are stricter than baseline: reviewed, each with its reason. */
+/** Fixtures for which Cloister is stricter than baseline, each with its reason. */
 const STRICTER: Readonly<Record<string, string>> = {
   'v1.0 selinuxoptions1':
-    'a level says which pods a container may reach; only a plain pair of categories, as OpenShift assigns them, sets apart',
+    'a level decides which pods a container can access; only a single pair of categories, as OpenShift assigns them, separates pods',
 };
 
 describe('R6: what baseline admits is admitted, isolated', () => {

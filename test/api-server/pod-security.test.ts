@@ -57,7 +57,7 @@ test.each([
   ['userns-sysadmin', '"SYS_ADMIN"'],
   ['kata-qemu-containers', '"NET_ADMIN", "SYS_ADMIN", "SYS_RESOURCE"'],
 ])(
-  'baseline refuses the capabilities that %s grants: it takes a privileged namespace, or an exemption of the runtime class',
+  'baseline rejects the capabilities that %s grants: they need a privileged namespace, or an exemption of the runtime class',
   async (profile, list) => {
     const path = await paths.of(profile);
     const { status, body } = await apiServer.admin.request<Problem>('POST', path, plainPod());
@@ -105,7 +105,7 @@ test('the page has a Pod Security level for each profile and grant', () => {
 });
 
 test.each(MATRIX)(
-  '%s, a pod as strict as grant %s can be: it passes %s, and nothing stricter, as the page says',
+  'under %s, the strictest possible pod with the grant %s passes %s and no stricter level, as on the page',
   async (profile, grant, level, row) => {
     const name = `matrix-${row}-${profile}`;
     await apiServer.createNamespace(name, { 'cloister.dev/enforce': profile });

@@ -121,7 +121,7 @@ describe.each([
   const isMounted = ({ spec }: Pod): boolean => JSON.stringify(spec.volumes).includes('"node"');
 
   test.each(['Never', 'IfNeeded'] as const)(
-    'T02, T33: adds a privileged sidecar: it is repaired (its reinvocationPolicy: %s)',
+    'T02, T33: if a later webhook adds a privileged sidecar, the sidecar is repaired (reinvocationPolicy of the webhook: %s)',
     async (policy) => {
       const pods = await meddledNamespace('sidecar', policy, hasAgent);
       const { status } = await tenant.request('POST', pods, plainPod());

@@ -232,7 +232,7 @@ describe.each(governances)('under $id', (governance) => {
   });
 
   test.each(Object.entries(cases))(
-    'T08, T34: %s is stored behind its wall, with its grant and nothing more',
+    'T08, T34: %s is stored isolated, with its grant and nothing more',
     async (name, { pod, containers, nodeSelector }) => {
       const { spec, metadata } = await stored(pod);
       expect(metadata.annotations).toEqual({ 'cloister.dev/profile-applied': `${id}/${grant}` });

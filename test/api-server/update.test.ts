@@ -113,7 +113,7 @@ describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
   beforeAll(() => create(profile, plainPod('workspace')));
 
   test.each(['sysadmin', 'netadmin', 'general', 'baseline', 'restricted'])(
-    '--profile=%s: gives a container without any grant',
+    '`kubectl debug --profile=%s` adds a container without any grant',
     async (kind) => {
       const args = [
         'debug',
