@@ -1,5 +1,6 @@
 import { apply } from '../src/apply-patch.ts';
 import { loadConfig } from '../src/config.ts';
+import { pointerOf } from '../src/core/pointer.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { makeRouteLookup } from '../src/webhook/review/route.ts';
 import { CONFIG_FILE, PROFILES, readRecording } from './reviews/recordings.ts';
@@ -16,12 +17,14 @@ const body = await readRecording({ size: 'small', path });
 const options = { apply, now: () => new Date() };
 const cached = makeRespond(config.value, options);
 const uncached = makeRespond(config.value, { ...options, cache: (_bucket, _data, make) => make() });
+const withoutPointers = makeRespond(config.value, { ...options, pointerOf });
 const routeOf = makeRouteLookup();
 let calls = 0;
 
 const measurements: Readonly<Record<string, () => unknown>> = {
   'a small review, mutate': () => cached(path, body),
   'the same, without the answer cache': () => uncached(path, body),
+  'the same, without cached pointers': () => withoutPointers(path, body),
   'a route': () => routeOf(path),
   // A different profile each time, so that the cache never hits.
   'a route, without the cache': () => routeOf(`/mutate/p${calls++}`),

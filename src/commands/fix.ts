@@ -70,7 +70,7 @@ async function run(flags: Flags, self: Command): Promise<void> {
   if (!judged.ok) return fail(self, judged.error);
 
   const repaired = judged.value.judgements.map(
-    (each): RepairedPod => ({ ...each, repair: repair(each.input, each.verdict, apply, false) }),
+    (each): RepairedPod => ({ ...each, repair: repair(each.input, each.verdict, { apply, addsAnnotation: false }) }),
   );
   const edited = judged.value.sources.map((source) => editSource(source, repaired));
   const problems = edited.flatMap((each) => (each.ok ? [] : [each.error]));
@@ -103,10 +103,9 @@ function editSource(source: Source, all: readonly RepairedPod[]): Result<EditedS
   if (!text.ok) return err(`${source.file}: the file cannot be fixed in place: ${text.error}`);
   const read = readText(source.file, text.value);
   if (!read.ok) throw new Error(`the fixed text cannot be read: ${read.error.map(printInputProblem).join('; ')}`);
-  for (const { document, found, input } of repaired) {
+  for (const { document, found, input, repair } of repaired) {
     const again = read.value.documents[document]?.pods.find(({ at }) => isDeepStrictEqual(at, found.at));
-    // `repair` has changed the document of the question in place.
-    if (again === undefined || !isDeepStrictEqual(again.subject.document, found.subject.document)) {
+    if (again === undefined || !isDeepStrictEqual(again.subject.document, repair.subject.document)) {
       throw new Error(`${source.file}:${found.line}: the value of the fixed text differs from the fixed object`);
     }
     const escapes = escapesOf(judge({ ...input, subject: again.subject }).findings);

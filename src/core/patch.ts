@@ -1,6 +1,6 @@
 import type { Json } from './json.ts';
-import type { Path } from './path.ts';
-import { pointerOf } from './pointer.ts';
+import { type Path, valueAt } from './path.ts';
+import { pointerOf as computePointer, type PointerLookup } from './pointer.ts';
 import type { Fix } from './rules/rule.ts';
 
 /** The operations of RFC 6902 that fixes need. */
@@ -8,6 +8,7 @@ export type PatchOp =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: Json }
   | { readonly op: 'remove'; readonly path: string };
 
+/** A change that a patch should make. */
 export interface PatchIntent {
   readonly path: Path;
   readonly fix: Fix;
@@ -20,20 +21,20 @@ export interface PatchIntent {
  * - The first change of a path wins; a second one is dropped, and judging the result again finds what it would have fixed.
  * - Elements leave a list last and from its end, so that no index shifts under another operation.
  */
-export function makePatch(document: unknown, changes: readonly PatchIntent[]): PatchOp[] {
+export function makePatch(document: unknown, intents: readonly PatchIntent[], pointerOf: PointerLookup = computePointer): PatchOp[] {
   const operations: PatchOp[] = [];
   const removals = new Map<string, number[]>();
-  const made = new Map<string, CreatedParent>();
-  const taken = new Set<string>();
+  const created = new Map<string, CreatedValue>();
+  const changed = new Set<string>();
 
-  for (const { path, fix } of changes) {
+  for (const { path, fix } of intents) {
     const pointer = pointerOf(path);
     if ('append' in fix) {
       append(path, pointer, fix.append);
       continue;
     }
-    if (taken.has(pointer)) continue;
-    taken.add(pointer);
+    if (changed.has(pointer)) continue;
+    changed.add(pointer);
     if ('set' in fix) set(path, path.length, fix.set);
     else remove(path, pointer);
   }
@@ -55,7 +56,7 @@ export function makePatch(document: unknown, changes: readonly PatchIntent[]): P
   }
 
   function append(path: Path, pointer: string, values: readonly Json[]): void {
-    const list = made.get(pointer);
+    const list = created.get(pointer);
     if (Array.isArray(list)) list.push(...values);
     else if (Array.isArray(valueAt(document, path)))
       for (const value of values) operations.push({ op: 'add', path: `${pointer}/-`, value });
@@ -67,33 +68,23 @@ export function makePatch(document: unknown, changes: readonly PatchIntent[]): P
     const pointer = pointerOf(path, depth);
     // A later append may add to the list, which is often a profile's data: copy it, so that the profile does not change.
     const value = Array.isArray(given) ? [...given] : given;
-    if (Array.isArray(value)) made.set(pointer, value);
+    if (Array.isArray(value)) created.set(pointer, value);
     const key = String(path[depth - 1]);
     const parentPointer = pointerOf(path, depth - 1);
-    const parent = made.get(parentPointer);
+    const parent = created.get(parentPointer);
     if (parent !== undefined) {
       (parent as Record<string, Json>)[key] = value;
       return;
     }
     if (valueAt(document, path, depth - 1) == null) {
-      const created: Record<string, Json> = { [key]: value };
-      set(path, depth - 1, created);
-      made.set(parentPointer, created);
+      const newParent: Record<string, Json> = { [key]: value };
+      set(path, depth - 1, newParent);
+      created.set(parentPointer, newParent);
       return;
     }
     operations.push({ op: valueAt(document, path, depth) === undefined ? 'add' : 'replace', path: pointer, value });
   }
 }
 
-type CreatedParent = Record<string, Json> | Json[];
-
-/** The value at the first `depth` steps of the path. */
-export function valueAt(document: unknown, path: Path, depth = path.length): unknown {
-  let value = document;
-  for (let at = 0; at < depth; at += 1) {
-    const step = path[at] as string | number;
-    if (value == null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string | number, unknown>)[step];
-  }
-  return value;
-}
+/** An object or a list that the patch adds, and that later intents may still fill. */
+type CreatedValue = Record<string, Json> | Json[];

@@ -1,4 +1,4 @@
-/** A place inside a document: ['spec', 'containers', 0, 'image']. pointer.ts prints it as a JSON pointer. */
+/** A place inside a document: ['spec', 'containers', 0, 'image']. `pointer.ts` prints it as a JSON pointer. */
 export type Path = readonly (string | number)[];
 
 /** `spec.containers[0].ports[1].hostPort`, as the API server writes paths; keys that are not plain names are quoted in brackets. */
@@ -10,4 +10,15 @@ export function printPath(path: Path): string {
     else text += text === '' ? step : `.${step}`;
   }
   return text;
+}
+
+/** The value at the first `depth` steps of the path. */
+export function valueAt(document: unknown, path: Path, depth = path.length): unknown {
+  let value = document;
+  for (let at = 0; at < depth; at += 1) {
+    const step = path[at] as string | number;
+    if (value == null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
 }

@@ -2,14 +2,15 @@ import { escapesOf, type JudgeInput, judge, type Verdict } from './judge.ts';
 import { APPLIED_ANNOTATION } from './labels.ts';
 import { makePatch, type PatchIntent, type PatchOp } from './patch.ts';
 import { annotationOf, orEmpty, specOf } from './pod.ts';
+import type { PointerLookup } from './pointer.ts';
 import type { Finding } from './rules/rule.ts';
-import type { Subject } from './subject.ts';
+import { type Subject, withDocument } from './subject.ts';
 
 /**
- * Applies operations to a document in place, and throws if one does not fit.
+ * Returns the document with the operations applied, leaves the given document as it is, and throws if an operation does not fit.
  * Passed in, not imported: an independent library applies our patch, and so verifies it.
  */
-export type Apply = (document: object, operations: readonly PatchOp[]) => void;
+export type Apply = (document: object, operations: readonly PatchOp[]) => object;
 
 export interface Repair {
   /** Fixes every finding; empty if an escape has no fix that may be made. */
@@ -18,33 +19,38 @@ export interface Repair {
   readonly repaired: readonly Finding[];
   /** The escapes that remain, for a person to fix. If there is one, the patch must not be sent. */
   readonly unresolved: readonly Finding[];
+  /** The subject with the patch applied. */
+  readonly subject: Subject;
 }
 
-/**
- * Makes a patch of all fixes, applies it, and judges the result.
- * @param apply changes the input's document itself: no copy is made, so callers must not need the original pod afterwards
- * @param stamp whether to annotate the pod with its profile and grant; for pods that are about to be stored
- */
-export function repair(input: JudgeInput, verdict: Verdict, apply: Apply, stamp: boolean): Repair {
-  const isMutable = makeMutabilityCheck(input.old);
+export interface RepairOptions {
+  readonly apply: Apply;
+  /** Whether to annotate the pod with its profile and grant: for pods that are about to be stored. */
+  readonly addsAnnotation: boolean;
+  readonly pointerOf?: PointerLookup | undefined;
+}
+
+/** Makes a patch of all fixes, applies it, and judges the result. A pure function, like `judge`. */
+export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAnnotation, pointerOf }: RepairOptions): Repair {
+  const { subject, old } = input;
+  const isMutable = makeMutabilityCheck(old);
   const repaired: Finding[] = [];
   const stuck: Finding[] = [];
-  const changes: PatchIntent[] = [];
-  for (const finding of verdict.findings) {
+  const intents: PatchIntent[] = [];
+  for (const finding of findings) {
     const { fix, path, kind } = finding;
     if (fix !== undefined && isMutable(finding)) {
       repaired.push(finding);
-      changes.push({ path, fix });
+      intents.push({ path, fix });
     } else if (kind === 'escape') stuck.push(finding);
   }
-  if (stamp) changes.push(...makeStamp(input));
+  if (addsAnnotation) intents.push(...annotate(input));
 
   // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
-  if (changes.length === 0 || stuck.length > 0) return { patch: [], repaired: [], unresolved: stuck };
-  const { document } = input.subject;
-  const patch = makePatch(document, changes);
-  apply(document, patch);
-  return { patch, repaired, unresolved: escapesOf(judge(input).findings) };
+  if (intents.length === 0 || stuck.length > 0) return { patch: [], repaired: [], unresolved: stuck, subject };
+  const patch = makePatch(subject.document, intents, pointerOf);
+  const after = withDocument(subject, apply(subject.document, patch));
+  return { patch, repaired, unresolved: escapesOf(judge({ ...input, subject: after }).findings), subject: after };
 }
 
 /** Of a new pod every field can be fixed. Of an existing pod the API server accepts changes of newly added ephemeral containers only. */
@@ -54,7 +60,8 @@ function makeMutabilityCheck(old: Subject | undefined): (finding: Finding) => bo
   return ({ path, container }) => path[1] === 'ephemeralContainers' && !before.has(container);
 }
 
-function makeStamp({ subject, policy }: JudgeInput): PatchIntent[] {
+/** The intent to add the annotation, unless the pod has it. */
+function annotate({ subject, policy }: JudgeInput): PatchIntent[] {
   const value = `${policy.profile.id}/${policy.grant}`;
   if (annotationOf(subject.pod, APPLIED_ANNOTATION) === value) return [];
   return [{ path: [...subject.at, 'metadata', 'annotations', APPLIED_ANNOTATION], fix: { set: value } }];

@@ -1,3 +1,5 @@
+import type { Path } from './path.ts';
+
 /**
  * A shape describes a piece of JSON. It is written once, and gives both the TypeScript type and the check at run time.
  *
@@ -13,7 +15,7 @@ export type Typed<S> = S extends Shape<infer T> ? T : never;
 
 export interface Mismatch {
   /** Path from the root. Parents are prepended as the mismatch propagates. */
-  readonly path: (string | number)[];
+  readonly path: Path;
   readonly expected: string;
 }
 
@@ -82,6 +84,5 @@ function makeMismatch(expected: string): Mismatch {
 }
 
 function prependStep(step: string | number, found: Mismatch): Mismatch {
-  found.path.unshift(step);
-  return found;
+  return { path: [step, ...found.path], expected: found.expected };
 }

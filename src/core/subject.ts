@@ -1,7 +1,7 @@
-import type { Path } from './path.ts';
+import { type Path, valueAt } from './path.ts';
 import { type Pod, podIs } from './pod.ts';
-import type { Result } from './result.ts';
-import { isObject } from './shape.ts';
+import { err, ok, type Result } from './result.ts';
+import { isObject, type Mismatch } from './shape.ts';
 
 /** A pod in its document: a Pod, or the template of a workload. */
 export interface Subject {
@@ -14,11 +14,6 @@ export interface Subject {
   readonly at: Path;
   /** The whole document. */
   readonly document: object;
-}
-
-export interface Malformed {
-  readonly path: Path;
-  readonly expected: string;
 }
 
 /** The path of the pod in each kind that contains one, by API group and kind. */
@@ -43,34 +38,32 @@ export function podPathOf(group: string, kind: string): Path | undefined {
  * Finds the pod inside a document of the given kind, and checks its shape.
  * @param document parsed JSON or YAML; it is only read
  */
-export function subjectOf(document: unknown, group: string, kind: string): Result<Subject, Malformed> {
+export function subjectOf(document: unknown, group: string, kind: string): Result<Subject, Mismatch> {
   const at = podPathOf(group, kind);
-  if (at === undefined) return malformed([], `a kind that holds pods, not ${kind}`);
+  if (at === undefined) return err({ path: [], expected: `a kind that holds pods, not ${kind}` });
   let found: unknown = document;
   for (const [depth, step] of at.entries()) {
-    if (!isObject(found)) return malformed(at.slice(0, depth), 'an object');
+    if (!isObject(found)) return err({ path: at.slice(0, depth), expected: 'an object' });
     found = found[step];
   }
-  if (!isObject(found)) return malformed(at, 'an object');
-  if (!isObject(found.spec)) return malformed([...at, 'spec'], 'an object');
+  if (!isObject(found)) return err({ path: at, expected: 'an object' });
+  if (!isObject(found.spec)) return err({ path: [...at, 'spec'], expected: 'an object' });
   const mismatch = podIs(found);
-  if (mismatch !== undefined) return malformed([...at, ...mismatch.path], mismatch.expected);
+  if (mismatch !== undefined) return err({ path: [...at, ...mismatch.path], expected: mismatch.expected });
 
   const metadata = isObject(document) && isObject(document.metadata) ? document.metadata : {};
   const textOf = (field: unknown): string | undefined => (typeof field === 'string' && field !== '' ? field : undefined);
-  return {
-    ok: true,
-    value: {
-      kind,
-      name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '',
-      namespace: textOf(metadata.namespace),
-      pod: found as Pod,
-      at,
-      document: document as object,
-    },
-  };
+  return ok({
+    kind,
+    name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '',
+    namespace: textOf(metadata.namespace),
+    pod: found as Pod,
+    at,
+    document: document as object,
+  });
 }
 
-function malformed(path: Path, expected: string): { readonly ok: false; readonly error: Malformed } {
-  return { ok: false, error: { path, expected } };
+/** The subject with another version of its document, whose pod is not checked again. */
+export function withDocument(subject: Subject, document: object): Subject {
+  return { ...subject, document, pod: valueAt(document, subject.at) as Pod };
 }

@@ -62,8 +62,7 @@ describe.each(combinations)('%s', (_, circumstances) => {
     fc.assert(
       fc.property(hostilePods(), (pod) => {
         const question = questionOf(pod, circumstances);
-        repaired(question);
-        const { initContainers, ephemeralContainers, securityContext: shared } = specOf(question.subject.pod);
+        const { initContainers, ephemeralContainers, securityContext: shared } = specOf(repaired(question).repair.subject.pod);
         for (const { securityContext, env } of [...orEmpty(initContainers), ...orEmpty(ephemeralContainers)]) {
           expect(securityContext?.privileged).not.toBe(true);
           expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...orEmpty(securityContext?.capabilities?.add)]));
@@ -98,8 +97,7 @@ test.each(GRANTS)(
       ],
     };
     const question = questionOf(sketch, { profile: 'sysbox', grant });
-    repaired(question);
-    const { initContainers, containers } = specOf(question.subject.pod);
+    const { initContainers, containers } = specOf(repaired(question).repair.subject.pod);
     const modes = [...orEmpty(initContainers), ...orEmpty(containers)].map(({ name, env, securityContext }) => {
       const [mode] = orEmpty(env).filter((variable) => variable.name === MODE);
       // Where it is FALSE the capability list counts, and without SYS_ADMIN nothing can be mounted.
@@ -157,14 +155,15 @@ function expectRepaired(pod: Sketch, circumstances: Circumstances): void {
   const question = questionOf(pod, circumstances);
   const { repair } = repaired(question);
   expect(told(repair.unresolved)).toEqual([]);
-  const again = judge(question);
+  const fixed = { ...question, subject: repair.subject };
+  const again = judge(fixed);
   expect(told(escapesOf(again.findings))).toEqual([]);
-  expect(findWallGaps(question.subject.pod, question.policy.profile.requirementsFor(question.policy.grant).wall)).toEqual([]);
+  expect(findWallGaps(fixed.subject.pod, question.policy.profile.requirementsFor(question.policy.grant).wall)).toEqual([]);
   expect(told(again.findings.filter(({ fix }) => fix !== undefined))).toEqual([]);
 
-  const bytes = JSON.stringify(question.subject.document);
-  expect(repaired(question).repair.patch).toEqual([]);
-  expect(JSON.stringify(question.subject.document)).toBe(bytes);
+  const second = repaired(fixed).repair;
+  expect(second.patch).toEqual([]);
+  expect(JSON.stringify(second.subject.document)).toBe(JSON.stringify(fixed.subject.document));
 }
 
 function expectWithin(less: WorkspaceRequirements, more: WorkspaceRequirements): void {

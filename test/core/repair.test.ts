@@ -12,11 +12,17 @@ const stampOf = (document: object): unknown =>
 
 test('T32: what is sent is what was applied, and what was applied has no escape', () => {
   const question = questionOf(hostilePod);
-  const before = structuredClone(question.subject.document);
   const { repair: done } = repaired(question);
-  apply(before, done.patch);
-  expect(before).toEqual(question.subject.document);
+  expect(apply(documentOf(hostilePod), done.patch)).toEqual(done.subject.document);
+  expect(judge({ ...question, subject: done.subject }).findings.filter(({ kind }) => kind === 'escape')).toEqual([]);
   expect(done.unresolved).toEqual([]);
+});
+
+test('a repair leaves the document that it was given as it is', () => {
+  const question = questionOf(hostilePod);
+  const { repair: done } = repaired(question);
+  expect(done.patch.length).toBeGreaterThan(10);
+  expect(question.subject.document).toEqual(documentOf(hostilePod));
 });
 
 test('what the patch ends is told, and nothing else', () => {
@@ -31,7 +37,7 @@ test('a pod with something that a person must change is left as its author wrote
   const question = questionOf(pod);
   const { repair: done } = repaired(question);
   expect(told(done.unresolved)).toEqual(['escape node-name at spec.nodeName: nodeName is worker-1']);
-  expect(question.subject.document).toEqual(documentOf(pod));
+  expect(done.subject).toBe(question.subject);
 });
 
 test('a promise that no fix can keep leaves the rest to be repaired', () => {
@@ -39,13 +45,13 @@ test('a promise that no fix can keep leaves the rest to be repaired', () => {
   const { verdict, repair: done } = repaired(question);
   expect(verdict.findings.some(({ kind, fix }) => kind === 'promise' && fix === undefined)).toBe(true);
   expect(done.unresolved).toEqual([]);
-  expect(question.subject.pod.spec?.hostUsers).toBe(false);
+  expect(done.subject.pod.spec?.hostUsers).toBe(false);
 });
 
 test('T32: an applier that does nothing is found out: what is left is named', () => {
   const question = questionOf({});
-  const idle: Apply = () => {};
-  expect(told(repair(question, judge(question), idle, false).unresolved)).toContain(
+  const idle: Apply = (document) => document;
+  expect(told(repair(question, judge(question), { apply: idle, addsAnnotation: false }).unresolved)).toContain(
     'escape user-namespace at spec.hostUsers: hostUsers is not set, so the pod shares its users with the node',
   );
 });
@@ -53,10 +59,10 @@ test('T32: an applier that does nothing is found out: what is left is named', ()
 test('T32: an applier that makes things worse is found out, too', () => {
   const question = questionOf({});
   const rogue: Apply = (document, operations) => {
-    apply(document, operations);
-    (document as { spec: { hostPID?: boolean } }).spec.hostPID = true;
+    const after = apply(document, operations) as { readonly spec: object };
+    return { ...after, spec: { ...after.spec, hostPID: true } };
   };
-  expect(told(repair(question, judge(question), rogue, false).unresolved)).toEqual([
+  expect(told(repair(question, judge(question), { apply: rogue, addsAnnotation: false }).unresolved)).toEqual([
     'escape host-namespaces at spec.hostPID: hostPID is true',
   ]);
 });
@@ -64,7 +70,7 @@ test('T32: an applier that makes things worse is found out, too', () => {
 test('T32: a fix that changes nothing is found out as well', () => {
   const question = questionOf({});
   const findings = judge(question).findings.map((finding) => ({ ...finding, path: ['spec', 'absent'], fix: { remove: true } as const }));
-  const done = repair(question, { findings, exempted: [] }, apply, false);
+  const done = repair(question, { findings, exempted: [] }, { apply, addsAnnotation: false });
   expect(done.patch).toEqual([]);
   expect(done.unresolved.map(({ rule }) => rule)).toEqual(['user-namespace']);
 });
@@ -75,26 +81,25 @@ describe('the stamp', () => {
     ['none', { metadata: { labels: { 'cloister.dev/grant': 'none' } } }],
   ])('says profile and grant: userns/%s', (grant, pod) => {
     const question = questionOf(pod);
-    repaired(question);
-    expect(stampOf(question.subject.document)).toBe(`userns/${grant}`);
+    expect(stampOf(repaired(question).repair.subject.document)).toBe(`userns/${grant}`);
   });
 
   test("T06: overwrites a tenant's own", () => {
     const question = questionOf({ metadata: { annotations: { 'cloister.dev/profile-applied': 'kata-qemu/containers' } } });
-    repaired(question);
-    expect(stampOf(question.subject.document)).toBe('userns/sudo');
+    expect(stampOf(repaired(question).repair.subject.document)).toBe('userns/sudo');
   });
 
   test('is all that a pod gets that needs no repair; and a second time nothing', () => {
     const question = questionOf({ hostUsers: false, ...SAFE });
-    expect(repaired(question).repair.patch).toHaveLength(1);
-    expect(repaired(question).repair.patch).toEqual([]);
+    const { patch, subject } = repaired(question).repair;
+    expect(patch).toHaveLength(1);
+    expect(repaired({ ...question, subject }).repair.patch).toEqual([]);
   });
 
   test('is left off where nothing is stored', () => {
     const question = questionOf(plainPod);
-    repair(question, judge(question), apply, false);
-    expect(stampOf(question.subject.document)).toBeUndefined();
+    const { subject } = repair(question, judge(question), { apply, addsAnnotation: false });
+    expect(stampOf(subject.document)).toBeUndefined();
   });
 });
 
@@ -109,7 +114,7 @@ describe('an update', () => {
     const { repair: done } = repaired(question);
     expect(done.unresolved).toEqual([]);
     expect(done.patch.map(({ path }) => path).filter((path) => !path.startsWith('/spec/ephemeralContainers/0/'))).toEqual([]);
-    expect(question.subject.pod.spec?.ephemeralContainers?.[0]).toEqual({
+    expect(done.subject.pod.spec?.ephemeralContainers?.[0]).toEqual({
       name: 'debug',
       securityContext: {
         privileged: false,
@@ -133,9 +138,9 @@ describe('an update', () => {
   test('T10: leaves the ephemeral containers that were there, bad as they may be', () => {
     const old = { ...wall, ephemeralContainers: [added] };
     const question = update(old, { ...old, ephemeralContainers: [added, { ...added, name: 'again' }] });
-    repaired(question);
-    expect(question.subject.pod.spec?.ephemeralContainers?.[0]).toEqual(added);
-    expect(question.subject.pod.spec?.ephemeralContainers?.[1]?.securityContext?.privileged).toBe(false);
+    const { subject } = repaired(question).repair;
+    expect(subject.pod.spec?.ephemeralContainers?.[0]).toEqual(added);
+    expect(subject.pod.spec?.ephemeralContainers?.[1]?.securityContext?.privileged).toBe(false);
   });
 
   test('T10: does not repair one that was there and is bad only now: that is for the validator', () => {
@@ -160,10 +165,10 @@ test('the template of a workload is repaired in its place', () => {
   const subject = subjectOf(document, 'batch', 'CronJob');
   if (!subject.ok) throw new Error('no subject');
   const question = { ...questionOf({}), subject: subject.value };
-  const done = repair(question, judge(question), apply, true);
+  const done = repair(question, judge(question), { apply, addsAnnotation: true });
   expect(done.unresolved).toEqual([]);
   expect(done.patch.filter(({ path }) => !path.startsWith('/spec/jobTemplate/spec/template/'))).toEqual([]);
-  expect(template).toMatchObject({
+  expect(done.subject.pod).toMatchObject({
     metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
     spec: { hostUsers: false },
   });
@@ -174,8 +179,8 @@ test('a pod without metadata gets what the stamp needs', () => {
   const subject = subjectOf(document, '', 'Pod');
   if (!subject.ok) throw new Error('no subject');
   const question = { ...questionOf({}), subject: subject.value };
-  repair(question, judge(question), apply, true);
-  expect(document).toEqual({
+  const done = repair(question, judge(question), { apply, addsAnnotation: true });
+  expect(done.subject.document).toEqual({
     spec: { hostUsers: false, ...SAFE },
     metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
   });

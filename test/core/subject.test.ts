@@ -132,7 +132,7 @@ describe('what is hostile', () => {
     expect(findings.map(({ rule }) => rule)).not.toContain('host-namespaces');
     expect(findings.map(({ rule }) => rule)).not.toContain('privileged');
     expect(findings.map(({ rule }) => rule)).toEqual(expect.arrayContaining(['user-namespace', 'volume-types', 'unknown-fields']));
-    repair(question, judge(question), apply, true);
+    repair(question, judge(question), { apply, addsAnnotation: true });
     expect(Object.hasOwn({}, 'hostUsers') || 'hostUsers' in {}).toBe(false);
   });
 
@@ -152,7 +152,7 @@ describe('what is hostile', () => {
     if (!found.ok) throw new Error('no subject');
     const question = { ...questionOf({}, { profile: 'sysbox' }), subject: found.value };
     expect(judge({ ...question, old: found.value }).findings).toEqual([]);
-    expect(() => repair(question, judge(question), apply, true)).not.toThrow();
+    expect(() => repair(question, judge(question), { apply, addsAnnotation: true })).not.toThrow();
     expect(wrong({ metadata, spec: { containers: [deep, list] } })).toBe('spec.containers[1]: an object');
   });
 });

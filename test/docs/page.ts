@@ -95,10 +95,10 @@ export function judged(
 /** What becomes of an example's pod, in the page's own words: the pod as it is stored, or what is said about it. */
 export function outcomeOf(example: Example): Pick<Example, 'outcome'> & { readonly pod?: object; readonly says?: string } {
   const { question, verdict } = judged(example);
-  const { patch, unresolved } = repair(question, verdict, apply, false);
+  const { patch, unresolved, subject: fixed } = repair(question, verdict, { apply, addsAnnotation: false });
   if (unresolved.length > 0) return { outcome: 'Refused', says: print(verdict.findings) };
   if (patch.length === 0) return { outcome: 'Warned', says: print(verdict.findings) };
-  return { outcome: 'After', pod: question.subject.document };
+  return { outcome: 'After', pod: fixed.document };
 }
 
 export function claimedBy({ outcome, says }: Example): ReturnType<typeof outcomeOf> {

@@ -22,7 +22,7 @@ function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Giv
   const policy = selectPolicy(profile, subject.value.pod, offer, true);
   const question = { subject: subject.value, old: undefined, policy, namespace: NAMESPACE, exemptions: offer.exemptions, now: NOW };
   const verdict = judge(question);
-  return [verdict, repair(question, verdict, apply, true), policy];
+  return [verdict, repair(question, verdict, { apply, addsAnnotation: true }), policy];
 }
 
 test('a cached answer equals a new one', () => {

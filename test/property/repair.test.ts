@@ -25,17 +25,20 @@ test('T61: judging does not change its input, and gives the same result twice', 
 
 test('T32: a patch applies to its pod, with the same result in two independent implementations', () => {
   check(0.08, cases, ([pod, given]) => {
-    const { patch } = repaired(copyOf(pod), given);
+    const document = deepFreeze(copyOf(pod));
+    const { patch, subject } = repaired(document, given);
     const theirs = jsonPatch.applyPatch(copyOf(pod), copyOf(patch) as Operation[], true).newDocument;
     expect(applyPatch(pod, patch)).toEqual(theirs);
+    expect(subject.document).toEqual(theirs);
+    expect(document).toEqual(pod);
   });
 });
 
 test('T33: a second repair changes nothing and reports nothing fixable', () => {
   check(0.08, cases, ([pod, given]) => {
-    const document = copyOf(pod);
-    const first = repaired(document, given);
+    const first = repaired(copyOf(pod), given);
     if (first.unresolved.length > 0) return;
+    const document = first.subject.document as Doc;
     const { findings } = judge(questionOf(document, given));
     expect(findings.filter(({ fix, kind }) => fix !== undefined || kind === 'escape')).toEqual([]);
     expect(repaired(document, given).patch).toEqual([]);
@@ -71,7 +74,7 @@ function questionOf(document: Doc, given: Setting): JudgeInput {
 function repaired(document: Doc, given: Setting): Repair & { readonly findings: readonly Finding[] } {
   const question = questionOf(document, given);
   const verdict = judge(question);
-  return { findings: verdict.findings, ...repair(question, verdict, apply, true) };
+  return { findings: verdict.findings, ...repair(question, verdict, { apply, addsAnnotation: true }) };
 }
 
 /** JSON pointers of what differs. A list whose length changed counts as one change. */

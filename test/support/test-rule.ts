@@ -8,7 +8,7 @@ import { selectPolicy } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { remedyOf } from '../../src/core/remedy.ts';
-import { repair } from '../../src/core/repair.ts';
+import { type Repair, repair } from '../../src/core/repair.ts';
 import type { Grant } from '../../src/core/requirements.ts';
 import type { Finding, FindingKind, Rule } from '../../src/core/rules/rule.ts';
 import { type Subject, subjectOf } from '../../src/core/subject.ts';
@@ -72,9 +72,9 @@ export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
         for (const finding of findings) checkFinding(finding, rule);
         if (says !== undefined) expect(findings.map(({ message }) => message)).toEqual(says);
 
-        repair(question, { findings, exempted: [] }, apply, false);
-        expect(question.subject.document).toEqual(documentOf(fixed === 'nothing' ? pod : fixed));
-        const left = findingsOf(rule, question).map(({ path }) => printPath(path));
+        const { subject } = repair(question, { findings, exempted: [] }, { apply, addsAnnotation: false });
+        expect(subject.document).toEqual(documentOf(fixed === 'nothing' ? pod : fixed));
+        const left = findingsOf(rule, { ...question, subject }).map(({ path }) => printPath(path));
         expect(left).toEqual(leaves ?? (fixed === 'nothing' ? findings.map(({ path }) => printPath(path)) : []));
       });
     }
@@ -124,10 +124,10 @@ export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Judg
   };
 }
 
-/** What judging, repairing and judging again gives; the subject's document is the repaired one afterwards. */
-export function repaired(question: JudgeInput): { readonly verdict: Verdict; readonly repair: ReturnType<typeof repair> } {
+/** The verdict on a pod, and its repair. */
+export function repaired(question: JudgeInput): { readonly verdict: Verdict; readonly repair: Repair } {
   const verdict = judge(question);
-  return { verdict, repair: repair(question, verdict, apply, question.old === undefined) };
+  return { verdict, repair: repair(question, verdict, { apply, addsAnnotation: question.old === undefined }) };
 }
 
 /** By way of text, as a real one comes: what a sketch uses twice is two things then. */

@@ -41,7 +41,7 @@ const CLEAN: Answer = buildAnswer({ allowed: true, verdict: 'clean', auditAnnota
  */
 export function answerMutate(
   { findings }: Verdict,
-  { patch, repaired, unresolved }: Repair,
+  { patch, repaired, unresolved }: Omit<Repair, 'subject'>,
   { profile }: Policy,
   cache: AnswerCache<Answer>,
 ): Answer {

@@ -3,10 +3,12 @@ import { PROFILE_LABEL } from '../../core/labels.ts';
 import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
+import { makePointerLookup, type PointerLookup } from '../../core/pointer.ts';
 import { type Policy, type PolicyConfig, selectPolicy } from '../../core/policy.ts';
 import { type Apply, repair } from '../../core/repair.ts';
 import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
-import { type Malformed, subjectOf } from '../../core/subject.ts';
+import type { Mismatch } from '../../core/shape.ts';
+import { subjectOf } from '../../core/subject.ts';
 import {
   ALLOWED,
   type Answer,
@@ -38,6 +40,7 @@ export interface RespondOptions {
   readonly apply: Apply;
   readonly now: () => Date;
   readonly cache?: AnswerCache<Answer>;
+  readonly pointerOf?: PointerLookup;
 }
 
 /** The code of the one HTTP error that is no matter of transport. */
@@ -57,7 +60,10 @@ const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction
  * @param config the configuration of the operator
  * @returns never throws, whatever the body; a throw is a bug
  */
-export function makeRespond(config: PolicyConfig, { apply, now, cache = makeAnswerCache(CACHE_BOUNDS) }: RespondOptions): Respond {
+export function makeRespond(
+  config: PolicyConfig,
+  { apply, now, cache = makeAnswerCache(CACHE_BOUNDS), pointerOf = makePointerLookup() }: RespondOptions,
+): Respond {
   const routeOf = makeRouteLookup();
   return (path, body) => {
     const route = routeOf(path);
@@ -111,12 +117,12 @@ export function makeRespond(config: PolicyConfig, { apply, now, cache = makeAnsw
     if (phase === 'mutate' && !isMutable) return { answer: ALLOWED };
 
     const verdict = judge(input);
-    if (phase === 'mutate')
-      return { policy, verdict, answer: answerMutate(verdict, repair(input, verdict, apply, isCreate), policy, cache) };
-    if (phase === 'advise') return { policy, verdict, answer: answerAdvise(mode, verdict, repair(input, verdict, apply, false), policy) };
+    const options = { apply, pointerOf, addsAnnotation: isCreate && phase !== 'advise' };
+    if (phase === 'mutate') return { policy, verdict, answer: answerMutate(verdict, repair(input, verdict, options), policy, cache) };
+    if (phase === 'advise') return { policy, verdict, answer: answerAdvise(mode, verdict, repair(input, verdict, options), policy) };
     if (mode === 'enforce')
       return { policy, verdict, answer: answerEnforce(verdict, policy, input.old === undefined ? 'create' : 'update') };
-    return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, apply, isCreate), policy) };
+    return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, options), policy) };
   }
 }
 
@@ -133,7 +139,7 @@ function makeFailure({ phase, mode }: Route, problem: string, logged = problem):
 }
 
 /** A path may contain keys that the author chose: the answer states them, the log does not. */
-function makeMismatchFailure(route: Route, { path, expected }: Malformed, prefix = ''): Decision {
+function makeMismatchFailure(route: Route, { path, expected }: Mismatch, prefix = ''): Decision {
   const must = `must be ${expected}`;
   return makeFailure(route, `${prefix}${printPath(path) || 'the object'} ${must}`, `${prefix}something in the object ${must}`);
 }
