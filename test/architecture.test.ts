@@ -144,6 +144,11 @@ describe('the core', () => {
     expect(below('core/judge.ts')).not.toContain('core/repair.ts');
   });
 
+  test('has no state of its own: no file of it has a variable or an empty map that outlives a call', () => {
+    const state = /^(?:export )?(?:let\b|(?:const|var) .*(?:= new (?:Weak)?Map(?:<.*>)?\(\)|Object\.create\(null\)))/m;
+    expect(within('core').filter((file) => state.test(codeOf(file)))).toEqual([]);
+  });
+
   test('no rule imports another rule: shared code is outside of their folder', () => {
     const ruleFiles = within('core').filter((file) => /^core\/rules\/(?!index\.|rule\.)/.test(file));
     expect(ruleFiles.length).toBeGreaterThan(30);
