@@ -144,7 +144,7 @@ describe('the core', () => {
     expect(below('core/judge.ts')).not.toContain('core/repair.ts');
   });
 
-  test('has no state of its own: no file of it has a variable or an empty map that outlives a call', () => {
+  test('no file of the core has a variable or an empty map that outlives a call', () => {
     const state = /^(?:export )?(?:let\b|(?:const|var) .*(?:= new (?:Weak)?Map(?:<.*>)?\(\)|Object\.create\(null\)))/m;
     expect(within('core').filter((file) => state.test(codeOf(file)))).toEqual([]);
   });

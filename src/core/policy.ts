@@ -18,35 +18,46 @@ export interface Policy {
   readonly labelProblems: readonly RuleFinding[];
 }
 
-/**
- * @param profile the profile that the API server's selector chose: the namespace's, or the one that the pod opted into
- * @param chooses whether the pod's `profile` label counts: it does in mode enforce, and not in warn and audit
- */
-export function selectPolicy(profile: Profile, pod: Pod, offer: PolicyConfig, chooses: boolean): Policy {
+export interface PolicyOptions {
+  readonly profiles: PolicyConfig['profiles'];
+  /** Whether the pod's `profile` label counts: it does in mode enforce, and not in warn and audit. */
+  readonly obeysProfileLabel: boolean;
+}
+
+/** @param profile the profile that the API server's selector chose: the namespace's, or the one that the pod opted into */
+export function selectPolicy(profile: Profile, pod: Pod, { profiles, obeysProfileLabel }: PolicyOptions): Policy {
   const problems: RuleFinding[] = [];
-  const chosen = chooses ? selectProfile(profile, labelOf(pod, PROFILE_LABEL), offer, problems) : profile;
-  const grant = selectGrant(chosen, labelOf(pod, GRANT_LABEL), problems);
-  return { profile: chosen, grant, labelProblems: problems };
+  const label = obeysProfileLabel ? labelOf(pod, PROFILE_LABEL) : undefined;
+  const selected = selectProfile(profile, label, profiles, problems);
+  const grant = selectGrant(selected, labelOf(pod, GRANT_LABEL), problems);
+  return { profile: selected, grant, labelProblems: problems };
 }
 
-function selectProfile(offered: Profile, asked: string | undefined, { profiles }: PolicyConfig, problems: RuleFinding[]): Profile {
-  if (asked === undefined || asked === offered.id) return offered;
-  const path = ['metadata', 'labels', PROFILE_LABEL];
-  const choices = [offered.id, ...offered.mayChoose];
-  const remedy = `remove the label, or set it to ${choices.join(' or ')}`;
-  const chosen = profiles.get(asked);
-  if (chosen === undefined) problems.push({ path, message: `profile "${asked}" is not configured`, remedy });
-  else if (offered.mayChoose.includes(asked)) return chosen;
-  else problems.push({ path, message: `profile "${asked}" may not be chosen here`, remedy });
-  return offered;
+function selectProfile(base: Profile, label: string | undefined, profiles: PolicyConfig['profiles'], problems: RuleFinding[]): Profile {
+  if (label === undefined || label === base.id) return base;
+  const selected = profiles.get(label);
+  if (selected !== undefined && base.mayChoose.includes(label)) return selected;
+  const message = selected === undefined ? printUnknownProfile(label) : `profile "${label}" may not be chosen here`;
+  const remedy = `remove the label, or set it to ${[base.id, ...base.mayChoose].join(' or ')}`;
+  problems.push({ path: ['metadata', 'labels', PROFILE_LABEL], message, remedy });
+  return base;
 }
 
-function selectGrant({ id, grant }: Profile, asked: string | undefined, problems: RuleFinding[]): Grant {
-  if (asked === undefined) return grant;
-  const path = ['metadata', 'labels', GRANT_LABEL];
-  if (isGrant(asked) && !exceeds(asked, grant)) return asked;
+function selectGrant({ id, grant }: Profile, label: string | undefined, problems: RuleFinding[]): Grant {
+  if (label === undefined) return grant;
+  if (isGrant(label) && !exceeds(label, grant)) return label;
+  const message = isGrant(label) ? `grant "${label}" is more than ${id} gives` : `grant "${label}" is unknown`;
   const remedy = `remove the label, or set it to ${GRANTS.filter((each) => !exceeds(each, grant)).join(' or ')}`;
-  const message = isGrant(asked) ? `grant "${asked}" is more than ${id} gives` : `grant "${asked}" is unknown`;
-  problems.push({ path, message, remedy });
+  problems.push({ path: ['metadata', 'labels', GRANT_LABEL], message, remedy });
   return grant;
+}
+
+/** For messages about a name that no profile has. */
+export function printUnknownProfile(name: string): string {
+  return `profile "${name}" is not configured`;
+}
+
+/** The names to choose from, for the same messages. */
+export function printConfigured(profiles: PolicyConfig['profiles']): string {
+  return `configured are: ${profiles.size === 0 ? 'none' : [...profiles.keys()].join(', ')}`;
 }

@@ -1,11 +1,7 @@
 import type { Cluster } from '../cluster/client.ts';
-import type { Profile } from '../core/profiles/profile.ts';
+import { type Profile, USER_NAMESPACES_SINCE } from '../core/profiles/profile.ts';
 
-/** From this minor version of Kubernetes 1 on, the feature gate UserNamespacesSupport is on by default. Source: KEP-127. */
-const USER_NAMESPACES_SINCE = 33;
-
-const OLD_SERVER =
-  'the API server is older than Kubernetes 1.33: unless its feature gate UserNamespacesSupport is on, it drops hostUsers, and every pod of these profiles is refused';
+const OLD_SERVER = `the API server is older than Kubernetes 1.${USER_NAMESPACES_SINCE}: unless its feature gate UserNamespacesSupport is on, it drops hostUsers, and every pod of these profiles is refused`;
 
 /** The ids of the profiles whose pods are behind their wall only if the API server stores `hostUsers`. */
 export function findHostUsersProfiles(profiles: Iterable<Profile>): readonly string[] {

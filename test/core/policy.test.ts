@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type PolicyConfig, selectPolicy } from '../../src/core/policy.ts';
+import { printConfigured, printUnknownProfile, selectPolicy } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import type { Backend } from '../../src/core/profiles/profile.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
@@ -8,14 +8,17 @@ import { podOf } from '../support/test-rule.ts';
 const userns = profile('userns', { grant: 'containers', mayChoose: ['kata-team-a', 'gone'] });
 const kata = profile('kata-team-a', { grant: 'sudo' }, 'kata-qemu');
 const gvisor = profile('gvisor', { grant: 'containers' });
-const offer: PolicyConfig = { profiles: new Map([userns, kata, gvisor].map((each) => [each.id, each])), exemptions: [] };
+const profiles = new Map([userns, kata, gvisor].map((each) => [each.id, each]));
 
 const PROFILE = 'cloister.dev/profile';
 const GRANT = 'cloister.dev/grant';
 
 /** `profile/grant` in force for these labels, and what is wrong with them. */
-function inForce(labels: Record<string, string>, chooses = true): { readonly holds: string; readonly problems: readonly string[] } {
-  const policy = selectPolicy(userns, podOf({ metadata: { labels } }).pod, offer, chooses);
+function inForce(
+  labels: Record<string, string>,
+  obeysProfileLabel = true,
+): { readonly holds: string; readonly problems: readonly string[] } {
+  const policy = selectPolicy(userns, podOf({ metadata: { labels } }).pod, { profiles, obeysProfileLabel });
   return {
     holds: `${policy.profile.id}/${policy.grant}`,
     problems: policy.labelProblems.map(({ message, remedy }) => `${message}: ${remedy}`),
@@ -73,6 +76,12 @@ describe('the grant', () => {
   test('may be asked down where a pod is only watched, too', () => {
     expect(inForce({ [GRANT]: 'none' }, false)).toEqual({ holds: 'userns/none', problems: [] });
   });
+});
+
+test('the message about an unknown profile lists the configured ones', () => {
+  expect(printUnknownProfile('x')).toBe('profile "x" is not configured');
+  expect(printConfigured(profiles)).toBe('configured are: userns, kata-team-a, gvisor');
+  expect(printConfigured(new Map())).toBe('configured are: none');
 });
 
 test('labels of a pod that are not strings of its own are no labels', () => {

@@ -84,10 +84,10 @@ export function judged(
   exemptions: readonly Exemption[] = [],
 ): { readonly question: JudgeInput; readonly verdict: Verdict } {
   const profile = profileOf(example);
-  const offer = { profiles: new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})])), exemptions };
+  const config = { profiles: new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})])), exemptions };
   const subject = subjectOf(structuredClone(example.pod), '', 'Pod');
   if (!subject.ok) throw new Error(`${printPath(subject.error.path)} must be ${subject.error.expected}`);
-  const policy = selectPolicy(profile, subject.value.pod, offer, true);
+  const policy = selectPolicy(profile, subject.value.pod, { profiles: config.profiles, obeysProfileLabel: true });
   const question = { subject: subject.value, policy, namespace: 'team-a', exemptions, now: new Date('2030-01-01') };
   return { question, verdict: judge(question) };
 }

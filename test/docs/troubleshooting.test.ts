@@ -1,14 +1,13 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { USER_NAMESPACES_SINCE } from '../../src/core/profiles/profile.ts';
 import { HTTP_ERRORS } from '../../src/webhook/http/errors.ts';
 import { INVALID_REVIEW } from '../../src/webhook/review/respond.ts';
 import { readPage, root } from './page.ts';
 
 const page = readPage('docs/troubleshooting.md');
-const sources = [...globSync('src/**/*.ts', { cwd: root }), 'charts/cloister/templates/_config.tpl']
-  .map((file) => readFileSync(join(root, file), 'utf8'))
-  .join('\n');
+const sources = [...globSync('src/**/*.ts', { cwd: root }), 'charts/cloister/templates/_config.tpl'].map(readSource).join('\n');
 
 /** Our own words: what headings quote, and what the tables quote, but for what is the API server's, the kubelet's or helm's. */
 const headings = [...page.text.matchAll(/^###.*?"([^"…]+)"$/gm)].map(([, text = '']) => text);
@@ -25,9 +24,10 @@ test.each([...headings, ...cells.filter((text) => !FOREIGN.test(text))])('Cloist
 /** Source files with Cloister's error messages for operators, each with the code in front of a message. */
 const SPOKEN: Readonly<Record<string, RegExp>> = {
   'telemetry/recorder.ts': /logger\.error\(\{[^}]*\},/,
-  'webhook/review/review.ts': /invalid\(/,
-  'webhook/review/answer.ts': /const message =|profile === undefined\s*\?|is not configured'\s*:/,
-  'webhook/review/respond.ts': /failed\(route,/,
+  'webhook/review/review.ts': /problem:/,
+  'webhook/review/answer.ts': /const message =|profile === undefined\s*\?/,
+  'core/policy.ts': /return(?= .profile )/,
+  'webhook/review/respond.ts': /makeFailure\(route,/,
   'manifests/policies.ts': /messageExpression:/,
   'tls/files.ts': /err\(|return/,
   'tls/certificate-policy.ts': /return/,
@@ -57,7 +57,7 @@ function phrasesOf(text: string): readonly string[] {
 }
 
 const spoken = Object.entries(SPOKEN).map(([file, before]) => {
-  const source = readFileSync(join(root, 'src', file), 'utf8');
+  const source = readSource(join('src', file));
   const found = source.matchAll(new RegExp(`(?:${before.source})${LITERAL.source}`, 'g'));
   const texts = [...found].map((match) => phrasesOf(match.slice(1).find((each) => each !== undefined) ?? ''));
   return [file, texts.filter((phrases) => phrases.length > 0)] as const;
@@ -72,6 +72,11 @@ test('the page lists every error code of the review port', () => {
   const codes = [INVALID_REVIEW, ...Object.keys(HTTP_ERRORS)];
   expect(codes.filter((code) => !page.text.includes(`\`${code}\``))).toEqual([]);
 });
+
+/** With the version that a message takes from a constant. */
+function readSource(file: string): string {
+  return readFileSync(join(root, file), 'utf8').replaceAll(/\$\{USER_NAMESPACES_SINCE\}/g, String(USER_NAMESPACES_SINCE));
+}
 
 test('this test finds headings and tables', () => {
   expect(headings.length).toBeGreaterThanOrEqual(6);

@@ -16,11 +16,11 @@ type Given = Parameters<typeof answerMutate>;
 function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Given[2]] | undefined {
   const subject = subjectOf(copyOf(pod), '', 'Pod');
   if (!subject.ok) return undefined;
-  const offer = offerOf(chosen);
-  const profile = offer.profiles.get('own');
+  const config = offerOf(chosen);
+  const profile = config.profiles.get('own');
   if (profile === undefined) throw new Error('the profile is missing');
-  const policy = selectPolicy(profile, subject.value.pod, offer, true);
-  const question = { subject: subject.value, old: undefined, policy, namespace: NAMESPACE, exemptions: offer.exemptions, now: NOW };
+  const policy = selectPolicy(profile, subject.value.pod, { profiles: config.profiles, obeysProfileLabel: true });
+  const question = { subject: subject.value, old: undefined, policy, namespace: NAMESPACE, exemptions: config.exemptions, now: NOW };
   const verdict = judge(question);
   return [verdict, repair(question, verdict, { apply, addsAnnotation: true }), policy];
 }

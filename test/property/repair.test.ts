@@ -63,12 +63,12 @@ test('T30: a patch adds no privilege that the grant does not list', () => {
 });
 
 function questionOf(document: Doc, given: Setting): JudgeInput {
-  const offer = offerOf(given);
+  const config = offerOf(given);
   const subject = subjectOf(document, '', 'Pod');
-  const own = offer.profiles.get('own');
+  const own = config.profiles.get('own');
   if (!subject.ok || own === undefined) throw new Error(`no pod: ${JSON.stringify(subject)}`);
-  const policy = selectPolicy(own, subject.value.pod, offer, true);
-  return { subject: subject.value, policy, namespace: NAMESPACE, exemptions: offer.exemptions, now: NOW };
+  const policy = selectPolicy(own, subject.value.pod, { profiles: config.profiles, obeysProfileLabel: true });
+  return { subject: subject.value, policy, namespace: NAMESPACE, exemptions: config.exemptions, now: NOW };
 }
 
 function repaired(document: Doc, given: Setting): Repair & { readonly findings: readonly Finding[] } {

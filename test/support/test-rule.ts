@@ -117,7 +117,7 @@ export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Judg
   return {
     subject,
     ...(old === undefined ? {} : { old: asked }),
-    policy: selectPolicy(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), exemptions: [] }, true),
+    policy: selectPolicy(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), obeysProfileLabel: true }),
     namespace: 'team-a',
     exemptions: exempt === undefined ? [] : [exemptionOf(exempt)],
     now: NOW,

@@ -4,7 +4,7 @@ import { loadConfig } from '../../config.ts';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
-import { type PolicyConfig, selectPolicy } from '../../core/policy.ts';
+import { type PolicyConfig, printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import { type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
@@ -79,7 +79,7 @@ function makeInput(
 ): Result<JudgeInput, string> {
   const profile = selectProfile(asked, labelOf(subject.pod, PROFILE_LABEL), config.profiles);
   if (!profile.ok) return profile;
-  const policy = selectPolicy(profile.value, subject.pod, config, true);
+  const policy = selectPolicy(profile.value, subject.pod, { profiles: config.profiles, obeysProfileLabel: true });
   return ok({ subject, policy, namespace: subject.namespace ?? namespace, exemptions: config.exemptions, now });
 }
 
@@ -93,8 +93,8 @@ function selectProfile(
   const only = others.length === 0 ? first : undefined;
   const profile = asked === undefined ? (profiles.get(label ?? '') ?? only) : profiles.get(asked);
   if (profile !== undefined) return ok(profile);
-  const known = `configured are: ${[...profiles.keys()].join(', ')}`;
-  if (asked !== undefined) return err(`--profile: profile "${asked}" is not configured; ${known}`);
-  if (label !== undefined) return err(`profile "${label}" of the pod's ${PROFILE_LABEL} label is not configured; ${known}`);
+  const known = printConfigured(profiles);
+  if (asked !== undefined) return err(`--profile: ${printUnknownProfile(asked)}; ${known}`);
+  if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
   return err(`no profile is named to judge by: set --profile, or label the pod ${PROFILE_LABEL}; ${known}`);
 }

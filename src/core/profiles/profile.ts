@@ -40,9 +40,13 @@ export interface ProfileOptions {
   readonly serviceAccountToken?: 'keep' | 'remove' | undefined;
 }
 
-/** Where API server and kubelets keep `hostUsers`. The gate is on by default from 1.33 on. Source: KEP-127. */
-export const KUBERNETES_WITH_USER_NAMESPACES =
-  'Kubernetes 1.33 or later, or 1.30 to 1.32 with the feature gate UserNamespacesSupport on API server and kubelets';
+/** From this minor version of Kubernetes 1 on, the feature gate UserNamespacesSupport is on by default. Source: KEP-127. */
+export const USER_NAMESPACES_SINCE = 33;
+
+/** Where API server and kubelets keep `hostUsers`. */
+export const KUBERNETES_WITH_USER_NAMESPACES = `Kubernetes 1.${USER_NAMESPACES_SINCE} or later, or 1.30 to 1.${
+  USER_NAMESPACES_SINCE - 1
+} with the feature gate UserNamespacesSupport on API server and kubelets`;
 
 /** Options that every backend has. */
 export const COMMON_OPTIONS = [

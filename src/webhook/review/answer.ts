@@ -1,7 +1,7 @@
 import { escapesOf, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import type { PatchOp } from '../../core/patch.ts';
-import type { Policy } from '../../core/policy.ts';
+import { type Policy, type PolicyConfig, printConfigured, printUnknownProfile } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
 import type { Repair } from '../../core/repair.ts';
 import type { EnforcementOutcome, Mode, Phase, RuleCount } from '../../core/request-record.ts';
@@ -107,10 +107,9 @@ export function answerUnjudged(phase: Phase, mode: Mode, problem: string): Answe
  * Answers for a pod whose namespace, or own label, names a profile that is not configured.
  * @param profile what the pod's own label names
  */
-export function answerUnknownProfile(mode: Mode, profile: string | undefined, configured: readonly string[]): Answer {
-  const what =
-    profile === undefined ? 'the label of this namespace names a profile that is not configured' : `profile "${profile}" is not configured`;
-  const message = printable(`${what}; configured are: ${configured.length === 0 ? 'none' : configured.join(', ')}`, 1024);
+export function answerUnknownProfile(mode: Mode, profile: string | undefined, profiles: PolicyConfig['profiles']): Answer {
+  const what = profile === undefined ? 'the label of this namespace names a profile that is not configured' : printUnknownProfile(profile);
+  const message = printable(`${what}; ${printConfigured(profiles)}`, 1024);
   const field = `metadata.labels["${PROFILE_LABEL}"]`;
   const causes = profile === undefined ? [] : [{ reason: podLabels.id, field, message }];
   const auditAnnotations = annotationsOf({ verdict: 'refused' });

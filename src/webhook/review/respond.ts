@@ -4,7 +4,7 @@ import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
 import { makePointerLookup, type PointerLookup } from '../../core/pointer.ts';
-import { type Policy, type PolicyConfig, selectPolicy } from '../../core/policy.ts';
+import { type Policy, type PolicyConfig, printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
 import { type Apply, repair } from '../../core/repair.ts';
 import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import type { Mismatch } from '../../core/shape.ts';
@@ -83,12 +83,11 @@ export function makeRespond(
       const pod = subjectOf(review.object, group, kind);
       if (isPod && pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
       const profile = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
-      return { answer: answerUnknownProfile(route.mode, profile, [...config.profiles.keys()]) };
+      return { answer: answerUnknownProfile(route.mode, profile, config.profiles) };
     }
 
     const profile = config.profiles.get(route.profile);
-    if (profile === undefined)
-      return makeFailure(route, `profile "${route.profile}" is not configured; configured are: ${[...config.profiles.keys()].join(', ')}`);
+    if (profile === undefined) return makeFailure(route, `${printUnknownProfile(route.profile)}; ${printConfigured(config.profiles)}`);
     if (isPod !== (route.phase !== 'advise')) return makeFailure(route, `kind ${kind} does not belong here`);
     const subject = subjectOf(review.object, group, kind);
     if (!subject.ok) return makeMismatchFailure(route, subject.error);
@@ -97,7 +96,7 @@ export function makeRespond(
     if (isMirror(subject.value.pod, review.requester)) return { answer: ALLOWED };
 
     const governing: Pod = (old?.value ?? subject.value).pod;
-    const policy = selectPolicy(profile, governing, config, route.mode === 'enforce');
+    const policy = selectPolicy(profile, governing, { profiles: config.profiles, obeysProfileLabel: route.mode === 'enforce' });
     const { namespace } = review;
     return judgeAndAnswer(route, review, {
       subject: subject.value,

@@ -1,5 +1,5 @@
 import type { Requester } from '../../core/mirror-pod.ts';
-import type { Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/result.ts';
 import { boolean, isObject, list, object, string } from '../../core/shape.ts';
 import { managedFieldsIn } from './managed-fields.ts';
 
@@ -54,31 +54,27 @@ function toReview(parsed: ReturnType<typeof parse>): Result<Review, InvalidRevie
   if (!parsed.ok) return parsed;
   const { kind: type, apiVersion, request } = parsed.value;
   if (type !== 'AdmissionReview' || apiVersion !== 'admission.k8s.io/v1' || !isObject(request)) {
-    return invalid('the body is no AdmissionReview of admission.k8s.io/v1 with a request');
+    return err({ problem: 'the body is no AdmissionReview of admission.k8s.io/v1 with a request' });
   }
   const { uid } = request;
-  if (typeof uid !== 'string' || uid === '') return invalid('the request has no uid');
+  if (typeof uid !== 'string' || uid === '') return err({ problem: 'the request has no uid' });
   const mismatch = requestShape(request);
-  if (mismatch !== undefined)
-    return { ok: false, error: { uid, problem: `request.${mismatch.path.join('.')} must be ${mismatch.expected}` } };
+  if (mismatch !== undefined) return err({ uid, problem: `request.${mismatch.path.join('.')} must be ${mismatch.expected}` });
 
   const { kind, userInfo } = request as RequestFields;
-  return {
-    ok: true,
-    value: {
-      uid,
-      operation: text(request.operation),
-      group: text(kind?.group),
-      kind: text(kind?.kind),
-      subresource: text(request.subResource),
-      namespace: text(request.namespace),
-      name: text(request.name),
-      dryRun: request.dryRun === true,
-      requester: { username: text(userInfo?.username), groups: userInfo?.groups ?? [] },
-      object: request.object,
-      oldObject: request.oldObject,
-    },
-  };
+  return ok({
+    uid,
+    operation: textOf(request.operation),
+    group: textOf(kind?.group),
+    kind: textOf(kind?.kind),
+    subresource: textOf(request.subResource),
+    namespace: textOf(request.namespace),
+    name: textOf(request.name),
+    dryRun: request.dryRun === true,
+    requester: { username: textOf(userInfo?.username), groups: userInfo?.groups ?? [] },
+    object: request.object,
+    oldObject: request.oldObject,
+  });
 }
 
 /** Checked by `requestShape`. */
@@ -87,7 +83,7 @@ interface RequestFields {
   readonly userInfo?: { readonly username?: string; readonly groups?: readonly string[] | null } | null;
 }
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** @returns undefined: the body is not as expected; parse the whole */
 function parseWithoutManagedFields(body: Uint8Array): ReturnType<typeof parse> | undefined {
@@ -97,7 +93,7 @@ function parseWithoutManagedFields(body: Uint8Array): ReturnType<typeof parse> |
   try {
     const value: unknown = JSON.parse(utf8.decode(Buffer.concat([body.subarray(0, from), body.subarray(to)])));
     const object = isObject(value) && isObject(value.request) ? value.request.object : undefined;
-    return isObject(value) && isObject(object) && isObject(object.spec) ? { ok: true, value } : undefined;
+    return isObject(value) && isObject(object) && isObject(object.spec) ? ok(value) : undefined;
   } catch {
     return undefined;
   }
@@ -106,13 +102,9 @@ function parseWithoutManagedFields(body: Uint8Array): ReturnType<typeof parse> |
 function parse(body: Uint8Array): Result<Readonly<Record<string, unknown>>, InvalidReview> {
   try {
     const value: unknown = JSON.parse(utf8.decode(body));
-    return isObject(value) ? { ok: true, value } : invalid('the body is not a JSON object');
+    return isObject(value) ? ok(value) : err({ problem: 'the body is not a JSON object' });
   } catch {
     // The parser's own message would quote the body.
-    return invalid('the body is not JSON in UTF-8');
+    return err({ problem: 'the body is not JSON in UTF-8' });
   }
-}
-
-function invalid(problem: string): { readonly ok: false; readonly error: InvalidReview } {
-  return { ok: false, error: { problem } };
 }

@@ -1,3 +1,4 @@
+import { printPlace } from '../../core/finding-text.ts';
 import type { PatchOp } from '../../core/patch.ts';
 import { printPath } from '../../core/path.ts';
 import type { Policy } from '../../core/policy.ts';
@@ -111,8 +112,7 @@ function messageOf(finding: Finding): string {
 }
 
 function lineOf(finding: Finding): string {
-  const where = finding.container === undefined ? '' : ` (container "${printable(finding.container)}")`;
-  return `- ${finding.rule}: ${printable(printPath(finding.path))}${where}: ${messageOf(finding)}`;
+  return `- ${finding.rule}: ${printPlace(finding)}: ${messageOf(finding)}`;
 }
 
 function containersSuffix(names: readonly string[]): string {
