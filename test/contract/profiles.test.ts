@@ -10,11 +10,11 @@ import { BASELINE_CAPABILITIES, GRANTS, type Grant, type WorkspaceRequirements }
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { findWallGaps } from '../../src/core/wall.ts';
 import { hostilePod, hostilePods, plainPod } from '../support/pods.ts';
-import { type Circumstances, podOf, questionOf, repaired, type Sketch, told } from '../support/test-rule.ts';
+import { type Circumstances, inputOf, judgeAndRepair, podOf, printFindings, type Sketch } from '../support/test-rule.ts';
 
 const MODE = 'SYSBOX_SYSCONT_MODE';
 
-/** Options that an operator can set, each once. */
+/** Every option that an operator may set, each once. */
 const VARIANTS: Readonly<Record<string, ProfileOptions>> = {
   '': {},
   ' to named containers': { grantTo: [makeNamePattern('main')] },
@@ -43,14 +43,14 @@ describe.each(combinations)('%s', (_, circumstances) => {
   test.each([
     ['plain', plainPod],
     ['hostile', hostilePod],
-  ])('a %s pod is repaired to an isolated pod without escapes, and a second repair changes nothing', (_name, pod) => {
+  ])('a %s pod is isolated and has no escape after its repair, and a second repair changes nothing', (_name, pod) => {
     expectRepaired(pod, circumstances);
   });
 
-  test('any part of a hostile pod is repaired, and no two rules change the same place', () => {
+  test('any part of a hostile pod is repaired, and no two rules fix the same path', () => {
     fc.assert(
       fc.property(hostilePods(), (pod) => {
-        const { findings } = judge(questionOf(pod, circumstances));
+        const { findings } = judge(inputOf(pod, circumstances));
         expect(conflicts(findings)).toEqual([]);
         expectRepaired(pod, circumstances);
       }),
@@ -58,11 +58,11 @@ describe.each(combinations)('%s', (_, circumstances) => {
     );
   });
 
-  test('T10, T13: init and ephemeral containers get no grant and satisfy Pod Security baseline', () => {
+  test('T10, T13: init and ephemeral containers get no grant: they are within Pod Security baseline after the repair', () => {
     fc.assert(
       fc.property(hostilePods(), (pod) => {
-        const question = questionOf(pod, circumstances);
-        const { initContainers, ephemeralContainers, securityContext: shared } = specOf(repaired(question).repair.subject.pod);
+        const input = inputOf(pod, circumstances);
+        const { initContainers, ephemeralContainers, securityContext: shared } = specOf(judgeAndRepair(input).repair.subject.pod);
         for (const { securityContext, env } of [...orEmpty(initContainers), ...orEmpty(ephemeralContainers)]) {
           expect(securityContext?.privileged).not.toBe(true);
           expect(BASELINE_CAPABILITIES).toEqual(expect.arrayContaining([...orEmpty(securityContext?.capabilities?.add)]));
@@ -76,11 +76,11 @@ describe.each(combinations)('%s', (_, circumstances) => {
     );
   });
 
-  test('the same pod has the same findings, and judging does not change it', () => {
-    const question = questionOf(hostilePod, circumstances);
-    freeze(question.subject.document);
-    expect(judge(question)).toEqual(judge(question));
-    expect(told(judge(questionOf(hostilePod, circumstances)).findings)).toEqual(told(judge(question).findings));
+  test('equal pods have equal findings, and judging changes no pod', () => {
+    const input = inputOf(hostilePod, circumstances);
+    freeze(input.subject.document);
+    expect(judge(input)).toEqual(judge(input));
+    expect(printFindings(judge(inputOf(hostilePod, circumstances)).findings)).toEqual(printFindings(judge(input).findings));
   });
 });
 
@@ -96,8 +96,8 @@ test.each(GRANTS)(
         { name: 'asks', env: [{ name: MODE, value: 'TRUE' }] },
       ],
     };
-    const question = questionOf(sketch, { profile: 'sysbox', grant });
-    const { initContainers, containers } = specOf(repaired(question).repair.subject.pod);
+    const input = inputOf(sketch, { profile: 'sysbox', grant });
+    const { initContainers, containers } = specOf(judgeAndRepair(input).repair.subject.pod);
     const modes = [...orEmpty(initContainers), ...orEmpty(containers)].map(({ name, env, securityContext }) => {
       const [mode] = orEmpty(env).filter((variable) => variable.name === MODE);
       // Where it is FALSE the capability list counts, and without SYS_ADMIN nothing can be mounted.
@@ -111,7 +111,7 @@ test.each(GRANTS)(
 );
 
 describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (id, backend) => {
-  test.each(Object.entries(VARIANTS))('T30: a smaller grant gives fewer privileges%s', (_, options) => {
+  test.each(Object.entries(VARIANTS))('T30: a smaller grant allows less%s', (_, options) => {
     const profile = makeProfile(id, backend, options);
     const [none, sudo, containers] = GRANTS.map((grant) => profile.requirementsFor(grant).workspace) as [
       WorkspaceRequirements,
@@ -124,12 +124,12 @@ describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (
     expect([...profile.withoutIsolation.workspace.allowedCapabilities].toSorted()).toEqual([...BASELINE_CAPABILITIES].toSorted());
   });
 
-  test.each(GRANTS)('the capabilities that %s adds are allowed under it', (grant) => {
+  test.each(GRANTS)('the capabilities that the grant %s adds are among those that it allows', (grant) => {
     const { addedCapabilities = [], allowedCapabilities } = makeProfile(id, backend, {}).requirementsFor(grant).workspace;
     expect(addedCapabilities.filter((capability) => !allowedCapabilities.has(capability))).toEqual([]);
   });
 
-  test('the default grant is sudo, without devices, choices or other classes', () => {
+  test('the default grant is sudo, without devices, choices or foreign classes', () => {
     const profile = makeProfile(id, backend, {});
     expect(profile.grant).toBe<Grant>('sudo');
     expect(profile.mayChoose).toEqual([]);
@@ -137,7 +137,7 @@ describe.each(backends.map((backend) => [backend.id, backend] as const))('%s', (
     expect([allowedDevices.size, wall.runtimeClasses.size, removesToken]).toEqual([0, 0, false]);
   });
 
-  test('the id is a DNS label, and the backend has a summary and requirements', () => {
+  test('the id is a DNS label, and summary and requirements are written', () => {
     expect(id).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
     expect(backend.summary).toMatch(/^[A-Z].*\.$/);
     expect(backend.requires).not.toEqual([]);
@@ -152,16 +152,16 @@ test('no two backends have the same wall', () => {
 });
 
 function expectRepaired(pod: Sketch, circumstances: Circumstances): void {
-  const question = questionOf(pod, circumstances);
-  const { repair } = repaired(question);
-  expect(told(repair.unresolved)).toEqual([]);
-  const fixed = { ...question, subject: repair.subject };
+  const input = inputOf(pod, circumstances);
+  const { repair } = judgeAndRepair(input);
+  expect(printFindings(repair.unresolved)).toEqual([]);
+  const fixed = { ...input, subject: repair.subject };
   const again = judge(fixed);
-  expect(told(escapesOf(again.findings))).toEqual([]);
-  expect(findWallGaps(fixed.subject.pod, question.policy.profile.requirementsFor(question.policy.grant).wall)).toEqual([]);
-  expect(told(again.findings.filter(({ fix }) => fix !== undefined))).toEqual([]);
+  expect(printFindings(escapesOf(again.findings))).toEqual([]);
+  expect(findWallGaps(fixed.subject.pod, input.policy.profile.requirementsFor(input.policy.grant).wall)).toEqual([]);
+  expect(printFindings(again.findings.filter(({ fix }) => fix !== undefined))).toEqual([]);
 
-  const second = repaired(fixed).repair;
+  const second = judgeAndRepair(fixed).repair;
   expect(second.patch).toEqual([]);
   expect(JSON.stringify(second.subject.document)).toBe(JSON.stringify(fixed.subject.document));
 }
@@ -179,14 +179,16 @@ function expectWithin(less: WorkspaceRequirements, more: WorkspaceRequirements):
 }
 
 /**
- * Fixes of two rules where one would undo the other: the same place, or one inside what the other replaces. To take an element off a
- * list, or to put one on, disturbs nothing: patches do the first last, and the second at the end.
+ * Fixes of two rules of which one would undo the other: at the same path, or inside what the other replaces. Removing and appending list
+ * elements conflict with nothing: patches remove last, and append at the end.
  */
 function conflicts(findings: readonly Finding[]): string[] {
   const fixes = findings.flatMap((finding) => (finding.fix === undefined ? [] : [{ ...finding, fix: finding.fix }]));
   const replacing = fixes.filter(({ fix, path }) => !('append' in fix) && typeof path.at(-1) !== 'number');
   const inside = (path: Path, whole: Path): boolean => whole.every((step, index) => step === path[index]);
-  return replacing.flatMap((a) => fixes.filter((b) => b.rule !== a.rule && inside(b.path, a.path)).map((b) => told([a, b]).join(' | ')));
+  return replacing.flatMap((a) =>
+    fixes.filter((b) => b.rule !== a.rule && inside(b.path, a.path)).map((b) => printFindings([a, b]).join(' | ')),
+  );
 }
 
 function freeze(value: unknown): void {
@@ -195,7 +197,7 @@ function freeze(value: unknown): void {
   for (const inner of Object.values(value)) freeze(inner);
 }
 
-test('T12: this suite knows every list of containers', () => {
+test('T12: this suite covers every list of containers', () => {
   expect(CONTAINER_LISTS).toEqual(['initContainers', 'containers', 'ephemeralContainers']);
   expect(podOf(hostilePod).pod.spec?.ephemeralContainers).toHaveLength(1);
 });

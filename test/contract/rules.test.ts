@@ -7,19 +7,19 @@ import type { SharedField } from '../../src/core/pod.ts';
 import { ruleById, rules } from '../../src/core/rules/index.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { hostilePod, refusedPod, talkativePod } from '../support/pods.ts';
-import { checkFinding, questionOf, type Sketch, told } from '../support/test-rule.ts';
+import { checkFinding, inputOf, printFindings, type Sketch } from '../support/test-rule.ts';
 
 const root = join(import.meta.dirname, '../..');
 const OFFERED = { profile: 'sysbox', grant: 'none', options: { serviceAccountToken: 'remove' } } as const;
 
 describe.each(rules.map((rule) => [rule.id, rule] as const))('%s', (id, rule) => {
-  test('the rule has a file, a table of tests and a page by its name', () => {
+  test('the rule has a file, a table of tests and a page of its name', () => {
     for (const path of [`src/core/rules/${id}.ts`, `test/rules/${id}.test.ts`, `docs/rules/${id}.md`]) {
       expect(existsSync(join(root, path)), `${path} is missing: ./dev new rule writes one, see CONTRIBUTING.md`).toBe(true);
     }
   });
 
-  test('the rule has a summary of one sentence and a list of fields', () => {
+  test('the rule has a summary of one sentence, and lists the fields that it judges', () => {
     expect(rule.summary).toMatch(/^[A-Z/].*[^.]\.$/);
     expect(rule.fields).not.toEqual([]);
     expect(new Set(rule.fields).size).toBe(rule.fields.length);
@@ -27,12 +27,12 @@ describe.each(rules.map((rule) => [rule.id, rule] as const))('%s', (id, rule) =>
     expect(rule.fields.filter((field) => /initContainers|ephemeralContainers/.test(field))).toEqual([]);
   });
 
-  test('the rule has a check', () => {
+  test('the rule checks the pod or its containers', () => {
     expect(rule.checkPod ?? rule.checkContainer).toBeTypeOf('function');
   });
 });
 
-test('every rule is listed once, and every table of tests has a rule', () => {
+test('every rule is listed once, and every table of tests has its rule', () => {
   const listed = rules.map(({ id }) => id).toSorted();
   const inFolder = namesIn('src/core/rules', '.ts').filter((name) => name !== 'index' && name !== 'rule');
   expect(inFolder, 'list each rule of src/core/rules in its index.ts').toEqual(listed);
@@ -40,7 +40,7 @@ test('every rule is listed once, and every table of tests has a rule', () => {
   expect([...ruleById.keys()].toSorted()).toEqual(listed);
 });
 
-test('every rule has a finding in some pod of this suite, so that these tests cover all rules', () => {
+test('every rule has a finding in some pod of this suite, so that its claims cover all rules', () => {
   const found = new Set(
     Object.values(samples('x'))
       .flatMap(findingsIn)
@@ -62,10 +62,10 @@ test.each(Object.entries(samples('x'.repeat(5_000))))('T50: findings about a %s 
 });
 
 test.each(Object.entries(samples('a\u001b[31m\r\nb\u0000')))('T43, T68: a %s pod puts no control character into a message', (_, pod) => {
-  expect(told(findingsIn(pod).filter(({ message }) => /\p{Cc}/u.test(message)))).toEqual([]);
+  expect(printFindings(findingsIn(pod).filter(({ message }) => /\p{Cc}/u.test(message)))).toEqual([]);
 });
 
-test('findings about a pod of empty elements do not mention missing values', () => {
+test('messages about empty list elements mention no undefined value', () => {
   const empty = {
     volumes: [
       {},
@@ -127,15 +127,15 @@ const inheritable = rules.flatMap(({ id, fields }) =>
 );
 
 describe('T12, T13: a container that is added to a running pod', () => {
-  test('every setting that an added container can inherit has a rule', () => {
+  test('every setting that a container can inherit has a rule', () => {
     expect(inheritable.map(([, field]) => field).toSorted()).toEqual(Object.keys(INHERITED).toSorted());
   });
 
-  test.each(inheritable)('the rule %s reports an added container that inherits a bad %s', (id, field) => {
+  test.each(inheritable)('the rule %s finds an added container that inherits a bad %s', (id, field) => {
     const { bad, good } = INHERITED[field];
     const old = { hostUsers: false, securityContext: { [field]: bad }, containers: [{ name: 'main' }] };
     const pathsWith = (securityContext: Sketch): string[] =>
-      judge(questionOf({ ...old, ephemeralContainers: [{ name: 'debug', securityContext }] }, { old }))
+      judge(inputOf({ ...old, ephemeralContainers: [{ name: 'debug', securityContext }] }, { old }))
         .findings.filter(({ rule, container }) => rule === id && container === 'debug')
         .map(({ path }) => path.slice(0, 5).join('.'));
     expect(pathsWith({})).toEqual([`spec.ephemeralContainers.0.securityContext.${field}`]);
@@ -143,24 +143,24 @@ describe('T12, T13: a container that is added to a running pod', () => {
   });
 });
 
-test('T06: an exemption of everything applies only to rules that allow exemptions', () => {
+test('T06: an exemption of every value lets through only what a rule makes exemptible', () => {
   const everything = { has: () => true } as unknown as ReadonlySet<string>;
   const exemption = { ...exemptionOfAll(), allow: new Map(rules.map(({ id }) => [id, everything])) };
   for (const pod of Object.values(samples('x'))) {
-    const question = questionOf(pod, OFFERED);
+    const input = inputOf(pod, OFFERED);
     const stays = (findings: readonly Finding[]): string[] =>
-      told(findings.filter((finding) => ruleOf(finding).exemptibleValues === undefined));
-    expect(stays(judge({ ...question, exemptions: [exemption] }).findings)).toEqual(stays(judge(question).findings));
+      printFindings(findings.filter((finding) => ruleOf(finding).exemptibleValues === undefined));
+    expect(stays(judge({ ...input, exemptions: [exemption] }).findings)).toEqual(stays(judge(input).findings));
   }
 });
 
-test.each(rules.map(({ id }) => id))('T06: an exemption from every other rule does not apply to %s', (id) => {
+test.each(rules.map(({ id }) => id))('T06: exemptions from all other rules do not apply to %s', (id) => {
   const everything = { has: () => true } as unknown as ReadonlySet<string>;
   const others = rules.filter((rule) => rule.id !== id).map((rule) => [rule.id, everything] as const);
   for (const pod of Object.values(samples('x'))) {
-    const question = questionOf(pod, OFFERED);
+    const input = inputOf(pod, OFFERED);
     const own = (exemptions: JudgeInput['exemptions']): string[] =>
-      told(judge({ ...question, exemptions }).findings.filter(({ rule }) => rule === id));
+      printFindings(judge({ ...input, exemptions }).findings.filter(({ rule }) => rule === id));
     expect(own([{ ...exemptionOfAll(), allow: new Map(others) }])).toEqual(own([]));
   }
 });
@@ -179,14 +179,14 @@ function samples(text: string): Record<string, Sketch> {
   };
 }
 
-/** Under several profiles, because no profile asks everything. */
+/** Under several profiles, because no profile has all requirements. */
 function findingsIn(pod: Sketch): Finding[] {
   const profiles = [
     OFFERED,
     { profile: 'userns', grant: 'containers', options: { appArmorProfile: 'nest', seLinuxType: 'container_engine_t' } },
     { profile: 'kata-qemu', grant: 'containers' },
   ] as const;
-  return profiles.flatMap((each) => [...judge(questionOf(pod, each)).findings]);
+  return profiles.flatMap((each) => [...judge(inputOf(pod, each)).findings]);
 }
 
 function ruleOf({ rule }: Finding) {

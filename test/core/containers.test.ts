@@ -20,7 +20,7 @@ const dropping = (add: readonly string[] = [], env: readonly object[] = []): obj
 });
 const MODE = 'SYSBOX_SYSCONT_MODE';
 
-describe('none takes from', () => {
+describe('the grant none applies to', () => {
   test.each([
     ['a container', 'containers', {}],
     ['one that restricts itself', 'containers', { securityContext: { allowPrivilegeEscalation: false } }],
@@ -38,10 +38,10 @@ describe('none takes from', () => {
 });
 
 describe('a container that drops ALL', () => {
-  test('restricts itself, if it adds nothing', () => expect(grantedIn('userns', 'sudo', dropping())).toBe(false));
-  test('restricts itself, if it adds less than sudo needs', () =>
+  test('a container that drops ALL restricts itself if it adds nothing', () => expect(grantedIn('userns', 'sudo', dropping())).toBe(false));
+  test('a container that drops ALL restricts itself if it adds less than sudo needs', () =>
     expect(grantedIn('userns', 'sudo', dropping(['SETUID', 'SETGID']))).toBe(false));
-  test('is the workspace, if it adds what sudo needs', () =>
+  test('a container that drops ALL receives the grant if it adds what sudo needs', () =>
     expect(grantedIn('userns', 'sudo', dropping(['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'CAP_DAC_OVERRIDE']))).toBe(true));
 
   describe('under sysbox, where capabilities do not count with the grant containers,', () => {
@@ -63,18 +63,18 @@ describe('a container that drops ALL', () => {
       ],
     ])('%s', (_claim, container, granted) => expect(grantedIn('sysbox', 'containers', container)).toBe(granted));
 
-    test('with the grant sudo they count', () => {
+    test('capabilities count under sysbox with the grant sudo', () => {
       expect(grantedIn('sysbox', 'sudo', dropping([], [{ name: MODE, value: 'TRUE' }]))).toBe(false);
     });
   });
 });
 
-test('a capability has one name, its prefix only in front', () => {
+test('a capability is normalized to upper case without its prefix', () => {
   expect(['cap_chown', 'CAP_CHOWN', 'Chown'].map(normalizeCapability)).toEqual(['CHOWN', 'CHOWN', 'CHOWN']);
   expect(normalizeCapability('NO_CAP_CHOWN')).toBe('NO_CAP_CHOWN');
 });
 
-test('T22: of too many containers in all lists, the one too many is the last that is looked at', () => {
+test('T22: the list of containers ends with the first one above the limit, whichever list it is in', () => {
   const found = backendById.get('userns');
   if (found === undefined) throw new Error('no backend userns');
   const list = Array.from({ length: 700 }, () => ({}));

@@ -15,21 +15,21 @@ const before = new Date(EXPIRES.getTime() - 1);
 const isExempt = (exemptions: readonly Exemption[], namespace: string, account: string, now: Date): boolean =>
   findActiveExemptions(exemptions, namespace, account, now).exempts('capabilities', 'NET_ADMIN');
 
-describe('leave', () => {
-  test('T06, F15: ends at the instant that the exemption names', () => {
+describe('active exemptions', () => {
+  test('T06, F15: an exemption ends at the instant that it names', () => {
     expect(isExempt([exemption], 'team-a', 'mesh', before)).toBe(true);
     expect(isExempt([exemption], 'team-a', 'mesh', EXPIRES)).toBe(false);
     expect(isExempt([exemption], 'team-a', 'mesh', new Date(EXPIRES.getTime() + 1))).toBe(false);
   });
 
-  test('T06: needs both the namespace and the service account', () => {
+  test('T06: an exemption applies only if namespace and service account both match', () => {
     expect(isExempt([exemption], 'team-a', 'istio-init', before)).toBe(true);
     expect(isExempt([exemption], 'team-a', 'default', before)).toBe(false);
     expect(isExempt([exemption], 'other', 'mesh', before)).toBe(false);
     expect(isExempt([{ ...exemption, namespaces: [] }], 'team-a', 'mesh', before)).toBe(false);
   });
 
-  test('T06: is for the values of the rule, byte for byte', () => {
+  test('T06: an exemption covers the listed values of its rule, byte for byte', () => {
     const { exempts } = findActiveExemptions([exemption], 'team-a', 'mesh', before);
     expect(exempts('capabilities', 'NET_RAW')).toBe(true);
     for (const value of ['SYS_ADMIN', 'net_raw', 'NET_RAW ', '', '*']) expect(exempts('capabilities', value), value).toBe(false);
@@ -37,7 +37,7 @@ describe('leave', () => {
     expect(exempts('constructor', 'NET_RAW')).toBe(false);
   });
 
-  test('may come from any of several, none of which helps another', () => {
+  test('several exemptions apply independently of each other', () => {
     const other = {
       ...exemption,
       reason: 'another',
@@ -49,7 +49,7 @@ describe('leave', () => {
     expect(leave.exempts('capabilities', 'NET_ADMIN')).toBe(true);
   });
 
-  test('says what it was used for and why, and nothing that it was not', () => {
+  test('a used exemption is reported with its value and reason, and an unused one is not', () => {
     const leave = findActiveExemptions([exemption], 'team-a', 'mesh', before);
     leave.exempts('capabilities', 'SYS_ADMIN');
     expect(leave.used).toEqual([]);
@@ -57,13 +57,13 @@ describe('leave', () => {
     expect(leave.used).toEqual([{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the mesh sets up iptables' }]);
   });
 
-  test('is reported once for each value, however often it is asked for', () => {
+  test('an exempted value is reported once, however often it is found', () => {
     const leave = findActiveExemptions([exemption], 'team-a', 'mesh', before);
     for (const value of ['NET_ADMIN', 'NET_RAW', 'NET_ADMIN', 'NET_RAW', 'NET_ADMIN']) leave.exempts('capabilities', value);
     expect(leave.used.map(({ value }) => value)).toEqual(['NET_ADMIN', 'NET_RAW']);
   });
 
-  test('is reported for each rule, also for a value that two rules share', () => {
+  test('an exempted value is reported for each rule that finds it', () => {
     const shared = new Set(['Unconfined']);
     const both = { ...exemption, allow: new Map(['seccomp', 'apparmor'].map((rule) => [rule, shared])) };
     const leave = findActiveExemptions([both], 'team-a', 'mesh', before);
@@ -71,7 +71,7 @@ describe('leave', () => {
     expect(leave.used.map(({ rule }) => rule)).toEqual(['seccomp', 'apparmor']);
   });
 
-  test('of one pod is not reported for the next', () => {
+  test('the exemptions used for one pod are not reported for the next', () => {
     findActiveExemptions([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN');
     expect(findActiveExemptions([exemption], 'team-a', 'mesh', before).used).toEqual([]);
     expect(findActiveExemptions([], 'team-a', 'mesh', before).used).toEqual([]);
@@ -94,24 +94,24 @@ describe('T06: a pattern of names', () => {
     expect(others.filter((name) => matchesAny([makeNamePattern(glob)], name))).toEqual([]);
   });
 
-  test('is not fooled by a line break', () => {
+  test('a line break does not end the match of a pattern of names', () => {
     for (const name of ['mesh\n', '\nmesh', 'x\nmesh', 'mesh\nx', 'mesh\r', 'mesh\u2028'])
       expect(matchesAny([makeNamePattern('mesh')], name), JSON.stringify(name)).toBe(false);
   });
 
-  test('gives the same answer every time', () => {
+  test('a pattern of names gives the same answer every time', () => {
     const pattern = makeNamePattern('team-*');
     expect([1, 2, 3].map(() => matchesAny([pattern], 'team-a'))).toEqual([true, true, true]);
   });
 });
 
 describe('a pattern of many stars', () => {
-  test('T22: takes no longer over a name that almost fits', () => {
+  test('T22: a pattern of many stars takes linear time for a name that almost matches', () => {
     const pattern = makeNamePattern(`${'*a'.repeat(60)}*b`);
     expect(pattern('a'.repeat(253))).toBe(false);
     expect(pattern(`${'a'.repeat(60)}xb`)).toBe(true);
   });
-  test('lets no two parts share a character', () => {
+  test('no two parts of a pattern match the same character', () => {
     expect(makeNamePattern('ab*ba')('aba')).toBe(false);
     expect(makeNamePattern('a*b*b')('ab')).toBe(false);
     expect(makeNamePattern('a*b*b')('abb')).toBe(true);

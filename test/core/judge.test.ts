@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { escapesOf, judge } from '../../src/core/judge.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { hostilePod } from '../support/pods.ts';
-import { type Circumstances, questionOf, type Sketch, told } from '../support/test-rule.ts';
+import { type Circumstances, inputOf, printFindings, type Sketch } from '../support/test-rule.ts';
 
 const container = (name: string, more: Sketch = {}): Sketch => ({ name, ...more });
 const privileged = { securityContext: { privileged: true, seccompProfile: { type: 'RuntimeDefault' } } };
@@ -11,18 +11,22 @@ const SAFE = { securityContext: { seccompProfile: { type: 'RuntimeDefault' } } }
 
 /** Rules and paths of the escapes of an update. */
 function escapes(old: Sketch, pod: Sketch, circumstances: Circumstances = {}): string[] {
-  return told(escapesOf(judge(questionOf(pod, { ...circumstances, old })).findings)).map((each) => each.replace(/^escape |: .*$/gs, ''));
+  return printFindings(escapesOf(judge(inputOf(pod, { ...circumstances, old })).findings)).map((each) =>
+    each.replace(/^escape |: .*$/gs, ''),
+  );
 }
 
 describe('a new pod', () => {
-  test('has all findings, those of the pod first and then container by container', () => {
-    const findings = judge(questionOf(hostilePod)).findings;
+  test('a new pod has all findings, those of the pod first and then container by container', () => {
+    const findings = judge(inputOf(hostilePod)).findings;
     const places = findings.map(({ container: name }) => name ?? 'the pod').filter((name, index, all) => name !== all[index - 1]);
     expect(places).toEqual(['the pod', 'set-up', 'main', 'side', 'debug']);
   });
 
-  test('without its wall is found so, whatever else it is', () => {
-    expect(told(judge(questionOf({ hostUsers: true })).findings)).toContain('escape user-namespace at spec.hostUsers: hostUsers is true');
+  test('a new pod without isolation has a finding about it, whatever its other findings', () => {
+    expect(printFindings(judge(inputOf({ hostUsers: true })).findings)).toContain(
+      'escape user-namespace at spec.hostUsers: hostUsers is true',
+    );
   });
 });
 
@@ -31,35 +35,35 @@ describe('an update', () => {
     'T09: is not held to the faults of the pod that was there, under %s',
     (profile) => {
       const edited = { ...hostilePod, metadata: { ...(hostilePod.metadata as object), labels: { note: 'x' }, finalizers: [] } };
-      expect(judge(questionOf(edited, { profile, grant: 'containers', old: hostilePod })).findings).toEqual([]);
+      expect(judge(inputOf(edited, { profile, grant: 'containers', old: hostilePod })).findings).toEqual([]);
     },
   );
 
-  test('T09: may not add a fault', () => {
+  test('T09: an update that adds a finding is denied', () => {
     const key = 'devices.nri.io/pod';
     expect(escapes({ metadata: { annotations: {} } }, { metadata: { annotations: { [key]: 'x' } } })).toEqual([
       `runtime-annotations at metadata.annotations["${key}"]`,
     ]);
   });
 
-  test('T17: may not give a bad annotation another value', () => {
+  test('T17: an update that changes the value of a bad annotation is denied', () => {
     const noted = (value: string): Sketch => ({ metadata: { annotations: { 'io.katacontainers.config.hypervisor.path': value } } });
     expect(escapes(noted('/opt/qemu'), noted('/opt/qemu'))).toEqual([]);
     expect(escapes(noted('/opt/qemu'), noted('/tmp/qemu'))).toHaveLength(1);
   });
 
-  test('T17: may not put a wider toleration in the place of one of the same key', () => {
+  test('T17: an update that widens a toleration is denied', () => {
     const key = 'node-role.kubernetes.io/control-plane';
     const narrow = { key, operator: 'Exists', effect: 'NoSchedule' };
     expect(escapes({ tolerations: [narrow, narrow] }, { tolerations: [narrow, narrow] })).toEqual([]);
     expect(escapes({ tolerations: [narrow, narrow] }, { tolerations: [narrow, { key, operator: 'Exists' }] })).toHaveLength(1);
   });
 
-  test('may fix some findings and keep others', () => {
+  test('an update may fix some findings and keep others', () => {
     expect(escapes({ hostPID: true, hostIPC: true }, { hostPID: true })).toEqual([]);
   });
 
-  test('knows a container by its name, so that its fault at another index is the same', () => {
+  test('an update that moves a container keeps its findings, because its name identifies it', () => {
     const bad = container('bad', privileged);
     expect(escapes({ ...WALL, containers: [bad] }, { ...WALL, containers: [container('new', SAFE), bad] })).toEqual([]);
     expect(escapes({ ...WALL, containers: [bad] }, { ...WALL, containers: [container('new', privileged), bad] })).toEqual([
@@ -67,7 +71,7 @@ describe('an update', () => {
     ]);
   });
 
-  test('knows an element of a list by what it says, so that the same one at another index is the same', () => {
+  test('an update that moves a list element keeps its findings, because its content identifies it', () => {
     const adding = (...add: string[]): Sketch => ({ containers: [container('main', { securityContext: { capabilities: { add } } })] });
     expect(escapes(adding('SYS_ADMIN'), adding('CHOWN', 'SYS_ADMIN'))).toEqual([]);
     expect(escapes(adding('SYS_ADMIN'), adding('SYS_PTRACE'))).toEqual([
@@ -75,28 +79,28 @@ describe('an update', () => {
     ]);
   });
 
-  test('T49: counts: a second fault of the same name is a new one', () => {
+  test('T49: an update that adds a second finding equal to an old one has a new finding', () => {
     const all = { operator: 'Exists' };
     expect(escapes({ tolerations: [all] }, { tolerations: [all, all] })).toEqual(['tolerations at spec.tolerations[1]']);
     expect(escapes({ tolerations: [all, all] }, { tolerations: [all] })).toEqual([]);
   });
 
-  test('distinguishes tolerations by what they tolerate', () => {
+  test('an update distinguishes tolerations by what they tolerate', () => {
     const all = { operator: 'Exists', effect: 'NoExecute' };
     expect(escapes({ tolerations: [all] }, { tolerations: [{ ...all, effect: 'NoSchedule' }] })).toEqual([
       'tolerations at spec.tolerations[0]',
     ]);
   });
 
-  test('T49: does not take a fault of one container list for that of another', () => {
+  test('T49: an update distinguishes findings in different container lists', () => {
     expect(
       escapes({ ...WALL, initContainers: [container('x', privileged)] }, { ...WALL, containers: [container('x', privileged)] }),
     ).toEqual(['privileged at spec.containers[0].securityContext.privileged']);
   });
 
-  test('has findings about new promises, and not about old ones', () => {
+  test('an update has findings about new promises, and not about old ones', () => {
     const old = { hostUsers: false, ...SAFE, containers: [container('main')] };
-    expect(judge(questionOf({ ...old, metadata: { labels: { a: 'b' } } }, { old })).findings).toEqual([]);
+    expect(judge(inputOf({ ...old, metadata: { labels: { a: 'b' } } }, { old })).findings).toEqual([]);
   });
 });
 
@@ -117,7 +121,7 @@ describe('T10: an added ephemeral container', () => {
     ]);
   });
 
-  test('is judged in full beside one that was bad before', () => {
+  test('an added ephemeral container is judged beside one that was bad before', () => {
     const old = { ...SAFE, ephemeralContainers: [debug] };
     const more = { ...old, ephemeralContainers: [debug, { ...debug, name: 'again' }] };
     expect(escapes(old, more)).toEqual([
@@ -126,7 +130,7 @@ describe('T10: an added ephemeral container', () => {
     ]);
   });
 
-  test('T49: does not hide behind a bad regular container of its name', () => {
+  test('T49: an added ephemeral container is judged although a bad regular container has its name', () => {
     const old = { ...SAFE, containers: [{ ...debug, name: 'x' }] };
     expect(escapes(old, { ...old, ephemeralContainers: [{ ...debug, name: 'x' }] })).toHaveLength(2);
   });
@@ -137,14 +141,14 @@ describe('T10: an added ephemeral container', () => {
     ['selinux', { seLinuxOptions: { type: 'spc_t' } }],
     ['selinux', { seLinuxOptions: { level: 's0:c0.c1023' } }],
     ['windows', { windowsOptions: { hostProcess: true } }],
-  ])('inherits nothing bad unseen from a pod that was there: %s', (rule, securityContext) => {
+  ])('an added ephemeral container has a finding about a bad setting that it inherits: %s', (rule, securityContext) => {
     const old = { hostUsers: false, securityContext: { ...SAFE.securityContext, ...securityContext } };
     const found = escapes(old, { ...old, ephemeralContainers: [container('debug')] });
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(new RegExp(`^${rule} at spec\\.ephemeralContainers\\[0\\]`));
   });
 
-  test('under sysbox must have its capabilities heeded', () => {
+  test('an added ephemeral container must have SYSBOX_SYSCONT_MODE=FALSE under sysbox', () => {
     const old = { hostUsers: false, runtimeClassName: 'sysbox-runc', ...SAFE };
     expect(escapes(old, { ...old, ephemeralContainers: [container('debug')] }, { profile: 'sysbox', grant: 'containers' })).toEqual([
       'sysbox-mode at spec.ephemeralContainers[0].env',
@@ -152,7 +156,7 @@ describe('T10: an added ephemeral container', () => {
   });
 });
 
-describe('T30: grants count only where the wall stands', () => {
+describe('T30: grants apply only to isolated pods', () => {
   const asked = container('added', {
     securityContext: { allowPrivilegeEscalation: true, capabilities: { add: ['SYS_ADMIN', 'CHOWN'] }, procMount: 'Unmasked' },
   });
@@ -177,7 +181,7 @@ describe('T30: grants count only where the wall stands', () => {
   const sysadmin = { profile: 'userns', grant: 'containers', options: { nesting: 'sysadmin' } } as const;
   const kata = { profile: 'kata-qemu', grant: 'containers' } as const;
 
-  test('a pod that came before its label has none', () => {
+  test('no grant applies to a pod that is older than the label of its namespace', () => {
     expect(update({}, sysadmin)).toEqual(FULL);
     expect(update({ hostUsers: true }, sysadmin)).toEqual(FULL);
     expect(update({ hostUsers: false, runtimeClassName: 'foreign' }, sysadmin)).toEqual(FULL);
@@ -185,17 +189,17 @@ describe('T30: grants count only where the wall stands', () => {
     expect(update({ runtimeClassName: 'kata-qemu', hostUsers: false }, kata)).toEqual(FULL);
   });
 
-  test('a pod behind the wall has its own', () => {
+  test('the grant applies to an isolated pod', () => {
     expect(update({ hostUsers: false }, sysadmin)).toEqual([]);
     expect(update({ runtimeClassName: 'kata-qemu' }, kata)).toEqual(['proc-mount at spec.containers[0].securityContext.procMount']);
   });
 
-  test('the new pod cannot put up the wall that the old one lacked', () => {
+  test('an update cannot add the isolation that the old pod lacked', () => {
     const found = escapes(SAFE, { ...SAFE, hostUsers: false, containers: [asked] }, sysadmin);
     expect(found).toEqual(FULL);
   });
 
-  test('both parts of a wall count, and under old CRI-O nodes the annotation is one', () => {
+  test('isolation needs user namespace and runtime class, or the annotation on old CRI-O nodes', () => {
     const crio = { profile: 'sysbox', grant: 'containers', options: { identity: 'crio-annotation' } } as const;
     const key = 'io.kubernetes.cri-o.userns-mode';
     const mode = 'sysbox-mode at spec.containers[0].env[0].value';
@@ -214,22 +218,22 @@ describe('exemptions', () => {
     initContainers: [container('mesh', { securityContext: { capabilities: { add: ['NET_ADMIN'] } } })],
   };
 
-  test('are reported with the values that they let through', () => {
-    const verdict = judge(questionOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } }));
+  test('exemptions are reported with the values that they let through', () => {
+    const verdict = judge(inputOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } }));
     expect(verdict).toEqual({ findings: [], exempted: [{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'the operator knows it' }] });
   });
 
-  test('that are not needed are not reported', () => {
-    expect(judge(questionOf({ ...SAFE, hostUsers: false }, { exempt: { capabilities: ['NET_ADMIN'] } })).exempted).toEqual([]);
+  test('exemptions that are not needed are not reported', () => {
+    expect(judge(inputOf({ ...SAFE, hostUsers: false }, { exempt: { capabilities: ['NET_ADMIN'] } })).exempted).toEqual([]);
   });
 
-  test('are reported once, however many rules and containers ask', () => {
+  test('exemptions are reported once, however many containers need them', () => {
     const pod = { ...mesh, securityContext: { seccompProfile: { type: 'Unconfined' } }, containers: [container('a'), container('b')] };
-    const { exempted } = judge(questionOf(pod, { exempt: { seccomp: ['Unconfined'] } }));
+    const { exempted } = judge(inputOf(pod, { exempt: { seccomp: ['Unconfined'] } }));
     expect(exempted).toEqual([{ rule: 'seccomp', value: 'Unconfined', reason: 'the operator knows it' }]);
   });
 
-  test('T07: hold only where the wall stands', () => {
+  test('T07: exemptions apply only to isolated pods', () => {
     const bad = { name: 'debug', securityContext: { capabilities: { add: ['NET_ADMIN'] }, seccompProfile: { type: 'RuntimeDefault' } } };
     const exempt = { capabilities: ['NET_ADMIN'] };
     const joined = (pod: Sketch): string[] => escapes(pod, { ...pod, ephemeralContainers: [bad] }, { exempt });
@@ -237,12 +241,12 @@ describe('exemptions', () => {
     expect(joined(SAFE)).toEqual(['capabilities at spec.ephemeralContainers[0].securityContext.capabilities.add[0]']);
   });
 
-  test('T06, T07: go by the pod’s service account, `default` where it names none', () => {
-    const question = questionOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } });
-    const [exemption] = question.exemptions;
-    if (exemption === undefined) throw new Error('the question has no exemption');
+  test('T06, T07: exemptions match the service account of the pod, or `default` where it names none', () => {
+    const input = inputOf(mesh, { exempt: { capabilities: ['NET_ADMIN'] } });
+    const [exemption] = input.exemptions;
+    if (exemption === undefined) throw new Error('the input has no exemption');
     const found = (pod: Sketch, name: string): number =>
-      judge({ ...questionOf(pod), exemptions: [{ ...exemption, serviceAccounts: [makeNamePattern(name)] }] }).findings.length;
+      judge({ ...inputOf(pod), exemptions: [{ ...exemption, serviceAccounts: [makeNamePattern(name)] }] }).findings.length;
     expect(found(mesh, 'default')).toBe(0);
     expect(found({ ...mesh, serviceAccountName: null }, 'default')).toBe(0);
     expect(found({ ...mesh, serviceAccountName: '' }, 'default')).toBe(0);

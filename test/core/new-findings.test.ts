@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
 import { identityOf, selectNewFindings } from '../../src/core/new-findings.ts';
 
-/** What a finding at the only element of a list is known by. */
+/** The identity of a finding at the only element of a list. */
 function identityIn(element: Json): string {
   return identityOf({ rule: 'some-rule', kind: 'escape', path: ['spec', 'list', 0], message: 'found' }, { spec: { list: [element] } });
 }
@@ -49,7 +49,7 @@ test.each<[string, Json, Json]>([
   expect(identityAt(other)).not.toBe(identityAt(one));
 });
 
-test('T22: what an element says is read once, however many findings are about it', () => {
+test('T22: a list element is described once, however many findings are about it', () => {
   let reads = 0;
   const element = new Proxy(
     { value: 'x' },
@@ -70,7 +70,7 @@ test('T22: what an element says is read once, however many findings are about it
   expect(reads).toBe(1);
 });
 
-test('what only a forged review says at such length is known by its length and its beginning', () => {
+test('a text that is too long for a stored object is identified by its length and its beginning', () => {
   const long = 'x'.repeat(1_000_000);
   expect(identityIn({ name: long }).length).toBeLessThan(1_000);
   expect(identityIn({ name: long })).toBe(identityIn({ name: long }));

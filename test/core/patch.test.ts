@@ -9,27 +9,27 @@ const set = (path: PatchIntent['path'], value: unknown): PatchIntent => ({ path,
 const remove = (...path: (string | number)[]): PatchIntent => ({ path, fix: { remove: true } });
 const append = (path: PatchIntent['path'], ...values: unknown[]): PatchIntent => ({ path, fix: { append: values as never[] } });
 
-/** Document, changes, and the document that they mean. The operations are applied by another's code, which refuses what does not fit. */
+/** A document, intents, and the document after them. An independent library applies the operations, and refuses what does not fit. */
 const TABLE: readonly (readonly [claim: string, before: object, changes: readonly PatchIntent[], after: object])[] = [
-  ['nothing asked, nothing done', { a: 1 }, [], { a: 1 }],
+  ['no intent gives no operation', { a: 1 }, [], { a: 1 }],
   ['a value is added', {}, [set(['a'], 1)], { a: 1 }],
   ['a value is replaced', { a: 1 }, [set(['a'], 2)], { a: 2 }],
   ['null is replaced', { a: null }, [set(['a'], 2)], { a: 2 }],
   ['a value may be false, empty or an object', { a: 1 }, [set(['a'], false), set(['b'], ''), set(['c'], {})], { a: false, b: '', c: {} }],
-  ['a missing parent is made once for all', {}, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
+  ['a missing parent is created once', {}, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
   [
-    'so are parents of parents',
+    'missing parents of parents are created once',
     {},
     [set(['a', 'b', 'c'], 1), set(['a', 'd', 'e'], 2), set(['a', 'b', 'f'], 3)],
     { a: { b: { c: 1, f: 3 }, d: { e: 2 } } },
   ],
-  ['a null parent is as good as missing', { a: null }, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
-  ['and below it as well', { a: null }, [set(['a', 'b', 'c'], 1)], { a: { b: { c: 1 } } }],
-  ['a parent that is there keeps what it has', { a: { z: 1 } }, [set(['a', 'b'], 1)], { a: { z: 1, b: 1 } }],
+  ['a null parent counts as missing', { a: null }, [set(['a', 'b'], 1), set(['a', 'c'], 2)], { a: { b: 1, c: 2 } }],
+  ['two parents below null are created', { a: null }, [set(['a', 'b', 'c'], 1)], { a: { b: { c: 1 } } }],
+  ['an existing parent keeps its fields', { a: { z: 1 } }, [set(['a', 'b'], 1)], { a: { z: 1, b: 1 } }],
   ['a parent may be an element of a list', { a: [{}, {}] }, [set(['a', 1, 'b', 'c'], 1)], { a: [{}, { b: { c: 1 } }] }],
   ['a slash in a key is escaped', { a: {} }, [set(['a', 'x.io/y'], 1)], { a: { 'x.io/y': 1 } }],
   [
-    'so is a tilde, and both, in either order',
+    'a tilde in a key is escaped, and both characters in either order',
     { a: { '~/': 1, '/~': 1, '~1': 1, '~0': 1 } },
     [remove('a', '~/'), remove('a', '/~'), set(['a', '~1'], 2)],
     { a: { '~1': 2, '~0': 1 } },
@@ -37,9 +37,14 @@ const TABLE: readonly (readonly [claim: string, before: object, changes: readonl
   ['an empty key is a key', { '': 1 }, [remove('')], {}],
   ['a key is removed', { a: 1, b: 2 }, [remove('a')], { b: 2 }],
   ['null is removed', { a: null }, [remove('a')], {}],
-  ['what is not there needs no removing', { a: 1 }, [remove('b'), remove('b', 'c'), remove('a', 'c'), remove('l', 0)], { a: 1 }],
-  ['elements are removed by the indices that they had', { a: ['p', 'q', 'r', 's'] }, [remove('a', 0), remove('a', 2)], { a: ['q', 's'] }],
-  ['whatever order they are named in', { a: ['p', 'q', 'r'] }, [remove('a', 2), remove('a', 0), remove('a', 1)], { a: [] }],
+  ['removing a missing value gives no operation', { a: 1 }, [remove('b'), remove('b', 'c'), remove('a', 'c'), remove('l', 0)], { a: 1 }],
+  [
+    'elements are removed by their indices before the patch',
+    { a: ['p', 'q', 'r', 's'] },
+    [remove('a', 0), remove('a', 2)],
+    { a: ['q', 's'] },
+  ],
+  ['elements are removed in any order of the intents', { a: ['p', 'q', 'r'] }, [remove('a', 2), remove('a', 0), remove('a', 1)], { a: [] }],
   [
     'beyond ten as well',
     { a: [...Array(12).keys()] },
@@ -60,11 +65,16 @@ const TABLE: readonly (readonly [claim: string, before: object, changes: readonl
   ['a list is made where there is none', {}, [append(['a'], 'q'), append(['a'], 'r')], { a: ['q', 'r'] }],
   ['and where there is null', { a: null }, [append(['a'], 'q')], { a: ['q'] }],
   ['and below what is missing', {}, [append(['a', 'b'], 'q'), set(['a', 'c'], 1), append(['a', 'b'], 'r')], { a: { b: ['q', 'r'], c: 1 } }],
-  ['one is put on while another is taken off', { a: ['p', 'q'] }, [remove('a', 1), append(['a'], 'r'), remove('a', 0)], { a: ['r'] }],
-  ['one is put on while another is changed', { a: ['p'] }, [append(['a'], 'r'), set(['a', 0], 'P')], { a: ['P', 'r'] }],
-  ['the first change of a place wins', { a: 1 }, [set(['a'], 2), set(['a'], 3), remove('a')], { a: 2 }],
-  ['a removal that is asked twice is done once', { a: ['p', 'q'] }, [remove('a', 0), remove('a', 0)], { a: ['q'] }],
-  ['a list that is set may grow', { a: ['p'] }, [set(['a'], ['q']), append(['a'], 'r')], { a: ['q', 'r'] }],
+  [
+    'an element is appended while others are removed',
+    { a: ['p', 'q'] },
+    [remove('a', 1), append(['a'], 'r'), remove('a', 0)],
+    { a: ['r'] },
+  ],
+  ['an element is appended while another is changed', { a: ['p'] }, [append(['a'], 'r'), set(['a', 0], 'P')], { a: ['P', 'r'] }],
+  ['the first intent for a path wins', { a: 1 }, [set(['a'], 2), set(['a'], 3), remove('a')], { a: 2 }],
+  ['a removal that is intended twice is made once', { a: ['p', 'q'] }, [remove('a', 0), remove('a', 0)], { a: ['q'] }],
+  ['a later intent may append to a list that is set', { a: ['p'] }, [set(['a'], ['q']), append(['a'], 'r')], { a: ['q', 'r'] }],
 ];
 
 test.each(TABLE)('%s', (_, before, intents, after) => {
@@ -76,7 +86,7 @@ test.each(TABLE)('%s', (_, before, intents, after) => {
 });
 
 describe('operations', () => {
-  test('are as few as can be', () => {
+  test('operations are as few as possible', () => {
     expect(makePatch({ a: [1, 2] }, [set(['m', 'n', 'o'], 1), append(['a'], 3), remove('a', 0), remove('x')])).toEqual([
       { op: 'add', path: '/m', value: { n: { o: 1 } } },
       { op: 'add', path: '/a/-', value: 3 },
@@ -84,7 +94,7 @@ describe('operations', () => {
     ]);
   });
 
-  test("never grow a fix's own data", () => {
+  test('operations leave the data of a fix unchanged', () => {
     const drop = Object.freeze(['ALL']);
     const change: PatchIntent = { path: ['a'], fix: { set: drop } };
     expect(makePatch({}, [change, append(['a'], 'X')])).toEqual([{ op: 'add', path: '/a', value: ['ALL', 'X'] }]);
@@ -97,14 +107,14 @@ describe('operations', () => {
     expect(profile).toEqual({ type: 'RuntimeDefault' });
   });
 
-  test('T47: do not take what every object has for a part of the document', () => {
+  test('T47: operations ignore what every object inherits', () => {
     expect(makePatch({}, [remove('constructor'), remove('toString', 'name'), remove('__proto__')])).toEqual([]);
     expect(valueAt(JSON.parse('{"__proto__": {"a": 1}}'), ['__proto__', 'a'])).toBe(1);
     expect(valueAt([1, 2], ['map'])).toBeUndefined();
   });
 });
 
-test('T46: values set at random places are there, whatever else there was', () => {
+test('T46: values set at random paths are in the patched document', () => {
   const key = fc.constantFrom('a', 'b', 'c~/', '0');
   const path = fc.array(key, { minLength: 3, maxLength: 3 });
   fc.assert(

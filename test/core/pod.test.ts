@@ -80,19 +80,19 @@ const pod = {
   },
 };
 
-/** What the API server leaves to us, whatever it is. */
+/** Fields whose type only the API server checks. */
 const ANYTHING = /\.(valueFrom|serviceAccountToken|limits\.cpu|requests\.cpu|overhead\.cpu)$/;
 
 const paths = pathsOf(pod).filter((path) => !ANYTHING.test(`.${path.join('.')}`));
 
-test('a pod with every field that rules read is one', () => expect(podIs(pod)).toBeUndefined());
+test('a pod with every field that rules read has the shape of a pod', () => expect(podIs(pod)).toBeUndefined());
 
-test('T47: a pod is none where a field that rules read is of another type', () => {
+test('T47: a pod with a field of another type does not have the shape of a pod', () => {
   expect(paths.length).toBeGreaterThan(200);
   for (const path of paths) expect(podIs(replaced(pod, path))?.path, printPath(path)).toEqual(path);
 });
 
-/** All places below a value, whole ones and their parts. */
+/** The paths of all values below a value. */
 function pathsOf(value: unknown): readonly Path[] {
   if (typeof value !== 'object' || value === null) return [];
   const steps = Array.isArray(value) ? [...value.keys()] : Object.keys(value);

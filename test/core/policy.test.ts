@@ -13,7 +13,7 @@ const profiles = new Map([userns, kata, gvisor].map((each) => [each.id, each]));
 const PROFILE = 'cloister.dev/profile';
 const GRANT = 'cloister.dev/grant';
 
-/** `profile/grant` in force for these labels, and what is wrong with them. */
+/** `profile/grant` that apply with these labels, and the problems of the labels. */
 function inForce(
   labels: Record<string, string>,
   obeysProfileLabel = true,
@@ -26,54 +26,57 @@ function inForce(
 }
 
 describe('the profile', () => {
-  test('is the one of the path, where the pod says nothing or the same', () => {
+  test('the profile is that of the path if the pod has no label, or the same one', () => {
     expect(inForce({})).toEqual({ holds: 'userns/containers', problems: [] });
     expect(inForce({ [PROFILE]: 'userns' })).toEqual({ holds: 'userns/containers', problems: [] });
   });
 
-  test('is the one that the pod asks for, if the profile lets it choose; its grant comes with it', () => {
+  test('the profile is that of the label, with its grant, if the profile of the path lets the pod choose it', () => {
     expect(inForce({ [PROFILE]: 'kata-team-a' })).toEqual({ holds: 'kata-team-a/sudo', problems: [] });
   });
 
-  test('stays what it was, with a problem that names the choices, if the pod may not have the other', () => {
+  test('the profile is that of the path, with a problem that lists the choices, if the pod may not choose the other', () => {
     expect(inForce({ [PROFILE]: 'gvisor' })).toEqual({
       holds: 'userns/containers',
       problems: ['profile "gvisor" may not be chosen here: remove the label, or set it to userns or kata-team-a or gone'],
     });
   });
 
-  test.each(['kata-qemu', 'gone', '', 'constructor', 'Userns'])('T06: %j is not configured, and loosens nothing', (asked) => {
-    const { holds, problems } = inForce({ [PROFILE]: asked });
-    expect(holds).toBe('userns/containers');
-    expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain('is not configured');
-  });
+  test.each(['kata-qemu', 'gone', '', 'constructor', 'Userns'])(
+    'T06: the label %j names no configured profile, and changes no requirement',
+    (asked) => {
+      const { holds, problems } = inForce({ [PROFILE]: asked });
+      expect(holds).toBe('userns/containers');
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toContain('is not configured');
+    },
+  );
 
-  test('is the one of the path where a pod is only watched, whatever its label says', () => {
+  test('the profile is that of the path in mode warn and audit, whatever the label says', () => {
     expect(inForce({ [PROFILE]: 'kata-team-a' }, false)).toEqual({ holds: 'userns/containers', problems: [] });
     expect(inForce({ [PROFILE]: 'nonsense' }, false)).toEqual({ holds: 'userns/containers', problems: [] });
   });
 });
 
 describe('the grant', () => {
-  test.each(['none', 'sudo', 'containers'])('may be asked down to %s', (asked) => {
+  test.each(['none', 'sudo', 'containers'])('the grant may be lowered to %s', (asked) => {
     expect(inForce({ [GRANT]: asked })).toEqual({ holds: `userns/${asked}`, problems: [] });
   });
 
-  test('is measured by the profile that is chosen, not by the one of the path', () => {
+  test('the grant is limited by the chosen profile, not by that of the path', () => {
     const { holds, problems } = inForce({ [PROFILE]: 'kata-team-a', [GRANT]: 'containers' });
     expect(holds).toBe('kata-team-a/sudo');
     expect(problems).toEqual(['grant "containers" is more than kata-team-a gives: remove the label, or set it to none or sudo']);
   });
 
-  test.each(['', 'root', 'SUDO', 'constructor'])('T06: %j is unknown, and loosens nothing', (asked) => {
+  test.each(['', 'root', 'SUDO', 'constructor'])('T06: the grant %j is unknown, and changes no requirement', (asked) => {
     expect(inForce({ [GRANT]: asked })).toEqual({
       holds: 'userns/containers',
       problems: [`grant "${asked}" is unknown: remove the label, or set it to none or sudo or containers`],
     });
   });
 
-  test('may be asked down where a pod is only watched, too', () => {
+  test('the grant may be lowered in mode warn and audit, too', () => {
     expect(inForce({ [GRANT]: 'none' }, false)).toEqual({ holds: 'userns/none', problems: [] });
   });
 });
@@ -84,7 +87,7 @@ test('the message about an unknown profile lists the configured ones', () => {
   expect(printConfigured(new Map())).toBe('configured are: none');
 });
 
-test('labels of a pod that are not strings of its own are no labels', () => {
+test('an inherited key is no label', () => {
   expect(inForce(JSON.parse('{"__proto__": "x"}')).problems).toEqual([]);
 });
 

@@ -10,7 +10,7 @@ test.each([
   ['so are halves of a character', 'a\ud83db', 'a\\u{d83d}b'],
 ])('%s', (_, text, printed) => expect(printable(text)).toBe(printed));
 
-test('what is longer than it may be ends in an ellipsis', () => {
+test('a text above the limit ends in an ellipsis', () => {
   expect(printable('abcde', 5)).toBe('abcde');
   expect(printable('abcdef', 5)).toBe('abcd…');
   expect(printable('x'.repeat(201))).toHaveLength(200);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
 import { remedyOf } from '../../src/core/remedy.ts';
 
-test('a finding says what to do about it, in its own words where it has some', () => {
+test('the remedy of a finding is its own text, or else what its fix does', () => {
   expect(remedyOf({ remedy: 'use another prefix', fix: { remove: true } })).toBe('use another prefix');
   expect(remedyOf({ fix: { remove: true } })).toBe('remove it');
   expect(remedyOf({ fix: { append: ['ALL', { name: 'a' }] } })).toBe('add ALL, {name: a}');
@@ -29,6 +29,7 @@ test.each(['', 'true', 'FALSE', 'no', 'Off', 'n', '8', '-a', '.a', 'a b', 'a: b'
   },
 );
 
-test.each(['nothing', 'only', 'yesterday', 'y-axis', 'truth'])('%s only begins like a word for something else', (text) =>
-  expect(remedyOf({ fix: { set: text } })).toBe(`set it to ${text}`),
+test.each(['nothing', 'only', 'yesterday', 'y-axis', 'truth'])(
+  '%s is printed without quotes: it only begins like a boolean of YAML',
+  (text) => expect(remedyOf({ fix: { set: text } })).toBe(`set it to ${text}`),
 );

@@ -4,7 +4,7 @@ import { judge } from '../../src/core/judge.ts';
 import { printPath } from '../../src/core/path.ts';
 import { repair } from '../../src/core/repair.ts';
 import { podPathOf, subjectOf } from '../../src/core/subject.ts';
-import { questionOf } from '../support/test-rule.ts';
+import { inputOf } from '../support/test-rule.ts';
 
 const KINDS: readonly (readonly [group: string, kind: string, at: readonly string[]])[] = [
   ['', 'Pod', []],
@@ -22,7 +22,7 @@ const metadata = { name: 'workspace', namespace: 'team-a' };
 const within = (at: readonly string[], pod: unknown): Record<string, unknown> =>
   at.toReversed().reduce((inner, step) => ({ [step]: inner }), pod) as Record<string, unknown>;
 
-/** Where a pod's document is wrong. */
+/** The place of the mismatch in a pod's document, and what is expected there. */
 function wrong(document: unknown, group = '', kind = 'Pod'): string {
   const found = subjectOf(document, group, kind);
   return found.ok ? 'nothing' : `${printPath(found.error.path)}: ${found.error.expected}`;
@@ -31,7 +31,7 @@ function wrong(document: unknown, group = '', kind = 'Pod'): string {
 describe.each(KINDS)('%s/%s', (group, kind, at) => {
   const pod = { metadata: { labels: { app: 'x' } }, spec: { hostUsers: false } };
 
-  test('holds its pod where it does', () => {
+  test('the pod is found at its path', () => {
     const document = { ...within(at, pod), metadata: at.length === 0 ? { ...metadata, ...pod.metadata } : metadata };
     const found = subjectOf(document, group, kind);
     expect(found).toMatchObject({
@@ -41,11 +41,11 @@ describe.each(KINDS)('%s/%s', (group, kind, at) => {
     expect(found.ok && found.value.document).toBe(document);
   });
 
-  test.each([null, undefined, 'x', 1, true, []])('%j is none', (document) => {
+  test.each([null, undefined, 'x', 1, true, []])('the document %j holds no pod', (document) => {
     expect(wrong(document, group, kind)).toMatch(/: an object$/);
   });
 
-  test('is reported with the outermost part that is missing', () => {
+  test('a document without a pod is reported with the outermost part that is missing', () => {
     const path = [...at, 'spec'];
     for (let depth = 0; depth < path.length; depth += 1) {
       const document = within(path.slice(0, depth), { [path[depth] ?? '']: 'text' });
@@ -62,7 +62,7 @@ test('a kind that holds no pod, or one of another group, is rejected with the re
   expect(podPathOf('', 'constructor')).toBeUndefined();
 });
 
-test('a name that is still to be generated stands for one, and no namespace is none', () => {
+test('generateName stands for a missing name, and a missing namespace is undefined', () => {
   expect(subjectOf({ metadata: { generateName: 'ws-' }, spec: {} }, '', 'Pod')).toMatchObject({
     value: { name: 'ws-', namespace: undefined },
   });
@@ -106,11 +106,11 @@ test.each([
   expect(wrong({ metadata: given, spec: {} })).toBe(expected);
 });
 
-describe('what is odd and no fault', () => {
-  test('T42: null stands for nothing, at every field', () => {
+describe('an unusual document', () => {
+  test('T42: null counts as absent in every field', () => {
     const spec = { containers: null, volumes: null, securityContext: null, hostUsers: null, affinity: null, nodeSelector: null };
     expect(wrong({ metadata: null, spec })).toBe('nothing');
-    expect(() => judge(questionOf(spec))).not.toThrow();
+    expect(() => judge(inputOf(spec))).not.toThrow();
   });
 
   test('T42: unknown fields are ignored', () => {
@@ -118,25 +118,25 @@ describe('what is odd and no fault', () => {
   });
 });
 
-describe('what is hostile', () => {
+describe('a hostile document', () => {
   const proto = '{"hostPID": true, "hostUsers": false, "runtimeClassName": "kata-qemu", "privileged": true}';
 
-  test('T23, T47: keys by which objects inherit are data like any other', () => {
+  test('T23, T47: the keys `__proto__` and `constructor` are data like any other', () => {
     const text = `{"metadata": {"labels": {"__proto__": "x", "constructor": "y"}, "annotations": {"__proto__": "x"}, "__proto__": ${proto}},
       "spec": {"__proto__": ${proto}, "containers": [{"name": "__proto__", "__proto__": {"securityContext": ${proto}}, "securityContext": {"__proto__": ${proto}}}],
       "volumes": [{"name": "v", "__proto__": {"hostPath": {"path": "/"}}}], "nodeSelector": {"__proto__": "x"}}, "__proto__": ${proto}}`;
     const found = subjectOf(JSON.parse(text), '', 'Pod');
     if (!found.ok) throw new Error(`${printPath(found.error.path)} is not ${found.error.expected}`);
-    const question = { ...questionOf({}), subject: found.value };
-    const findings = judge(question).findings;
+    const input = { ...inputOf({}), subject: found.value };
+    const findings = judge(input).findings;
     expect(findings.map(({ rule }) => rule)).not.toContain('host-namespaces');
     expect(findings.map(({ rule }) => rule)).not.toContain('privileged');
     expect(findings.map(({ rule }) => rule)).toEqual(expect.arrayContaining(['user-namespace', 'volume-types', 'unknown-fields']));
-    repair(question, judge(question), { apply, addsAnnotation: true });
+    repair(input, judge(input), { apply, addsAnnotation: true });
     expect(Object.hasOwn({}, 'hostUsers') || 'hostUsers' in {}).toBe(false);
   });
 
-  test('T44: ten thousand levels of nesting do no harm, where we look and where we do not', () => {
+  test('T44: ten thousand levels of nesting do no harm, in judged and unjudged fields', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`);
     const list = JSON.parse(`${'['.repeat(10_000)}1${']'.repeat(10_000)}`);
     const spec = {
@@ -150,9 +150,9 @@ describe('what is hostile', () => {
     };
     const found = subjectOf({ metadata, spec }, '', 'Pod');
     if (!found.ok) throw new Error('no subject');
-    const question = { ...questionOf({}, { profile: 'sysbox' }), subject: found.value };
-    expect(judge({ ...question, old: found.value }).findings).toEqual([]);
-    expect(() => repair(question, judge(question), { apply, addsAnnotation: true })).not.toThrow();
+    const input = { ...inputOf({}, { profile: 'sysbox' }), subject: found.value };
+    expect(judge({ ...input, old: found.value }).findings).toEqual([]);
+    expect(() => repair(input, judge(input), { apply, addsAnnotation: true })).not.toThrow();
     expect(wrong({ metadata, spec: { containers: [deep, list] } })).toBe('spec.containers[1]: an object');
   });
 });

@@ -79,23 +79,20 @@ export function examplesOf(section: string): Example[] {
 }
 
 /** Judges an example's pod, a copy of its own. */
-export function judged(
-  example: Example,
-  exemptions: readonly Exemption[] = [],
-): { readonly question: JudgeInput; readonly verdict: Verdict } {
+export function judged(example: Example, exemptions: readonly Exemption[] = []): { readonly input: JudgeInput; readonly verdict: Verdict } {
   const profile = profileOf(example);
   const config = { profiles: new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})])), exemptions };
   const subject = subjectOf(structuredClone(example.pod), '', 'Pod');
   if (!subject.ok) throw new Error(`${printPath(subject.error.path)} must be ${subject.error.expected}`);
   const policy = selectPolicy(profile, subject.value.pod, { profiles: config.profiles, obeysProfileLabel: true });
-  const question = { subject: subject.value, policy, namespace: 'team-a', exemptions, now: new Date('2030-01-01') };
-  return { question, verdict: judge(question) };
+  const input = { subject: subject.value, policy, namespace: 'team-a', exemptions, now: new Date('2030-01-01') };
+  return { input, verdict: judge(input) };
 }
 
 /** What becomes of an example's pod, in the page's own words: the pod as it is stored, or what is said about it. */
 export function outcomeOf(example: Example): Pick<Example, 'outcome'> & { readonly pod?: object; readonly says?: string } {
-  const { question, verdict } = judged(example);
-  const { patch, unresolved, subject: fixed } = repair(question, verdict, { apply, addsAnnotation: false });
+  const { input, verdict } = judged(example);
+  const { patch, unresolved, subject: fixed } = repair(input, verdict, { apply, addsAnnotation: false });
   if (unresolved.length > 0) return { outcome: 'Refused', says: print(verdict.findings) };
   if (patch.length === 0) return { outcome: 'Warned', says: print(verdict.findings) };
   return { outcome: 'After', pod: fixed.document };

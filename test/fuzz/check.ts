@@ -1,7 +1,7 @@
 import { apply } from '../../src/apply-patch.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
-import { bytesOf, type Doc, NOW, offerOf, reviewOf, type Setting } from '../support/hostile-pods.ts';
+import { bytesOf, configOf, type Doc, NOW, reviewOf, type Setting } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 import { bytesOfCase, type Case } from './cases.ts';
@@ -9,7 +9,7 @@ import { ENFORCE, faultsOf, faultsOfAskingAgain, faultsOfLeavingOut, MUTATE } fr
 
 /** The judge under a setting; a test may put another in its place. */
 export type Judge = (setting: Setting) => Respond;
-export const judge: Judge = (setting) => makeRespond(offerOf(setting), { apply, now: () => NOW });
+export const judge: Judge = (setting) => makeRespond(configOf(setting), { apply, now: () => NOW });
 
 /** Everything that is wrong with the answers to a case. */
 export function faultsOfCase(given: Case, make: Judge = judge): string[] {

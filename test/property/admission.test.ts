@@ -4,12 +4,12 @@ import { apply } from '../../src/apply-patch.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import {
   bytesOf,
+  configOf,
   containerStroke,
   copyOf,
   type Doc,
   hostilePod,
   NOW,
-  offerOf,
   paint,
   type ReviewOf,
   reviewOf,
@@ -32,7 +32,7 @@ test('validate admits every pod that mutate patched, and denies with a cause eve
     if (patched !== undefined) return expect(verdict.allowed, messageOf(verdict)).toBe(true);
     expect(answer.allowed).toBe(true);
     if (!verdict.allowed) return expect(causesOf(verdict).length).toBeGreaterThan(0);
-    // Left alone and yet allowed: only where nothing was to be done, the stamp included.
+    // A pod without a patch is allowed only if it needed none, the annotation included.
     expect(map(map(pod.metadata).annotations)['cloister.dev/profile-applied']).toMatch(/^(own|other)\//);
   });
 });
@@ -45,7 +45,7 @@ test('T02, T13: no pod with a violation is admitted, even if it is changed after
   });
 });
 
-/** What a tenant may write freely: labels, annotations, names. Asking for less by the grant label is a choice that is offered. */
+/** What a tenant may write freely: labels, annotations, names. The grant label may ask for a smaller grant. */
 const tenantData: fc.Arbitrary<Stroke> = fc.oneof(
   fc.record({
     at: fc
@@ -141,7 +141,7 @@ test('T10: an ephemeral container is admitted only within baseline, whatever pod
 });
 
 function respondFor(given: Setting): Respond {
-  return makeRespond(offerOf(given), { apply, now: () => NOW });
+  return makeRespond(configOf(given), { apply, now: () => NOW });
 }
 
 function mutate(respond: Respond, pod: Doc, review?: ReviewOf): { readonly answer: Doc; readonly patched?: Doc } {

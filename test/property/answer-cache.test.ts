@@ -7,7 +7,7 @@ import { repair } from '../../src/core/repair.ts';
 import { subjectOf } from '../../src/core/subject.ts';
 import { type Answer, answerMutate } from '../../src/webhook/review/answer.ts';
 import { makeAnswerCache } from '../../src/webhook/review/answer-cache.ts';
-import { copyOf, hostilePod, NAMESPACE, NOW, offerOf, type Setting, setting } from '../support/hostile-pods.ts';
+import { configOf, copyOf, hostilePod, NAMESPACE, NOW, type Setting, setting } from '../support/hostile-pods.ts';
 import { check } from '../support/properties.ts';
 
 type Given = Parameters<typeof answerMutate>;
@@ -16,13 +16,13 @@ type Given = Parameters<typeof answerMutate>;
 function given(pod: unknown, chosen: Setting): readonly [Given[0], Given[1], Given[2]] | undefined {
   const subject = subjectOf(copyOf(pod), '', 'Pod');
   if (!subject.ok) return undefined;
-  const config = offerOf(chosen);
+  const config = configOf(chosen);
   const profile = config.profiles.get('own');
   if (profile === undefined) throw new Error('the profile is missing');
   const policy = selectPolicy(profile, subject.value.pod, { profiles: config.profiles, obeysProfileLabel: true });
-  const question = { subject: subject.value, old: undefined, policy, namespace: NAMESPACE, exemptions: config.exemptions, now: NOW };
-  const verdict = judge(question);
-  return [verdict, repair(question, verdict, { apply, addsAnnotation: true }), policy];
+  const input = { subject: subject.value, old: undefined, policy, namespace: NAMESPACE, exemptions: config.exemptions, now: NOW };
+  const verdict = judge(input);
+  return [verdict, repair(input, verdict, { apply, addsAnnotation: true }), policy];
 }
 
 test('a cached answer equals a new one', () => {

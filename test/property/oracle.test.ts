@@ -4,12 +4,12 @@ import { apply } from '../../src/apply-patch.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import type { Rule } from '../../src/core/rules/rule.ts';
 import { makeRespond } from '../../src/webhook/review/respond.ts';
-import { bytesOf, type Doc, hostilePod, NOW, offerOf, paint, reviewOf, setting, stroke } from '../support/hostile-pods.ts';
+import { bytesOf, configOf, type Doc, hostilePod, NOW, paint, reviewOf, setting, stroke } from '../support/hostile-pods.ts';
 import { map, wrongsOf } from '../support/oracle.ts';
 import '../support/properties.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 
-/** What these rules find is no way out of a pod, so the oracle does not look for it: the API server rejects it, or it concerns a grant. */
+/** Findings of these rules are no escape, so the oracle does not check them: the API server rejects such a pod, or the rule concerns a grant. */
 const NO_ESCAPE: ReadonlySet<string> = new Set(['dns-policy', 'overhead', 'image-storage', 'pod-size']);
 
 test.each(rules.filter(({ id }) => !NO_ESCAPE.has(id)))(
@@ -29,10 +29,10 @@ test.each(rules.filter(({ id }) => !NO_ESCAPE.has(id)))(
   },
 );
 
-/** The same cases every time: whether the oracle sees is not to be a matter of luck. */
+/** The same cases every time, so that the result does not depend on chance. */
 function admittedWrongly(): boolean {
   const isFine = fc.property(hostilePod, setting, fc.array(stroke, { maxLength: 3 }), (pod, given, changes) => {
-    const respond = makeRespond(offerOf(given), { apply, now: () => NOW });
+    const respond = makeRespond(configOf(given), { apply, now: () => NOW });
     const ask = (path: string, object: Doc): Doc => map(map(JSON.parse(respond(path, bytesOf(reviewOf(object))).body)).response);
     const { patch } = ask('/mutate/own', pod);
     const patched = patch === undefined ? pod : applyPatch(pod, JSON.parse(Buffer.from(String(patch), 'base64').toString()) as unknown[]);

@@ -9,21 +9,21 @@ import { type Repair, repair } from '../../src/core/repair.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
 import { subjectOf } from '../../src/core/subject.ts';
 import { gainsOf } from '../support/gains.ts';
-import { copyOf, type Doc, hostilePod, NAMESPACE, NOW, offerOf, type Setting, setting } from '../support/hostile-pods.ts';
+import { configOf, copyOf, type Doc, hostilePod, NAMESPACE, NOW, type Setting, setting } from '../support/hostile-pods.ts';
 import { check } from '../support/properties.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 
 const cases = fc.tuple(hostilePod, setting);
 
-test('T61: judging does not change its input, and gives the same result twice', () => {
+test('T61: judging changes no pod, and gives the same verdict twice', () => {
   check(0.05, cases, ([pod, given]) => {
-    const question = questionOf(deepFreeze(copyOf(pod)), given);
-    expect(judge(question)).toEqual(judge(question));
-    expect(question.subject.document).toEqual(pod);
+    const input = questionOf(deepFreeze(copyOf(pod)), given);
+    expect(judge(input)).toEqual(judge(input));
+    expect(input.subject.document).toEqual(pod);
   });
 });
 
-test('T32: a patch applies to its pod, with the same result in two independent implementations', () => {
+test('T32: a patch fits its pod, and two independent libraries give the same result', () => {
   check(0.08, cases, ([pod, given]) => {
     const document = deepFreeze(copyOf(pod));
     const { patch, subject } = repaired(document, given);
@@ -34,7 +34,7 @@ test('T32: a patch applies to its pod, with the same result in two independent i
   });
 });
 
-test('T33: a second repair changes nothing and reports nothing fixable', () => {
+test('T33: a second repair changes nothing, and finds nothing to fix', () => {
   check(0.08, cases, ([pod, given]) => {
     const first = repaired(copyOf(pod), given);
     if (first.unresolved.length > 0) return;
@@ -45,7 +45,7 @@ test('T33: a second repair changes nothing and reports nothing fixable', () => {
   });
 });
 
-test('T45: a patch changes only fields that findings name', () => {
+test('T45: a patch changes only the paths of its findings', () => {
   check(0.06, cases, ([pod, given]) => {
     const { patch, repaired: findings } = repaired(copyOf(pod), given);
     const named = findings.map(({ path }) => pointerOf(path));
@@ -63,7 +63,7 @@ test('T30: a patch adds no privilege that the grant does not list', () => {
 });
 
 function questionOf(document: Doc, given: Setting): JudgeInput {
-  const config = offerOf(given);
+  const config = configOf(given);
   const subject = subjectOf(document, '', 'Pod');
   const own = config.profiles.get('own');
   if (!subject.ok || own === undefined) throw new Error(`no pod: ${JSON.stringify(subject)}`);
@@ -72,9 +72,9 @@ function questionOf(document: Doc, given: Setting): JudgeInput {
 }
 
 function repaired(document: Doc, given: Setting): Repair & { readonly findings: readonly Finding[] } {
-  const question = questionOf(document, given);
-  const verdict = judge(question);
-  return { findings: verdict.findings, ...repair(question, verdict, { apply, addsAnnotation: true }) };
+  const input = questionOf(document, given);
+  const verdict = judge(input);
+  return { findings: verdict.findings, ...repair(input, verdict, { apply, addsAnnotation: true }) };
 }
 
 /** JSON pointers of what differs. A list whose length changed counts as one change. */
@@ -91,7 +91,7 @@ function changesBetween(before: unknown, after: unknown, at = ''): string[] {
 
 const isPlain = (value: unknown): value is Doc => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Whether a change lies at what a finding names, in it, or is a missing parent of it. */
+/** Whether a change is at the path of a finding, below it, or at a missing parent of it. */
 const within = (path: string, named: string): boolean => `${path}/`.startsWith(`${named}/`) || `${named}/`.startsWith(`${path}/`);
 
 function deepFreeze<T>(value: T): T {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../src/apply-patch.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
-import { bytesOf, type Doc, hostilePod, malformed, NOW, offerOf, paint, reviewOf, setting } from '../support/hostile-pods.ts';
+import { bytesOf, configOf, type Doc, hostilePod, malformed, NOW, paint, reviewOf, setting } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';
 import { check } from '../support/properties.ts';
 
@@ -78,7 +78,7 @@ describe.each(reviews)('the recorded review $file', ({ bytes }) => {
   });
 });
 
-/** What means something in JSON, so that some of the broken reviews can still be read. */
+/** Bytes with a meaning in JSON, so that some of the broken reviews can still be read. */
 const token = fc
   .constantFrom('null', '{}', '[]', '""', ',', ':', '"', '\\', '\\u0000', '\\ud800', '1e400', '-0', 'true', '\ufeff', '"__proto__":')
   .map((each) => Buffer.from(each));
@@ -128,11 +128,11 @@ test('T22, T50: a pod with ten thousand findings of one kind gets a short answer
   }
 });
 
-function respondFor(given: Parameters<typeof offerOf>[0]): Respond {
-  return makeRespond(offerOf(given), { apply, now: () => NOW });
+function respondFor(given: Parameters<typeof configOf>[0]): Respond {
+  return makeRespond(configOf(given), { apply, now: () => NOW });
 }
 
-/** An answer in the API server's terms under the uid that was asked under, or a plain 400 where no uid can be read. */
+/** A response that the API server understands, with the uid of the request, or a plain 400 if no uid can be read. */
 function checkAnswer(respond: Respond, where: string, bytes: Uint8Array): void {
   const { status, body, bytes: length } = respond(where, bytes);
   expect(respond(where, bytes).body).toBe(body);

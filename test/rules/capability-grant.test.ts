@@ -129,7 +129,7 @@ testRule(capabilityGrant, {
     },
     'a container that drops all, spelled oddly': { pod: holding(['cap_all']), promises: [DROP], fixed: 'nothing' },
     'one that drops ALL and keeps too little for sudo': { pod: holding(['ALL'], ['SETUID', 'SETGID']), promises: [DROP], fixed: 'nothing' },
-    'one that drops a needed capability by name is told, and not overridden': {
+    'a container that drops a needed capability by name is reported and not overridden': {
       pod: holding(['CHOWN']),
       promises: [`${DROP}[0]`],
       fixed: 'nothing',

@@ -3,7 +3,7 @@ import { judge } from '../../src/core/judge.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import type { ProfileOptions } from '../../src/core/profiles/profile.ts';
 import { imageStorage } from '../../src/core/rules/image-storage.ts';
-import { type Failing, questionOf, type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, inputOf, type Sketch, testRule } from '../support/test-rule.ts';
 
 const ROOT = '/var/lib/containers';
 const main = (...mountPaths: string[]): Sketch => ({
@@ -244,6 +244,6 @@ test.each<[string, ProfileOptions, Sketch, string]>([
   ["the operator's", { storageSize: '4Gi' }, { name: 'main' }, 'mount an emptyDir of medium Memory there, with sizeLimit 4Gi'],
   ['none on disk', { storageMedium: 'disk' }, { name: 'main' }, 'mount an emptyDir there'],
 ])('the remedy says which size the volume has, and why: %s', (_, options, container, remedy) => {
-  const { findings } = judge(questionOf({ containers: [container] }, { ...kata, options: { ...kata.options, ...options } }));
+  const { findings } = judge(inputOf({ containers: [container] }, { ...kata, options: { ...kata.options, ...options } }));
   expect(findings.filter(({ rule }) => rule === imageStorage.id).map((finding) => finding.remedy)).toEqual([remedy, remedy]);
 });

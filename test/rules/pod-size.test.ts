@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { judge } from '../../src/core/judge.ts';
 import { podSize } from '../../src/core/rules/pod-size.ts';
-import { questionOf, repaired, type Sketch, testRule } from '../support/test-rule.ts';
+import { inputOf, judgeAndRepair, type Sketch, testRule } from '../support/test-rule.ts';
 
 const many = (count: number): Sketch => ({ containers: Array.from({ length: count }, (_, index) => ({ name: `c${index}` })) });
 const escalating = (count: number): Sketch => ({
@@ -30,7 +30,7 @@ testRule(podSize, {
 });
 
 test('T22, T32: only the first thousand findings are reported, and the pod is not repaired', () => {
-  const { verdict, repair } = repaired(questionOf(faulty(5_000)));
+  const { verdict, repair } = judgeAndRepair(inputOf(faulty(5_000)));
   expect(verdict.findings).toHaveLength(1_001);
   expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 findings']);
 });
@@ -38,7 +38,7 @@ test('T22, T32: only the first thousand findings are reported, and the pod is no
 test('T22: a name longer than any is refused, and no finding repeats it', () => {
   const name = 'ж'.repeat(100_000);
   const securityContext = { capabilities: { add: Array.from({ length: 900 }, () => 'SYS_ADMIN') } };
-  const { findings } = judge(questionOf({ containers: [{ name, securityContext }] }));
+  const { findings } = judge(inputOf({ containers: [{ name, securityContext }] }));
   expect(findings.length).toBeGreaterThan(900);
   expect(findings).toContainEqual(
     expect.objectContaining({
@@ -51,12 +51,12 @@ test('T22: a name longer than any is refused, and no finding repeats it', () => 
 });
 
 test('an old pod of too many faults hides no new one among them', () => {
-  const old = questionOf(faulty(2_000)).subject;
-  const findings = judge({ ...questionOf({ ...faulty(2_000), hostPID: true }), old }).findings;
+  const old = inputOf(faulty(2_000)).subject;
+  const findings = judge({ ...inputOf({ ...faulty(2_000), hostPID: true }), old }).findings;
   expect(findings.map(({ rule }) => rule)).toContain('pod-size');
 });
 
 test('T22: a million capabilities are refused without naming each', () => {
   const securityContext = { capabilities: { add: Array.from({ length: 500_000 }, () => 'A') } };
-  expect(judge(questionOf({ containers: [{ name: 'main', securityContext }] })).findings).toHaveLength(1_001);
+  expect(judge(inputOf({ containers: [{ name: 'main', securityContext }] })).findings).toHaveLength(1_001);
 });

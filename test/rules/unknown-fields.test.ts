@@ -1,7 +1,7 @@
 import { CONTAINER_FIELDS, POD_FIELDS, unknownFields } from '../../src/core/rules/unknown-fields.ts';
 import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
-/** Every known field as null: the keys are what is asked about. */
+/** Every known field as null: only the keys are judged. */
 const all = (fields: ReadonlySet<string>): Sketch => Object.fromEntries([...fields].map((field) => [field, null]));
 
 testRule(unknownFields, {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { judge } from '../../src/core/judge.ts';
 import { volumeTypes } from '../../src/core/rules/volume-types.ts';
-import { type Failing, questionOf, type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, inputOf, type Sketch, testRule } from '../support/test-rule.ts';
 
 const SAFE = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'];
 const REFUSED = [
@@ -112,9 +112,9 @@ test('T22: volumes are looked through once, however many containers mount them',
     name: `debug-${index}`,
     volumeMounts: [{ name: 'data', mountPath: '/data' }],
   }));
-  const question = questionOf({ ephemeralContainers: late });
-  const pod = { ...question.subject.pod, spec: { ...question.subject.pod.spec, volumes } };
-  const found = judge({ ...question, subject: { ...question.subject, pod } }).findings.filter(({ rule }) => rule === 'volume-types');
+  const input = inputOf({ ephemeralContainers: late });
+  const pod = { ...input.subject.pod, spec: { ...input.subject.pod.spec, volumes } };
+  const found = judge({ ...input, subject: { ...input.subject, pod } }).findings.filter(({ rule }) => rule === 'volume-types');
   expect(found).toHaveLength(101);
   expect(looks).toBeLessThan(20);
 });

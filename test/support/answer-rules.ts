@@ -1,7 +1,7 @@
 import type { Doc } from './hostile-pods.ts';
 import { list, map } from './oracle.ts';
 
-/** What was asked, as far as it decides what an answer may be. */
+/** The parts of a request that decide which answers are valid. */
 export interface Asked {
   readonly uid: string;
   readonly isMutating: boolean;
@@ -9,7 +9,7 @@ export interface Asked {
   readonly subresource: unknown;
 }
 
-/** An audit log and the client of an API server have other things to carry, too. */
+/** Limits that leave room for other content of an audit log and of a response. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 const MAX_ANNOTATION_BYTES = 8 * 1024;
 const RESPONSE_FIELDS = ['uid', 'allowed', 'status', 'patch', 'patchType', 'auditAnnotations', 'warnings'];
@@ -18,7 +18,7 @@ const CAUSE_FIELDS = ['reason', 'field', 'message'];
 const REASONS: Readonly<Record<number, string>> = { 400: 'BadRequest', 403: 'Forbidden' };
 
 /**
- * What the API server would not understand of an answer, would drop, or would hand to a terminal that obeys it. Written from the API
+ * Problems of an answer: what the API server would not understand or would drop, and what a terminal would obey. Written from the API
  * server's own checks; it shares no code with the source.
  *
  * Sources: k8s.io/apiserver pkg/admission/plugin/webhook/request/admissionreview.go (VerifyAdmissionResponse), mutating/dispatcher.go,
@@ -54,7 +54,7 @@ export function faultsOfAnswer(text: string, asked: Asked): string[] {
   return faults;
 }
 
-/** The client sees a denial's code: below 400 it would not be an error, and above 599 it would not be valid in HTTP. */
+/** The caller gets a denial's code: below 400 it would be no error, and above 599 no HTTP status. */
 function faultsOfStatus(status: Doc): string[] {
   const faults: string[] = [];
   const fault = (isOne: boolean, what: string): void => void (isOne && faults.push(what));
@@ -109,7 +109,7 @@ export function operationsOf(patch: unknown): Doc[] {
   return list(parsed(Buffer.from(String(patch), 'base64').toString())).map(map);
 }
 
-/** Go refuses a warning with a control character; a terminal obeys it, and those that turn or hide text. Halves of characters change on the way. */
+/** Go refuses a warning with a control character. Terminals obey these, and characters that reverse or hide text. Unpaired surrogates are replaced in transit. */
 const isOneLine = (text: unknown): boolean => typeof text === 'string' && text !== '' && !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text);
 
 const strangers = (value: Doc, known: readonly string[]): boolean => Object.keys(value).some((key) => !known.includes(key));

@@ -28,7 +28,7 @@ const CONFIG = stringify({
   },
 });
 
-/** RuntimeClasses as the runtimes' own installers create them; `foreign` is a class of no profile. */
+/** As the installers of the runtimes create them; `foreign` belongs to no profile. */
 export const RUNTIME_CLASSES: Readonly<Record<string, RuntimeClass>> = {
   'sysbox-runc': { handler: 'sysbox-runc', scheduling: { nodeSelector: { 'sysbox-runtime': 'running' } } },
   'kata-qemu': kata('kata-qemu', { cpu: '250m', memory: '320Mi' }),

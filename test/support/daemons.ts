@@ -18,8 +18,8 @@ export interface Daemon {
 const GRACE_MS = 5_000;
 
 /**
- * The script that cleans up. It reads processes and cgroups line by line, and starts to clean up at the end of its input. A cgroup can be removed
- * when it has no processes left, and from then on no process writes into the folder.
+ * The process that cleans up. It reads processes and cgroups line by line, and starts its work at the end of its input. A cgroup can be removed
+ * as soon as none of its processes is left; from then on nothing writes into the folder.
  */
 const GUARD = `
   while read -r line; do
@@ -69,7 +69,7 @@ export class Daemons {
     child.unref();
     if (child.pid === undefined)
       child.once('error', () => {}); // ready() reports it
-    else this.#tell(`${child.pid}`);
+    else this.#send(`${child.pid}`);
     const daemon: Daemon = { name, child, logFile, signal, command: [program, args] };
     this.#started = [...this.#started, daemon];
     return daemon;
@@ -85,10 +85,10 @@ export class Daemons {
 
   /** Takes a folder of a cgroup hierarchy, which may not be there yet, away with everything below it once its processes have ended. */
   removeCgroup(folder: string): void {
-    this.#tell(folder);
+    this.#send(folder);
   }
 
-  #tell(line: string): void {
+  #send(line: string): void {
     this.#guard.stdin?.write(`${line}\n`);
   }
 
@@ -106,7 +106,7 @@ export class Daemons {
   /** The last one started stops first: it may need those before it to say goodbye. */
   async stop(): Promise<void> {
     for (const daemon of this.#started.toReversed()) await end(daemon);
-    this.#tell('forget');
+    this.#send('forget');
     this.#guard.ref();
     this.#guard.stdin?.end();
     if (!hasEnded(this.#guard)) await once(this.#guard, 'exit');

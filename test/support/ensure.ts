@@ -123,7 +123,7 @@ export interface RunOptions {
 }
 
 export interface Ran extends Outcome {
-  /** What was logged, step by step. */
+  /** The logged lines. */
   readonly logged: readonly string[];
 }
 
@@ -166,7 +166,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
   return { ...outcome, logged };
 }
 
-/** The resource version of each object, which shows whether the object was written. */
+/** The resource version of each object, which changes with every write. */
 export async function versionsOf({ admin }: ApiServer): Promise<Readonly<Record<string, string | undefined>>> {
   const found = await Promise.all(
     OBJECTS.map((path) => admin.request<{ readonly metadata?: { readonly resourceVersion?: string } }>('GET', path)),

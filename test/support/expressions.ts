@@ -12,7 +12,7 @@ export interface Asked {
 /** Labels that scraping adds, and those of a histogram's buckets. */
 const GIVEN = ['instance', 'le'];
 
-/** The metrics of an expression: each with the labels in its own braces, and the labels in the expression's groupings. */
+/** The metrics of an expression: each with the labels in its own braces and those that the expression groups by. */
 export function askedBy(expression: string): readonly Asked[] {
   const groups = [...expression.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, list = '']) =>
     list.split(',').map((each) => each.trim()),

@@ -1,7 +1,7 @@
 import type { Doc } from './hostile-pods.ts';
 
 /**
- * The JSON types of the fields that let a pod reach outside, from the API's reference. They are written by hand, independent of the source.
+ * The JSON types of the fields through which a pod can reach its node. Written by hand from the API reference, independently of the source.
  * `[type]` stands for a list, `{ '*': type }` for a map, other objects for the fields that they name.
  * Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
@@ -69,7 +69,7 @@ const POD: Type = {
   },
 };
 
-/** Paths of a pod whose values have another type: code that interprets them would see another pod than the API server. */
+/** The fields whose values are not of their type. Code that reads on there sees another pod than the API server does. */
 export function mistypedIn(pod: Doc): string[] {
   return mistyped(pod, POD, '');
 }

@@ -3,7 +3,7 @@ import type { Doc, Setting } from './hostile-pods.ts';
 import { beyondBaseline, chosenBy, grantOf, isNamed, list, map } from './oracle.ts';
 
 /**
- * What a pod may do now and could not before, beyond what the grant lists.
+ * The privileges that a pod has now and had not before, beyond those that the grant lists.
  * @param governing the pod whose labels count: of an update the old one
  */
 export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Setting): string[] {
@@ -62,7 +62,7 @@ function gainsOfVolumes(before: Doc, after: Doc, given: Setting, grant: string):
 /** Memory limits that generated pods have, and the share of each that a volume of memory may take. */
 const SHARES: Readonly<Record<string, string>> = { '1': '256Mi', '4Gi': '2Gi', '0.75Gi': '384Mi', '3e9': '1430Mi', '500M': '256Mi' };
 
-/** What a volume of ours is, by the setting and by the container that has it. */
+/** The volume that a repair adds, by the setting and by its container. */
 function storageOf(name: string, { containers, resources }: Doc, { backend, storageMedium, storageSize }: Setting): Doc {
   if (!backend.startsWith('kata-')) return {};
   const medium = storageMedium === 'disk' ? {} : { medium: 'Memory' };

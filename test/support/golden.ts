@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Texts that a person has read once and that tests compare. `UPDATE_GOLDEN=1` rewrites them: read the difference before you keep it. */
+/** Texts that a person has read once, and that are compared since. `UPDATE_GOLDEN=1` rewrites them: read the difference before you keep it. */
 export interface GoldenFiles {
   /** What the file says; with `UPDATE_GOLDEN=1` it then says what it is given. */
   text(name: string, actual: string): Promise<string>;
-  /** Files that are none of these: they prove nothing any more. */
+  /** Files that no test compares. */
   orphans(names: readonly string[]): Promise<readonly string[]>;
 }
 

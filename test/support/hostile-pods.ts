@@ -5,11 +5,11 @@ import type { PolicyConfig } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 
-/** A document as anybody may write it. */
+/** A document that any user may write. */
 export type Doc = { [key: string]: unknown };
 type Place = readonly (string | number)[];
 
-/** One thing done to a pod: this value at this place. Places in a container start with its list and a number that picks one of it. */
+/** One change of a pod: this value at this path. Paths in a container start with its list and a number that picks an element. */
 export interface Stroke {
   readonly at: Place;
   readonly value: unknown;
@@ -17,7 +17,7 @@ export interface Stroke {
 
 /** What the operator configured, in the words of the configuration file, so that a failing case can be read and an oracle can read it. */
 export interface Setting {
-  /** What the profile is called; `own` where nothing is said. */
+  /** The id of the profile; `own` by default. */
   readonly id?: string;
   readonly backend: string;
   readonly grant: 'none' | 'sudo' | 'containers';
@@ -199,7 +199,7 @@ const badResource = fc.constantFrom(
 
 type Field = readonly [at: Place, value: fc.Arbitrary<unknown>];
 
-/** What a mutating entry repairs, or lets be. */
+/** Values that a mutating entry repairs or leaves. */
 const POD_FIELDS: readonly Field[] = [
   ...(['hostNetwork', 'hostPID', 'hostIPC', 'hostUsers', 'automountServiceAccountToken', 'shareProcessNamespace'] as const).map(
     (field): Field => [['spec', field], flag],
@@ -224,7 +224,7 @@ const POD_FIELDS: readonly Field[] = [
   [['spec', 'nodeName'], fc.constantFrom(null, '')],
   [['spec', 'os'], fc.constantFrom(null, {}, { name: 'linux' })],
   [['metadata', 'annotations', 'cloister.dev/profile-applied'], fc.constantFrom('own/containers', '', 'userns/none')],
-  ...['dev', 'init', 'sidecar', 'nobody', ''].map(
+  ...['dev', 'init', 'sidecar', 'absent', ''].map(
     (name): Field => [
       ['metadata', 'annotations', `container.apparmor.security.beta.kubernetes.io/${name}`],
       fc.constantFrom('runtime/default', 'unconfined', 'localhost/cloister-workspace', 'localhost/open', 'Unconfined', ''),
@@ -233,7 +233,7 @@ const POD_FIELDS: readonly Field[] = [
   ...[...RUNTIME_ANNOTATIONS, ...HARMLESS_ANNOTATIONS].map((key): Field => [['metadata', 'annotations', key], annotation]),
 ];
 
-/** What only a person can change. */
+/** Values that only a person can change. */
 const REFUSED_POD_FIELDS: readonly Field[] = [
   [['spec', 'volumes'], fc.constantFrom('HugePages', 'HugePages-2Mi').map((medium) => [{ name: 'huge', emptyDir: { medium } }])],
   [['spec', 'volumes'], fc.array(fc.oneof(volume, badVolume), { minLength: 1, maxLength: 3 })],
@@ -373,7 +373,7 @@ const plainPod: fc.Arbitrary<Doc> = fc.record({ names, inits: fc.nat(2), ephemer
 const painted = (strokes: fc.Arbitrary<Stroke>, maxLength: number): fc.Arbitrary<Doc> =>
   fc.tuple(plainPod, fc.array(strokes, { maxLength })).map(([pod, all]) => all.reduce(put, copyOf(pod)));
 
-/** Pods whose faults can all be repaired under their profile, and some pods that cannot be repaired. */
+/** Pods in which every finding can be repaired under their profile, and some in which none can. */
 export const hostilePod: fc.Arbitrary<Doc> = fc.oneof(
   { arbitrary: painted(repairable, 10), weight: 4 },
   { arbitrary: painted(stroke, 8), weight: 1 },
@@ -406,7 +406,7 @@ function put(document: Doc, { at, value }: Stroke): Doc {
 
 const isContainer = (value: unknown): value is Doc => typeof value === 'object' && value !== null;
 
-/** `__proto__` is a key like any other. */
+/** The key `__proto__` is data here. */
 function define(parent: Doc, key: string | number, value: unknown): void {
   Object.defineProperty(parent, key, { value, writable: true, enumerable: true, configurable: true });
 }
@@ -419,7 +419,7 @@ export const setting: fc.Arbitrary<Setting> = fc
   .record({
     backend: fc.oneof({ arbitrary: fc.constantFrom('userns', 'sysbox', 'kata-qemu', 'gvisor'), weight: 3 }, fc.constantFrom(...BACKENDS)),
     grant: fc.constantFrom('none', 'sudo', 'containers', 'containers'),
-    grantTo: fc.constantFrom(undefined, undefined, ['dev*'], ['dev'], ['*'], ['nobody']),
+    grantTo: fc.constantFrom(undefined, undefined, ['dev*'], ['dev'], ['*'], ['absent']),
     appArmorProfile: fc.constantFrom(undefined, undefined, 'Unconfined', 'cloister-workspace'),
     seLinuxType: fc.constantFrom(undefined, undefined, 'container_engine_t', 'custom_engine_t'),
     storage: fc.constantFrom(undefined, undefined, [], ['/data', '/var/lib/docker']),
@@ -459,7 +459,7 @@ export const setting: fc.Arbitrary<Setting> = fc
 export const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };
 
 /** The configuration in which the setting is the profile `own`, beside the profile `other`. */
-export function offerOf({ id: _, backend, exempt, ...options }: Setting): PolicyConfig {
+export function configOf({ id: _, backend, exempt, ...options }: Setting): PolicyConfig {
   const found = backendById.get(backend);
   const other = backendById.get(OTHER.backend);
   if (found === undefined || other === undefined) throw new Error(`no backend ${backend}`);
@@ -528,7 +528,7 @@ export function bytesOf(document: unknown): Buffer {
 
 const PROTOTYPE_NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', 'length', '0', '-', '~1', ''];
 
-/** A map whose keys are the names of what every object has. */
+/** A map whose keys are names that every object inherits. */
 const prototypeMap: fc.Arbitrary<unknown> = fc
   .dictionary(fc.constantFrom(...PROTOTYPE_NAMES), fc.constantFrom<unknown>('x', null, {}, { privileged: true }, ['x'], true, 1))
   .map((each) => Object.assign(Object.create(null), each));
@@ -567,7 +567,7 @@ function somewhere(document: unknown, walk: readonly number[]): Place {
   return place;
 }
 
-/** Documents that are almost pods: something strange in the place of something, or beside it under a strange name. */
+/** Documents that are almost pods: a strange value in place of a value, or beside it under a strange name. */
 export const malformed: fc.Arbitrary<Doc> = fc
   .tuple(
     hostilePod,

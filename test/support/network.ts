@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Daemons } from './daemons.ts';
 
 /**
- * A separate network, in which pods have addresses that exist nowhere else: made of namespaces, without a route outside. Programs that are started
+ * A network of its own, in which pods have addresses that nothing else has: made of namespaces, with no way out. Programs that are started
  * with `enter` before them are in it; the test itself is not, and reaches the API server in it by a socket.
  */
 export interface Network {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import type { Sketch } from './test-rule.ts';
 
-/** A pod as an author writes it who has never heard of walls. */
+/** A pod of an author who does not know about isolation profiles. */
 export const plainPod: Sketch = {
   initContainers: [{ name: 'clone', image: 'git' }],
   containers: [{ name: 'workspace', image: 'dev', resources: { limits: { cpu: '2', memory: '4Gi' } } }],
 };
 
-/** Everything in a container that has a repair, wrong. */
+/** A container in which every field that can be repaired is wrong. */
 const hostileContainer: Sketch = {
   env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: { configMapKeyRef: { name: 'x', key: 'y' } } }],
   ports: [{ containerPort: 80, hostPort: 80, hostIP: '192.0.2.1' }, { containerPort: 81 }, { containerPort: 82, hostPort: 82 }],
@@ -29,7 +29,7 @@ const hostileContainer: Sketch = {
   ],
 };
 
-/** Everything that has a repair, wrong at once, in every list of containers. */
+/** A pod in which every field that can be repaired is wrong, in every list of containers. */
 export const hostilePod: Sketch = {
   metadata: {
     annotations: {
@@ -61,7 +61,7 @@ export const hostilePod: Sketch = {
   ephemeralContainers: [{ name: 'debug', ...hostileContainer }],
 };
 
-/** Everything that only a person can fix, at once. The text of its values is a parameter, so that it may be hostile. */
+/** A pod with everything that only a person can fix. The text of its values is a parameter, so that it may be hostile. */
 export function refusedPod(text: string): Sketch {
   const securityContext = {
     novelty: text,
@@ -127,7 +127,7 @@ export function talkativePod(text: string): Sketch {
   };
 }
 
-/** Any part of the hostile pod, down to single fields of its containers: every way of being partly wrong has its turn. */
+/** Any part of the hostile pod, down to single fields of its containers. */
 export function hostilePods(): fc.Arbitrary<Sketch> {
   const lists = ['initContainers', 'containers', 'ephemeralContainers'] as const;
   const container = partOf(hostileContainer).chain((found) =>

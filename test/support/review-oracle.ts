@@ -2,7 +2,7 @@ import { mistypedIn } from './field-types.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
 import { list, map, newWrongsOf, wrongsOf } from './oracle.ts';
 
-/** The API server calls for these, too; none of them changes what a pod is. */
+/** The API server calls the webhook for these, too; none of them changes a pod. */
 const WITHOUT_POD = 'attach binding eviction exec log portforward proxy status'.split(' ');
 
 /**
@@ -32,14 +32,14 @@ function missingIn(object: unknown, what: string): string[] {
   return isThere(object) && isThere(map(object).spec) ? [] : [`${what} is no pod`];
 }
 
-/** Whether a kubelet creates the mirror pod of its own node's static pod, which no entry denies. */
+/** Whether the pod is a mirror pod that a kubelet reports for its own node; every entry admits such a pod. */
 export function isMirrorPod({ kind, object, userInfo }: Doc): boolean {
   const { group, kind: name } = map(kind);
   const isPod = name === 'Pod' && (group ?? '') === '' && missingIn(object, 'the object').length === 0;
   return isPod && mistypedIn(map(object)).length === 0 && isMirror(map(object), map(userInfo));
 }
 
-/** A mirror pod represents a pod that the kubelet already runs, so a denial would not stop it. */
+/** A kubelet reports a pod that it already runs, so admission decides nothing. */
 function isMirror(pod: Doc, { username, groups }: Doc): boolean {
   const node = map(pod.spec).nodeName;
   const { annotations, ownerReferences } = map(pod.metadata);

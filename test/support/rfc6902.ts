@@ -1,5 +1,5 @@
 /**
- * A JSON Patch applier written from RFC 6902 and RFC 6901 alone: the second opinion on patches. It shares nothing with the source and
+ * A JSON Patch applier written from RFC 6902 and RFC 6901 alone: a second implementation, by which patches are checked. It shares nothing with the source and
  * nothing with fast-json-patch, copies what it changes, and throws where the RFC says that applying fails.
  */
 export function applyPatch(document: unknown, operations: readonly unknown[]): unknown {
@@ -71,7 +71,7 @@ function replaceAt(document: unknown, path: string, value: unknown): unknown {
   return document;
 }
 
-/** `__proto__` is a name like any other. */
+/** The name `__proto__` is data here. */
 function define(parent: object, key: string, value: unknown, document: unknown): unknown {
   Object.defineProperty(parent, key, { value, writable: true, enumerable: true, configurable: true });
   return document;

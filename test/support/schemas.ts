@@ -17,7 +17,7 @@ interface Definition {
 }
 
 /**
- * Writes the API server's own schemas as kubeconform reads them, one file for each kind. They are strict, because an unknown field is a mistake.
+ * Writes the API server's own schemas as kubeconform reads them, one file for each kind. They are strict, since an unknown field is a mistake.
  * @param kinds which must be among them
  * @returns what to give kubeconform as `-schema-location`, or undefined where one of the kinds is not published yet
  */

@@ -12,7 +12,7 @@ import { SecretVolume } from './secret-volume.ts';
  * the network of an API server: `node small-node.ts SETTINGS`.
  *
  * Each container is a process with the command, arguments, environment and files that the API server's pod says, in a root of its own, which
- * holds what the image would. It is not isolated beyond that: it runs as the user that runs the tests. Names in the image are real, so that what
+ * holds what the image would. It is no container beyond that: it runs as the user that runs the tests. Names in the image are real, so that what
  * a pod mounts lies where its arguments say.
  */
 
@@ -154,7 +154,7 @@ class RunningPod {
   readonly #states = new Map<string, object>();
   #processes: ChildProcess[] = [];
   #isStopping = false;
-  #told = '';
+  #reported = '';
   #readySince = this.#startTime;
   #wasReady = false;
 
@@ -184,7 +184,7 @@ class RunningPod {
 
   async #run(): Promise<void> {
     const { initContainers = [], containers, restartPolicy } = this.#pod.spec;
-    await this.#tell('Pending', false);
+    await this.#report('Pending', false);
     await this.#makeVolumes();
     let phase = 'Running';
     for (const container of initContainers) {
@@ -199,14 +199,14 @@ class RunningPod {
         ended = each;
       });
       while (ended === undefined) {
-        await this.#tell('Running', !this.#isStopping && (await this.#isReady()));
+        await this.#report('Running', !this.#isStopping && (await this.#isReady()));
         for (const { sync: bringUp } of this.#volumes.values()) await bringUp();
         await Promise.race([codes, pause(LOOK_EVERY_MS)]);
       }
       if (restartPolicy === 'Always' && !this.#isStopping) throw new Error(`a container of it ended: ${ended.join(', ')}`);
       phase = ended.every((code) => code === 0) ? 'Succeeded' : 'Failed';
     }
-    await this.#tell(phase, false);
+    await this.#report(phase, false);
     while (!this.#isStopping) await pause(LOOK_EVERY_MS);
     const { name, namespace, uid } = this.#pod.metadata;
     await this.#client.request('DELETE', `${podsIn(namespace)}/${name}`, { gracePeriodSeconds: 0, preconditions: { uid } });
@@ -341,7 +341,7 @@ class RunningPod {
     );
   }
 
-  async #tell(phase: string, isReady: boolean): Promise<void> {
+  async #report(phase: string, isReady: boolean): Promise<void> {
     if (isReady !== this.#wasReady) this.#readySince = new Date().toISOString();
     this.#wasReady = isReady;
     const condition = (type: string, holds: boolean) => ({
@@ -368,11 +368,11 @@ class RunningPod {
       initContainerStatuses: statuses(this.#pod.spec.initContainers ?? []),
       containerStatuses: statuses(this.#pod.spec.containers),
     };
-    if (JSON.stringify(status) === this.#told) return;
+    if (JSON.stringify(status) === this.#reported) return;
     const { name, namespace } = this.#pod.metadata;
     const contentType = 'application/merge-patch+json';
     const answer = await this.#client.request('PATCH', `${podsIn(namespace)}/${name}/status`, { status }, { contentType });
-    if (answer.status === 200) this.#told = JSON.stringify(status);
+    if (answer.status === 200) this.#reported = JSON.stringify(status);
     else if (answer.status !== 404) throw new Error(JSON.stringify(answer.body));
   }
 }

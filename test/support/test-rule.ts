@@ -52,29 +52,29 @@ export interface Cases extends Circumstances {
 
 export const NOW = new Date('2026-11-21T10:00:00Z');
 
-/** The longest message that leaves an author room to read on: the API server shortens warnings to 256 characters, rule and place included. */
+/** The API server shortens warnings to 256 characters, rule and place included. */
 export const LONGEST_MESSAGE = 200;
 
-/** Runs a rule's table: each pod is judged by all rules, and this one's part is looked at, repaired and judged again. */
+/** Runs a rule's table: each pod is judged by all rules, and the findings of this rule are compared, repaired and judged again. */
 export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
   describe(rule.id, () => {
     for (const [claim, given] of Object.entries(passes)) {
       const { pod, ...own } = isPassing(given) ? given : { pod: given };
       test(`passes: ${claim}`, () => {
-        expect(told(findingsOf(rule, questionOf(pod, { ...suite, ...own })))).toEqual([]);
+        expect(printFindings(findingsOf(rule, inputOf(pod, { ...suite, ...own })))).toEqual([]);
       });
     }
     for (const [claim, { pod, finds = [], promises = [], says, fixed, leaves, ...own }] of Object.entries(fails)) {
       test(`finds: ${claim}`, () => {
-        const question = questionOf(pod, { ...suite, ...own });
-        const findings = findingsOf(rule, question);
+        const input = inputOf(pod, { ...suite, ...own });
+        const findings = findingsOf(rule, input);
         expect({ finds: pathsOf(findings, 'escape'), promises: pathsOf(findings, 'promise') }).toEqual({ finds, promises });
         for (const finding of findings) checkFinding(finding, rule);
         if (says !== undefined) expect(findings.map(({ message }) => message)).toEqual(says);
 
-        const { subject } = repair(question, { findings, exempted: [] }, { apply, addsAnnotation: false });
+        const { subject } = repair(input, { findings, exempted: [] }, { apply, addsAnnotation: false });
         expect(subject.document).toEqual(documentOf(fixed === 'nothing' ? pod : fixed));
-        const left = findingsOf(rule, { ...question, subject }).map(({ path }) => printPath(path));
+        const left = findingsOf(rule, { ...input, subject }).map(({ path }) => printPath(path));
         expect(left).toEqual(leaves ?? (fixed === 'nothing' ? findings.map(({ path }) => printPath(path)) : []));
       });
     }
@@ -109,7 +109,7 @@ export function profileOf({ profile = 'userns', grant, options }: Circumstances)
   return makeProfile(profile, backend, { ...options, ...(grant === undefined ? {} : { grant }) });
 }
 
-export function questionOf(pod: Sketch, circumstances: Circumstances = {}): JudgeInput {
+export function inputOf(pod: Sketch, circumstances: Circumstances = {}): JudgeInput {
   const { exempt, old } = circumstances;
   const profile = profileOf(circumstances);
   const subject = podOf(pod);
@@ -125,12 +125,12 @@ export function questionOf(pod: Sketch, circumstances: Circumstances = {}): Judg
 }
 
 /** The verdict on a pod, and its repair. */
-export function repaired(question: JudgeInput): { readonly verdict: Verdict; readonly repair: Repair } {
-  const verdict = judge(question);
-  return { verdict, repair: repair(question, verdict, { apply, addsAnnotation: question.old === undefined }) };
+export function judgeAndRepair(input: JudgeInput): { readonly verdict: Verdict; readonly repair: Repair } {
+  const verdict = judge(input);
+  return { verdict, repair: repair(input, verdict, { apply, addsAnnotation: input.old === undefined }) };
 }
 
-/** By way of text, as a real one comes: what a sketch uses twice is two things then. */
+/** Parsed from text, as a real document is, so that no two places share an object. */
 export function documentOf({ metadata, ...spec }: Sketch): object {
   return JSON.parse(JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'workspace', ...(metadata as object) }, spec }));
 }
@@ -142,14 +142,14 @@ export function podOf(sketch: Sketch): Subject {
 }
 
 /** Each finding on one line. */
-export const told = (findings: readonly Finding[]): string[] =>
+export const printFindings = (findings: readonly Finding[]): string[] =>
   findings.map(({ rule, kind, path, message }) => `${kind} ${rule} at ${printPath(path)}: ${message}`);
 
-/** What holds for every finding of every rule. */
+/** Checks what is true of every finding of every rule. */
 export function checkFinding(finding: Finding, { id, fields }: Rule): void {
   const { path, message, remedy, fix } = finding;
   expect(message, `${id} says what was found`).not.toBe('');
-  expect(message, `${id} speaks of what is there`).not.toMatch(/undefined|null|NaN|\[object/);
+  expect(message, `${id} mentions only what exists`).not.toMatch(/undefined|null|NaN|\[object/);
   expect(message.length, `${id} is brief: ${message}`).toBeLessThanOrEqual(LONGEST_MESSAGE);
   expect(message, `${id} ends without a full stop`).not.toMatch(/\.$/);
   expect(fix ?? remedy, `${id} says what to do about: ${message}`).toBeDefined();
@@ -157,11 +157,11 @@ export function checkFinding(finding: Finding, { id, fields }: Rule): void {
   const printed = printPath(path);
   expect(
     fields.some((field) => touches(printed, field)),
-    `${id} lists the field that it found fault with: ${printed}`,
+    `${id} lists the field of its finding: ${printed}`,
   ).toBe(true);
 }
 
-/** Whether a path is one that the field stands for, or above or below one. */
+/** Whether a path is one of the field's, or above or below one. */
 function touches(path: string, field: string): boolean {
   const place = path.replace(/^spec\.(init|ephemeral)Containers/, 'spec.containers');
   const shorter = stepsOf(field);
@@ -182,8 +182,8 @@ function isPassing(given: Sketch | Passing): given is Passing {
   return 'pod' in given;
 }
 
-function findingsOf(rule: Rule, question: JudgeInput): Finding[] {
-  return judge(question).findings.filter((finding) => finding.rule === rule.id);
+function findingsOf(rule: Rule, input: JudgeInput): Finding[] {
+  return judge(input).findings.filter((finding) => finding.rule === rule.id);
 }
 
 function pathsOf(findings: readonly Finding[], kind: FindingKind): string[] {

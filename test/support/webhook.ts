@@ -39,7 +39,7 @@ export interface LogLine {
 export interface CloisterOptions {
   /** The configuration file's text. */
   readonly config: string;
-  /** Whether the output of `cloister manifests` is applied, so that the API server calls the webhook. */
+  /** Whether the webhook configuration that `cloister manifests` prints is applied to the API server. */
   readonly apply: boolean;
 }
 
@@ -96,7 +96,7 @@ export async function startServing(daemons: Daemons, { configFile, tlsDir }: Ser
 async function readLog(file: string): Promise<readonly LogLine[]> {
   const content = await readFile(file, 'utf8');
   const whole = content.slice(0, content.lastIndexOf('\n') + 1); // the last line may still be on its way
-  // Other lines come from Node or from a command that ends, and are not part of the log.
+  // Any other line is what Node or a command prints when it ends. Callers that wait for the log get it.
   return whole.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as LogLine] : []));
 }
 
