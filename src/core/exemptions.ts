@@ -10,12 +10,14 @@ export interface Exemption {
   readonly allow: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
+/** A value that an exemption let through. */
 export interface ExemptionUse {
   readonly rule: string;
   readonly value: string;
   readonly reason: string;
 }
 
+/** The exemptions in force for one pod. */
 export interface ActiveExemptions {
   exempts(rule: string, value: string): boolean;
   /** The values that were let through so far, each once. */

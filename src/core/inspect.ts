@@ -12,7 +12,7 @@ import type { Finding, RuleContext, RuleFinding } from './rules/rule.ts';
 const podRules = rules.filter((rule) => rule.checkPod !== undefined);
 const containerRules = rules.filter((rule) => rule.checkContainer !== undefined);
 
-/** What a rule may know beside the pod, its profile and its containers. */
+/** The part of a rule's context that does not follow from the pod and its profile. */
 type Circumstances = Omit<RuleContext, 'requirements' | 'containers' | 'exempts'> & Pick<ActiveExemptions, 'exempts'>;
 
 /**
@@ -20,13 +20,13 @@ type Circumstances = Omit<RuleContext, 'requirements' | 'containers' | 'exempts'
  * @param at path of the pod in its document; findings' paths start with it
  * @returns findings in reading order: those of the pod, then container by container
  */
-export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, asks: Circumstances): Finding[] {
+export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, circumstances: Circumstances): Finding[] {
   const containers = containersOf(specOf(pod), requirements);
   const findings: Finding[] = [];
 
   // One reporter and one context for all rules: closures for each rule and container would cost more than the rules.
   let rule = '';
-  const context: RuleContext = { ...asks, requirements, containers, exempts: (value) => asks.exempts(rule, value) };
+  const context: RuleContext = { ...circumstances, requirements, containers, exempts: (value) => circumstances.exempts(rule, value) };
   let container: Container | undefined;
   let isFull = false;
   const report = (found: RuleFinding): void => {

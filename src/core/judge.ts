@@ -25,18 +25,18 @@ export interface Verdict {
   readonly exempted: readonly ExemptionUse[];
 }
 
-/** Judges a pod. A pure function: equal questions have equal verdicts, and nothing is changed. */
+/** Judges a pod. A pure function: equal inputs have equal verdicts, and nothing is changed. */
 export function judge({ subject, old, policy, namespace, exemptions, now }: JudgeInput): Verdict {
-  const leave = findActiveExemptions(exemptions, namespace, serviceAccountOf(subject.pod), now);
+  const active = findActiveExemptions(exemptions, namespace, serviceAccountOf(subject.pod), now);
   const requirements = requirementsFor(policy, old?.pod);
   // Exemptions, like grants, apply only to isolated pods.
-  const exempts = requirements === policy.profile.withoutIsolation ? () => false : leave.exempts;
-  const asks = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
-  const findings = inspect(subject.pod, subject.at, requirements, asks);
-  if (old === undefined || findings.length === 0) return { findings, exempted: leave.used };
+  const exempts = requirements === policy.profile.withoutIsolation ? () => false : active.exempts;
+  const circumstances = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
+  const findings = inspect(subject.pod, subject.at, requirements, circumstances);
+  if (old === undefined || findings.length === 0) return { findings, exempted: active.used };
 
-  const before = inspect(old.pod, old.at, requirements, asks);
-  return { findings: selectNewFindings(findings, subject.document, before, old.document), exempted: leave.used };
+  const before = inspect(old.pod, old.at, requirements, circumstances);
+  return { findings: selectNewFindings(findings, subject.document, before, old.document), exempted: active.used };
 }
 
 /** As the API server reads it: `serviceAccount`, the older field, counts where `serviceAccountName` is empty. */

@@ -23,7 +23,7 @@ const nest = { grant: 'containers', options: { appArmorProfile: 'nest' } } as co
 
 testRule(apparmor, {
   passes: {
-    'nothing said': plain,
+    'the field is absent': plain,
     "the runtime's": { ...under(RUNTIME), ...main(RUNTIME) },
     null: { ...under(null), ...main(null) },
     "the runtime's, by annotation": { ...annotated('runtime/default'), ...plain },

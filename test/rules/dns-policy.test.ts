@@ -3,7 +3,7 @@ import { testRule } from '../support/test-rule.ts';
 
 testRule(dnsPolicy, {
   passes: {
-    'nothing said': { hostNetwork: true },
+    'the field is absent': { hostNetwork: true },
     'the usual policy in the network of the node': { hostNetwork: true, dnsPolicy: 'ClusterFirst' },
     'a resolver of its own': { hostNetwork: true, dnsPolicy: 'None', dnsConfig: { nameservers: ['10.0.0.10'] } },
     "the node's resolver, which any pod may ask": { dnsPolicy: 'Default' },

@@ -3,7 +3,7 @@ import { testRule } from '../support/test-rule.ts';
 
 testRule(hostNamespaces, {
   passes: {
-    'nothing said': {},
+    'the field is absent': {},
     'all false': { hostNetwork: false, hostPID: false, hostIPC: false },
     'all null': { hostNetwork: null, hostPID: null, hostIPC: null },
     'a namespace shared among its own containers': { shareProcessNamespace: true },

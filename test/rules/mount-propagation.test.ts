@@ -8,7 +8,7 @@ const finds = ['volumeMounts[0].mountPropagation'];
 
 testRule(mountPropagation, {
   passes: {
-    'nothing said': { containers: [{ name: 'main', ...mount() }] },
+    'the field is absent': { containers: [{ name: 'main', ...mount() }] },
     None: { containers: [{ name: 'main', ...mount('None') }] },
     'null and empty': { initContainers: [{ name: 'set-up', ...mount(null) }], containers: [{ name: 'main', ...mount('') }] },
   },

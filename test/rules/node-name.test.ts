@@ -5,7 +5,7 @@ const finds = ['spec.nodeName'];
 
 testRule(nodeName, {
   passes: {
-    'nothing said': {},
+    'the field is absent': {},
     'null and empty, as before scheduling': { nodeName: '' },
     null: { nodeName: null },
     'a wish for a node that the scheduler may grant': { nodeSelector: { 'kubernetes.io/hostname': 'worker-1' } },

@@ -15,7 +15,7 @@ const AT = 'spec.affinity.nodeAffinity';
 
 testRule(nodeSelection, {
   passes: {
-    'nothing said': {},
+    'the field is absent': {},
     null: { nodeSelector: null, affinity: { nodeAffinity: null } },
     'workers of a kind': { nodeSelector: { 'node-role.kubernetes.io/worker': '', 'kubernetes.io/arch': 'arm64' } },
     'to shun the control plane': required({ key: KEY, operator: 'DoesNotExist' }, { key: KEY, operator: 'NotIn', values: [''] }),

@@ -6,7 +6,7 @@ const finds = ['spec.overhead'];
 
 testRule(overhead, {
   passes: {
-    'none said': {},
+    'the field is absent': {},
     null: { runtimeClassName: 'foreign', overhead: null },
     "what the API server wrote for the profile's class": { profile: 'kata-qemu', pod: { runtimeClassName: 'kata-qemu', ...cost } },
     'what it wrote for another class of the profile': {

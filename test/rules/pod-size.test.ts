@@ -25,7 +25,7 @@ testRule(podSize, {
       finds: ['spec.containers'],
       fixed: 'nothing',
     },
-    'more faults than a thousand': { pod: faulty(1_200), finds: ['spec.containers'], fixed: 'nothing' },
+    'more findings than a thousand': { pod: faulty(1_200), finds: ['spec.containers'], fixed: 'nothing' },
   },
 });
 

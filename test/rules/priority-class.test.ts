@@ -3,7 +3,7 @@ import { testRule } from '../support/test-rule.ts';
 
 testRule(priorityClass, {
   passes: {
-    'nothing said': {},
+    'the field is absent': {},
     null: { priorityClassName: null, priority: null },
     'a class of its own, at the most that it may have': { priorityClassName: 'workspace', priority: 1_000_000_000 },
     'a low one': { priority: -10 },

@@ -8,7 +8,7 @@ const path = 'spec.containers[0].securityContext.privileged';
 
 testRule(privileged, {
   passes: {
-    'nothing said': { containers: [{ name: 'main' }] },
+    'the field is absent': { containers: [{ name: 'main' }] },
     false: { containers: [{ name: 'main', ...no }] },
     null: { containers: [{ name: 'main', securityContext: { privileged: null } }] },
     'a guest whose operator vouches for the handler': { ...vouched, pod: { containers: [{ name: 'main', ...yes }] } },

@@ -9,7 +9,7 @@ const bare = { securityContext: {} };
 
 testRule(procMount, {
   passes: {
-    'nothing said': { containers: [{ name: 'main' }] },
+    'the field is absent': { containers: [{ name: 'main' }] },
     Default: main('Default'),
     null: main(null),
     'Unmasked in a workspace that nests containers in a user namespace': { grant: 'containers', pod: main('Unmasked') },

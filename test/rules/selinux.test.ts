@@ -10,7 +10,7 @@ const TYPE = 'spec.containers[0].securityContext.seLinuxOptions.type';
 
 testRule(selinux, {
   passes: {
-    'nothing said': { containers: [{ name: 'main' }] },
+    'the field is absent': { containers: [{ name: 'main' }] },
     'null and empty': { ...labelled(null), ...main({ user: '', role: null, type: '', level: '' }) },
     ...Object.fromEntries(
       ['container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'].map((type) => [`type ${type}`, main({ type })]),

@@ -13,7 +13,7 @@ const PATHS = ['runAsUser', 'runAsGroup', 'fsGroup', 'supplementalGroups[1]'].ma
 
 testRule(userIds, {
   passes: {
-    'nothing said': { containers: [{ name: 'main' }] },
+    'the field is absent': { containers: [{ name: 'main' }] },
     'root, who is root of the pod alone': pod(0),
     'the last id there is': pod(last),
     null: pod(null),

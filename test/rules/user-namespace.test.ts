@@ -13,7 +13,7 @@ testRule(userNamespace, {
     'the annotation of old CRI-O nodes': { ...crio, pod: { metadata: { annotations: { [CRIO]: 'auto:size=65536' } } } },
   },
   fails: {
-    'nothing said': {
+    'the field is absent': {
       pod: {},
       says: ['hostUsers is not set, so the pod shares its users with the node'],
       finds: ['spec.hostUsers'],

@@ -3,7 +3,7 @@ import { inEachList, testRule } from '../support/test-rule.ts';
 
 testRule(windows, {
   passes: {
-    'nothing said': { containers: [{ name: 'main' }] },
+    'the field is absent': { containers: [{ name: 'main' }] },
     linux: { os: { name: 'linux' } },
     null: {
       os: { name: null },
