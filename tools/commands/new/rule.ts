@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { UNJUDGED_FIELDS } from '../../../src/core/unjudged-fields.ts';
 import type { Scaffold } from '../new.ts';
 
@@ -19,7 +21,7 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
     insertions: [
       { file: 'src/core/rules/index.ts', text: `import { ${constant} } from './${id}.ts';\n`, before: /^import type \{ Rule \}/m },
       { file: 'src/core/rules/index.ts', text: `  ${constant},\n`, before: /^\];/m },
-      { file: 'src/core/pod.ts', text: `  ${name}: boolean,\n`, before: new RegExp(`(?<=^const ${shape} = object\\(\\{\\n)`, 'm') },
+      { file: 'src/core/pod.ts', text: `  ${name}: boolean,\n`, before: nextFieldOf(shape, name) },
       {
         file: 'test/support/pods.ts',
         text: `  ${name}: true,\n`,
@@ -30,7 +32,7 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
     remains: [
       `src/core/rules/${id}.ts: say why the field is dangerous, and judge it as it deserves`,
       `src/core/rules/index.ts and docs/README.md: move the rule to its place in the reading order, the same in both`,
-      `src/core/pod.ts: move ${name} to its place in the alphabet; change its type if it is no boolean`,
+      `src/core/pod.ts: change the type of ${name} if it is no boolean`,
       ...(isListed ? [`src/core/unjudged-fields.ts: remove ${field}, which a rule judges now`] : []),
       `test/support/oracle.ts: find such pods wrong; test/support/hostile-pods.ts: generate them. Or, if no pod gains anything by the field:`,
       `  test/property/oracle.test.ts: add the rule to NO_ESCAPE`,
@@ -39,6 +41,16 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
       `./dev format && ./dev update && ./dev test:unit test/rules/${id} test/core test/contract test/property test/docs`,
     ],
   };
+}
+
+/** The fields of a shape are in alphabetical order, behind `name`: finds the first one behind the new field, or else the end of the shape. */
+function nextFieldOf(shape: string, name: string): RegExp {
+  const start = `^const ${shape} = object\\(\\{\\n(?:  .*\\n)*`;
+  const text = readFileSync(join(import.meta.dirname, '../../src/core/pod.ts'), 'utf8');
+  const block = new RegExp(start, 'm').exec(text)?.[0] ?? '';
+  const fields = [...block.matchAll(/^ {2}(\w+)/gm)].map(([, field = '']) => field);
+  const next = fields.find((field) => field !== 'name' && field > name);
+  return new RegExp(`(?<=${start})${next === undefined ? '\\}\\);' : `  ${next}[:,]`}`, 'm');
 }
 
 interface Names {
