@@ -96,7 +96,7 @@ const isChanged = ({ source, text }: EditedSource): boolean => source.text !== t
 /** The text of a source with the fixes in it. The text is read and judged again, so that the printed text is one that was judged. */
 function editSource(source: Source, all: readonly RepairedPod[]): Result<EditedSource, string> {
   const repaired = all.filter((each) => each.source === source && !needsPerson(each));
-  const patches = source.documents.map((_, document) => repaired.filter((each) => each.document === document).flatMap(fromDocument));
+  const patches = source.documents.map((_, document) => repaired.filter((each) => each.document === document).flatMap(operationsOf));
   if (patches.every((patch) => patch.length === 0)) return ok({ source, text: source.text });
 
   const text = edit(source.text, patches);
@@ -116,7 +116,7 @@ function editSource(source: Source, all: readonly RepairedPod[]): Result<EditedS
 }
 
 /** The operations of an object, with paths from the root of its document. */
-function fromDocument({ found, repair: { patch } }: RepairedPod): PatchOp[] {
+function operationsOf({ found, repair: { patch } }: RepairedPod): PatchOp[] {
   const at = pointerOf(found.at);
   return patch.map((operation) => ({ ...operation, path: at + operation.path }));
 }

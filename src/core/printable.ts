@@ -7,9 +7,9 @@ export function printable(text: string, max = 200): string {
   const short = text.length > max ? `${text.slice(0, max - 1)}…` : text;
   // Fast path: most text is printable ASCII.
   if (/^[ -~]*$/.test(short)) return short;
-  return short.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
+  return short.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escapeCharacter);
 }
 
-function escaped(character: string): string {
+function escapeCharacter(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }

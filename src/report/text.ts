@@ -34,17 +34,17 @@ function printFinding(finding: PlacedFinding, styled: Styled): string {
 function printSummary({ pods, withoutPod }: CheckReport): string {
   const denied = pods.filter(isDenied);
   const byHand = denied.filter(({ findings }) => findings.some(({ kind, fix }) => kind === 'escape' && fix === undefined));
-  const skipped = withoutPod === 0 ? '' : `; ${count(withoutPod, 'object')} without a pod skipped`;
+  const skipped = withoutPod === 0 ? '' : `; ${printCount(withoutPod, 'object')} without a pod skipped`;
   if (pods.length === 0) return `no pod found${skipped}`;
-  if (denied.length === 0) return `${count(pods.length, 'pod')}, none refused${skipped}`;
+  if (denied.length === 0) return `${printCount(pods.length, 'pod')}, none refused${skipped}`;
   const fixable = denied.length - byHand.length;
   const means = [
     ...(fixable > 0 ? [`${fixable} can be fixed (\`cloister fix\`, or at admission)`] : []),
     ...(byHand.length > 0 ? [`${byHand.length} must be changed by hand`] : []),
   ];
-  return `${count(pods.length, 'pod')}, ${denied.length} refused as written: ${means.join(', ')}${skipped}`;
+  return `${printCount(pods.length, 'pod')}, ${denied.length} refused as written: ${means.join(', ')}${skipped}`;
 }
 
-function count(number: number, what: string): string {
+function printCount(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

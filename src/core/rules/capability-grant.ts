@@ -19,7 +19,7 @@ export const capabilityGrant: Rule = {
   summary: 'Workspace containers hold the capabilities that their grant lists.',
   fields: ['spec.containers[*].securityContext.capabilities.drop', 'spec.containers[*].securityContext.capabilities.add'],
   checkContainer({ spec, hasGrant, list }, report, { requirements }) {
-    if (hasGrant) return complete(spec, requirements, report);
+    if (hasGrant) return checkGrantedCapabilities(spec, requirements, report);
     const { capabilities, allowPrivilegeEscalation } = spec.securityContext ?? {};
     if (
       list !== 'containers' ||
@@ -33,12 +33,12 @@ export const capabilityGrant: Rule = {
   },
 };
 
-function complete({ securityContext }: ContainerSpec, requirements: ProfileRequirements, report: Reporter): void {
+function checkGrantedCapabilities({ securityContext }: ContainerSpec, requirements: ProfileRequirements, report: Reporter): void {
   const { addedCapabilities: listed, mustDropAll } = requirements.workspace;
   const drop = orEmpty(securityContext?.capabilities?.drop);
   const held = orEmpty(securityContext?.capabilities?.add).map(normalizeCapability);
 
-  if (requirements.grant !== 'none') keepNeeded(listed ?? SUDO_CAPABILITIES, drop, held, requirements, report);
+  if (requirements.grant !== 'none') checkDropped(listed ?? SUDO_CAPABILITIES, drop, held, requirements, report);
   if ((mustDropAll || listed !== undefined) && !drop.includes('ALL')) {
     const kind = mustDropAll ? 'escape' : 'promise';
     report({ path: DROP, message: 'capabilities are left to the runtime', remedy: 'drop ALL', fix: { append: ['ALL'] }, kind });
@@ -49,7 +49,7 @@ function complete({ securityContext }: ContainerSpec, requirements: ProfileRequi
 }
 
 /** A capability that is dropped by its name is lost even if it is added. `ALL` drops only what is not added. */
-function keepNeeded(
+function checkDropped(
   needed: readonly string[],
   drop: readonly string[],
   held: readonly string[],

@@ -34,7 +34,7 @@ export const imageStorage: Rule = {
     const volumes = orEmpty(podSpec.volumes);
     const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
     const leaving: VolumeNames = requirements.removesToken ? injectedTokensOf(volumes) : NONE;
-    const nextName = freeNames(new Set(volumes.map(({ name }) => name)));
+    const nextName = makeNameSource(new Set(volumes.map(({ name }) => name)));
     for (const { list, index, spec, hasGrant, name: container } of containers) {
       if (!hasGrant) continue;
       if (storage.length === 0 && !orEmpty(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
@@ -107,7 +107,7 @@ function isReadOnly(volume: Volume): boolean {
 }
 
 /** Returns one name after another that no volume has. */
-function freeNames(taken: VolumeNames): () => string {
+function makeNameSource(taken: VolumeNames): () => string {
   let number = -1;
   return () => {
     do number += 1;

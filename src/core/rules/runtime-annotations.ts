@@ -17,7 +17,7 @@ export const runtimeAnnotations: Rule = {
   exemptibleValues: 'the key of an annotation',
   checkPod({ metadata }, report, context) {
     for (const key of Object.keys(metadata?.annotations ?? {})) {
-      if (!isRuntimeAnnotation(key) || isWall(key, context) || isExempt(key, context)) continue;
+      if (!isRuntimeAnnotation(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
       report({ path: ['metadata', 'annotations', key], message: `annotation ${key} gives orders to the container runtime`, fix: REMOVE });
     }
   },
@@ -37,6 +37,6 @@ function patternOf({ names, prefixes, domains }: typeof RUNTIME_ANNOTATIONS): Re
 }
 
 /** `user-namespace` repairs wrong values of these keys. */
-function isWall(key: string, { requirements }: RuleContext): boolean {
+function isPartOfWall(key: string, { requirements }: RuleContext): boolean {
   return requirements.wall.annotations.some(([each]) => each === key);
 }

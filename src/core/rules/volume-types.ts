@@ -32,7 +32,7 @@ export const volumeTypes: Rule = {
     const unsafe = new Map<string | null | undefined, string>();
     for (const [index, volume] of orEmpty(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
-        const message = describe(volume, kind);
+        const message = printVolume(volume, kind);
         unsafe.set(volume.name, message);
         report({ path: ['spec', 'volumes', index, kind], message, remedy: REMEDY });
       }
@@ -56,6 +56,6 @@ function unsafeKinds(volume: Volume, { exempts }: RuleContext): string[] {
   });
 }
 
-function describe({ name, hostPath }: Volume, kind: string): string {
+function printVolume({ name, hostPath }: Volume, kind: string): string {
   return `volume "${name ?? ''}" is ${kind === 'hostPath' ? `the node's ${hostPath?.path ?? 'file system'}` : `of kind ${kind}`}`;
 }
