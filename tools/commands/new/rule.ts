@@ -46,7 +46,7 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
 /** The fields of a shape are in alphabetical order, behind `name`: finds the first one behind the new field, or else the end of the shape. */
 function nextFieldOf(shape: string, name: string): RegExp {
   const start = `^const ${shape} = object\\(\\{\\n(?:  .*\\n)*`;
-  const text = readFileSync(join(import.meta.dirname, '../../src/core/pod.ts'), 'utf8');
+  const text = readFileSync(join(import.meta.dirname, '../../../src/core/pod.ts'), 'utf8');
   const block = new RegExp(start, 'm').exec(text)?.[0] ?? '';
   const fields = [...block.matchAll(/^ {2}(\w+)/gm)].map(([, field = '']) => field);
   const next = fields.find((field) => field !== 'name' && field > name);
