@@ -45,7 +45,7 @@ test('the demo prints no colours where the output is not a terminal', () => {
 });
 
 test('the demo shows the pod as requested and as stored', () => {
-  const difference = stdout.slice(stdout.indexOf('asked -> stored'), stdout.indexOf('\n2. '));
+  const difference = stdout.slice(stdout.indexOf('requested -> stored'), stdout.indexOf('\n2. '));
   expect(difference).toContain('\n-   hostNetwork: true\n');
   expect(difference).toContain('\n-         privileged: true\n+         privileged: false\n');
   expect(difference).toContain('\n+   hostUsers: false\n');
@@ -63,7 +63,7 @@ test('the demo shows a refused pod and the reason, and that the pod was not stor
     'Error from server (Forbidden): error when creating "STDIN": admission webhook "userns.namespace.enforce.cloister.dev" denied',
   );
   expect(stdout).toContain('- volume-types: spec.volumes[0].hostPath: volume "docker" is the node\'s /var/run/docker.sock; ');
-  const now = stdout.slice(stdout.indexOf('What there is now'));
+  const now = stdout.slice(stdout.indexOf('The pods in the namespace'));
   expect(now).toMatch(/^workspace +false +<none>$/m);
   expect(now).not.toContain('borrower');
 });

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseAllDocuments } from 'yaml';
-import { program } from '../../tools/programs/chart-tools.ts';
+import { chartTool } from '../../tools/programs/chart-tools.ts';
 import type { ApiServer } from './api-server.ts';
 import type { Finished } from './client.ts';
 import { within } from './network.ts';
@@ -14,7 +14,7 @@ export const NAMESPACE = 'cloister-system';
 
 /** As the cluster's administrator. @throws with what helm says */
 export async function helm({ connection, admin }: ApiServer, args: readonly string[], values: object = {}): Promise<Finished> {
-  const [command, all] = within(connection.network, await program('helm'), [...args, `--namespace=${NAMESPACE}`]);
+  const [command, all] = within(connection.network, await chartTool('helm'), [...args, `--namespace=${NAMESPACE}`]);
   const env = { PATH: process.env.PATH, HOME: dirname(admin.kubeconfig), KUBECONFIG: admin.kubeconfig };
   const finished = await run(command, all, JSON.stringify(values), env);
   if (finished.code !== 0) throw new Error(`helm ${args[0]}: ${finished.stderr}`);
@@ -44,7 +44,7 @@ export interface Manifest {
 /** What the chart becomes with some values, in YAML or JSON. */
 export async function render(values: string, args: readonly string[] = []): Promise<Finished> {
   const release = ['template', 'cloister', CHART, `--namespace=${NAMESPACE}`, '--values=-'];
-  return run(await program('helm'), [...release, ...args], values);
+  return run(await chartTool('helm'), [...release, ...args], values);
 }
 
 /** @throws when the values are refused */

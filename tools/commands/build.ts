@@ -6,13 +6,13 @@ import { build } from 'rolldown';
 /**
  * Builds dist/, or another folder: `./dev build [folder]`.
  *
- * Everything that runs is put into few files, without what nobody calls: to find and to read a thousand files costs a starting server more
- * than its own work. The licences of what went in are put beside it, and the maps by which traces can be read.
+ * The bundle consists of few files without unused code: finding and reading a thousand files costs a starting server more time than its own work.
+ * The licences of the bundled packages and source maps lie beside it.
  */
 
 const root = join(import.meta.dirname, '../..');
 const dist = resolve(root, process.argv[2] ?? 'dist');
-/** Each command is a file of its own, at the place that its source has: `main` loads it by name. */
+/** Each command is one file, at the path of its source: `main` loads it by name. */
 const commands = globSync('src/commands/*.ts', { cwd: root }).map((file) => [`commands/${basename(file, '.ts')}`, file]);
 
 await rm(dist, { recursive: true, force: true });
@@ -35,7 +35,7 @@ const packages = new Set(
 const licences = await Promise.all([...packages].sort().map(licenceOf));
 await writeFile(join(dist, 'THIRD-PARTY-LICENCES.txt'), licences.join('\n'));
 
-/** The folder of the package that a module is from; undefined: it is ours. */
+/** The folder of the package that contains a module; undefined for a module of Cloister. */
 function packageOf(module: string): string | undefined {
   return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(module.split(sep).join('/'))?.[0];
 }
@@ -44,6 +44,7 @@ async function licenceOf(folder: string): Promise<string> {
   const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
   const files = globSync('{LICEN[CS]E,LICEN[CS]E.*,licen[cs]e,licen[cs]e.*,COPYING,NOTICE}', { cwd: folder });
   const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
-  if (license === undefined && texts.length === 0) throw new Error(`${relative(root, folder)} says nothing of its licence`);
+  if (license === undefined && texts.length === 0)
+    throw new Error(`${relative(root, folder)} states no licence: see which it has before you bundle it`);
   return `${'-'.repeat(80)}\n${name} ${version} (${license})\n\n${texts.join('\n')}`;
 }

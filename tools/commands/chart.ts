@@ -10,15 +10,15 @@ import { policies } from '../../src/manifests/policies.ts';
 import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
 
 /**
- * `./dev chart`: writes those files of the chart that follow from something else here. A test compares them with what it would write.
+ * `./dev chart`: writes the generated files of the chart. A test compares the files with the output.
  *
- * The schema of the values is made of the configuration's own, so that what `helm install` takes is what `cloister serve` reads; what a value
- * means is said once, in values.yaml, and comes from there into the schema and into the table of the README.
+ * The schema of the values contains the schema of the configuration, so that `helm install` accepts what `cloister serve` reads. The comments in
+ * values.yaml describe the values; the schema and the table of the README copy them.
  */
 
 const chart = join(import.meta.dirname, '../../charts/cloister');
 
-/** Which files the chart should have, by their path in it. */
+/** The generated files, by their path in the chart. */
 export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
   const [values, readme] = await Promise.all(['values.yaml', 'README.md'].map((name) => readFile(join(chart, name), 'utf8')));
   const documented = documentedValues(values ?? '');
@@ -29,7 +29,7 @@ export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
   ]);
 }
 
-// What is Kubernetes' own goes to the API server as it is; here its shape is held as far as a slip of the pen is worth a sentence.
+// Kubernetes' own types reach the API server unchanged. Their schemas here catch typing mistakes, and are not complete.
 const anyObject = z.looseObject({});
 const names = z.record(z.string(), z.string());
 const quantities = z.record(z.string(), z.union([z.string(), z.number()]));
@@ -58,7 +58,7 @@ const ourLabels = names.meta({ propertyNames: { not: { pattern: OWN_LABEL.source
 const port = z.int().min(1).max(65_535);
 const unprivilegedPort = port.min(1_024);
 const duration = z.string().regex(/^\d{1,6}(ms|s|m)$/);
-/** As Go and cert-manager write it. */
+/** A duration in the notation of Go and cert-manager. */
 const longDuration = z.string().regex(/^(\d+(h|m|s))+$/);
 const cidr = z.string().regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/);
 const count = z.int().min(1);
@@ -159,19 +159,19 @@ const valuesSchema = z
       dashboard: z.strictObject({ enabled: z.boolean(), labels: ourLabels, annotations: names }),
     }),
     test: z.strictObject({ namespace: subdomain }),
-    // Helm's own, for whoever has this chart as a part of theirs.
+    // Helm's own, for charts that include this one.
     global: anyObject,
   })
   .partial();
 
 type Schema = Record<string, unknown> & { properties?: Record<string, Schema>; description?: string };
 
-/** @param documented what each value means */
+/** @param documented the descriptions of the values */
 function schemaOf(documented: readonly Value[]): Schema {
   const schema = z.toJSONSchema(valuesSchema, {
     target: 'draft-7',
     io: 'input',
-    override: ({ jsonSchema }) => forgetLimits(jsonSchema),
+    override: ({ jsonSchema }) => removeIntegerLimits(jsonSchema),
   }) as Schema;
   requireNothing(schema);
   const profiles = schema.properties?.profiles;
@@ -185,19 +185,19 @@ function schemaOf(documented: readonly Value[]): Schema {
   return schema;
 }
 
-/** A largest safe integer tells nobody anything. */
-function forgetLimits(schema: Record<string, unknown>): void {
+/** Removes the limits of safe integers, which say nothing about a value. */
+function removeIntegerLimits(schema: Record<string, unknown>): void {
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
 }
 
-/** Helm leaves out what is null, and a part of a map may be set: only elements of lists must have something. */
+/** Helm omits null values, and values may set a part of a map: only elements of lists have required properties. */
 function requireNothing(schema: Schema): void {
   delete schema.required;
   for (const property of Object.values(schema.properties ?? {})) requireNothing(property);
 }
 
-/** A backend's own profile has its options; another has those of what it extends, as far as that is a backend. */
+/** A backend's own profile has the options of the backend; other profiles have those of the backend that they extend. */
 function schemaOfProfiles(): Schema {
   const only = (options: readonly string[]) => ({
     properties: Object.fromEntries(options.map((option) => [option, { $ref: `#/definitions/profile/properties/${option}` }])),
@@ -227,16 +227,16 @@ interface Value {
   readonly byDefault: string;
 }
 
-/** Each value that can be set, with the comment above it. A map with fields of its own is no value, but a place. */
+/** Each value with the comment above it. A map with default entries is not a value itself. */
 function documentedValues(text: string): readonly Value[] {
   const { contents } = parseDocument(text);
-  if (!isMap(contents)) throw new Error('values.yaml is no map');
+  if (!isMap(contents)) throw new Error('values.yaml is not a map');
   return walk(contents as YAMLMap, []);
 
   function walk(map: YAMLMap, above: readonly string[]): Value[] {
     return map.items.flatMap((item) => {
       const { key, value } = item as Pair;
-      if (!isScalar(key)) throw new Error('values.yaml has a key that is no name');
+      if (!isScalar(key)) throw new Error('values.yaml has a key that is not a scalar');
       const path = [...above, String(key.value)];
       const description = lastParagraph(key.commentBefore ?? (map.items[0] === item ? map.commentBefore : undefined) ?? '');
       if (isMap(value) && value.items.length > 0 && !WHOLE.has(path.join('.'))) return walk(value, path);
@@ -246,10 +246,10 @@ function documentedValues(text: string): readonly Value[] {
   }
 }
 
-/** Maps that are one value, whatever stands in them. */
+/** Maps that are one value in spite of their default entries. */
 const WHOLE = new Set(['profiles', 'resources', 'ensure.resources', 'nodeProfile.resources', 'monitoring.dashboard.labels']);
 
-/** The comment that belongs to a key, without what stands above it for the file as a whole. */
+/** The comment of a key, without comments for the whole file above it. */
 function lastParagraph(comment: string): string {
   const lines = comment.slice(comment.lastIndexOf('\n\n') + 1).split('\n');
   return lines

@@ -7,11 +7,11 @@ import { startCloister } from '../../test/support/webhook.ts';
 import { takeNoArguments } from './shared/no-arguments.ts';
 
 /**
- * `./dev demo`: a real API server with Cloister in front of it, one pod that is repaired and one that is refused. Everything that is
- * printed was answered by that API server; nothing of it is left afterwards.
+ * `./dev demo`: starts a real API server with Cloister as its webhook, and creates one pod that is repaired and one that is denied. It prints the
+ * API server's answers and removes everything afterwards.
  */
 
-takeNoArguments('`./dev demo` takes no arguments: it starts an API server and Cloister, submits two pods, and ends');
+takeNoArguments('usage: ./dev demo    starts an API server and Cloister, submits two pods, and ends');
 
 const CONFIG = `apiVersion: cloister.dev/v1alpha1
 kind: Config
@@ -31,7 +31,7 @@ interface Pod {
   readonly spec: object;
 }
 
-/** A workspace as they are found: it was given the node so that Docker runs inside. */
+/** A common workspace: it has the privileges of the node, so that Docker runs inside. */
 const workspace = {
   apiVersion: 'v1',
   kind: 'Pod',
@@ -42,7 +42,7 @@ const workspace = {
   },
 };
 
-/** A workspace that borrows the node's Docker instead of running its own. */
+/** A workspace that uses the node's Docker through its socket. */
 const borrower = {
   apiVersion: 'v1',
   kind: 'Pod',
@@ -69,7 +69,7 @@ try {
   } finally {
     await apiServer.stop();
   }
-  say(dim('\nAPI server and Cloister have ended; nothing is left of them.'));
+  say(dim('\nThe API server and Cloister are stopped, and their files are removed.'));
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
@@ -81,23 +81,23 @@ async function show(apiServer: ApiServer): Promise<void> {
   const developer = await apiServer.createTenant(NAMESPACE, 'developer');
   say(`The namespace ${bold(NAMESPACE)} has the label ${bold('cloister.dev/enforce: userns')}. A developer may create pods in it.`);
 
-  heading('1. A pod that asks for the node, to run Docker inside');
+  heading('1. A pod with the privileges of the node, to run Docker inside');
   await submit(developer, workspace);
   const { body: stored } = await developer.request<Pod>('GET', `${pods(NAMESPACE)}/workspace`);
-  // What the API server makes of the same pod where no profile is enforced: its defaults, which are not ours to show.
+  // The same pod where no profile is enforced: the defaults of the API server, which the difference leaves out.
   const { body: defaulted } = await apiServer.admin.request<Pod>('POST', `${pods('elsewhere')}?dryRun=All`, workspace);
-  say(`\n${bold('asked -> stored')}`);
+  say(`\n${bold('requested -> stored')}`);
   showDifference(manifestOf(workspace), manifestOf(without(stored, defaulted, workspace) as Pod));
 
   say(
-    '\nIn this pod `docker build` and `docker run` work, for a user who is root inside and has no rights on the node, if its image is the one of',
+    '\nWith the image of examples/workspace-image, `docker build` and `docker run` work in this pod, for a user who is root inside and has no rights on',
   );
-  say('examples/workspace-image: docs/promises.md has each step, as it was run on a real node.');
+  say('the node: docs/promises.md lists each step, as it ran on a real node.');
 
-  heading("2. A pod that asks for the node's files, which no repair keeps the sense of");
+  heading("2. A pod that mounts the node's Docker socket, which no repair can replace");
   await submit(developer, borrower);
 
-  heading('What there is now');
+  heading('The pods in the namespace');
   say(
     await kubectl(developer, [
       'get',
@@ -107,7 +107,7 @@ async function show(apiServer: ApiServer): Promise<void> {
   );
 }
 
-/** Shows the manifest, and what kubectl says to whoever submits it. */
+/** Prints the manifest and the output of `kubectl create`. */
 async function submit(developer: Client, manifest: Pod): Promise<void> {
   say(indented(yaml(manifest)));
   say(await kubectl(developer, ['create', '--filename=-'], JSON.stringify(manifest)));
@@ -125,7 +125,7 @@ async function kubectl(client: Client, args: readonly string[], input = ''): Pro
   return [dim(`$ kubectl ${args.join(' ')}`), ...lines].join('\n');
 }
 
-/** Annotations are worth seeing, ids and times are not. */
+/** Without ids and times. */
 function manifestOf({ metadata, spec }: Pod): string {
   const { name, annotations } = metadata as { readonly name?: string; readonly annotations?: object };
   return yaml({ metadata: { name, ...(annotations && { annotations }) }, spec });
@@ -138,7 +138,7 @@ function showDifference(before: string, after: string): void {
   }
 }
 
-/** What was stored, in the order in which it was asked for, but for what the API server fills in by itself. */
+/** The stored object without the API server's defaults, its keys in the order of the request. */
 function without(stored: unknown, defaulted: unknown, asked: unknown): unknown {
   if (Array.isArray(stored))
     return stored.filter((each) => !isFilledIn(each)).map((each, index) => without(each, at(defaulted, index), at(asked, index)));
@@ -154,7 +154,7 @@ function without(stored: unknown, defaulted: unknown, asked: unknown): unknown {
   }
 }
 
-/** The token of the service account, in every pod. */
+/** The API server adds a token of the service account to every pod. */
 function isFilledIn(element: unknown): boolean {
   return isObject(element) && String(element.name).startsWith('kube-api-access-');
 }

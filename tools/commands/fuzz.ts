@@ -4,23 +4,22 @@ import { keep, search } from '../../test/fuzz/decoder.ts';
 import { fuzzReviews, repeatBlock } from '../../test/fuzz/reviews.ts';
 
 /**
- * What the tests of `test/fuzz` try, for as long as one likes. Everything comes from the seed, so that a failure can be had again.
+ * The fuzzers of `test/fuzz`, with any number of runs. All cases derive from the seed, so that a failure can be reproduced.
  *
- * - `./dev fuzz [reviews] [--runs 1000000] [--seed N] [--path P]`: generated reviews; with the path that a failure names, that case alone
- * - `./dev fuzz bytes [--runs 100000] [--seed N]`: bodies, bred from those in test/fuzz/corpus; what leads somewhere new, or fails, is
- *   added to these
- * - `./dev fuzz connections [--runs 100000] [--seed N] [--path P]`: broken HTTP and TLS, led with the serving process
+ * - `./dev fuzz [reviews] [--runs 1000000] [--seed N] [--path P]`: generated reviews; with the path from a failure, that case alone
+ * - `./dev fuzz bytes [--runs 100000] [--seed N]`: mutations of the bodies in test/fuzz/corpus; an input with new coverage, or a failure, is added
+ * - `./dev fuzz connections [--runs 100000] [--seed N] [--path P]`: broken HTTP and TLS, sent to a serving process
  */
-const USAGE = 'use ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]\n';
+const USAGE = 'usage: ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]\n';
 
-const EVERY_MS = 5_000;
+const PROGRESS_INTERVAL_MS = 5_000;
 
 const { positionals, values } = read();
 const [target = 'reviews'] = positionals;
 const seed = number(values.seed) ?? Math.trunc(Math.random() * 0x7fffffff);
 const runs = number(values.runs) ?? (target === 'reviews' ? 1_000_000 : 100_000);
 const startedAt = performance.now();
-let toldAt = startedAt;
+let reportedAt = startedAt;
 process.stdout.write(`${values.path === undefined ? `${runs} ${target}` : `one of the ${target}`}, --seed ${seed}\n`);
 
 switch (target) {
@@ -41,15 +40,17 @@ async function reviews(): Promise<string[]> {
   const { path } = values;
   const failures =
     path === undefined
-      ? (await fuzzReviews({ runs, seed, onProgress: tell })).failures
+      ? (await fuzzReviews({ runs, seed, onProgress: reportProgress })).failures
       : [await repeatBlock({ seed, runs: 1, path })].filter((failure) => failure !== undefined);
   return failures.map((failure) => `./dev fuzz --seed ${failure.seed} --path ${failure.path}\n${failure.message}`);
 }
 
 async function bytes(): Promise<string[]> {
-  const { kept, reached, failures } = await search({ target: 'decoder', runs, seed, isGuided: true }, ({ tried }) => tell(tried));
+  const { kept, reached, failures } = await search({ target: 'decoder', runs, seed, isGuided: true }, ({ tried }) => reportProgress(tried));
   keep([...kept, ...failures.map(({ input }) => input)]);
-  process.stdout.write(`${kept.length} led somewhere new and were added to test/fuzz/corpus; all reach ${reached} characters of source\n`);
+  process.stdout.write(
+    `${kept.length} had new coverage and were added to test/fuzz/corpus; all together reach ${reached} characters of source\n`,
+  );
   return failures.map(({ input, faults }) => `${faults.join('\n')}\n${input.toString('base64')}`);
 }
 
@@ -58,18 +59,18 @@ async function connections(): Promise<readonly string[]> {
     runs,
     seed,
     path: number(values.path),
-    onProgress: tell,
+    onProgress: reportProgress,
   });
-  const told = Object.entries(statuses).map(([status, count]) => `${count} answers with ${status}`);
-  process.stdout.write(`${told.join(', ')}, ${unanswered} connections without one; ${beside} reviews beside\n`);
+  const counts = Object.entries(statuses).map(([status, count]) => `${count} answers with ${status}`);
+  process.stdout.write(`${counts.join(', ')}, ${unanswered} connections without an answer; ${beside} ordinary reviews at the same time\n`);
   process.stdout.write(`${files.before} open files before, ${files.after} after\n`);
   return faults;
 }
 
-function tell(done: number): void {
-  if (performance.now() - toldAt < EVERY_MS) return;
-  toldAt = performance.now();
-  process.stdout.write(`${done} after ${Math.round((toldAt - startedAt) / 1_000)} s\n`);
+function reportProgress(done: number): void {
+  if (performance.now() - reportedAt < PROGRESS_INTERVAL_MS) return;
+  reportedAt = performance.now();
+  process.stdout.write(`${done} after ${Math.round((reportedAt - startedAt) / 1_000)} s\n`);
 }
 
 function conclude(failures: readonly string[]): void {
@@ -77,7 +78,7 @@ function conclude(failures: readonly string[]): void {
   process.stdout.write(
     `${failures.length === 0 ? 'no failure' : 'failed'} after ${Math.round((performance.now() - startedAt) / 1_000)} s\n`,
   );
-  // Not by itself: Node waits at its end, and sometimes for ever, for writes to connections that were cut.
+  // Node would wait, sometimes forever, for pending writes to closed connections.
   process.exit(failures.length === 0 ? 0 : 1);
 }
 

@@ -3,30 +3,29 @@ import { dirname, relative } from 'node:path';
 import { Stryker } from '@stryker-mutator/core';
 
 /**
- * `npm run mutation [-- FILE...]`: breaks the files of src/core, or those named, on purpose, one place at a time, in a copy of the tree,
- * tells which breaks no test notices, and how many were noticed of how many.
+ * `./dev mutation [FILE...]`: mutation testing. It changes the code of src/core, or of the named files, one place at a time, in a copy of the tree,
+ * and prints the mutants that no test kills, and how many of all were killed.
  *
- * What is learned stays in reports/mutation.json, also of a run that Ctrl-C stops. The next one tries what is not known yet; what survived,
- * if any file has changed since; and of what was noticed, what stands in changed code or was noticed by a changed test. What changed
- * elsewhere may matter too: without that file it tries everything.
+ * The results stay in reports/mutation.json, also after Ctrl-C. The next run tries the mutants without a result, the survivors if any file has
+ * changed since, and the killed ones in changed code or with a changed test. Other changes may matter too: delete the file to try all mutants.
  *
- * A survivor is a question, not yet a fault: some breaks change nothing that anybody could see. All tests must be green beforehand.
+ * A survivor is not always a missing test: some mutants behave like the original. All tests must pass beforehand.
  */
 const REPORT = 'reports/mutation.json';
 const COPIES = '.stryker-tmp';
-const LEAST_NOTICED = 0.95;
+const MIN_KILLED = 0.95;
 
 process.env.CLOISTER_PROPERTY_RUNS ??= '200';
-// The same cases for every break, or a survivor would be a matter of luck.
+// The same cases for every mutant, so that survival does not depend on chance.
 process.env.CLOISTER_PROPERTY_SEED ??= '1';
 
 const files = process.argv.slice(2);
 if (existsSync(REPORT) && hasChangedSince(REPORT)) forgetSurvivors();
-// What a stopped run leaves behind.
+// An interrupted run leaves its copies.
 rmSync(COPIES, { recursive: true, force: true });
 
 const results = await new Stryker({
-  // What is harmless is listed for a test alone.
+  // The list of harmless fields is for a test only.
   mutate: files.length > 0 ? files : ['src/core/**/*.ts', '!src/core/unjudged-fields.ts'],
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner'],
@@ -37,9 +36,9 @@ const results = await new Stryker({
   tempDirName: COPIES,
   cleanTempDir: 'always',
   concurrency: 2,
-  // On a busy machine a slow test is no endless one.
+  // Long enough for a slow test on a busy machine.
   timeoutMS: 60_000,
-  // There is none of this name. Stryker would rewrite the real one through a JavaScript interface that TypeScript 7 does not have.
+  // A file that does not exist: Stryker would rewrite the real one through a JavaScript API that TypeScript 7 lacks.
   tsconfigFile: 'no-tsconfig.json',
   reporters: ['progress-append-only'],
 }).runMutationTest();
@@ -49,18 +48,18 @@ const survivors = tried.filter(isSurvivor);
 for (const { fileName, location, mutatorName, replacement } of survivors) {
   process.stdout.write(`${relative('.', fileName)}:${location.start.line} ${mutatorName}: ${replacement.replace(/\s+/g, ' ')}\n`);
 }
-for (const [room, all] of Map.groupBy(tried, ({ fileName }) => dirname(relative('.', fileName)))) {
-  process.stdout.write(`${room}: ${score(all)}\n`);
+for (const [folder, all] of Map.groupBy(tried, ({ fileName }) => dirname(relative('.', fileName)))) {
+  process.stdout.write(`${folder}: ${printScore(all)}\n`);
 }
-process.stdout.write(`${score(tried)}\n`);
-if (survivors.length > tried.length * (1 - LEAST_NOTICED)) process.exitCode = 1;
+process.stdout.write(`${printScore(tried)}\n`);
+if (survivors.length > tried.length * (1 - MIN_KILLED)) process.exitCode = 1;
 
-function score(breaks: readonly Break[]): string {
-  const noticed = breaks.filter((each) => !isSurvivor(each)).length;
-  return `${noticed} of ${breaks.length} breaks were noticed (${((100 * noticed) / breaks.length).toFixed(1)} %)`;
+function printScore(mutants: readonly Mutant[]): string {
+  const killed = mutants.filter((each) => !isSurvivor(each)).length;
+  return `${killed} of ${mutants.length} mutants were killed (${((100 * killed) / mutants.length).toFixed(1)} %)`;
 }
 
-function isSurvivor({ status }: Break): boolean {
+function isSurvivor({ status }: Mutant): boolean {
   return status === 'Survived' || status === 'NoCoverage';
 }
 
@@ -69,13 +68,13 @@ function hasChangedSince(report: string): boolean {
   return globSync('{src,test,tools}/**/*.{ts,txt,json}').some((file) => statSync(file).mtimeMs > then);
 }
 
-/** Which tests would notice what is made at start, Stryker does not know, and so not that a new one might. */
+/** For code that runs at start, Stryker does not know which tests cover it, and so would not try a new test on its survivors. */
 function forgetSurvivors(): void {
-  const report = JSON.parse(readFileSync(REPORT, 'utf8')) as { readonly files: Readonly<Record<string, { mutants: readonly Break[] }>> };
+  const report = JSON.parse(readFileSync(REPORT, 'utf8')) as { readonly files: Readonly<Record<string, { mutants: readonly Mutant[] }>> };
   for (const file of Object.values(report.files)) file.mutants = file.mutants.filter((each) => !isSurvivor(each));
   writeFileSync(REPORT, JSON.stringify(report));
 }
 
-interface Break {
+interface Mutant {
   readonly status: string;
 }

@@ -6,14 +6,14 @@ import { newProfile } from './new/profile.ts';
 import { newRule } from './new/rule.ts';
 
 /**
- * `./dev new rule <id> <field>` and `./dev new profile <id>`: write the files that every rule or profile has, so that the tests pass before the
- * author changes the first line, and print what remains.
+ * `./dev new rule <id> <field>` and `./dev new profile <id>`: write the files of a rule or profile, so that the tests pass before the first edit, and
+ * print the steps that remain.
  */
 
-const USAGE = `usage: ./dev new rule <id> <field>    a rule about a field of the pod's spec or of its containers, true where it is dangerous:
+const USAGE = `usage: ./dev new rule <id> <field>    a rule that removes a boolean field of the pod's spec or of its containers:
                                        ./dev new rule shared-processes spec.shareProcessNamespace
                                        ./dev new rule terminals 'spec.containers[*].tty'
-       ./dev new profile <id>          a profile whose wall is the runtime class of that name`;
+       ./dev new profile <id>          a profile whose wall is the RuntimeClass of that name`;
 
 const ID = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const root = join(import.meta.dirname, '../..');
@@ -23,7 +23,7 @@ export interface Scaffold {
   readonly files: Readonly<Record<string, string>>;
   /** Changes of existing files. */
   readonly insertions: readonly Insertion[];
-  /** What the author must do. */
+  /** The steps that remain for the author. */
   readonly remains: readonly string[];
 }
 
@@ -36,11 +36,11 @@ export interface Insertion {
 
 const [what, id = '', field] = process.argv.slice(2);
 if (what !== 'rule' && what !== 'profile') fail(USAGE);
-if (!ID.test(id)) fail(`"${id}" is no id: use lower-case words joined by dashes\n${USAGE}`);
+if (!ID.test(id)) fail(`"${id}" is not an id: use lower-case words joined by dashes\n${USAGE}`);
 const taken = [...rules, ...backends].some((each) => each.id === id);
 if (taken) fail(`"${id}" exists: choose another id`);
 const scaffold = what === 'rule' ? newRule(id, field) : newProfile(id);
-if (scaffold === undefined) fail(`"${field ?? ''}" is no field such as spec.hostPID or spec.containers[*].tty\n${USAGE}`);
+if (scaffold === undefined) fail(`"${field ?? ''}" is not a field such as spec.hostPID or spec.containers[*].tty\n${USAGE}`);
 await write(scaffold);
 
 async function write({ files, insertions, remains }: Scaffold): Promise<void> {
@@ -49,7 +49,7 @@ async function write({ files, insertions, remains }: Scaffold): Promise<void> {
   for (const { file, text, before } of insertions) {
     const current = changed.get(file) ?? (await readFile(join(root, file), 'utf8'));
     const at = current.search(before);
-    if (at === -1) fail(`${file} has no place for the new line: nothing matches ${before}; adapt tools/commands/new`);
+    if (at === -1) fail(`${file} has no line that matches ${before} for the insertion: adapt tools/commands/new`);
     changed.set(file, current.slice(0, at) + text + current.slice(at));
   }
   for (const [file, text] of Object.entries(files)) await writeFile(join(root, file), text, { flag: 'wx' });

@@ -4,15 +4,15 @@ import { startApiServer } from '../../test/support/api-server.ts';
 import type { Client } from '../../test/support/client.ts';
 
 /**
- * Writes down what a Pod may hold, as the API server publishes it: `node tools/commands/openapi.ts`.
+ * `node tools/commands/openapi.ts`: writes the fixture with the fields of a Pod, as the API server publishes them.
  *
- * Unit tests that must know every field read the fixture; a cluster test holds it against the live document.
+ * Unit tests that need every field read the fixture; a cluster test compares it with the API server's document.
  */
 
 export const POD = 'io.k8s.api.core.v1.Pod';
 export const podFixture = join(import.meta.dirname, '../../test/fixtures/pod-openapi.json');
 
-/** Schema name -> property -> shape. A schema without properties (a Quantity, a Time) is one value. */
+/** Schema name -> property -> shape. A schema without properties, such as Quantity or Time, is a single value. */
 export type Schemas = Readonly<Record<string, Readonly<Record<string, Shape>>>>;
 export type Shape = { readonly type: string } | { readonly ref: string } | { readonly array: Shape } | { readonly map: Shape };
 
@@ -49,7 +49,7 @@ function reachable(root: string, published: Published['components']['schemas']):
 }
 
 function shapeOf(schema: PublishedSchema): Shape {
-  const ref = schema.$ref ?? schema.allOf?.[0]?.$ref; // allOf is how a reference carries a default
+  const ref = schema.$ref ?? schema.allOf?.[0]?.$ref; // a reference with a default is in allOf
   if (ref !== undefined) return { ref: ref.slice(ref.lastIndexOf('/') + 1) };
   if (schema.items !== undefined) return { array: shapeOf(schema.items) };
   if (schema.additionalProperties !== undefined) return { map: shapeOf(schema.additionalProperties) };
@@ -66,7 +66,7 @@ function byName([left]: readonly [string, unknown], [right]: readonly [string, u
   return left < right ? -1 : 1;
 }
 
-/** One property a line, so that a difference between Kubernetes versions reads as one. */
+/** One property a line, so that a diff between Kubernetes versions is readable. */
 function render(schemas: Schemas): string {
   const blocks = Object.entries(schemas).map(([name, properties]) => {
     const lines = Object.entries(properties).map(([property, shape]) => `    ${JSON.stringify(property)}: ${JSON.stringify(shape)}`);

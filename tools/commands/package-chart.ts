@@ -2,11 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { program } from '../programs/chart-tools.ts';
+import { chartTool } from '../programs/chart-tools.ts';
 
 /**
- * `node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]`: packs the chart as it is released, with the image that was: what whoever installs
- * it gets is that image, by its digest, and nothing that is pushed under the same tag later.
+ * `node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]`: packages the chart for a release, with the digest of the released image. An
+ * installation then uses that image, even if another one is pushed under the same tag later.
  */
 
 const [repository, digest, folder = '.'] = process.argv.slice(2);
@@ -24,7 +24,7 @@ try {
   if (!released.includes(`repository: ${repository}`) || !released.includes(`digest: ${digest}`))
     throw new Error('values.yaml has no image');
   await writeFile(file, released);
-  const { status } = spawnSync(await program('helm'), ['package', chart, `--destination=${resolve(folder)}`], { stdio: 'inherit' });
+  const { status } = spawnSync(await chartTool('helm'), ['package', chart, `--destination=${resolve(folder)}`], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
 } finally {
   await rm(temporary, { recursive: true });

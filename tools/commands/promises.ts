@@ -13,18 +13,18 @@ import { pageOf, type Run, tableOf, withRecorded } from '../../test/node/fixture
 import { missingForNode } from '../../test/node/fixture/requirements.ts';
 import { type Ground, startGround } from '../../test/node/fixture/setup.ts';
 import type { ApiServer } from '../../test/support/api-server.ts';
-import { pinned } from '../programs/go.ts';
+import { pinnedVersion } from '../programs/go.ts';
 import { WORKSPACE_IMAGE } from '../programs/workspace-image.ts';
 
 /**
- * What becomes of the four promises on a real node.
+ * Tries the four promises on a real node.
  *
- * - `./dev promises`: tries every profile for some ten minutes, prints a table, and writes docs/promises.md
- * - `./dev promises --record FOLDER [OFFER...]`: tries all offers or those, and writes what it saw of each into the folder, a file for each
- *   kind of pod; the page stays as it is
+ * - `./dev promises`: tries every profile for about ten minutes, prints a table, and writes docs/promises.md
+ * - `./dev promises --record FOLDER [OFFER...]`: tries all or the named offers, and writes the results into the folder, one file for each offer and
+ *   kind of pod; the page does not change
  * - `./dev promises --recorded`: writes the parts of docs/promises.md that show the recorded runs of docs/promises; needs no node
  */
-const USAGE = 'use ./dev promises [--record FOLDER [OFFER...] | --recorded]\n';
+const USAGE = 'usage: ./dev promises [--record FOLDER [OFFER...] | --recorded]\n';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGE = join(ROOT, 'docs/promises.md');
@@ -61,7 +61,7 @@ function misused(): never {
 
 async function onNode(run: (ground: Ground, apiServer: ApiServer) => Promise<void>): Promise<void> {
   const missing = await missingForNode();
-  if (missing !== undefined) throw new Error(`The promises are tried on a node of the tests, and this machine lacks ${missing} for one.`);
+  if (missing !== undefined) throw new Error(`The promises are tried on the node of the tests, for which this machine lacks ${missing}.`);
   const { ground, apiServer, stop } = await startGround();
   try {
     await run(ground, apiServer);
@@ -80,8 +80,7 @@ async function writePage(ground: Ground, apiServer: ApiServer): Promise<void> {
 async function record(folder: string, ground: Ground, apiServer: ApiServer): Promise<void> {
   const { run } = offersWith(await furtherRuntimes());
   const unknown = positionals.filter((id) => !run.some((offer) => offer.id === id));
-  if (unknown.length > 0)
-    throw new Error(`No runtime of the node offers ${unknown.join(', ')}; there are ${run.map(({ id }) => id).join(', ')}.`);
+  if (unknown.length > 0) throw new Error(`The node has no offer ${unknown.join(', ')}; it has ${run.map(({ id }) => id).join(', ')}.`);
   const origin = await originOf(ground);
   const chosen = run.filter(({ id }) => positionals.length === 0 || positionals.includes(id));
   for await (const kept of tryOffers(ground, apiServer, chosen)) report(await writeRecorded(folder, kept, origin));
@@ -127,7 +126,7 @@ async function originOf(ground: Ground): Promise<Origin> {
   return { date: new Date().toISOString().slice(0, 10), project: { version, ...(await commit()) }, versions: await versions(ground) };
 }
 
-/** The commit of the checkout, marked where files differ from it; nothing where the project is no checkout. */
+/** The commit of the checkout, with a mark if files differ from it; empty outside a checkout. */
 async function commit(): Promise<Pick<Origin['project'], 'commit' | 'committed'>> {
   const git = async (...args: readonly string[]): Promise<string> => (await promisify(execFile)('git', args, { cwd: ROOT })).stdout.trim();
   try {
@@ -142,10 +141,10 @@ async function versions({ node }: Ground): Promise<Readonly<Record<string, strin
   const first = (text: string): string => /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'of an unknown version';
   const further = (await furtherRuntimes()).flatMap((runtime) => Object.entries(runtime.versions));
   return {
-    Kubernetes: await pinned('kubernetes', 'k8s.io/kubernetes'),
+    Kubernetes: await pinnedVersion('kubernetes', 'k8s.io/kubernetes'),
     containerd: await said('containerd', '--version'),
     runc: await said('runc', '--version'),
-    gVisor: await pinned('gvisor', 'gvisor.dev/gvisor'),
+    gVisor: await pinnedVersion('gvisor', 'gvisor.dev/gvisor'),
     Linux: first(release()),
     ...Object.fromEntries(await Promise.all(further.map(async ([name, script]) => [name, await said('bash', '-c', script)] as const))),
   };

@@ -5,17 +5,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
- * `./dev sbom [folder]`: the bill of materials of what runs, as npm writes it, in both of the common formats.
+ * `./dev sbom [folder]`: writes the bill of materials of the runtime dependencies with npm, in both common formats.
  *
- * Written from a lockfile without the packages of development: `npm sbom --omit=dev` (npm 11.19) leaves out what runs too if a package of
- * development asks for it as well, such as yaml and zod.
+ * npm reads a lockfile without the development dependencies: `npm sbom --omit=dev` (npm 11.19) also omits runtime dependencies that a development
+ * dependency requires too, such as yaml and zod.
  */
 
 const root = join(import.meta.dirname, '../..');
 const [folder = join(root, 'sbom')] = process.argv.slice(2);
 const temporary = await mkdtemp(join(tmpdir(), 'cloister-sbom-'));
 try {
-  const project = join(temporary, 'cloister'); // npm calls the whole after its folder
+  const project = join(temporary, 'cloister'); // npm names the bill after its folder
   await mkdir(project);
   const { devDependencies: _, ...manifest } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   await writeFile(join(project, 'package.json'), JSON.stringify(manifest));

@@ -4,22 +4,22 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { type SeccompFile, seal } from '../../src/commands/node-profile.ts';
 import { userns } from '../../src/core/profiles/userns.ts';
-import { go, moduleFolder } from '../programs/go.ts';
+import { moduleFolder, runGo } from '../programs/go.ts';
 
 /**
- * `./dev seccomp` writes seccomp/workspace.json: what containerd gives a container with the capabilities of `grant: containers` by default,
- * and the calls of seccomp/additions.yaml. One file for both architectures: a filter knows which one a call comes from.
+ * `./dev seccomp` writes seccomp/workspace.json: containerd's default profile for a container with the capabilities of `grant: containers`, and the
+ * system calls of seccomp/additions.yaml. One file serves both architectures: a filter knows which one a call comes from.
  *
- * containerd makes its default in code, so seccomp/main.go prints it, from the version that seccomp/go.mod pins.
+ * containerd computes its default in code, so tools/programs/seccomp/main.go prints it, from the version that its go.mod requires.
  */
 
 const ARCHITECTURES = ['amd64', 'arm64'] as const;
 
 export interface Addition {
   readonly name: string;
-  /** What it is for. */
+  /** The programs that need the call. */
   readonly reason: string;
-  /** What is said without it, by an engine in a workspace. */
+  /** The error of an engine in a workspace without it. */
   readonly without: string;
 }
 
@@ -30,7 +30,7 @@ export async function readAdditions(): Promise<readonly Addition[]> {
   return parse(await readFile(join(root, 'seccomp/additions.yaml'), 'utf8'));
 }
 
-/** containerd's default for each architecture, for the capabilities that the grant writes out. Needs Go, and Linux. */
+/** containerd's default profile for each architecture and the capabilities of the grant. Needs Go, and Linux. */
 export async function runtimeDefaults(): Promise<readonly SeccompFile[]> {
   const containerd = await moduleFolder('seccomp', 'github.com/containerd/containerd/v2');
   const code = await readFile(join(containerd, 'contrib/seccomp/seccomp_default.go'), 'utf8');
@@ -42,10 +42,10 @@ export async function runtimeDefaults(): Promise<readonly SeccompFile[]> {
       const [file, overlay] = [join(folder, `${architecture}.go`), join(folder, `${architecture}.json`)];
       await writeFile(file, codeFor(architecture, code));
       await writeFile(overlay, JSON.stringify({ Replace: { [join(import.meta.dirname, '../programs/seccomp/default.go')]: file } }));
-      const { stdout } = await go(
+      const { stdout } = await runGo(
         'seccomp',
         ['run', `-overlay=${overlay}`, '.', ...capabilities],
-        "it prints containerd's default profile",
+        "to print containerd's default profile",
       );
       profiles.push(JSON.parse(stdout));
     }
@@ -55,20 +55,21 @@ export async function runtimeDefaults(): Promise<readonly SeccompFile[]> {
   }
 }
 
-/** The code asks which architecture it was compiled for; here it is told one, so that one machine prints all. */
+/** Replaces the architecture of the compiler in containerd's code by a constant, so that one machine prints the profiles of all. */
 function codeFor(architecture: string, code: string): string {
   return [
     [/^package seccomp$/m, 'package main'],
     [/^\t"runtime"\n/m, ''],
     [/\bruntime\.GOARCH\b/g, JSON.stringify(architecture)],
-  ].reduce((told, [pattern, text]) => {
-    const replaced = told.replace(pattern as RegExp, text as string);
-    if (replaced === told) throw new Error(`containerd's seccomp_default.go has nothing like ${pattern}: see how it is written now.`);
+  ].reduce((current, [pattern, text]) => {
+    const replaced = current.replace(pattern as RegExp, text as string);
+    if (replaced === current)
+      throw new Error(`nothing in containerd's seccomp_default.go matches ${pattern}: adapt codeFor to the new version`);
     return replaced;
   }, code);
 }
 
-/** Both together, as the file has it. */
+/** The default profiles and the additions in one profile. */
 export function extend(defaults: readonly SeccompFile[], additions: readonly Addition[]): SeccompFile {
   const added = new Set(additions.map(({ name }) => name));
   const syscalls = defaults

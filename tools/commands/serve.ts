@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeDevCertificates, unwritable } from '../../src/commands/certs.ts';
 import { command, type Settings, serve } from '../../src/commands/serve.ts';
 
-/** `cloister serve` for this machine alone: it makes its certificates itself, and says how to send it a review. Takes the same flags. */
+/** `./dev serve`: `cloister serve` on loopback, with the same flags. It creates certificates and prints how to send a review. */
 
 const EXAMPLE = 'examples/config.yaml';
 
@@ -22,13 +22,13 @@ command.action(async (settings: Settings) => {
   const made = await makeDevCertificates(settings.tlsDir, { hosts: [], force: false, now: new Date() }).catch((error: unknown) =>
     command.error(unwritable(error).replace('--dir', '--tls-dir')),
   );
-  tell(...made);
+  print(...made);
   const serving = await serve(settings);
   if (!serving.ok) command.error(serving.error.join('\n'));
 
   const { listen, metricsListen, profiles } = serving.value;
   const port = listen.slice(listen.lastIndexOf(':'));
-  tell(
+  print(
     '\nTry it:',
     `  curl --cacert ${join(settings.tlsDir, 'ca.crt')} -H 'Content-Type: application/json' -d @examples/review.json https://localhost${port}/mutate/${profiles[0]}`,
     `  curl http://${metricsListen}/metrics\n`,
@@ -37,7 +37,7 @@ command.action(async (settings: Settings) => {
 
 await command.parseAsync();
 
-/** Beside the log, which has standard output to itself. */
-function tell(...lines: string[]): void {
+/** To standard error: standard output carries only the log. */
+function print(...lines: string[]): void {
   process.stderr.write(`${lines.join('\n')}\n`);
 }

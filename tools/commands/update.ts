@@ -5,8 +5,8 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { takeNoArguments } from './shared/no-arguments.ts';
 
 /**
- * `./dev update`: writes every file that follows from the sources: what the generators make, and the snapshots of tests that need no cluster.
- * Read the difference before you commit it.
+ * `./dev update`: writes every file that is generated from the sources: the output of the generators, and the snapshots of tests that need no cluster.
+ * Read the diff before you commit it.
  */
 
 takeNoArguments('usage: ./dev update');

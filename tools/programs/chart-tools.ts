@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached } from './cache.ts';
-import { build, go, type ModuleName, pinned } from './go.ts';
+import { buildGo, type ModuleName, pinnedVersion, runGo } from './go.ts';
 
-/** Programs that judge the chart and how it is released, built from their Go modules once, into the user's cache. */
-const PROGRAMS = {
+/** Programs that render and check the chart and its release, built from their Go modules once, into the user's cache. */
+const CHART_TOOLS = {
   helm: { module: 'helm', package: 'helm.sh/helm/v4/cmd/helm', requirement: 'helm.sh/helm/v4' },
   kubeconform: { module: 'helm', package: 'github.com/yannh/kubeconform/cmd/kubeconform', requirement: 'github.com/yannh/kubeconform' },
   promtool: {
@@ -16,23 +16,23 @@ const PROGRAMS = {
   actionlint: { module: 'actionlint', package: 'github.com/rhysd/actionlint/cmd/actionlint', requirement: 'github.com/rhysd/actionlint' },
 } as const satisfies Readonly<Record<string, { module: ModuleName; package: string; requirement: string }>>;
 
-export type ProgramName = keyof typeof PROGRAMS;
+type ChartTool = keyof typeof CHART_TOOLS;
 
-/** The path of a program, which is built where it is missing. */
-export async function program(name: ProgramName): Promise<string> {
-  const { module, package: wanted, requirement } = PROGRAMS[name];
-  const folder = await cached(`${name}-${await pinned(module, requirement)}`, [name], async (into) => {
-    process.stderr.write(`Building ${name}: this takes minutes, once.\n`);
-    await build({ module, packages: [wanted], into: `${into}/` });
+/** The path of a program; builds the program if the cache lacks it. */
+export async function chartTool(name: ChartTool): Promise<string> {
+  const { module, package: path, requirement } = CHART_TOOLS[name];
+  const folder = await cached(`${name}-${await pinnedVersion(module, requirement)}`, [name], async (into) => {
+    process.stderr.write(`Building ${name}: this takes minutes, the first time only.\n`);
+    await buildGo({ module, packages: [path], into: `${into}/` });
   });
   return join(folder, name);
 }
 
-/** A folder with the CustomResourceDefinitions of what the chart can make for the Prometheus operator and for cert-manager. */
-export async function customResources(): Promise<string> {
+/** A folder with the CustomResourceDefinitions of the Prometheus operator and of cert-manager that the chart's objects need. */
+export async function customResourceDefinitions(): Promise<string> {
   const [operator, certManager] = await Promise.all([
-    pinned('crds', 'github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring'),
-    pinned('crds', 'github.com/cert-manager/cert-manager'),
+    pinnedVersion('crds', 'github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring'),
+    pinnedVersion('crds', 'github.com/cert-manager/cert-manager'),
   ]);
   const name = 'definitions';
   const folder = await cached(`crds-prometheus-operator-${operator}-cert-manager-${certManager}`, [name], async (into) => {
@@ -42,22 +42,22 @@ export async function customResources(): Promise<string> {
       'github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1',
     ].map((each) => `paths=${each}`);
     const args = ['tool', 'controller-gen', 'crd', ...paths, `output:crd:dir=${join(into, name)}`];
-    await go('crds', args, 'it makes the definitions of custom resources');
+    await runGo('crds', args, 'to generate the definitions of custom resources');
   });
   return join(folder, name);
 }
 
-/** Makes all of it, so that no test waits for it. @returns where it is */
-export async function chartPrograms(): Promise<readonly string[]> {
-  const made: string[] = [];
-  // One after the other: each takes all processors.
-  for (const name of Object.keys(PROGRAMS) as ProgramName[]) made.push(await program(name));
-  return [...made, await customResources()];
+/** Builds everything before the tests start. @returns the paths */
+export async function buildChartTools(): Promise<readonly string[]> {
+  const built: string[] = [];
+  // One after the other: each build uses all processors.
+  for (const name of Object.keys(CHART_TOOLS) as ChartTool[]) built.push(await chartTool(name));
+  return [...built, await customResourceDefinitions()];
 }
 
 if (import.meta.main) {
   try {
-    process.stdout.write(`${(await chartPrograms()).join('\n')}\n`);
+    process.stdout.write(`${(await buildChartTools()).join('\n')}\n`);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exitCode = 1;

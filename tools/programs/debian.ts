@@ -3,24 +3,26 @@ import { createHash } from 'node:crypto';
 import { access, chmod, mkdir, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { cached, complaint, lastLines } from './cache.ts';
+import { cached, lastLines, userError } from './cache.ts';
 
-/** A file system of Debian, with the packages that are named. */
-export interface Root {
-  /** What for; part of its folder's name. */
+/** A root file system of Debian with the named packages. */
+export interface DebianRoot {
+  /** Its purpose; part of its folder's name. */
   readonly name: string;
   readonly suite: string;
   readonly packages: readonly string[];
 }
 
 /**
- * The folder of such a root, made once, into the user's cache, from where this machine's own apt gets its packages. A root is never changed
- * afterwards: whoever writes, writes into a layer above it. Needs root.
+ * The folder of a root file system, made once, into the user's cache, from the archive that this machine's apt uses. It never changes afterwards:
+ * users mount a layer above it for writes. Needs root.
  */
-export async function debianRoot({ name, suite, packages }: Root): Promise<string> {
-  const wish = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12);
-  const folder = await cached(`root-${name}-${suite}-${wish}`, ['root'], async (into) => {
-    process.stderr.write(`Making a root of Debian ${suite} for the ${name}: this takes a minute or two, once.\n`);
+export async function debianRoot({ name, suite, packages }: DebianRoot): Promise<string> {
+  const key = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12);
+  const folder = await cached(`root-${name}-${suite}-${key}`, ['root'], async (into) => {
+    process.stderr.write(
+      `Making a root file system of Debian ${suite} for the ${name}: this takes a minute or two, the first time only.\n`,
+    );
     const root = join(into, 'root');
     await mkdir(root);
     await debootstrap([`--include=${packages.join(',')}`, suite, root, await mirror()], suite);
@@ -31,22 +33,22 @@ export async function debianRoot({ name, suite, packages }: Root): Promise<strin
 
 async function debootstrap(args: readonly string[], suite: string): Promise<void> {
   const { program, folder } = await findDebootstrap();
-  // A suite that is newer than debootstrap is made like the one under development.
+  // A suite newer than debootstrap is made by the script of the development suite.
   const script = (await readdir(join(folder, 'scripts'))).includes(suite) ? [] : [join(folder, 'scripts/sid')];
-  // In namespaces of its own: an interrupted run leaves neither mounts nor processes.
-  const apart = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
+  // Namespaces for the run: when it is interrupted, its mounts and processes go with them.
+  const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
   try {
-    await promisify(execFile)('unshare', [...apart, program, '--variant=minbase', ...args, ...script], {
+    await promisify(execFile)('unshare', [...namespaces, program, '--variant=minbase', ...args, ...script], {
       env: { ...process.env, DEBOOTSTRAP_DIR: folder, PATH: `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin` },
       maxBuffer: 64 * 1024 * 1024,
     });
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    throw complaint(`debootstrap could not make a Debian ${suite}: ${lastLines(stdout + stderr) || error}.`);
+    throw userError(`debootstrap could not make a Debian ${suite}: ${lastLines(stdout + stderr) || error}.`);
   }
 }
 
-/** This machine's, or one of the package of that name, unpacked into the cache: nothing is installed. */
+/** The installed debootstrap, or that of the Debian package, unpacked into the cache without an installation. */
 async function findDebootstrap(): Promise<{ readonly program: string; readonly folder: string }> {
   const installed = { program: '/usr/sbin/debootstrap', folder: '/usr/share/debootstrap' };
   if (
@@ -74,8 +76,8 @@ async function mirror(): Promise<string> {
   const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(SUITE)', 'Created-By: Packages'], '/');
   const found = stdout.split('\n').find((line) => line !== '' && !line.includes('security'));
   if (found === undefined)
-    throw complaint(
-      'apt has no Debian archive here (`apt-get indextargets` names none), and a root is made from one: add one to its sources.',
+    throw userError(
+      'apt has no Debian archive (`apt-get indextargets` lists none), which a root file system is made from: add one to its sources.',
     );
   return found.split(' ')[0] ?? '';
 }
@@ -86,7 +88,7 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
   } catch (error) {
     const { code, stderr } = error as { code?: unknown; stderr?: string };
     if (code === 'ENOENT')
-      throw complaint(`A root of Debian is made with ${program}, which is not here: run these tests on a Debian or Ubuntu machine.`);
-    throw complaint(`${program} ${args.join(' ')} failed: ${lastLines(stderr ?? String(error))}.`);
+      throw userError(`A root file system of Debian is made with ${program}, which is not installed: run these tests on Debian or Ubuntu.`);
+    throw userError(`${program} ${args.join(' ')} failed: ${lastLines(stderr ?? String(error))}.`);
   }
 }

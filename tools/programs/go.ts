@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { complaint, lastLines } from './cache.ts';
+import { lastLines, userError } from './cache.ts';
 
-/** Programs for the tests are built from Go modules; a folder beside this file for each group of them that share one go.mod. */
+/** The Go modules beside this file. Programs of one module share a go.mod. */
 export type ModuleName =
   | 'etcd'
   | 'kubernetes'
@@ -17,41 +17,41 @@ export type ModuleName =
   | 'actionlint'
   | 'crds';
 
-/** The go.mod files are the one place where versions are written. */
-export async function pinned(module: ModuleName, requirement: string): Promise<string> {
+/** The version that a go.mod requires; versions are written nowhere else. */
+export async function pinnedVersion(module: ModuleName, requirement: string): Promise<string> {
   const text = await readFile(join(import.meta.dirname, module, 'go.mod'), 'utf8');
-  const found = text.match(new RegExp(`^\\s*(?:require )?${requirement.replaceAll('.', '\\.')} v(\\S+)`, 'm'))?.[1];
-  if (found === undefined) throw new Error(`tools/programs/${module}/go.mod requires no ${requirement}.`);
-  return found;
+  const version = text.match(new RegExp(`^\\s*(?:require )?${requirement.replaceAll('.', '\\.')} v(\\S+)`, 'm'))?.[1];
+  if (version === undefined) throw new Error(`tools/programs/${module}/go.mod requires no ${requirement}.`);
+  return version;
 }
 
-/** The folder of a Go module's files, of the version that the go.mod pins. */
+/** The folder with the source of a Go module, in the version that the go.mod requires. */
 export async function moduleFolder(module: ModuleName, name: string): Promise<string> {
-  const { stdout } = await go(module, ['mod', 'download', '-json', name], `it downloads ${name}`);
+  const { stdout } = await runGo(module, ['mod', 'download', '-json', name], `to download ${name}`);
   return (JSON.parse(stdout) as { readonly Dir: string }).Dir;
 }
 
-export interface Build {
+export interface GoBuild {
   readonly module: ModuleName;
   readonly packages: readonly string[];
-  /** A file, or with a slash at its end a folder, where Go names each program after the last part of its package. */
+  /** A file, or a folder with a trailing slash. In a folder, Go names each program after the last element of its package's path. */
   readonly into: string;
   /** `-X` settings for the linker. */
   readonly stamps?: readonly string[];
   /** A go.mod in place of the module's own. */
   readonly modFile?: string;
-  /** What else would help whoever cannot build. */
+  /** An alternative for users who cannot build. */
   readonly remedy?: string;
 }
 
-export async function build({ module, packages, into, stamps = [], modFile, remedy }: Build): Promise<void> {
+export async function buildGo({ module, packages, into, stamps = [], modFile, remedy }: GoBuild): Promise<void> {
   const mod = modFile === undefined ? [] : [`-modfile=${modFile}`];
   const flags = ['-trimpath', ...mod, '-ldflags', ['-s', '-w', ...stamps.map((stamp) => `-X ${stamp}`)].join(' ')];
-  await go(module, ['build', ...flags, '-o', into, ...packages], `it builds ${packages.join(', ')}`, remedy);
+  await runGo(module, ['build', ...flags, '-o', into, ...packages], `to build ${packages.join(', ')}`, remedy);
 }
 
-/** Runs Go in the module's folder; `purpose` and `remedy` are for whoever has no Go. */
-export async function go(
+/** Runs Go in the module's folder. `purpose` and `remedy` are parts of the error message. */
+export async function runGo(
   module: ModuleName,
   args: readonly string[],
   purpose: string,
@@ -67,8 +67,8 @@ export async function go(
     const { code, stderr } = error as { code?: unknown; stderr?: string };
     const version = await goVersion(module);
     const remedies = [`install Go ${version} or later`, ...(remedy === undefined ? [] : [remedy])].join(', or ');
-    if (code === 'ENOENT') throw complaint(`This needs Go, where ${purpose}, and there is none here: ${remedies}.`);
-    throw complaint(`Go failed where ${purpose} (${lastLines(stderr ?? String(error))}); ${remedies}.`);
+    if (code === 'ENOENT') throw userError(`Go is needed ${purpose}, and is not installed: ${remedies}.`);
+    throw userError(`Go failed ${purpose} (${lastLines(stderr ?? String(error))}); ${remedies}.`);
   }
 }
 

@@ -1,32 +1,32 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached } from './cache.ts';
-import { build, moduleFolder, pinned } from './go.ts';
+import { buildGo, moduleFolder, pinnedVersion } from './go.ts';
 
 const MODULE = 'gvisor.dev/gvisor';
 
-/** A folder with gVisor's runsc and its shim for containerd, built from the Go module that gvisor/go.mod pins, once, into the user's cache. */
+/** A folder with gVisor's runsc and its shim for containerd, built from the Go module that gvisor/go.mod requires, once, into the user's cache. */
 export async function gvisorBinaries(): Promise<string> {
-  const version = await pinned('gvisor', MODULE);
+  const version = await pinnedVersion('gvisor', MODULE);
   return cached(`gvisor-${version}`, ['runsc', 'containerd-shim-runsc-v1'], async (into, missing) => {
-    process.stderr.write(`Building ${missing.join(', ')}: this takes minutes, once.\n`);
-    const modFile = await killable(join(into, 'source'));
+    process.stderr.write(`Building ${missing.join(', ')}: this takes minutes, the first time only.\n`);
+    const modFile = await copyWithoutOomScore(join(into, 'source'));
     const stamps = [`${MODULE}/runsc/version.version=v${version}`];
-    await build({ module: 'gvisor', packages: [`${MODULE}/runsc`], into: join(into, 'runsc'), stamps, modFile });
-    await build({ module: 'gvisor', packages: [`${MODULE}/shim`], into: join(into, 'containerd-shim-runsc-v1'), modFile });
+    await buildGo({ module: 'gvisor', packages: [`${MODULE}/runsc`], into: join(into, 'runsc'), stamps, modFile });
+    await buildGo({ module: 'gvisor', packages: [`${MODULE}/shim`], into: join(into, 'containerd-shim-runsc-v1'), modFile });
   });
 }
 
 /**
- * A go.mod that takes gVisor from a copy whose shim leaves the score for the kernel's out-of-memory killer as it is. It wants to be spared,
- * and ends where it may not say so, as on machines that lack CAP_SYS_RESOURCE.
+ * Writes a go.mod that replaces gVisor by a copy whose shim does not lower its own OOM score. Lowering it needs CAP_SYS_RESOURCE, and on machines
+ * without that capability the shim would exit.
  */
-async function killable(source: string): Promise<string> {
+async function copyWithoutOomScore(source: string): Promise<string> {
   await cp(await moduleFolder('gvisor', MODULE), source, { recursive: true });
   const manager = join(source, 'pkg/shim/v1/manager.go');
   const text = await readFile(manager, 'utf8');
   const changed = text.replace(/\boomScoreMax\s*=\s*-\d+/, 'oomScoreMax = 0');
-  if (changed === text) throw new Error(`${manager} sets no oomScoreMax any more: what tools/programs/gvisor.ts changes has moved.`);
+  if (changed === text) throw new Error(`${manager} no longer sets oomScoreMax: adapt tools/programs/gvisor.ts.`);
   await writeFile(manager, changed, { mode: 0o644 });
   const modFile = join(source, '..', 'go.mod');
   const folder = join(import.meta.dirname, 'gvisor');

@@ -8,11 +8,11 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 
 export interface Image {
-  /** As pods name it: `localhost/busybox:test`. */
+  /** The reference in a pod, such as `localhost/busybox:test`. */
   readonly name: string;
-  /** Its file system: a folder, owners, modes and capabilities of files included. */
+  /** The folder of its file system. Owners, modes and file capabilities are kept. */
   readonly root: string;
-  /** As an image configuration has it. */
+  /** A part of the image configuration. */
   readonly config?: {
     readonly Entrypoint?: readonly string[];
     readonly Cmd?: readonly string[];
@@ -23,7 +23,7 @@ export interface Image {
 }
 
 /**
- * Writes an image of one layer as an archive that `ctr images import`, `podman load` and `docker load` read.
+ * Writes an image with one layer as an archive that `ctr images import`, `podman load` and `docker load` read.
  * Source: https://github.com/moby/docker-image-spec/blob/main/spec.md
  */
 export async function writeImage(archive: string, { name, root, config = {} }: Image): Promise<void> {
@@ -47,8 +47,8 @@ export async function writeImage(archive: string, { name, root, config = {} }: I
 }
 
 async function tar(archive: string, folder: string, members: readonly string[]): Promise<void> {
-  const faithfully = ['--one-file-system', '--numeric-owner', '--xattrs', '--xattrs-include=security.capability'];
-  await promisify(execFile)('tar', ['--create', `--file=${archive}`, `--directory=${folder}`, ...faithfully, ...members]);
+  const attributes = ['--one-file-system', '--numeric-owner', '--xattrs', '--xattrs-include=security.capability'];
+  await promisify(execFile)('tar', ['--create', `--file=${archive}`, `--directory=${folder}`, ...attributes, ...members]);
 }
 
 async function digestOf(file: string): Promise<string> {

@@ -3,25 +3,25 @@ import { createHash } from 'node:crypto';
 import { cp, readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { cached, complaint } from './cache.ts';
+import { cached, userError } from './cache.ts';
 import { debianRoot } from './debian.ts';
 import { type Image, writeImage } from './image.ts';
 
 /**
- * The images of examples/workspace-image/, made where there is no registry: on a Debian from where this machine's apt gets its packages, by
- * the same lists of packages, the same scripts and the same files.
+ * The images of examples/workspace-image/, built without a registry: on a Debian from the archive that this machine's apt uses, with the same
+ * lists of packages, scripts and files.
  */
 
 export const source = join(import.meta.dirname, '../../examples/workspace-image');
-/** Where the Containerfile puts the files of its folder. */
+/** The Containerfile copies its folder to this path. */
 const INSIDE = 'opt/workspace';
 
-/** podman and buildah. */
+/** Contains podman and buildah. */
 export const WORKSPACE_IMAGE = 'localhost/workspace:test';
-/** Docker as well. */
+/** Contains Docker too. */
 export const DOCKER_IMAGE = 'localhost/workspace-docker:test';
 
-/** The folders that a build target of the Containerfile takes packages, files and a script from, in their order. */
+/** The build targets of the Containerfile: the folders with their packages, files and scripts, in order. */
 const TARGETS = {
   workspace: { name: WORKSPACE_IMAGE, layers: ['.'] },
   'workspace-docker': { name: DOCKER_IMAGE, layers: ['.', 'docker'] },
@@ -29,7 +29,7 @@ const TARGETS = {
 
 export type Target = keyof typeof TARGETS;
 
-/** An archive of a target, made once, into the user's cache. Needs root. */
+/** The archive of a target, built once, into the user's cache. Needs root. */
 export async function workspaceImage(target: Target): Promise<string> {
   const { name, layers } = TARGETS[target];
   const files = (await filesBelow(source)).filter((file) => !file.startsWith('docker/') || target === 'workspace-docker');
@@ -48,7 +48,7 @@ export async function workspaceImage(target: Target): Promise<string> {
   return join(folder, 'workspace.tar');
 }
 
-/** Every file below a folder, by its path from there. */
+/** Every file below a folder, relative to it. */
 async function filesBelow(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -61,19 +61,19 @@ async function run(program: string, ...args: readonly string[]): Promise<void> {
   try {
     await promisify(execFile)(program, args);
   } catch (error) {
-    throw complaint(`The workspace image cannot be made: ${(error as Error).message.trim()}`);
+    throw userError(`The workspace image cannot be built: ${(error as Error).message.trim()}`);
   }
 }
 
-/** What the Containerfile says besides its steps: the suite of its Debian, and how containers start. */
+/** The Debian suite of the Containerfile, and the configuration of its image. */
 export function readContainerfile(text: string): { readonly suite: string; readonly config: NonNullable<Image['config']> } {
   const [, suite] = /^FROM docker\.io\/library\/debian:(\w+)-slim AS workspace$/m.exec(text) ?? [];
-  // Of several, the last one counts, as in a build.
+  // The last instruction of a kind wins, as in a build.
   const lastOf = (instruction: string): string | undefined =>
     [...text.matchAll(new RegExp(`^${instruction} (.+)$`, 'gm'))].map(([, value]) => value).at(-1);
   const [User, WorkingDir, entrypoint, command] = ['USER', 'WORKDIR', 'ENTRYPOINT', 'CMD'].map(lastOf);
   if (suite === undefined || User === undefined || WorkingDir === undefined || entrypoint === undefined || command === undefined)
-    throw new Error('The Containerfile must say FROM a Debian, USER, WORKDIR, ENTRYPOINT and CMD, each on a line.');
+    throw new Error('The Containerfile must have FROM with a Debian image, USER, WORKDIR, ENTRYPOINT and CMD, each on one line.');
   return { suite, config: { User, WorkingDir, Entrypoint: JSON.parse(entrypoint), Cmd: JSON.parse(command) } };
 }
 

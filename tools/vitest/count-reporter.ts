@@ -1,11 +1,11 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** Closes a run with one line that any machine can count by: `12 passed, 0 failed`. */
-export default class ClosingLine implements Reporter {
+/** Prints the counts of a run as its last line, for scripts: `12 passed, 0 failed`. */
+export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const counts = { passed: 0, failed: errors.length, skipped: 0 };
     for (const module of modules) {
-      // A file that cannot even be loaded has no tests to count, and is no success.
+      // A file that fails to load contains no tests, and counts as one failure.
       if (module.errors().length > 0) counts.failed += 1;
       for (const test of module.children.allTests()) {
         const { state } = test.result();

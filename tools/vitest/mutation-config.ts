@@ -1,24 +1,24 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const ROOMS = ['rules', 'core', 'contract', 'property'];
+const FOLDERS = ['rules', 'core', 'contract', 'property'];
 
-/** The quick ones first: most breaks are noticed by a rule's table, and the properties need be asked about the others alone. */
-class QuickFirst extends BaseSequencer {
+/** Runs the fast tests first: the table of a rule kills most mutants, and only the others reach the slow property tests. */
+class FastFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const place = ({ moduleId }: TestSpecification): number => ROOMS.findIndex((room) => moduleId.includes(`/test/${room}/`));
+    const place = ({ moduleId }: TestSpecification): number => FOLDERS.findIndex((folder) => moduleId.includes(`/test/${folder}/`));
     return files.toSorted((a, b) => place(a) - place(b));
   }
 }
 
-/** The tests that `mutate.ts` asks about each break. */
+/** The tests that `./dev mutation` runs for each mutant. */
 export default defineConfig({
   test: {
-    include: [`test/{${ROOMS}}/*.test.ts`],
-    // No file of them needs modules of its own, and to load them takes most of the time.
+    include: [`test/{${FOLDERS}}/*.test.ts`],
+    // No test file changes the state of a module, and loading modules takes most of the time.
     isolate: false,
-    sequence: { sequencer: QuickFirst },
-    // A busy machine is not a test that noticed.
+    sequence: { sequencer: FastFirst },
+    // A test that is slow on a busy machine must not count as a killed mutant.
     testTimeout: 120_000,
   },
 });

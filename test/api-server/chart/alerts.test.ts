@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { program } from '../../../tools/programs/chart-tools.ts';
+import { chartTool } from '../../../tools/programs/chart-tools.ts';
 import { only, rendered, run } from '../../support/helm.ts';
 
 /** The alerts, judged by Prometheus' own tool. */
@@ -19,12 +19,12 @@ beforeAll(async () => {
   names = spec.groups.flatMap(({ rules }: { rules: readonly { alert: string }[] }) => rules.map(({ alert }) => alert));
   await writeFile(join(folder, 'rules.yaml'), stringify(spec));
   await copyFile(TESTS, join(folder, 'alerts.yaml'));
-  await program('promtool');
+  await chartTool('promtool');
 }, 600_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('promtool accepts the alerts', async () => {
-  const { stdout, stderr, code } = await run(await program('promtool'), [
+  const { stdout, stderr, code } = await run(await chartTool('promtool'), [
     'check',
     'rules',
     '--lint=all',
@@ -48,7 +48,7 @@ test('each alert has one test that it fires and one that it does not', async () 
 });
 
 test('the tests of the alerts pass in promtool', async () => {
-  const { stdout, stderr, code } = await run(await program('promtool'), ['test', 'rules', join(folder, 'alerts.yaml')]);
+  const { stdout, stderr, code } = await run(await chartTool('promtool'), ['test', 'rules', join(folder, 'alerts.yaml')]);
   expect(stdout + stderr).toContain('SUCCESS');
   expect(code).toBe(0);
 });

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { program } from '../../../tools/programs/chart-tools.ts';
+import { chartTool } from '../../../tools/programs/chart-tools.ts';
 import { CHART, NAMESPACE, run } from '../../support/helm.ts';
 
 /** The text that helm prints after an installation: the next commands, and warnings about the values in use. */
 
 async function notes(values: object = {}): Promise<string> {
   const release = ['install', 'cloister', CHART, `--namespace=${NAMESPACE}`, '--dry-run=client', '--output=json', '--values=-'];
-  const { stdout } = await run(await program('helm'), release, JSON.stringify(values));
+  const { stdout } = await run(await chartTool('helm'), release, JSON.stringify(values));
   return (JSON.parse(stdout) as { readonly info: { readonly notes: string } }).info.notes;
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { program } from '../../../tools/programs/chart-tools.ts';
+import { chartTool } from '../../../tools/programs/chart-tools.ts';
 import { manifestsIn, only, run } from '../../support/helm.ts';
 
 /** What the release workflow does that needs no registry. */
@@ -27,13 +27,13 @@ test('the released chart uses the released image by its digest', async () => {
   ]);
   expect(packed).toMatchObject({ code: 0 });
   const chart = join(folder, `cloister-${version}.tgz`);
-  const { stdout } = await run(await program('helm'), ['template', 'cloister', chart, '--namespace=cloister-system']);
+  const { stdout } = await run(await chartTool('helm'), ['template', 'cloister', chart, '--namespace=cloister-system']);
   const { spec } = only(manifestsIn(stdout), 'Deployment').spec.template;
   expect(spec.containers[0].image).toBe(`registry.example.com/team/cloister@${DIGEST}`);
 });
 
 test('actionlint reports nothing about the workflow', async () => {
-  const { code, stdout, stderr } = await run(await program('actionlint'), [join(root, '.github/workflows/release.yaml')]);
+  const { code, stdout, stderr } = await run(await chartTool('actionlint'), [join(root, '.github/workflows/release.yaml')]);
   expect(stdout + stderr).toBe('');
   expect(code).toBe(0);
 });

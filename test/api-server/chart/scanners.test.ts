@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { program } from '../../../tools/programs/chart-tools.ts';
+import { chartTool } from '../../../tools/programs/chart-tools.ts';
 import { rendered, run } from '../../support/helm.ts';
 
 /** Findings of scanners about the chart and the image: each must be listed here with a reason, and each listed one must be found. */
@@ -42,7 +42,7 @@ test('kube-score reports only known findings', async () => {
     readonly checks: readonly { readonly check: { readonly id: string }; readonly grade: number; readonly skipped: boolean }[];
   }
   const args = ['score', '--output-format=json', '--kubernetes-version=v1.36', '-'];
-  const { stdout } = await run(await program('kube-score'), args, stream);
+  const { stdout } = await run(await chartTool('kube-score'), args, stream);
   const scored = JSON.parse(stdout) as readonly Scored[];
   expect(scored.length).toBeGreaterThan(5);
   const said = scored.flatMap(({ object_name, checks }) =>

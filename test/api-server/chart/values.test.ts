@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { customResources, program } from '../../../tools/programs/chart-tools.ts';
+import { chartTool, customResourceDefinitions } from '../../../tools/programs/chart-tools.ts';
 import { type ApiServer, startApiServer } from '../../support/api-server.ts';
 import { CHART, manifestsIn, render, run } from '../../support/helm.ts';
 import { writeSchemas } from '../../support/schemas.ts';
@@ -26,7 +26,7 @@ const CUSTOM = ['ServiceMonitor', 'PodMonitor', 'PrometheusRule', 'Issuer', 'Cer
 beforeAll(async () => {
   temporary = await mkdtemp(join(tmpdir(), 'cloister-chart-'));
   apiServer = await startApiServer();
-  const definitions = await apiServer.kubectl(['create', `--filename=${await customResources()}`]);
+  const definitions = await apiServer.kubectl(['create', `--filename=${await customResourceDefinitions()}`]);
   if (definitions.code !== 0) throw new Error(definitions.stderr);
   const waited = await apiServer.kubectl(['wait', '--for=condition=established', 'crd', '--all', '--timeout=60s']);
   if (waited.code !== 0) throw new Error(waited.stderr);
@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 test('`helm lint` reports nothing about the chart', async () => {
-  const { code, stdout } = await run(await program('helm'), ['lint', '--strict', '--quiet', CHART]);
+  const { code, stdout } = await run(await chartTool('helm'), ['lint', '--strict', '--quiet', CHART]);
   expect(stdout).toBe('');
   expect(code).toBe(0);
 });
@@ -62,7 +62,7 @@ describe.each(files)('%s', (file) => {
     const titles = manifests.map(({ kind, metadata: { namespace = '', name } }) => `${kind} ${namespace}/${name}`);
     expect(titles.filter((title, index) => titles.indexOf(title) < index)).toEqual([]);
 
-    const conforms = await run(await program('kubeconform'), ['-strict', '-summary', `-schema-location=${schemas}`, '-'], stdout);
+    const conforms = await run(await chartTool('kubeconform'), ['-strict', '-summary', `-schema-location=${schemas}`, '-'], stdout);
     expect(conforms.stdout).toMatch(/Invalid: 0, Errors: 0, Skipped: 0/);
 
     const taken = await apiServer.kubectl(['apply', '--server-side', '--dry-run=server', '--validate=strict', '--filename=-'], {

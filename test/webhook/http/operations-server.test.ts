@@ -69,7 +69,10 @@ describe('metrics', () => {
 
   test('the text is made once for all callers that ask within the interval, and the first caller does not wait', async () => {
     let made = 0;
-    const expose = async () => `made ${(made += 1)}\n`;
+    const expose = async () => {
+      made += 1;
+      return `made ${made}\n`;
+    };
     const app = buildMetricsServer({ contentType, onClose, expose, intervalMs: 500 });
     const ask = async () => (await app.inject('/metrics')).body;
     expect(await ask()).toBe('made 1\n');

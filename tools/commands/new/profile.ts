@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Scaffold } from '../new.ts';
 
-/** A profile whose wall is a runtime class. Its grants write what every profile writes, and nothing for nested containers. */
+/** A profile whose wall is a RuntimeClass. Its grants write what those of every profile write, and nothing for nested containers. */
 export function newProfile(id: string): Scaffold {
   const constant = id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   const summary = `The pod runs on ${id}.`;
@@ -121,10 +121,10 @@ metadata:
 spec:
 `;
 
-/** The options that every profile has, in the words of a page that has no others. */
+/** The table of the common options, from the page of a profile that has no others. */
 function optionsTable(id: string): string {
   const page = readFileSync(join(import.meta.dirname, '../../../docs/profiles/gvisor.md'), 'utf8');
   const table = /(?<=^## Options\n\n)(?:\|.*\n)+/m.exec(page)?.[0];
-  if (table === undefined) throw new Error('docs/profiles/gvisor.md has no table of options');
+  if (table === undefined) throw new Error('docs/profiles/gvisor.md has no table of options: adapt tools/commands/new/profile.ts');
   return `${table.replaceAll('`gvisor`', `\`${id}\``).replace(/(?<=^\| `storage` \| )[^|]*/m, '`[]` ')}\n`;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UNJUDGED_FIELDS } from '../../../src/core/unjudged-fields.ts';
 import type { Scaffold } from '../new.ts';
 
-/** A rule that removes a field which is true; undefined: the field is not one of the pod's spec or of its containers. */
+/** A rule that removes a field that is true. @returns undefined if the field is neither one of the pod's spec nor of its containers */
 export function newRule(id: string, field = ''): Scaffold | undefined {
   const { container, name } = /^spec\.(?<container>containers\[\*\]\.)?(?<name>[a-z][A-Za-z]*)$/.exec(field)?.groups ?? {};
   if (name === undefined) return undefined;
@@ -30,14 +30,14 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
       { file: 'docs/README.md', text: `| [${id}](rules/${id}.md) | ${summary} |\n`, before: /(?<=^\| \[windows\].*\n)/m },
     ],
     remains: [
-      `src/core/rules/${id}.ts: say why the field is dangerous, and judge it as it deserves`,
+      `src/core/rules/${id}.ts: say why the field is dangerous, and replace the check`,
       `src/core/rules/index.ts and docs/README.md: move the rule to its place in the reading order, the same in both`,
-      `src/core/pod.ts: change the type of ${name} if it is no boolean`,
+      `src/core/pod.ts: change the type of ${name} if it is not a boolean`,
       ...(isListed ? [`src/core/unjudged-fields.ts: remove ${field}, which a rule judges now`] : []),
-      `test/support/oracle.ts: find such pods wrong; test/support/hostile-pods.ts: generate them. Or, if no pod gains anything by the field:`,
+      `test/support/oracle.ts: report such pods; test/support/hostile-pods.ts: generate them. Or, if a pod cannot escape through the field:`,
       `  test/property/oracle.test.ts: add the rule to NO_ESCAPE`,
       `docs/rules/${id}.md: say why, in two to six sentences`,
-      `CHANGELOG.md: say what is refused or repaired now`,
+      `CHANGELOG.md: say what Cloister denies or repairs now`,
       `./dev format && ./dev update && ./dev test:unit test/rules/${id} test/core test/contract test/property test/docs`,
     ],
   };
@@ -78,7 +78,7 @@ function ruleText({
   return `${ofContainer ? '' : "import { specOf } from '../pod.ts';\n"}import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * What a pod gains by the field, and why no profile's wall prevents it.
+ * What a pod gains through the field, and why no profile's wall prevents it.
  *
  * Fields: ${field}
  * Allowed: absent or false
@@ -129,7 +129,7 @@ ${summary}
 
 ## Why
 
-The field gives a pod something that no wall takes back. Say here what, and how a pod would use it.
+The field gives a pod something that no wall takes back. Say what it is here, and how a pod would use it.
 
 ## Fields and allowed values
 

@@ -1,4 +1,4 @@
-/** Ends the program where it was given arguments: whoever asks it for help does not want it to begin. */
+/** Prints the usage and exits if there are arguments. `--help` must not start a program that takes none. */
 export function takeNoArguments(usage: string): void {
   if (process.argv.length === 2) return;
   process.stderr.write(`${usage}\n`);

@@ -1,4 +1,4 @@
-// Package tools names the packages whose types are wanted, so that go.mod keeps their modules.
+// Package tools imports the packages with the custom resources, so that go.mod keeps their modules.
 package tools
 
 import (

@@ -1,5 +1,5 @@
 // Prints containerd's default seccomp profile for a container that holds the given capabilities.
-// ../seccomp.ts adds containerd's own code for it to this package, once for each architecture.
+// tools/commands/seccomp.ts adds the code of containerd that computes it to this package, once for each architecture.
 package main
 
 import (
