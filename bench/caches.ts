@@ -1,5 +1,5 @@
 import { apply } from '../src/apply-patch.ts';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config/load.ts';
 import { pointerOf } from '../src/core/pointer.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { makeRouteLookup } from '../src/webhook/review/route.ts';

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { apply } from '../src/apply-patch.ts';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config/load.ts';
 import { makeRespond } from '../src/webhook/review/respond.ts';
 import { type ApiServer, startApiServer } from '../test/support/api-server.ts';
 import { issueServerCertificate } from '../test/support/openssl.ts';

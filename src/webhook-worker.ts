@@ -1,7 +1,7 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { apply } from './apply-patch.ts';
-import { loadConfig, parseConfig } from './config.ts';
+import { loadConfig, parseConfig } from './config/load.ts';
 import type { WorkerRequest } from './webhook/http/worker.ts';
 import { makeRespond } from './webhook/review/respond.ts';
 

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Cluster, ClusterError, connect, dryRun } from '../cluster/client.ts';
 import { titleOf } from '../cluster/object.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/load.ts';
 import { ok, type Result } from '../core/result.ts';
 import { diffOf } from '../ensure/diff.ts';
 import { namesOf } from '../ensure/objects.ts';

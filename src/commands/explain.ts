@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/load.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';

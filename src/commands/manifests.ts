@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/load.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { printReadError } from '../io-errors.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';

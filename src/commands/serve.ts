@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import type { FastifyInstance } from 'fastify';
 import type { Address } from '../address.ts';
 import { apply } from '../apply-patch.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/load.ts';
 import type { Result } from '../core/result.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
 import { makeMetrics } from '../telemetry/metrics.ts';

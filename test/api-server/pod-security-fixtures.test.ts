@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { apply } from '../../src/apply-patch.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeRespond } from '../../src/webhook/review/respond.ts';
 import { kubernetesModule } from '../../tools/programs/kubernetes.ts';

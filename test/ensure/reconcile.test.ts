@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type Cluster, ClusterError } from '../../src/cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../../src/cluster/object.ts';
 import type { ServingPod } from '../../src/cluster/serving.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import { namesOf, secretsOf } from '../../src/ensure/objects.ts';
 import { type Dependencies, reconcile } from '../../src/ensure/reconcile.ts';
 import type { DesiredState } from '../../src/ensure/types.ts';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, connect, dryRun } from '../../src/cluster/client.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import { checkVersion, findHostUsersProfiles } from '../../src/ensure/version.ts';
 import { temporaryFolder } from '../support/ensure.ts';
 

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { type Cluster, connect } from '../../src/cluster/client.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../../src/cluster/serving.ts';
 import { version } from '../../src/commands/shared/version.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import { namesOf } from '../../src/ensure/objects.ts';
 import { type Outcome, reconcile } from '../../src/ensure/reconcile.ts';
 import type { DesiredState } from '../../src/ensure/types.ts';

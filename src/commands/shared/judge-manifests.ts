@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
-import { loadConfig } from '../../config.ts';
+import { loadConfig } from '../../config/load.ts';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply-patch.ts';
-import { loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config/load.ts';
 import { issueCertificate } from '../../../src/tls/certificate.ts';
 import { makeClientCheck } from '../../../src/tls/client-auth.ts';
 import { type ServingPair, secureContextOf } from '../../../src/tls/files.ts';

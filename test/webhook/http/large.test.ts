@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply-patch.ts';
-import { loadConfig, parseConfig } from '../../../src/config.ts';
+import { loadConfig, parseConfig } from '../../../src/config/load.ts';
 import { WORKER_LOSSES } from '../../../src/core/request-record.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import { makeReviewWorker, type ReviewWorker, WORKER_LIMITS, type WorkerLimits } from '../../../src/webhook/http/worker.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply-patch.ts';
-import { loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config/load.ts';
 import { SHED_REASONS } from '../../../src/core/request-record.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import type { ConcurrencyLimits } from '../../../src/webhook/http/load-shedding.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { apply } from '../../../src/apply-patch.ts';
-import { parseConfig } from '../../../src/config.ts';
+import { parseConfig } from '../../../src/config/load.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { exampleReview, startServer } from '../../support/webhook-server.ts';
 

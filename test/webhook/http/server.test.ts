@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply-patch.ts';
-import { loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config/load.ts';
 import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import { makeRespond, type Respond } from '../../../src/webhook/review/respond.ts';
 import { exampleReview, startServer, until } from '../../support/webhook-server.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../../src/apply-patch.ts';
-import { loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config/load.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';
 import { exampleReview, startServer, until } from '../../support/webhook-server.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { apply } from '../../../src/apply-patch.ts';
-import { parseConfig } from '../../../src/config.ts';
+import { parseConfig } from '../../../src/config/load.ts';
 import { backends } from '../../../src/core/profiles/index.ts';
 import { GRANTS } from '../../../src/core/requirements.ts';
 import { makeRespond } from '../../../src/webhook/review/respond.ts';

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { type Config, configSchema, exemptionSchema, loadConfig, optionSchemas, parseConfig } from '../src/config.ts';
-import { findActiveExemptions } from '../src/core/exemptions.ts';
-import { backends } from '../src/core/profiles/index.ts';
-import { COMMON_OPTIONS } from '../src/core/profiles/profile.ts';
-import { userns } from '../src/core/profiles/userns.ts';
-import { rules } from '../src/core/rules/index.ts';
+import { type Config, configSchema, exemptionSchema, loadConfig, optionSchemas, parseConfig } from '../../src/config/load.ts';
+import { findActiveExemptions } from '../../src/core/exemptions.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { COMMON_OPTIONS } from '../../src/core/profiles/profile.ts';
+import { userns } from '../../src/core/profiles/userns.ts';
+import { rules } from '../../src/core/rules/index.ts';
 
 const NOW = new Date('2026-11-21T12:00:00Z');
 const HEAD = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
@@ -480,8 +480,8 @@ describe('a file', () => {
   });
 });
 
-const PAGE = join(import.meta.dirname, '../docs/configuration.md');
-const EXAMPLE = join(import.meta.dirname, '../examples/config.yaml');
+const PAGE = join(import.meta.dirname, '../../docs/configuration.md');
+const EXAMPLE = join(import.meta.dirname, '../../examples/config.yaml');
 
 test('examples/config.yaml is right, and shows every key', async () => {
   expect(good(await loadConfig(EXAMPLE, { now: NOW })).warnings).toEqual([]);

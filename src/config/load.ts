@@ -3,19 +3,19 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
-import { normalizeCapability } from './core/containers.ts';
-import type { Exemption } from './core/exemptions.ts';
-import { makeNamePattern } from './core/name-pattern.ts';
-import { type Path, printPath } from './core/path.ts';
-import type { PolicyConfig } from './core/policy.ts';
-import { backendById, backends } from './core/profiles/index.ts';
-import { type Backend, COMMON_OPTIONS, makeProfile, type Profile, type ProfileOptions } from './core/profiles/profile.ts';
-import { GRANTS } from './core/requirements.ts';
-import type { Result } from './core/result.ts';
-import { ruleById, rules } from './core/rules/index.ts';
-import { isObject } from './core/shape.ts';
-import { didYouMean } from './did-you-mean.ts';
-import { printReadError } from './io-errors.ts';
+import { normalizeCapability } from '../core/containers.ts';
+import type { Exemption } from '../core/exemptions.ts';
+import { makeNamePattern } from '../core/name-pattern.ts';
+import { type Path, printPath } from '../core/path.ts';
+import type { PolicyConfig } from '../core/policy.ts';
+import { backendById, backends } from '../core/profiles/index.ts';
+import { type Backend, COMMON_OPTIONS, makeProfile, type Profile, type ProfileOptions } from '../core/profiles/profile.ts';
+import { GRANTS } from '../core/requirements.ts';
+import type { Result } from '../core/result.ts';
+import { ruleById, rules } from '../core/rules/index.ts';
+import { isObject } from '../core/shape.ts';
+import { didYouMean } from '../did-you-mean.ts';
+import { printReadError } from '../io-errors.ts';
 
 export interface Config extends PolicyConfig {
   /** SHA-256 of the text, in hex, by which a server and whoever looks after it find that they read the same. */
