@@ -4,10 +4,10 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 /**
- * The modules of `src`, and which other modules each may import. Commands connect modules of the same level; the core imports only itself.
- * A file directly in `src` is a module of its own.
+ * The folders of `src`, and the folders that each may import. Commands combine the others; the core imports nothing but itself. A file directly in
+ * `src` counts as a folder.
  */
-const ARROWS: Readonly<Record<string, readonly string[]>> = {
+const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'did-you-mean'],
   commands: [
     'ensure',
@@ -41,7 +41,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: [],
 };
 
-/** Packages that are imported in one place each. */
+/** Packages that are imported in one place only. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node-forge': ['tls/der.ts'],
   'fast-json-patch': ['apply-patch.ts'],
@@ -54,20 +54,20 @@ const imports = new Map(files.map((file) => [file, importsOf(readFileSync(join(s
 
 const isRelative = (name: string): boolean => name.startsWith('.');
 const targetOf = (file: string, name: string): string => relative(src, join(src, dirname(file), name));
-const roomOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, ''));
-const within = (room: string): string[] => files.filter((file) => roomOf(file) === room);
+const folderOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, ''));
+const filesIn = (folder: string): string[] => files.filter((file) => folderOf(file) === folder);
 
-test('every file belongs to a module', () => {
+test('every file belongs to a listed folder', () => {
   expect(files.length).toBeGreaterThan(50);
-  expect(files.filter((file) => !(roomOf(file) in ARROWS))).toEqual([]);
+  expect(files.filter((file) => !(folderOf(file) in IMPORTS))).toEqual([]);
 });
 
-test('every import between modules is allowed', () => {
+test('a folder imports only the folders that are listed for it', () => {
   const others = [...imports].flatMap(([file, names]) =>
     names
       .filter((name) => isRelative(name) && !name.endsWith('.json'))
       .map((name) => targetOf(file, name))
-      .filter((target) => roomOf(target) !== roomOf(file) && !ARROWS[roomOf(file)]?.includes(roomOf(target)))
+      .filter((target) => folderOf(target) !== folderOf(file) && !IMPORTS[folderOf(file)]?.includes(folderOf(target)))
       .map((target) => `${file} -> ${target}`),
   );
   expect(others).toEqual([]);
@@ -79,7 +79,12 @@ test('reviews are answered without HTTP: webhook/review imports nothing of webho
   expect(reachable(reviews, isRelative).filter((file) => file.startsWith('webhook/http/'))).toEqual([]);
 });
 
-test('every import names an existing file by its full name', () => {
+test('no file imports itself through others', () => {
+  const circular = files.filter((file) => importsOfFile(file).some((target) => reachable([target], isRelative).includes(file)));
+  expect(circular).toEqual([]);
+});
+
+test('every import names an existing file, with its extension', () => {
   const broken = [...imports].flatMap(([file, names]) =>
     names
       .filter(isRelative)
@@ -99,7 +104,7 @@ test('modules of Node are imported with the prefix node:', () => {
 describe('the core', () => {
   test('the core imports nothing from outside', () => {
     expect(
-      within('core').flatMap((file) => (imports.get(file) ?? []).filter((name) => !isRelative(name)).map((name) => `${file} -> ${name}`)),
+      filesIn('core').flatMap((file) => (imports.get(file) ?? []).filter((name) => !isRelative(name)).map((name) => `${file} -> ${name}`)),
     ).toEqual([]);
   });
 
@@ -111,10 +116,10 @@ describe('the core', () => {
     ['random numbers', /\bMath\.random\b|\bcrypto\b/],
     ['the network', /\bfetch\s*\(/],
   ])('the core does not use %s', (_, pattern) => {
-    expect(within('core').filter((file) => pattern.test(codeOf(file)))).toEqual([]);
+    expect(filesIn('core').filter((file) => pattern.test(codeOf(file)))).toEqual([]);
   });
 
-  test('the core depends in one direction: judging on rules, rules on pods', () => {
+  test('imports in the core have one direction: judging imports rules, rules import pods, and never the reverse', () => {
     const below = (file: string): string[] => reachable([file], (name) => isRelative(name));
     for (const file of [
       'json.ts',
@@ -135,7 +140,7 @@ describe('the core', () => {
         file,
       ).toEqual([]);
     }
-    for (const rule of within('core').filter((file) => file.startsWith('core/rules/') && !file.endsWith('/index.ts'))) {
+    for (const rule of filesIn('core').filter((file) => file.startsWith('core/rules/') && !file.endsWith('/index.ts'))) {
       expect(
         below(rule).filter((each) => /core\/(judge|inspect|repair|policy|patch|pointer|profiles\/|rules\/index)/.test(each)),
         rule,
@@ -146,35 +151,35 @@ describe('the core', () => {
 
   test('no file of the core has a variable or an empty map that outlives a call', () => {
     const state = /^(?:export )?(?:let\b|(?:const|var) .*(?:= new (?:Weak)?Map(?:<.*>)?\(\)|Object\.create\(null\)))/m;
-    expect(within('core').filter((file) => state.test(codeOf(file)))).toEqual([]);
+    expect(filesIn('core').filter((file) => state.test(codeOf(file)))).toEqual([]);
   });
 
-  test('no rule imports another rule: shared code is outside of their folder', () => {
-    const ruleFiles = within('core').filter((file) => /^core\/rules\/(?!index\.|rule\.)/.test(file));
+  test('no rule imports a rule: shared code is outside the folder of the rules', () => {
+    const ruleFiles = filesIn('core').filter((file) => /^core\/rules\/(?!index\.|rule\.)/.test(file));
     expect(ruleFiles.length).toBeGreaterThan(30);
-    const arrows = ruleFiles.flatMap((file) =>
+    const imported = ruleFiles.flatMap((file) =>
       (imports.get(file) ?? [])
         .map((name) => targetOf(file, name))
         .filter((target) => target.startsWith('core/rules/') && target !== 'core/rules/rule.ts')
         .map((target) => `${file} -> ${target}`),
     );
-    expect(arrows).toEqual([]);
+    expect(imported).toEqual([]);
   });
 });
 
-test.each(Object.entries(HOMES))('%s is imported in one place only', (name, homes) => {
+test.each(Object.entries(HOMES))('%s is imported in one place', (name, homes) => {
   const users = files.filter((file) => imports.get(file)?.some((each) => each === name || each.startsWith(`${name}/`)));
   expect(users.filter((file) => !homes.some((home) => file === home || (home.endsWith('/') && file.startsWith(home))))).toEqual([]);
 });
 
-test('T05, T72, F1: the serving code cannot reach a Kubernetes API', () => {
+test('T05, T72, F1: the serving process imports no client of a Kubernetes API', () => {
   expect(files).toContain('commands/serve.ts');
   const reached = reachable(['commands/serve.ts'], isRelative);
-  expect(reached.filter((file) => roomOf(file) === 'cluster')).toEqual([]);
+  expect(reached.filter((file) => folderOf(file) === 'cluster')).toEqual([]);
   expect(reached.filter((file) => imports.get(file)?.some((name) => name.startsWith('@kubernetes/')))).toEqual([]);
 });
 
-test('F20, T60: the serving code resolves no name, opens no connection, starts no program and writes no file', () => {
+test('F20, T60: the serving process resolves no name, opens no connection, starts no program and writes no file', () => {
   const reached = reachable(['commands/serve.ts'], isRelative);
   expect(reached).toContain('webhook/http/server.ts');
   const outward = /^(?:node:)?(?:dns(?:\/promises)?|child_process|vm|undici|axios|got|node-fetch)$/;
@@ -191,13 +196,17 @@ test('file names are in kebab case', () => {
   expect(files.filter((file) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(file))).toEqual([]);
 });
 
-test('this test reads imports, but not comments and strings', () => {
+test('importsOf finds every form of import', () => {
   const text = `import a from 'a';\nimport type { B } from './b.ts';\nimport './c.ts';\nexport { d } from "./d.ts";\nexport * from './e.ts';
 import {\n  f,\n  type G,\n} from './f.ts';\nconst h = await import('./h.ts');\n// import i from './i.ts';\n/* import './j.ts' */\nconst k = "import x from 'k'";`;
   expect(importsOf(text)).toEqual(['a', './b.ts', './c.ts', './d.ts', './e.ts', './f.ts', './h.ts']);
 });
 
-/** All files that the given files import, directly or indirectly, and the files themselves. */
+function importsOfFile(file: string): string[] {
+  return (imports.get(file) ?? []).filter(isRelative).map((name) => targetOf(file, name));
+}
+
+/** The files and everything that they import, directly or through others. */
 function reachable(from: readonly string[], follow: (name: string) => boolean): string[] {
   const found = new Set<string>(from);
   for (const file of found) {

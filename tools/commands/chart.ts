@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCollection, isMap, isScalar, type Pair, parseDocument, stringify, type YAMLMap } from 'yaml';
 import * as z from 'zod';
-import { exemptionSchema, optionSchemas } from '../../src/config/load.ts';
+import { exemptionSchema, optionSchemas } from '../../src/config/schema.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { COMMON_OPTIONS } from '../../src/core/profiles/profile.ts';
 import { rules } from '../../src/core/rules/index.ts';

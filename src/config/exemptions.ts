@@ -1,0 +1,61 @@
+import type { Exemption } from '../core/exemptions.ts';
+import type { Path } from '../core/path.ts';
+import { ruleById, rules } from '../core/rules/index.ts';
+import { isObject } from '../core/shape.ts';
+import { normalizeCapability } from '../core/containers.ts';
+import { didYouMean } from '../did-you-mean.ts';
+import { parseLevel, printProblem } from './problems.ts';
+import { allowedValuesSchema, exemptionSchema, fieldOf } from './schema.ts';
+
+/** Reads `exemptions`. */
+export function readExemptions(written: unknown, problems: string[]): readonly Exemption[] {
+  if (!Array.isArray(written)) return [];
+  return written.flatMap((value: unknown, index) => {
+    const path = ['exemptions', index];
+    const exemption = parseLevel(exemptionSchema, value, path, problems);
+    const allow = readAllow(fieldOf(value, 'allow'), [...path, 'allow'], problems);
+    return exemption === undefined ? [] : [{ ...exemption, allow }];
+  });
+}
+
+/** A warning for each exemption that has expired. */
+export function warnOfExpired(exemptions: readonly Exemption[], now: Date): string[] {
+  return exemptions.flatMap(({ expires, reason }, index) => {
+    if (now < expires) return [];
+    const problem = `expired at ${expires.toISOString()} and lets nothing through (${reason}): renew or remove it`;
+    return [printProblem(['exemptions', index], problem)];
+  });
+}
+
+function readAllow(written: unknown, path: Path, problems: string[]): Exemption['allow'] {
+  const allow = new Map<string, ReadonlySet<string>>();
+  if (!isObject(written)) return allow;
+  const exemptible = rules.filter(({ exemptibleValues }) => exemptibleValues !== undefined).map(({ id }) => id);
+  const listed = `these can be exempted: ${exemptible.join(', ')}`;
+  if (Object.keys(written).length === 0) problems.push(printProblem(path, `must name what is let through, by rule; ${listed}`));
+
+  for (const [id, list] of Object.entries(written)) {
+    if (!exemptible.includes(id)) {
+      const problem = ruleById.has(id) ? 'has no exemption' : `is no rule${didYouMean(id, exemptible)}`;
+      problems.push(printProblem([...path, id], `${problem}; ${listed}`));
+      continue;
+    }
+    const values = parseLevel(allowedValuesSchema, list, [...path, id], problems);
+    if (values !== undefined) allow.set(id, new Set(values));
+    for (const [index, value] of Array.isArray(list) ? list.entries() : []) {
+      const problem = typeof value === 'string' ? problemOfValue(id, value) : undefined;
+      if (problem !== undefined) problems.push(printProblem([...path, id, index], problem));
+    }
+  }
+  return allow;
+}
+
+/** The problem of a value that the rule never asks for, so that the exemption would have no effect. */
+function problemOfValue(rule: string, value: string): string | undefined {
+  if (value.includes('*')) return 'must name one value: * stands for itself here';
+  if (rule === 'volume-types' && value.startsWith('hostPath') && !value.startsWith('hostPath:/')) {
+    return 'must name the path on the node, as in hostPath:/dev/fuse';
+  }
+  if (rule === 'capabilities' && value !== normalizeCapability(value)) return `must be spelled ${normalizeCapability(value)}`;
+  return undefined;
+}

@@ -1,0 +1,122 @@
+import * as z from 'zod';
+import { makeNamePattern } from '../core/name-pattern.ts';
+import { backends } from '../core/profiles/index.ts';
+import { type Backend, COMMON_OPTIONS, type ProfileOptions } from '../core/profiles/profile.ts';
+import { isObject } from '../core/shape.ts';
+import { GRANTS } from '../core/requirements.ts';
+import { must } from './problems.ts';
+
+/** The schemas of the configuration file, one for each of its levels. */
+
+export const API_VERSION = 'cloister.dev/v1alpha1';
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** @param never a second pattern, which the text must not match: a JSON Schema is generated from this, and its patterns have no lookahead */
+function textLike(pattern: RegExp, what: string, never?: RegExp): z.ZodString {
+  const text = z.string(must(what)).regex(pattern, { ...must(what), abort: true });
+  return never === undefined ? text : text.refine((value) => !never.test(value), must(what)).meta({ not: { pattern: never.source } });
+}
+const listOf = <S extends z.ZodType>(item: S, what: string) => z.array(item, must(what));
+const someOf = <S extends z.ZodType>(item: S, what: string) => listOf(item, what).min(1, must(what));
+const oneOf = <const T extends readonly string[]>(values: T) => z.enum(values, must(`be one of ${values.join(', ')}`));
+const mapOf = (what: string) => z.custom<Readonly<Record<string, unknown>>>(isObject, must(`be a map ${what}`));
+
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const TOO_LONG_A_SUBDOMAIN = /^.{254}/;
+const EXTENDED_RESOURCE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/;
+const NO_BLANK_ENDS = /^\S(.*\S)?$/;
+/** The default of the runtime, which a missing option means, and the values of the legacy annotation. */
+const NO_APPARMOR_PROFILE = /^(RuntimeDefault|runtime\/default|unconfined)$|^localhost\//;
+const LEAVES_ITS_FOLDER = /^\/|(^|\/)\.\.(\/|$)/;
+const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
+/** The sizes that a volume for images can have: at least a megabyte, in the usual units. */
+const SIZE = /^[1-9]\d*(\.\d+)?[MGT]i?$/;
+const HAS_DOTS = /\/\.\.?(\/|$)/;
+
+const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(makeNamePattern);
+const profileName = textLike(DNS_LABEL, 'be the name of a profile');
+const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass', TOO_LONG_A_SUBDOMAIN);
+const mountPath = textLike(ABSOLUTE_PATH, 'be an absolute path without `..`, a colon or a slash at its end', HAS_DOTS);
+const device = textLike(EXTENDED_RESOURCE, 'be an extended resource with its domain, such as nvidia.com/gpu');
+const idsPerPod = must('be a positive multiple of 65536');
+
+/** The schema of each option of a profile. The backend decides which options a profile has. */
+export const optionSchemas = {
+  grant: oneOf(GRANTS),
+  nesting: oneOf(['seccomp', 'sysadmin']),
+  seccompProfile: textLike(
+    NO_BLANK_ENDS,
+    "be a path below the kubelet's seccomp folder, such as cloister/workspace.json",
+    LEAVES_ITS_FOLDER,
+  ),
+  appArmorProfile: textLike(
+    NO_BLANK_ENDS,
+    "be Unconfined or the name of a profile on the nodes; leave it out for the runtime's default",
+    NO_APPARMOR_PROFILE,
+  ),
+  seLinuxType: textLike(/^\w+$/, 'be the name of an SELinux type, such as container_engine_t'),
+  grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container'),
+  storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(refuseRepeated)).meta({ uniqueItems: true }),
+  storageMedium: oneOf(['memory', 'disk']),
+  storageSize: textLike(SIZE, 'be a size in M, G, T, Mi, Gi or Ti, such as 4Gi'),
+  mayChoose: listOf(profileName, 'be a list of profile names'),
+  devices: listOf(device, 'be a list of extended resources, such as nvidia.com/gpu'),
+  runtimeClassName: runtimeClass,
+  runtimeClasses: listOf(runtimeClass, 'be a list of RuntimeClass names'),
+  idsPerPod: z.int(idsPerPod).positive(idsPerPod).multipleOf(65536, idsPerPod),
+  identity: oneOf(['host-users', 'crio-annotation']),
+  guestPrivileged: z.boolean(must('be true or false')),
+  serviceAccountToken: oneOf(['keep', 'remove']),
+} satisfies { readonly [Option in keyof Required<ProfileOptions>]: z.ZodType<ProfileOptions[Option]> };
+
+/** The top level of the file. */
+export const configSchema = z.strictObject({
+  apiVersion: z.literal(API_VERSION, must(`be ${API_VERSION}`)),
+  kind: z.literal('Config', must('be Config')),
+  profiles: mapOf('of profiles by name; leave it out for userns alone, write {} for none').optional(),
+  exemptions: listOf(z.unknown(), 'be a list of exemptions').optional(),
+});
+
+export const exemptionSchema = z.strictObject({
+  reason: textLike(/\S/, 'say why'),
+  expires: z.union(
+    [
+      z.iso.date().transform((day) => new Date(Date.parse(day) + DAY_MS)),
+      z.iso.datetime({ offset: true }).transform((instant) => new Date(instant)),
+    ],
+    must('be a date, such as 2027-06-30, or a time with its zone, such as 2027-06-30T18:00:00Z'),
+  ),
+  namespaces: someOf(glob, "list at least one namespace; '*' stands for all"),
+  serviceAccounts: someOf(glob, "list at least one service account; '*' stands for all"),
+  allow: mapOf('of rule ids, each with the list of values that it lets through'),
+});
+
+/** The values that an exemption allows for one rule. */
+export const allowedValuesSchema = someOf(textLike(/\S/, 'be a text with something in it'), 'list at least one value');
+
+const profileSchemaByBackend: ReadonlyMap<string, z.ZodObject> = new Map(
+  backends.map((backend) => [backend.id, makeProfileSchema(backend)]),
+);
+/** With every option: the values can be checked even if the backend is unknown. */
+const anyProfileSchema = z.strictObject({ extends: profileName, ...optionSchemas }).partial();
+
+export function profileSchemaOf(backend: Backend | undefined): z.ZodObject {
+  return profileSchemaByBackend.get(backend?.id ?? '') ?? anyProfileSchema;
+}
+
+function makeProfileSchema({ options }: Backend): z.ZodObject {
+  const entries = [...COMMON_OPTIONS, ...options].map((option) => [option, optionSchemas[option]] as const);
+  return z.strictObject({ extends: profileName, ...Object.fromEntries(entries) }).partial();
+}
+
+function refuseRepeated(values: readonly string[], context: z.RefinementCtx): void {
+  for (const [index, value] of values.entries()) {
+    if (values.indexOf(value) < index) context.addIssue({ code: 'custom', path: [index], message: `repeats ${value}: remove it` });
+  }
+}
+
+/** The value of a key; undefined where the parent is not a map. */
+export function fieldOf(map: unknown, key: string): unknown {
+  return isObject(map) && Object.hasOwn(map, key) ? map[key] : undefined;
+}
