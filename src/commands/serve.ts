@@ -2,12 +2,12 @@ import { stat } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Command, Option } from 'commander';
+import { Command, type Option } from 'commander';
 import type { FastifyInstance } from 'fastify';
-import type { Address } from '../address.ts';
+import { type Address, printAddress } from '../address.ts';
 import { apply } from '../apply-patch.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/result.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLog, traceOf } from '../telemetry/logger.ts';
 import { makeMetrics } from '../telemetry/metrics.ts';
 import { makeRecorder } from '../telemetry/recorder.ts';
@@ -18,11 +18,13 @@ import { buildServer } from '../webhook/http/server.ts';
 import { makeReviewWorker } from '../webhook/http/worker.ts';
 import { makeRespond } from '../webhook/review/respond.ts';
 import type { WebhookWorkerData } from '../webhook-worker.ts';
-import { parseAddress, parseDuration, parseNames } from './shared/flags.ts';
+import { fail } from './shared/fail.ts';
+import { configOption, flagWithVariable, parseAddress, parseDuration, parseNames } from './shared/flags.ts';
+import { addHelp } from './shared/help.ts';
 import { version } from './shared/version.ts';
 
 export interface Settings {
-  /** Absent: the profile userns with its defaults. */
+  /** Absent: only the profile userns exists, with its defaults. */
   readonly config?: string;
   readonly tlsDir: string;
   /** Absent: clients need no certificate. */
@@ -48,25 +50,26 @@ interface BoundAddresses {
   readonly metricsListen: string;
 }
 
-const option = (flags: string, description: string, variable: string) => new Option(flags, description).env(`CLOISTER_${variable}`);
-
 export const command: Command = new Command('serve')
-  .description('answer admission reviews over HTTPS, and serve probes and metrics over HTTP')
-  .addOption(option('--config <file>', 'configuration file; without it the profile userns is offered with its defaults', 'CONFIG'))
+  .summary('answer admission reviews')
+  .description('Answers admission reviews over HTTPS, and serves probes and metrics over HTTP, until SIGTERM.')
+  .addOption(configOption())
   .addOption(
-    option('--tls-dir <dir>', 'folder with tls.crt and tls.key; reloaded when changed (checked twice a second)', 'TLS_DIR').default(
-      'certs',
-    ),
+    flagWithVariable(
+      '--tls-dir <dir>',
+      'folder with tls.crt and tls.key; reloaded when changed (checked twice a second)',
+      'TLS_DIR',
+    ).default('certs'),
   )
   .addOption(
-    option(
+    flagWithVariable(
       '--client-ca <file>',
-      'file with authorities in PEM; only callers with a certificate that one of them signed are answered; reloaded when changed',
+      'PEM file with authorities; only callers with a certificate that one of them signed are answered; reloaded when changed',
       'CLIENT_CA',
     ),
   )
   .addOption(
-    option(
+    flagWithVariable(
       '--client-name <names>',
       'names, separated by commas (can be repeated); the client certificate must contain at least one of them',
       'CLIENT_NAME',
@@ -75,35 +78,29 @@ export const command: Command = new Command('serve')
       .default([], 'any'),
   )
   .addOption(
-    option(
-      '--listen <host:port>',
+    addressOption(
+      '--listen',
+      ['LISTEN', '0.0.0.0:8443'],
       'address for reviews; 0.0.0.0 is every interface, as a pod needs; use [::]:8443 where there is only IPv6',
-      'LISTEN',
-    )
-      .argParser(parseAddress)
-      .default(parseAddress('0.0.0.0:8443'), '0.0.0.0:8443'),
+    ),
   )
   .addOption(
-    option(
-      '--operations-listen <host:port>',
+    addressOption(
+      '--operations-listen',
+      ['OPERATIONS_LISTEN', '0.0.0.0:9443'],
       'address for the probes /livez and /readyz; port 0 picks a free port, also for the other addresses',
-      'OPERATIONS_LISTEN',
-    )
-      .argParser(parseAddress)
-      .default(parseAddress('0.0.0.0:9443'), '0.0.0.0:9443'),
+    ),
   )
   .addOption(
-    option('--metrics-listen <host:port>', 'address for /metrics, which Prometheus scrapes', 'METRICS_LISTEN')
-      .argParser(parseAddress)
-      .default(parseAddress('0.0.0.0:9444'), '0.0.0.0:9444'),
+    addressOption('--metrics-listen', ['METRICS_LISTEN', '0.0.0.0:9444'], 'address for /metrics, which Prometheus scrapes'),
   )
   .addOption(
-    option('--log-level <level>', 'info logs requests that were changed, denied or not understood; debug logs all', 'LOG_LEVEL')
+    flagWithVariable('--log-level <level>', 'info logs requests that were changed, denied or not understood; debug logs all', 'LOG_LEVEL')
       .choices(LOG_LEVELS)
       .default('info'),
   )
   .addOption(
-    option(
+    flagWithVariable(
       '--drain-delay <duration>',
       'how long to keep serving after SIGTERM, until every API server has learned that this replica stops',
       'DRAIN_DELAY',
@@ -111,12 +108,29 @@ export const command: Command = new Command('serve')
       .argParser(parseDuration)
       .default(5_000, '5s'),
   )
-  .action(async (settings: Settings) => {
-    const serving = await serve(settings);
-    if (serving.ok) return;
-    process.stderr.write(`${serving.error.join('\n')}\n`);
-    process.exitCode = 1;
-  });
+  .action(run);
+
+addHelp(command, {
+  notes: 'The log is standard output, a line of JSON for each record.',
+  exitStatus: {
+    0: 'stopped by SIGTERM or SIGINT, after the drain delay',
+    1: 'not started: standard error lists every problem of the configuration, the flags and the addresses; or stopped by a bug, which the last line of the log reports',
+    2: 'the value of a flag cannot be parsed',
+  },
+  examples: [
+    'cloister serve --config config.yaml --tls-dir /etc/cloister/tls',
+    'cloister certs dev && cloister serve --listen 127.0.0.1:8443 --operations-listen 127.0.0.1:9443 --log-level debug',
+  ],
+});
+
+function addressOption(flag: string, [variable, address]: readonly [variable: string, address: string], description: string): Option {
+  return flagWithVariable(`${flag} <host:port>`, description, variable).argParser(parseAddress).default(parseAddress(address), address);
+}
+
+async function run(settings: Settings, self: Command): Promise<void> {
+  const serving = await serve(settings);
+  if (!serving.ok) fail(self, serving.error, 1);
+}
 
 /**
  * Serves until SIGTERM or SIGINT.
@@ -125,7 +139,7 @@ export const command: Command = new Command('serve')
 export async function serve(settings: Settings): Promise<Result<Serving, readonly string[]>> {
   const config = await loadConfig(settings.config);
   const problems = [...(config.ok ? [] : config.error), ...(await problemsOf(settings))];
-  if (!config.ok || problems.length > 0) return { ok: false, error: problems };
+  if (!config.ok || problems.length > 0) return err(problems);
 
   const log = openLog(settings.logLevel);
   const { logger } = log;
@@ -187,7 +201,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
 
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  return { ok: true, value: serving };
+  return ok(serving);
 
   function notReadyReason(): string | undefined {
     if (isDraining) return 'draining: this process received a signal to stop';
@@ -197,7 +211,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     return undefined;
   }
 
-  /** Endpoints are updated with a delay: callers that still come are answered, and must reconnect, elsewhere. */
+  /** Endpoints are updated with a delay: callers that arrive in the meantime are answered, and asked to reconnect to another replica. */
   async function stop(signal: NodeJS.Signals): Promise<void> {
     if (isDraining) return;
     isDraining = true;
@@ -231,16 +245,16 @@ type Listen = (host: string, port: number) => Promise<AddressInfo>;
 
 async function listenOn(
   { listen, operationsListen, metricsListen }: Settings,
-  { reviews, probes, metrics }: { readonly reviews: Listen; readonly probes: Listen; readonly metrics: Listen },
+  servers: { readonly reviews: Listen; readonly probes: Listen; readonly metrics: Listen },
 ): Promise<Result<BoundAddresses, readonly string[]>> {
   const bound = await Promise.all([
-    listenOrExplain(listen, { listen: reviews, flag: '--listen' }),
-    listenOrExplain(operationsListen, { listen: probes, flag: '--operations-listen' }),
-    listenOrExplain(metricsListen, { listen: metrics, flag: '--metrics-listen' }),
+    listenOrExplain(listen, { listen: servers.reviews, flag: '--listen' }),
+    listenOrExplain(operationsListen, { listen: servers.probes, flag: '--operations-listen' }),
+    listenOrExplain(metricsListen, { listen: servers.metrics, flag: '--metrics-listen' }),
   ]);
-  const [first, second, third] = bound;
-  if (!first.ok || !second.ok || !third.ok) return { ok: false, error: bound.filter((result) => !result.ok).map(({ error }) => error) };
-  return { ok: true, value: { listen: first.value, operationsListen: second.value, metricsListen: third.value } };
+  const [reviews, probes, metrics] = bound;
+  if (!reviews.ok || !probes.ok || !metrics.ok) return err(bound.flatMap((result) => (result.ok ? [] : [result.error])));
+  return ok({ listen: reviews.value, operationsListen: probes.value, metricsListen: metrics.value });
 }
 
 /** As `WebhookServer` listens. */
@@ -251,26 +265,20 @@ function listenWith(app: FastifyInstance): Listen {
   };
 }
 
-async function listenOrExplain(
-  { host, port }: Address,
-  { listen, flag }: { listen: Listen; flag: string },
-): Promise<Result<string, string>> {
+async function listenOrExplain(wanted: Address, { listen, flag }: { listen: Listen; flag: string }): Promise<Result<string, string>> {
   try {
-    return { ok: true, value: formatAddress(await listen(host, port)) };
+    const { address: host, port } = await listen(wanted.host, wanted.port);
+    return ok(printAddress({ host, port }));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'EADDRINUSE' ? 'another process listens there' : (code ?? message);
-    return { ok: false, error: `cannot listen on ${formatAddress({ address: host, port })}: ${why}; choose another address with ${flag}` };
+    return err(`cannot listen on ${printAddress(wanted)}: ${why}; choose another address with ${flag}`);
   }
 }
 
-function formatAddress({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** The problems of the flags; those of the configuration file are found elsewhere. */
+/** The problems of the flags. `loadConfig` reports those of the configuration file. */
 async function problemsOf({ tlsDir, clientCa, clientName }: Settings): Promise<readonly string[]> {
-  const folder = `${tlsDir} is no folder: set --tls-dir to the folder with tls.crt and tls.key, or make one with \`cloister certs dev\``;
+  const folder = `${tlsDir} is not a folder: set --tls-dir to the folder with tls.crt and tls.key, or make one with \`cloister certs dev\``;
   const names = '--client-name needs --client-ca: name the authority of the client certificates, or leave out --client-name';
   return [...((await isFolder(tlsDir)) ? [] : [folder]), ...(clientName.length > 0 && clientCa === undefined ? [names] : [])];
 }

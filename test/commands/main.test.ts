@@ -39,16 +39,19 @@ describe('an unknown command or flag', () => {
 });
 
 describe('the help of a command', () => {
-  test.each(['fix', 'check', 'explain', 'manifests', 'ensure'])('the help of %s has flags, exit statuses and examples', async (name) => {
-    const { code, stdout } = await cloister([name, '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toContain(`Usage: cloister ${name} [options]`);
-    expect(stdout).toMatch(/\nExit status:\n {2}0 {2}\w.*\n(?: {2}.*\n)* {2}2 {2}\w/);
-    expect(stdout).toContain(`\nExamples:\n  cloister ${name}`);
-    const flags = stdout.split('\n').filter((line) => /^ {2}-/.test(line));
-    expect(flags.length).toBeGreaterThan(1);
-    expect(flags.filter((line) => !/^ {2}-\S.* {2,}\S/.test(line))).toEqual([]);
-  });
+  test.each(['serve', 'fix', 'check', 'explain', 'manifests', 'ensure'])(
+    'the help of %s has flags, exit statuses and examples',
+    async (name) => {
+      const { code, stdout } = await cloister([name, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: cloister ${name} [options]`);
+      expect(stdout).toMatch(/\nExit status:\n {2}0 {2}\w.*\n(?: {2}.*\n)* {2}2 {2}\w/);
+      expect(stdout).toContain(`\nExamples:\n  cloister ${name}`);
+      const flags = stdout.split('\n').filter((line) => /^ {2}-/.test(line));
+      expect(flags.length).toBeGreaterThan(1);
+      expect(flags.filter((line) => !/^ {2}-\S.* {2,}\S/.test(line))).toEqual([]);
+    },
+  );
 });
 
 test('an older Node is reported with the required version, without a stack', async () => {

@@ -255,6 +255,7 @@ describe('problems at start are printed without a stack trace', () => {
     const { code, stderr } = await ended;
     expect({ code, lines }).toEqual({ code: status, lines: [] });
     expect(stderr).not.toMatch(/^ +at /m);
+    for (const line of stderr.trim().split('\n')) expect(line).toMatch(/^error: /);
     return stderr;
   }
 

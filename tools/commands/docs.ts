@@ -15,7 +15,7 @@ const INTRODUCTION = `# The command line
 flags of their commands at length.
 
 A flag with a variable can also be set by that environment variable; the flag wins. Problems are printed on standard error, one per line. All commands
-exit with 70 after a bug in Cloister, and have the flag \`--help\`.
+exit with 70 after a bug in Cloister, except for a server that has started, and have the flag \`--help\`.
 `;
 
 /** The text of docs/cli.md. */

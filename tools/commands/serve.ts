@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDevCertificates, unwritable } from '../../src/commands/certs.ts';
 import { command, type Settings, serve } from '../../src/commands/serve.ts';
+import { fail } from '../../src/commands/shared/fail.ts';
 
 /** `./dev serve`: `cloister serve` on loopback, with the same flags. It creates certificates and prints how to send a review. */
 
@@ -20,11 +21,11 @@ for (const [name, value] of Object.entries(here)) command.setOptionValueWithSour
 
 command.action(async (settings: Settings) => {
   const made = await makeDevCertificates(settings.tlsDir, { hosts: [], force: false, now: new Date() }).catch((error: unknown) =>
-    command.error(unwritable(error).replace('--dir', '--tls-dir')),
+    fail(command, [unwritable(error).replace('--dir', '--tls-dir')]),
   );
   print(...made);
   const serving = await serve(settings);
-  if (!serving.ok) command.error(serving.error.join('\n'));
+  if (!serving.ok) return fail(command, serving.error, 1);
 
   const { listen, metricsListen, profiles } = serving.value;
   const port = listen.slice(listen.lastIndexOf(':'));
