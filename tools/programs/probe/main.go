@@ -31,7 +31,7 @@ import (
 
 type attempt struct {
 	name string
-	// A kernel decides: where a pod has one of its own, going through is no way out.
+	// A kernel decides: where the pod has its own kernel, success is not an escape.
 	ofKernel bool
 	// Returns how the attempt succeeded, or the error that stopped it.
 	try func() (string, error)
