@@ -50,14 +50,14 @@ interface Flags {
   readonly name: string;
 }
 
-/** The format of the OCI runtime specification. */
-export interface SeccompFile {
+/** Source: https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp */
+export interface LinuxSeccomp {
   readonly defaultAction: string;
   readonly architectures: readonly string[];
-  readonly syscalls: readonly SeccompRule[];
+  readonly syscalls: readonly LinuxSyscall[];
 }
 
-export interface SeccompRule {
+export interface LinuxSyscall {
   readonly names: readonly string[];
   readonly action: string;
   readonly errnoRet?: number;
@@ -71,7 +71,7 @@ const OPENING = '{\n  "cloister": {\n';
  * The text of a profile with a seal: a digest of the profile, which shows that a file of any version is from Cloister and unchanged. The seal
  * prevents accidents; it is not a signature.
  */
-export function seal(profile: SeccompFile): string {
+export function seal(profile: LinuxSeccomp): string {
   const cloister = { about: 'Made and replaced by `cloister node-profile install`: change a copy.', sha256: digestOf(profile) };
   return `${JSON.stringify({ cloister, ...profile }, null, 2)}\n`;
 }
@@ -189,12 +189,12 @@ function sealOn(text: string): Seal {
   // After a power failure a file may be empty, cut off, or have zeros in place of a part.
   if (/^\0*$/.test(text)) return 'torn';
   if (text.startsWith(OPENING) && (text.includes('\0') || !text.endsWith('\n}\n'))) return 'torn';
-  const { cloister, ...profile } = parsed(text);
+  const { cloister, ...profile } = parseProfile(text);
   if (cloister?.sha256 === undefined) return text.startsWith(OPENING) ? 'broken' : 'none';
   return cloister.sha256 === digestOf(profile) ? 'whole' : 'broken';
 }
 
-function parsed(text: string): { readonly cloister?: { readonly sha256?: string } | null } {
+function parseProfile(text: string): { readonly cloister?: { readonly sha256?: string } | null } {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? value : {};

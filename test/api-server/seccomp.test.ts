@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { SeccompFile } from '../../src/commands/node-profile.ts';
+import type { LinuxSeccomp } from '../../src/commands/node-profile.ts';
 import { type Addition, makeWorkspaceProfile, readAdditions, runtimeDefaults, workspaceProfile } from '../../tools/commands/seccomp.ts';
 
 /** Calls that one architecture has, and the other does not: allowing them there allows nothing. */
@@ -9,13 +9,13 @@ const OF_ONE_ARCHITECTURE = {
   arm64: ['arm_fadvise64_64', 'arm_sync_file_range', 'breakpoint', 'cacheflush', 'set_tls', 'sync_file_range2'],
 };
 
-let shipped: SeccompFile;
-let amd64: SeccompFile;
-let arm64: SeccompFile;
+let shipped: LinuxSeccomp;
+let amd64: LinuxSeccomp;
+let arm64: LinuxSeccomp;
 let additions: readonly Addition[];
 
 beforeAll(async () => {
-  [amd64, arm64] = (await runtimeDefaults()) as [SeccompFile, SeccompFile];
+  [amd64, arm64] = (await runtimeDefaults()) as [LinuxSeccomp, LinuxSeccomp];
   shipped = JSON.parse(await readFile(workspaceProfile, 'utf8'));
   additions = await readAdditions();
 }, 300_000);
@@ -63,7 +63,7 @@ test('each addition has a reason and the error without it', () => {
 type Conditions = ReadonlyMap<string, readonly string[]>;
 
 /** By name of the call: what is done, under which conditions. */
-function conditionsOf({ syscalls }: SeccompFile): Conditions {
+function conditionsOf({ syscalls }: LinuxSeccomp): Conditions {
   const found = new Map<string, string[]>();
   for (const { names, ...condition } of syscalls)
     for (const name of names) found.set(name, [...(found.get(name) ?? []), JSON.stringify(condition)]);

@@ -4,7 +4,7 @@ import { chmod, link, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlin
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { installProfile, type SeccompFile, seal } from '../../src/commands/node-profile.ts';
+import { installProfile, type LinuxSeccomp, seal } from '../../src/commands/node-profile.ts';
 import { type Ran, cloister as run } from '../support/run.ts';
 
 const NAME = 'cloister/workspace.json';
@@ -14,7 +14,7 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 
 /** As another version of Cloister would have it. */
 function otherVersion(name = 'read'): string {
-  const profile: SeccompFile = {
+  const profile: LinuxSeccomp = {
     defaultAction: 'SCMP_ACT_ERRNO',
     architectures: ['SCMP_ARCH_X86_64'],
     syscalls: [{ names: [name], action: 'SCMP_ACT_ALLOW' }],

@@ -1,4 +1,4 @@
-import type { Shape } from '../../tools/commands/openapi.ts';
+import type { FieldShape } from '../../tools/commands/openapi.ts';
 import type { Doc } from './hostile-pods.ts';
 import { podSchemas } from './openapi.ts';
 
@@ -26,7 +26,7 @@ export function markedMetadata(prefix: string): Doc {
 }
 
 /** @param within the schemas that lead here: one that holds itself is not entered again */
-function filled(shape: Shape, place: string, within: readonly string[]): unknown {
+function filled(shape: FieldShape, place: string, within: readonly string[]): unknown {
   if ('array' in shape) return [filled(shape.array, place, within)];
   if ('map' in shape) return { [mark(`${place} key`)]: filled(shape.map, place, within) };
   if ('type' in shape) return shape.type === 'integer' ? 1 : shape.type === 'boolean' ? true : mark(place);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Schemas, Shape } from '../../tools/commands/openapi.ts';
+import type { FieldShape, Schemas } from '../../tools/commands/openapi.ts';
 
 const POD_SPEC = 'io.k8s.api.core.v1.PodSpec';
 
@@ -22,7 +22,7 @@ interface Walk {
   readonly within: readonly string[];
 }
 
-function pathsBelow(path: string, shape: Shape, walk: Walk): readonly string[] {
+function pathsBelow(path: string, shape: FieldShape, walk: Walk): readonly string[] {
   if ('array' in shape) return pathsAt(`${path}[*]`, shape.array, walk);
   if ('map' in shape) return pathsAt(`${path}.*`, shape.map, walk);
   if ('type' in shape || walk.within.includes(shape.ref)) return [];
@@ -31,6 +31,6 @@ function pathsBelow(path: string, shape: Shape, walk: Walk): readonly string[] {
   return properties.flatMap(([property, each]) => pathsAt(`${path}.${property}`, each, inner));
 }
 
-function pathsAt(path: string, shape: Shape, walk: Walk): readonly string[] {
+function pathsAt(path: string, shape: FieldShape, walk: Walk): readonly string[] {
   return [path, ...pathsBelow(path, shape, walk)];
 }

@@ -13,8 +13,12 @@ export const POD = 'io.k8s.api.core.v1.Pod';
 export const podFixture = join(import.meta.dirname, '../../test/fixtures/pod-openapi.json');
 
 /** Schema name -> property -> shape. A schema without properties, such as Quantity or Time, is a single value. */
-export type Schemas = Readonly<Record<string, Readonly<Record<string, Shape>>>>;
-export type Shape = { readonly type: string } | { readonly ref: string } | { readonly array: Shape } | { readonly map: Shape };
+export type Schemas = Readonly<Record<string, Readonly<Record<string, FieldShape>>>>;
+export type FieldShape =
+  | { readonly type: string }
+  | { readonly ref: string }
+  | { readonly array: FieldShape }
+  | { readonly map: FieldShape };
 
 interface PublishedSchema {
   readonly type?: string;
@@ -36,7 +40,7 @@ export async function publishedPodSchemas({ request }: Client): Promise<Schemas>
 }
 
 function reachable(root: string, published: Published['components']['schemas']): Schemas {
-  const found = new Map<string, Readonly<Record<string, Shape>>>();
+  const found = new Map<string, Readonly<Record<string, FieldShape>>>();
   const visit = (name: string): void => {
     if (found.has(name)) return;
     const properties = Object.entries(published[name]?.properties ?? {}).sort(byName);
@@ -48,7 +52,7 @@ function reachable(root: string, published: Published['components']['schemas']):
   return Object.fromEntries([...found].sort(byName));
 }
 
-function shapeOf(schema: PublishedSchema): Shape {
+function shapeOf(schema: PublishedSchema): FieldShape {
   const ref = schema.$ref ?? schema.allOf?.[0]?.$ref; // a reference with a default is in allOf
   if (ref !== undefined) return { ref: ref.slice(ref.lastIndexOf('/') + 1) };
   if (schema.items !== undefined) return { array: shapeOf(schema.items) };
@@ -56,7 +60,7 @@ function shapeOf(schema: PublishedSchema): Shape {
   return { type: schema.type ?? 'unknown' };
 }
 
-function refsOf(shape: Shape): readonly string[] {
+function refsOf(shape: FieldShape): readonly string[] {
   if ('ref' in shape) return [shape.ref];
   if ('array' in shape) return refsOf(shape.array);
   return 'map' in shape ? refsOf(shape.map) : [];

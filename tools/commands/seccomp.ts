@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { type SeccompFile, seal } from '../../src/commands/node-profile.ts';
+import { type LinuxSeccomp, seal } from '../../src/commands/node-profile.ts';
 import { userns } from '../../src/core/profiles/userns.ts';
 import { moduleFolder, runGo } from '../programs/go.ts';
 
@@ -31,13 +31,13 @@ export async function readAdditions(): Promise<readonly Addition[]> {
 }
 
 /** containerd's default profile for each architecture and the capabilities of the grant. Needs Go, and Linux. */
-export async function runtimeDefaults(): Promise<readonly SeccompFile[]> {
+export async function runtimeDefaults(): Promise<readonly LinuxSeccomp[]> {
   const containerd = await moduleFolder('seccomp', 'github.com/containerd/containerd/v2');
   const code = await readFile(join(containerd, 'contrib/seccomp/seccomp_default.go'), 'utf8');
   const capabilities = userns.makeWorkspaceRequirements('containers', {}).addedCapabilities?.map((each) => `CAP_${each}`) ?? [];
   const folder = await mkdtemp(join(tmpdir(), 'cloister-seccomp-'));
   try {
-    const profiles: SeccompFile[] = [];
+    const profiles: LinuxSeccomp[] = [];
     for (const architecture of ARCHITECTURES) {
       const [file, overlay] = [join(folder, `${architecture}.go`), join(folder, `${architecture}.json`)];
       await writeFile(file, codeFor(architecture, code));
@@ -70,7 +70,7 @@ function codeFor(architecture: string, code: string): string {
 }
 
 /** The default profiles and the additions in one profile. */
-export function extend(defaults: readonly SeccompFile[], additions: readonly Addition[]): SeccompFile {
+export function extend(defaults: readonly LinuxSeccomp[], additions: readonly Addition[]): LinuxSeccomp {
   const added = new Set(additions.map(({ name }) => name));
   const syscalls = defaults
     .flatMap((each) => each.syscalls)

@@ -27,10 +27,10 @@ const TARGETS = {
   'workspace-docker': { name: DOCKER_IMAGE, layers: ['.', 'docker'] },
 } as const;
 
-export type Target = keyof typeof TARGETS;
+type BuildTarget = keyof typeof TARGETS;
 
 /** The archive of a target, built once, into the user's cache. Needs root. */
-export async function workspaceImage(target: Target): Promise<string> {
+export async function workspaceImage(target: BuildTarget): Promise<string> {
   const { name, layers } = TARGETS[target];
   const files = (await filesBelow(source)).filter((file) => !file.startsWith('docker/') || target === 'workspace-docker');
   const version = createHash('sha256');
@@ -78,5 +78,5 @@ export function readContainerfile(text: string): { readonly suite: string; reado
 }
 
 if (import.meta.main) {
-  for (const target of Object.keys(TARGETS) as Target[]) process.stdout.write(`${await workspaceImage(target)}\n`);
+  for (const target of Object.keys(TARGETS) as BuildTarget[]) process.stdout.write(`${await workspaceImage(target)}\n`);
 }
