@@ -91,9 +91,7 @@ export const command: Command = new Command('serve')
       'address for the probes /livez and /readyz; port 0 picks a free port, also for the other addresses',
     ),
   )
-  .addOption(
-    addressOption('--metrics-listen', ['METRICS_LISTEN', '0.0.0.0:9444'], 'address for /metrics, which Prometheus scrapes'),
-  )
+  .addOption(addressOption('--metrics-listen', ['METRICS_LISTEN', '0.0.0.0:9444'], 'address for /metrics, which Prometheus scrapes'))
   .addOption(
     flagWithVariable('--log-level <level>', 'info logs requests that were changed, denied or not understood; debug logs all', 'LOG_LEVEL')
       .choices(LOG_LEVELS)

@@ -1,8 +1,8 @@
+import { normalizeCapability } from '../core/containers.ts';
 import type { Exemption } from '../core/exemptions.ts';
 import type { Path } from '../core/path.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
 import { isObject } from '../core/shape.ts';
-import { normalizeCapability } from '../core/containers.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { parseLevel, printProblem } from './problems.ts';
 import { allowedValuesSchema, exemptionSchema, fieldOf } from './schema.ts';

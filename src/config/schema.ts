@@ -2,8 +2,8 @@ import * as z from 'zod';
 import { makeNamePattern } from '../core/name-pattern.ts';
 import { backends } from '../core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, type ProfileOptions } from '../core/profiles/profile.ts';
-import { isObject } from '../core/shape.ts';
 import { GRANTS } from '../core/requirements.ts';
+import { isObject } from '../core/shape.ts';
 import { must } from './problems.ts';
 
 /** The schemas of the configuration file, one for each of its levels. */

@@ -61,7 +61,7 @@ async function start(limits: Partial<Limits> = {}, respond = answerOf('{}')) {
 }
 
 describe('more connections than the limit', () => {
-  test('connections that keep still after an answered review are closed for those of an API server', async () => {
+  test('T24, F16: connections that keep still after an answered review are closed for those of an API server', async () => {
     const { attack, review, closed } = await start({ maxConnections: 8 });
     const idle = await Promise.all(Array.from({ length: 8 }, () => attack()));
     for (const { socket } of idle) socket.write(REVIEW);
@@ -71,7 +71,7 @@ describe('more connections than the limit', () => {
     expect((await closed()).full).toBeGreaterThan(0);
   });
 
-  test('TCP connections without a handshake are closed for those of an API server, however fast they come again', async () => {
+  test('T24, F16: TCP connections without a handshake are closed for those of an API server, however fast they come again', async () => {
     const { stall, review } = await start({ maxConnections: 8 });
     let isOver = false;
     const attackers = Array.from({ length: 12 }, async () => {
@@ -150,7 +150,7 @@ describe('a body in small pieces', () => {
     await until(() => received().startsWith('HTTP/1.1 200'));
   });
 
-  test('a quarter of a million chunks of one byte are rejected early, and hold no memory', async () => {
+  test('T24, F10: a quarter of a million chunks of one byte are rejected early, and hold no memory', async () => {
     const { attack, server, review } = await start();
     const attackers = await Promise.all(Array.from({ length: 8 }, () => attack()));
     let most = 0;
@@ -192,7 +192,7 @@ describe('answers that their callers do not read', () => {
   /** More than the buffers of both sockets take. */
   const big = answerOf(' '.repeat(16 * 1024 * 1024));
 
-  test('the connection is closed after a time, and the answer is no longer held', async () => {
+  test('T24, F10: the connection is closed after a time, and the answer is no longer held', async () => {
     const { attack, closed } = await start({ answers: { bytes: 1024 * 1024 * 1024, timeoutMs: 200 } }, big);
     const { socket } = await attack();
     socket.pause();

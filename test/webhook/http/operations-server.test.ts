@@ -41,7 +41,7 @@ describe('probes', () => {
     expect([statusCode, json()]).toEqual([404, { error: 'no such path; use /livez or /readyz' }]);
   });
 
-  test('probes from another address are answered while one address takes all connections and keeps them', async () => {
+  test('T24: probes from another address are answered while one address takes all connections and keeps them', async () => {
     const closed = vi.fn();
     const port = await listen(buildProbeServer({ build, onClose: closed, notReadyReason: () => undefined }));
     const attackers: Socket[] = [];
@@ -67,7 +67,7 @@ describe('metrics', () => {
     expect([statusCode, headers['content-type'], body]).toEqual([200, contentType, 'up 1\n']);
   });
 
-  test('the text is made once for all callers that ask within the interval, and the first caller does not wait', async () => {
+  test('T24: the text is made once for all callers that ask within the interval, and the first caller does not wait', async () => {
     let made = 0;
     const expose = async () => {
       made += 1;
