@@ -179,7 +179,7 @@ function expectWithin(less: WorkspaceRequirements, more: WorkspaceRequirements):
 }
 
 /**
- * Fixes of two rules of which one would undo the other: at the same path, or inside what the other replaces. Removing and appending list
+ * Fixes of two rules where one would undo the other: at the same path, or inside what the other replaces. Removing and appending list
  * elements conflict with nothing: patches remove last, and append at the end.
  */
 function conflicts(findings: readonly Finding[]): string[] {

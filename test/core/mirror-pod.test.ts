@@ -7,7 +7,7 @@ const metadata = { annotations: { 'kubernetes.io/config.mirror': 'a1b2' }, owner
 const mirror: Sketch = { metadata, nodeName: 'worker-1' };
 const kubelet = { username: 'system:node:worker-1', groups: ['system:nodes', 'system:authenticated'] };
 
-test('T14: a pod by which a kubelet reports a static pod of its own node is a mirror pod', () => {
+test('T14: a pod in which a kubelet reports a static pod of its own node is a mirror pod', () => {
   expect(isMirror(podOf(mirror).pod, kubelet)).toBe(true);
   expect(isMirror(podOf({ ...mirror, metadata: { ...metadata, annotations: { 'kubernetes.io/config.mirror': '' } } }).pod, kubelet)).toBe(
     true,

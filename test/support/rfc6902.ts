@@ -1,5 +1,5 @@
 /**
- * A JSON Patch applier written from RFC 6902 and RFC 6901 alone: a second implementation, by which patches are checked. It shares nothing with the source and
+ * A JSON Patch applier written from RFC 6902 and RFC 6901 alone: a second implementation, which checks patches. It shares nothing with the source and
  * nothing with fast-json-patch, copies what it changes, and throws where the RFC says that applying fails.
  */
 export function applyPatch(document: unknown, operations: readonly unknown[]): unknown {

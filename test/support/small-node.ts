@@ -213,7 +213,7 @@ class RunningPod {
     await rm(join(this.#folder, 'volumes'), { recursive: true, force: true });
   }
 
-  /** A volume whose files are not there yet keeps the pod from starting, and is looked at again. */
+  /** A volume whose files are not there yet keeps the pod from starting, and is checked again. */
   async #makeVolumes(): Promise<void> {
     for (const volume of this.#pod.spec.volumes ?? []) {
       if ('hostPath' in volume) {
