@@ -16,7 +16,7 @@ export const hostile: Section = {
   title: 'Hostile bodies',
   introduction:
     () => `Each second one caller sends a body of at most 8 MiB whose cost is out of proportion to its size, while others send 300 small reviews a second
-over 25 connections. A flood is 2.8 million empty objects. For each other kind of body the table gives the longest stall of the server's event
+over 25 connections. A flood is 2.8 million empty objects. For each kind of body the table gives the longest stall of the server's event
 loop; all small reviews wait during a stall. Each server has one processor for all its threads.`,
   measure,
 };
