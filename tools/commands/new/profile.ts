@@ -23,7 +23,7 @@ export function newProfile(id: string): Scaffold {
       'test/support/oracle.ts: say what the wall and the grants of the profile are, if the oracle is to judge its pods',
       "README.md: the profile's row in the table of profiles",
       'CHANGELOG.md: say that there is one profile more',
-      './dev format && ./dev update && ./dev test:unit test/contract test/config test/docs test/webhook/decisions',
+      './dev format && ./dev update && ./dev test:unit test/contract test/config test/docs test/webhook/review/decisions',
     ],
   };
 }
