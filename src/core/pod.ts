@@ -179,7 +179,7 @@ export function orEmpty<T>(items: readonly T[] | null | undefined): readonly T[]
   return items ?? NONE;
 }
 
-/** As it is written: a quantity, if the API server takes it. */
+/** The limit as written. The API server rejects it if it is no quantity. */
 export function memoryLimitOf(resources: Resources | null | undefined): unknown {
   return entryOf(resources?.limits, 'memory');
 }

@@ -11,9 +11,9 @@ const MULTIPLIERS: ReadonlyMap<string, number> = new Map([
 /** The API server holds quantities in 64 bits. */
 const MAX_BYTES = 2 ** 63;
 
-/** Bytes of a quantity; undefined: it is none, or limits nothing (the API server takes zero for no limit). */
+/** Bytes of a quantity; undefined: it is no quantity, or no limit (the API server treats zero as no limit). */
 export function bytesOf(quantity: unknown): number | undefined {
-  // A manifest may hold a bare number, which the API server reads as the text of it.
+  // A manifest may hold a bare number, which the API server reads as text.
   const text = typeof quantity === 'number' ? String(quantity) : quantity;
   const { number, suffix = '' } = (typeof text === 'string' ? QUANTITY.exec(text)?.groups : undefined) ?? {};
   if (number === undefined) return undefined;

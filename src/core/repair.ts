@@ -35,19 +35,19 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   const { subject, old } = input;
   const isMutable = makeMutabilityCheck(old);
   const repaired: Finding[] = [];
-  const stuck: Finding[] = [];
+  const unresolved: Finding[] = [];
   const intents: PatchIntent[] = [];
   for (const finding of findings) {
     const { fix, path, kind } = finding;
     if (fix !== undefined && isMutable(finding)) {
       repaired.push(finding);
       intents.push({ path, fix });
-    } else if (kind === 'escape') stuck.push(finding);
+    } else if (kind === 'escape') unresolved.push(finding);
   }
   if (addsAnnotation) intents.push(...annotate(input));
 
   // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
-  if (intents.length === 0 || stuck.length > 0) return { patch: [], repaired: [], unresolved: stuck, subject };
+  if (intents.length === 0 || unresolved.length > 0) return { patch: [], repaired: [], unresolved, subject };
   const patch = makePatch(subject.document, intents, pointerOf);
   const after = withDocument(subject, apply(subject.document, patch));
   return { patch, repaired, unresolved: escapesOf(judge({ ...input, subject: after }).findings), subject: after };

@@ -18,7 +18,7 @@ export interface ProfileRequirements {
   readonly wall: Wall;
   /** Name patterns of the workspace containers; absent: every regular container that does not restrict itself. */
   readonly grantTo?: readonly NamePattern[];
-  /** What workspace containers get and may have. All other containers are limited to Pod Security baseline. */
+  /** Requirements of workspace containers. All other containers are limited to Pod Security baseline. */
   readonly workspace: WorkspaceRequirements;
   /** The number of ids in the pod's user namespace; absent: any id exists. */
   readonly idsPerPod?: number;
@@ -52,12 +52,12 @@ export interface WorkspaceRequirements {
   readonly makesPrivileged: boolean;
   /** Capabilities that `add` may contain. */
   readonly allowedCapabilities: ReadonlySet<string>;
-  /** `drop: [ALL]` with exactly these written out; undefined: capabilities stay as they are. */
+  /** Capabilities that are added, together with `drop: [ALL]`; undefined: capabilities stay as they are. */
   readonly addedCapabilities: readonly string[] | undefined;
   /** Whether a missing `drop: [ALL]` is an escape: where processes could otherwise gain what `none` denies. */
   readonly mustDropAll: boolean;
   readonly unmasksProc: boolean;
-  /** Better than RuntimeDefault; undefined: RuntimeDefault. */
+  /** The profile to set instead of RuntimeDefault; undefined: RuntimeDefault. */
   readonly seccompProfile: SeccompProfile | undefined;
   readonly appArmorProfile: AppArmorProfile | undefined;
   readonly seLinuxType: string | undefined;

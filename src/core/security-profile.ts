@@ -1,4 +1,4 @@
-/** How AppArmor and seccomp profiles are both named: by a type and, for Localhost, by the name of a profile on the node. */
+/** An AppArmor or seccomp profile in a security context: a type and, for Localhost, the name of a profile on the node. */
 export interface SecurityProfile {
   readonly type?: string | null;
   readonly localhostProfile?: string | null;

@@ -7,7 +7,7 @@ export function holdsToken({ projected }: Volume): boolean {
   return orEmpty(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
 }
 
-/** The API server injects the token's volume under such a name before it calls webhooks. A volume that the author wrote is the author's to change. */
+/** The API server injects the token's volume under such a name before it calls webhooks. Only the author can change a volume that the author wrote. */
 export function isInjected({ name }: Volume): boolean {
   return name?.startsWith('kube-api-access-') === true;
 }

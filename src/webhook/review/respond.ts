@@ -43,15 +43,15 @@ export interface RespondOptions {
   readonly pointerOf?: PointerLookup;
 }
 
-/** The code of the one HTTP error that is no matter of transport. */
+/** The code of the only HTTP error that does not come from the transport. */
 export const INVALID_REVIEW = 'CLOISTER_INVALID_REVIEW';
 
 /** Workspaces are made from a few templates, so the same changes are made again and again. */
 const CACHE_BOUNDS = { buckets: 64, maxChars: 8192 };
 
 /**
- * Requests for these subresources carry no pod, or only what the kubelet reports: no isolation can change by them. The list names what is not
- * judged, so a subresource that a later Kubernetes adds is judged.
+ * Requests for these subresources carry no pod, or only what the kubelet reports, so they cannot change isolation. The list names what is not
+ * judged, so that a subresource of a later Kubernetes is judged.
  */
 const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status']);
 
