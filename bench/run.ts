@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Daemons } from '../test/support/daemons.ts';
 import { replaceSection, sectionOf } from './report/performance-page.ts';
+import { attacks } from './sections/attacks.ts';
 import { costs } from './sections/costs.ts';
 import { hostile } from './sections/hostile.ts';
 import { load } from './sections/load.ts';
@@ -14,7 +15,7 @@ import { prepareServers } from './servers/servers.ts';
 /** `./dev bench`: measures Cloister. */
 
 /** In the order of the page. */
-const SECTIONS: readonly Section[] = [costs, hostile, load, soak];
+const SECTIONS: readonly Section[] = [costs, hostile, attacks, load, soak];
 const NAMES = SECTIONS.map(({ name }) => name);
 const PAGE = join(import.meta.dirname, '..', 'docs', 'performance.md');
 const USAGE = `usage: ./dev bench [SECTION...] [--quick | --full] [--write]

@@ -5,6 +5,7 @@ import { fileOf, type Recording, SMALL } from '../reviews/recordings.ts';
 import { LOAD_CPU } from '../servers/cpu-pinning.ts';
 import type { Machine, RunningServer } from '../servers/servers.ts';
 import type { CallJob, CallResults } from './api-server-calls.ts';
+import type { AttackJob } from './attack.ts';
 import type { LoadJob, LoadResults } from './load-generator.ts';
 
 /** Sends one review to a server again and again, from a process of its own. */
@@ -29,7 +30,12 @@ export async function sendHostileBodies(
 ): Promise<LoadResults> {
   const { pid, target } = server;
   const job: LoadJob = { target, pid, files, path: SMALL.path, pace: 1, connections: 1, seconds };
-  return runJob('load-generator.ts', job, server, machine, ['nice', '-n', '19']);
+  return runJob('load-generator.ts', job, server, machine, { prefix: ['nice', '-n', '19'] });
+}
+
+/** Attacks a server, at low priority; see attack.ts. */
+export async function attack(job: AttackJob, server: RunningServer, machine: Machine): Promise<void> {
+  await runJob('attack.ts', job, server, machine, { prefix: ['nice', '-n', '19'], printsResults: false });
 }
 
 /** Calls a server as API servers do; see api-server-calls.ts. */
@@ -46,12 +52,12 @@ async function runJob<Results>(
   job: object,
   { spec }: RunningServer,
   { pin }: Machine,
-  prefix: readonly string[] = [],
+  { prefix = [], printsResults = true }: { readonly prefix?: readonly string[]; readonly printsResults?: boolean } = {},
 ): Promise<Results> {
   const command = [...prefix, process.execPath, join(import.meta.dirname, script), JSON.stringify(job)];
   const [program, args] = pin(LOAD_CPU, command[0] as string, command.slice(1));
   const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 256 * 1024 * 1024 }).catch(({ stderr }) => {
     throw new Error(`the load on ${spec.name} failed: ${stderr}`);
   });
-  return JSON.parse(stdout);
+  return (printsResults ? JSON.parse(stdout) : undefined) as Results;
 }

@@ -52,7 +52,7 @@ const ENTRIES = [
 ] as const;
 
 /** What identifies the build and the configuration of a process. */
-export interface Build {
+export interface ServingProcess {
   readonly profiles: Iterable<string>;
   readonly version: string;
   /** SHA-256 of the configuration file. */
@@ -60,7 +60,7 @@ export interface Build {
 }
 
 /** Makes the metrics, in a registry of their own. Every label has few values: they are known at start, or written in this code. */
-export function makeMetrics({ profiles, version, configuration }: Build): Metrics {
+export function makeMetrics({ profiles, version, configuration }: ServingProcess): Metrics {
   const known = new Set(profiles);
   const registry = new Registry();
   const registers = [registry];
