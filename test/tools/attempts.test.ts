@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type Attempt, judgeFromNode, SETTINGS } from '../node/fixture/attempts.ts';
 import { wayOut } from '../node/fixture/report.ts';
 
-/** What an attempt that got through means: for a pod with the node's kernel, and for a pod with a kernel of its own. */
+/** When a successful attempt is an escape: for a pod with the node's kernel, and for a pod with its own kernel. */
 
 const UID = '6f1c9a52-0d5c-4a53-8d0c-2f1d5ab6f0a1';
 const [setting] = SETTINGS;
@@ -12,23 +12,23 @@ const nothing = { changed: [], groups: [] };
 
 const shared = { map: [0, 65536, 65536], onNode: [65536], kernel: 'x', hasNodesKernel: true };
 const separate = { ...shared, hasNodesKernel: false };
-const isWayOut = (attempt: Attempt): readonly boolean[] => [shared, separate].map((root) => wayOut(attempt, root));
+const isEscape = (attempt: Attempt): readonly boolean[] => [shared, separate].map((root) => wayOut(attempt, root));
 
-test('a value that changes on the node is a way out, whatever kernel the pod has', () => {
+test('an attempt that changes a setting of the node is an escape, whatever kernel the pod has', () => {
   const attempt = judgeFromNode(raised, { ...nothing, changed: [setting] }, UID);
   expect(attempt).toEqual({ ...raised, own: false, detail: 'raised on the node, and put back' });
-  expect(isWayOut(attempt)).toEqual([true, true]);
+  expect(isEscape(attempt)).toEqual([true, true]);
 });
 
-test('a value that changes on the node is a way out, even where the pod does not see the change', () => {
+test('an attempt that changes a setting of the node is an escape, even if the pod does not see the change', () => {
   const attempt = judgeFromNode({ ...raised, through: false, detail: 'took 11, and says 10' }, { ...nothing, changed: [setting] }, UID);
-  expect(isWayOut(attempt)).toEqual([true, true]);
+  expect(isEscape(attempt)).toEqual([true, true]);
 });
 
 test('a value that changes in the pod only is not a way out', () => {
   const attempt = judgeFromNode(raised, { ...nothing, changed: [SETTINGS[1]] }, UID);
   expect(attempt).toEqual({ ...raised, own: true, detail: 'its own value only' });
-  expect(isWayOut(attempt)).toEqual([false, false]);
+  expect(isEscape(attempt)).toEqual([false, false]);
 });
 
 const own = `/sys/fs/cgroup/memory/node/kubepods/besteffort/pod${UID}/container/probe`;
@@ -36,29 +36,29 @@ const own = `/sys/fs/cgroup/memory/node/kubepods/besteffort/pod${UID}/container/
 test('a control group below the pod’s own is not a way out', () => {
   const attempt = judgeFromNode(grouped, { ...nothing, groups: [own, own.replace('memory', 'pids')] }, UID);
   expect(attempt).toEqual({ ...grouped, own: true, detail: 'its own subtree only' });
-  expect(isWayOut(attempt)).toEqual([false, false]);
+  expect(isEscape(attempt)).toEqual([false, false]);
 });
 
 test.each([
   ['at the root', '/sys/fs/cgroup/pids/probe'],
-  ['beside the pod’s', '/sys/fs/cgroup/pids/node/kubepods/besteffort/probe'],
+  ['beside that of the pod', '/sys/fs/cgroup/pids/node/kubepods/besteffort/probe'],
   ['in another pod', own.replace(UID, `${UID.slice(0, -1)}2`)],
-])('one of several control groups %s is a way out', (_, elsewhere) => {
+])('a control group %s is an escape, even if others are below that of the pod', (_, elsewhere) => {
   const attempt = judgeFromNode(grouped, { ...nothing, groups: [own, elsewhere] }, UID);
   expect(attempt).toEqual({ ...grouped, own: false, detail: "made outside the pod's own, and removed" });
-  expect(isWayOut(attempt)).toEqual([true, true]);
+  expect(isEscape(attempt)).toEqual([true, true]);
 });
 
 test('a control group that is not visible on this machine counts as a change of the pod’s own kernel, if it has one', () => {
   const attempt = judgeFromNode(grouped, nothing, UID);
   expect(attempt).toEqual(grouped);
-  expect(isWayOut(attempt)).toEqual([true, false]);
+  expect(isEscape(attempt)).toEqual([true, false]);
 });
 
 test('a failed attempt is not changed', () => {
   const refused = { ...raised, through: false, detail: 'read-only file system' };
   expect(judgeFromNode(refused, { ...nothing, changed: [SETTINGS[1]] }, UID)).toEqual(refused);
-  expect(isWayOut(refused)).toEqual([false, false]);
+  expect(isEscape(refused)).toEqual([false, false]);
 });
 
 test('an attempt that no kernel decides is a way out from both kinds of kernel', () => {

@@ -26,7 +26,7 @@ offers:
   - {id: kata-qemu-containers, backend: kata-qemu, grant: containers, podSecurity: privileged, fails: {podman run: 'mount .proc'}}
 `;
 
-/** A file with as little in it as there can be, and these keys. */
+/** The smallest valid file, with these keys. */
 const fileOf = (keys: object): string =>
   stringify({
     handler: 'odd',
@@ -60,7 +60,7 @@ test('the example file is a runtime with a complete list of offers', async () =>
   expect(crun?.options?.BinaryName).toBe(join(runtimes, 'bin/crun-net-admin'));
   const { offers = [] } = crun ?? {};
   expect(offers.map(({ id }) => id)).toEqual(['crun', 'crun-containers', 'crun-unbuilt']);
-  // It is the example of every key that needs nothing which a machine may lack.
+  // The file shows every key that needs no particular machine.
   const keys = ['backend', 'grant', 'options', 'image', 'steps', 'fails', 'attempts', 'timeouts'];
   expect(Object.keys(Object.assign({}, ...offers))).toEqual(expect.arrayContaining(keys));
 });
@@ -199,7 +199,7 @@ test('the error for a file that is not YAML contains its path', async () => {
 test('the error for an invalid file lists all of its problems', async () => {
   const file = join(folder, 'odd.yaml');
   await writeFile(file, 'handler: odd\ntype: x\nprogrammes: [/opt]\noffers:\n  - {id: odd, backend: podman, grant: sudo}\n');
-  const complaint = await furtherRuntimes(folder).catch((error: Error) => error.message);
-  expect(complaint).toContain(`${file} describes no runtime`);
-  for (const part of ['runtimeClass', '"programmes"', 'offers[0].backend']) expect(complaint).toContain(part);
+  const message = await furtherRuntimes(folder).catch((error: Error) => error.message);
+  expect(message).toContain(`${file} describes no runtime`);
+  for (const part of ['runtimeClass', '"programmes"', 'offers[0].backend']) expect(message).toContain(part);
 });

@@ -60,7 +60,7 @@ describe('a file of a recorded run', () => {
     ['has a name that differs from its content', undefined, 'x.json records sysbox in a pod plain: rename it to sysbox.plain.json.'],
   ])('the error for a file that %s contains the name of the file', async (_, content, complaint) => {
     await writeFile(join(folder, 'x.json'), content ?? JSON.stringify({ ...origin, ...kept(sysbox, 'plain') }));
-    await expect(readRecorded(folder)).rejects.toThrow(complaint);
+    await expect(readRecorded(folder)).rejects.toThrow(message);
   });
 });
 

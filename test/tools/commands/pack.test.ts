@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 test('the package contains the program, all licences, the pages that `explain` prints, and the seccomp profile', async () => {
   const { stdout } = await run('npm', ['run', '--silent', 'pack', '--', '--dry-run', '--json'], { cwd: root });
-  // The build of the packing has its say on the same stream.
+  // The build of the package prints to the same stream.
   const [{ files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
   const packed: readonly string[] = files.map(({ path }: { path: string }) => path);
   const commands = (await readdir(join(root, 'src', 'commands')))

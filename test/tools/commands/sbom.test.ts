@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-/** What the lockfile says is installed to run: the bill must list that, and nothing besides. */
+/** The bill must list the runtime packages of the lockfile, and nothing else. */
 
 interface Lockfile {
   readonly packages: Readonly<Record<string, { readonly version: string; readonly dev?: true; readonly devOptional?: true }>>;
@@ -29,7 +29,7 @@ const read = async (name: string) => JSON.parse(await readFile(join(folder, name
 /** `pkg:npm/%40scope/name@1.0.0` -> `@scope/name@1.0.0` */
 const named = (purl: string): string => decodeURIComponent(purl.replace(/^pkg:npm\//, ''));
 
-test('T73: the CycloneDX bill lists exactly the packages that run, each with its version, hash and licence', async () => {
+test('T73: the CycloneDX bill lists exactly the runtime packages, each with its version, hash and licence', async () => {
   const { metadata, components } = await read('cloister.cdx.json');
   expect(metadata.component).toMatchObject({ name: 'cloister', type: 'application' });
   expect(components.map(({ purl }: { purl: string }) => named(purl)).sort()).toEqual(expected);
