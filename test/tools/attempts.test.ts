@@ -62,5 +62,5 @@ test('a failed attempt is not changed', () => {
 });
 
 test('an attempt that no kernel decides is a way out from both kinds of kernel', () => {
-  expect(isWayOut({ name: 'read a file', ofKernel: false, through: true, detail: 'read' })).toEqual([true, true]);
+  expect(isEscape({ name: 'read a file', ofKernel: false, through: true, detail: 'read' })).toEqual([true, true]);
 });

@@ -58,7 +58,7 @@ describe('a file of a recorded run', () => {
     ['is not JSON', '{', 'x.json is no JSON: '],
     ['lacks a field that the page needs', '{}', '✖ Invalid input: expected array, received undefined\n  → at attempts'],
     ['has a name that differs from its content', undefined, 'x.json records sysbox in a pod plain: rename it to sysbox.plain.json.'],
-  ])('the error for a file that %s contains the name of the file', async (_, content, complaint) => {
+  ])('the error for a file that %s contains the name of the file', async (_, content, message) => {
     await writeFile(join(folder, 'x.json'), content ?? JSON.stringify({ ...origin, ...kept(sysbox, 'plain') }));
     await expect(readRecorded(folder)).rejects.toThrow(message);
   });

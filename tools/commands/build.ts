@@ -2,6 +2,7 @@ import { globSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { build } from 'rolldown';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * Builds dist/, or another folder: `./dev build [folder]`.
@@ -11,7 +12,8 @@ import { build } from 'rolldown';
  */
 
 const root = join(import.meta.dirname, '../..');
-const dist = resolve(root, process.argv[2] ?? 'dist');
+const [folder = 'dist'] = readArguments('usage: ./dev build [folder]', { most: 1 });
+const dist = resolve(root, folder);
 /** Each command is one file, at the path of its source: `main` loads it by name. */
 const commands = globSync('src/commands/*.ts', { cwd: root }).map((file) => [`commands/${basename(file, '.ts')}`, file]);
 

@@ -8,6 +8,7 @@ import { COMMON_OPTIONS } from '../../src/core/profiles/profile.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import { policies } from '../../src/manifests/policies.ts';
 import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `./dev chart`: writes the generated files of the chart. A test compares the files with the output.
@@ -269,6 +270,7 @@ function withTable(readme: string, documented: readonly Value[]): string {
 }
 
 if (import.meta.main) {
+  readArguments('usage: ./dev chart    writes the generated files of the chart', { most: 0 });
   for (const [name, text] of await chartFiles()) {
     await writeFile(join(chart, name), text);
     process.stdout.write(`charts/cloister/${name}\n`);

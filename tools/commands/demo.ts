@@ -4,14 +4,14 @@ import { Document, isScalar, visit } from 'yaml';
 import { type ApiServer, startApiServer } from '../../test/support/api-server.ts';
 import type { Client } from '../../test/support/client.ts';
 import { startCloister } from '../../test/support/webhook.ts';
-import { takeNoArguments } from './shared/no-arguments.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `./dev demo`: starts a real API server with Cloister as its webhook, and creates one pod that is repaired and one that is denied. It prints the
  * API server's answers and removes everything afterwards.
  */
 
-takeNoArguments('usage: ./dev demo    starts an API server and Cloister, submits two pods, and ends');
+readArguments('usage: ./dev demo    starts an API server and Cloister, submits two pods, and ends', { most: 0 });
 
 const CONFIG = `apiVersion: cloister.dev/v1alpha1
 kind: Config

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Argument, Command, Option } from 'commander';
 import { commands } from '../../src/commands/shared/commands.ts';
 import { helpTextOf } from '../../src/commands/shared/help.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /** `./dev docs` writes docs/cli.md, the reference of all commands and flags, from the commands themselves. */
 
@@ -60,4 +60,7 @@ function rowOf({ flags, description, envVar, defaultValue, defaultValueDescripti
 
 const escapeCell = (text: string): string => text.replace(/[|*]/g, '\\$&');
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await writeFile(PAGE, await cliPage());
+if (import.meta.main) {
+  readArguments('usage: ./dev docs    writes docs/cli.md', { most: 0 });
+  await writeFile(PAGE, await cliPage());
+}

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { fuzzConnections } from '../../test/fuzz/connections.ts';
 import { keep, search } from '../../test/fuzz/decoder.ts';
 import { fuzzReviews, repeatBlock } from '../../test/fuzz/reviews.ts';
+import { answerHelp } from './shared/arguments.ts';
 
 /**
  * The fuzzers of `test/fuzz`, with any number of runs. All cases derive from the seed, so that a failure can be reproduced.
@@ -10,10 +11,11 @@ import { fuzzReviews, repeatBlock } from '../../test/fuzz/reviews.ts';
  * - `./dev fuzz bytes [--runs 100000] [--seed N]`: mutations of the bodies in test/fuzz/corpus; an input with new coverage, or a failure, is added
  * - `./dev fuzz connections [--runs 100000] [--seed N] [--path P]`: broken HTTP and TLS, sent to a serving process
  */
-const USAGE = 'usage: ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]\n';
+const USAGE = 'usage: ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]';
 
 const PROGRESS_INTERVAL_MS = 5_000;
 
+answerHelp(USAGE);
 const { positionals, values } = read();
 const [target = 'reviews'] = positionals;
 const seed = number(values.seed) ?? Math.trunc(Math.random() * 0x7fffffff);
@@ -98,6 +100,6 @@ function number(text: string | undefined): number | undefined {
 }
 
 function misused(): never {
-  process.stderr.write(USAGE);
+  process.stderr.write(`${USAGE}\n`);
   process.exit(2);
 }

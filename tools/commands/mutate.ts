@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { Stryker } from '@stryker-mutator/core';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `./dev mutation [FILE...]`: mutation testing. It changes the code of src/core, or of the named files, one place at a time, in a copy of the tree,
@@ -19,14 +20,14 @@ process.env.CLOISTER_PROPERTY_RUNS ??= '200';
 // The same cases for every mutant, so that survival does not depend on chance.
 process.env.CLOISTER_PROPERTY_SEED ??= '1';
 
-const files = process.argv.slice(2);
+const files = readArguments('usage: ./dev mutation [FILE...]', { most: Number.POSITIVE_INFINITY });
 if (existsSync(REPORT) && hasChangedSince(REPORT)) forgetSurvivors();
 // An interrupted run leaves its copies.
 rmSync(COPIES, { recursive: true, force: true });
 
 const results = await new Stryker({
   // The list of harmless fields is for a test only.
-  mutate: files.length > 0 ? files : ['src/core/**/*.ts', '!src/core/unjudged-fields.ts'],
+  mutate: files.length > 0 ? [...files] : ['src/core/**/*.ts', '!src/core/unjudged-fields.ts'],
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner'],
   vitest: { configFile: 'tools/vitest/mutation-config.ts', related: false },

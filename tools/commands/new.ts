@@ -4,6 +4,7 @@ import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import { newProfile } from './new/profile.ts';
 import { newRule } from './new/rule.ts';
+import { answerHelp } from './shared/arguments.ts';
 
 /**
  * `./dev new rule <id> <field>` and `./dev new profile <id>`: write the files of a rule or profile, so that the tests pass before the first edit, and
@@ -34,6 +35,7 @@ export interface Insertion {
   readonly before: RegExp;
 }
 
+answerHelp(USAGE);
 const [what, id = '', field] = process.argv.slice(2);
 if (what !== 'rule' && what !== 'profile') fail(USAGE);
 if (!ID.test(id)) fail(`"${id}" is not an id: use lower-case words joined by dashes\n${USAGE}`);

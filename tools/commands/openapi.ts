@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startApiServer } from '../../test/support/api-server.ts';
 import type { Client } from '../../test/support/client.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `node tools/commands/openapi.ts`: writes the fixture with the fields of a Pod, as the API server publishes them.
@@ -80,6 +81,7 @@ function render(schemas: Schemas): string {
 }
 
 if (import.meta.main) {
+  readArguments('usage: node tools/commands/openapi.ts    writes the fixture with the fields of a Pod', { most: 0 });
   const apiServer = await startApiServer();
   try {
     await writeFile(podFixture, render(await publishedPodSchemas(apiServer.admin)));

@@ -3,15 +3,15 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { chartTool } from '../programs/chart-tools.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]`: packages the chart for a release, with the digest of the released image. An
  * installation then uses that image, even if another one is pushed under the same tag later.
  */
 
-const [repository, digest, folder = '.'] = process.argv.slice(2);
-if (repository === undefined || digest === undefined)
-  throw new Error('usage: node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]');
+const USAGE = 'usage: node tools/commands/package-chart.ts REPOSITORY DIGEST [FOLDER]';
+const [repository = '', digest = '', folder = '.'] = readArguments(USAGE, { least: 2, most: 3 });
 const temporary = await mkdtemp(join(tmpdir(), 'cloister-chart-'));
 try {
   const chart = join(temporary, 'cloister');

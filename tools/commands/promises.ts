@@ -15,6 +15,7 @@ import { type Ground, startGround } from '../../test/node/fixture/setup.ts';
 import type { ApiServer } from '../../test/support/api-server.ts';
 import { pinnedVersion } from '../programs/go.ts';
 import { WORKSPACE_IMAGE } from '../programs/workspace-image.ts';
+import { answerHelp } from './shared/arguments.ts';
 
 /**
  * Tries the four promises on a real node.
@@ -24,12 +25,13 @@ import { WORKSPACE_IMAGE } from '../programs/workspace-image.ts';
  *   kind of pod; the page does not change
  * - `./dev promises --recorded`: writes the parts of docs/promises.md that show the recorded runs of docs/promises; needs no node
  */
-const USAGE = 'usage: ./dev promises [--record FOLDER [OFFER...] | --recorded]\n';
+const USAGE = 'usage: ./dev promises [--record FOLDER [OFFER...] | --recorded]';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGE = join(ROOT, 'docs/promises.md');
 const RECORDED = join(ROOT, 'docs/promises');
 
+answerHelp(USAGE);
 const { positionals, values } = read();
 
 try {
@@ -55,7 +57,7 @@ function read() {
 }
 
 function misused(): never {
-  process.stderr.write(USAGE);
+  process.stderr.write(`${USAGE}\n`);
   process.exit(2);
 }
 

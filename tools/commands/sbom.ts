@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `./dev sbom [folder]`: writes the bill of materials of the runtime dependencies with npm, in both common formats.
@@ -12,7 +13,7 @@ import { promisify } from 'node:util';
  */
 
 const root = join(import.meta.dirname, '../..');
-const [folder = join(root, 'sbom')] = process.argv.slice(2);
+const [folder = join(root, 'sbom')] = readArguments('usage: ./dev sbom [folder]', { most: 1 });
 const temporary = await mkdtemp(join(tmpdir(), 'cloister-sbom-'));
 try {
   const project = join(temporary, 'cloister'); // npm names the bill after its folder

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { type LinuxSeccomp, seal } from '../../src/commands/node-profile.ts';
 import { userns } from '../../src/core/profiles/userns.ts';
 import { moduleFolder, runGo } from '../programs/go.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `./dev seccomp` writes seccomp/workspace.json: containerd's default profile for a container with the capabilities of `grant: containers`, and the
@@ -97,4 +98,7 @@ export async function makeWorkspaceProfile(): Promise<string> {
   return seal(extend(await runtimeDefaults(), await readAdditions()));
 }
 
-if (import.meta.main) await writeFile(workspaceProfile, await makeWorkspaceProfile());
+if (import.meta.main) {
+  readArguments('usage: ./dev seccomp    writes seccomp/workspace.json', { most: 0 });
+  await writeFile(workspaceProfile, await makeWorkspaceProfile());
+}

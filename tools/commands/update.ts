@@ -2,14 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
-import { takeNoArguments } from './shared/no-arguments.ts';
+import { readArguments } from './shared/arguments.ts';
 
 /**
  * `./dev update`: writes every file that is generated from the sources: the output of the generators, and the snapshots of tests that need no cluster.
  * Read the diff before you commit it.
  */
 
-takeNoArguments('usage: ./dev update');
+readArguments('usage: ./dev update    writes every generated file and snapshot', { most: 0 });
 const root = join(import.meta.dirname, '../..');
 const SNAPSHOT = /\.toMatch(?:File|Inline)?Snapshot\(/;
 
