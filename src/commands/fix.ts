@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Command, Option } from 'commander';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
-import { apply } from '../apply-patch.ts';
+import { applyToCopy } from '../apply-patch.ts';
 import { printPlace } from '../core/finding-text.ts';
 import { escapesOf, judge } from '../core/judge.ts';
 import type { PatchOp } from '../core/patch.ts';
@@ -70,7 +70,7 @@ async function run(flags: Flags, self: Command): Promise<void> {
   if (!judged.ok) return fail(self, judged.error);
 
   const repaired = judged.value.judgements.map(
-    (each): RepairedPod => ({ ...each, repair: repair(each.input, each.verdict, { apply, addsAnnotation: false }) }),
+    (each): RepairedPod => ({ ...each, repair: repair(each.input, each.verdict, { apply: applyToCopy, addsAnnotation: false }) }),
   );
   const edited = judged.value.sources.map((source) => editSource(source, repaired));
   const problems = edited.flatMap((each) => (each.ok ? [] : [each.error]));

@@ -7,7 +7,7 @@ import type { Finding } from './rules/rule.ts';
 import { type Subject, withDocument } from './subject.ts';
 
 /**
- * Returns the document with the operations applied, leaves the given document as it is, and throws if an operation does not fit.
+ * Returns the document with the operations applied; throws if an operation does not fit. It may change and return the given document.
  * Passed in, not imported: an independent library applies our patch, and so verifies it.
  */
 export type Apply = (document: object, operations: readonly PatchOp[]) => object;
@@ -30,7 +30,10 @@ export interface RepairOptions {
   readonly pointerOf?: PointerLookup | undefined;
 }
 
-/** Makes a patch of all fixes, applies it, and judges the result. A pure function, like `judge`. */
+/**
+ * Makes a patch of all fixes, applies it, and judges the result.
+ * @returns the repaired subject, too: do not read that of the input afterwards, because `apply` may have changed its document
+ */
 export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAnnotation, pointerOf }: RepairOptions): Repair {
   const { subject, old } = input;
   const isMutable = makeMutabilityCheck(old);

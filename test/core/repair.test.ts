@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply-patch.ts';
+import { applyToCopy } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
 import { type Apply, repair } from '../../src/core/repair.ts';
 import { subjectOf } from '../../src/core/subject.ts';
@@ -13,7 +13,7 @@ const annotationIn = (document: object): unknown =>
 test('T32: the patch that is sent is the one that was applied, and its result has no escape', () => {
   const input = inputOf(hostilePod);
   const { repair: done } = judgeAndRepair(input);
-  expect(apply(documentOf(hostilePod), done.patch)).toEqual(done.subject.document);
+  expect(applyToCopy(documentOf(hostilePod), done.patch)).toEqual(done.subject.document);
   expect(judge({ ...input, subject: done.subject }).findings.filter(({ kind }) => kind === 'escape')).toEqual([]);
   expect(done.unresolved).toEqual([]);
 });
@@ -59,7 +59,7 @@ test('T32: a patch that is not applied leaves its escapes unresolved', () => {
 test('T32: a patch that is applied wrongly leaves the new escape unresolved', () => {
   const input = inputOf({});
   const rogue: Apply = (document, operations) => {
-    const after = apply(document, operations) as { readonly spec: object };
+    const after = applyToCopy(document, operations) as { readonly spec: object };
     return { ...after, spec: { ...after.spec, hostPID: true } };
   };
   expect(printFindings(repair(input, judge(input), { apply: rogue, addsAnnotation: false }).unresolved)).toEqual([
@@ -70,7 +70,7 @@ test('T32: a patch that is applied wrongly leaves the new escape unresolved', ()
 test('T32: a fix that changes nothing leaves its escape unresolved', () => {
   const input = inputOf({});
   const findings = judge(input).findings.map((finding) => ({ ...finding, path: ['spec', 'absent'], fix: { remove: true } as const }));
-  const done = repair(input, { findings, exempted: [] }, { apply, addsAnnotation: false });
+  const done = repair(input, { findings, exempted: [] }, { apply: applyToCopy, addsAnnotation: false });
   expect(done.patch).toEqual([]);
   expect(done.unresolved.map(({ rule }) => rule)).toEqual(['user-namespace']);
 });
@@ -98,7 +98,7 @@ describe('the annotation', () => {
 
   test('a pod that is not about to be stored gets no annotation', () => {
     const input = inputOf(plainPod);
-    const { subject } = repair(input, judge(input), { apply, addsAnnotation: false });
+    const { subject } = repair(input, judge(input), { apply: applyToCopy, addsAnnotation: false });
     expect(annotationIn(subject.document)).toBeUndefined();
   });
 });
@@ -165,7 +165,7 @@ test('the template of a workload is repaired within its document', () => {
   const subject = subjectOf(document, 'batch', 'CronJob');
   if (!subject.ok) throw new Error('no subject');
   const input = { ...inputOf({}), subject: subject.value };
-  const done = repair(input, judge(input), { apply, addsAnnotation: true });
+  const done = repair(input, judge(input), { apply: applyToCopy, addsAnnotation: true });
   expect(done.unresolved).toEqual([]);
   expect(done.patch.filter(({ path }) => !path.startsWith('/spec/jobTemplate/spec/template/'))).toEqual([]);
   expect(done.subject.pod).toMatchObject({
@@ -179,7 +179,7 @@ test('a pod without metadata gets the parents of the annotation', () => {
   const subject = subjectOf(document, '', 'Pod');
   if (!subject.ok) throw new Error('no subject');
   const input = { ...inputOf({}), subject: subject.value };
-  const done = repair(input, judge(input), { apply, addsAnnotation: true });
+  const done = repair(input, judge(input), { apply: applyToCopy, addsAnnotation: true });
   expect(done.subject.document).toEqual({
     spec: { hostUsers: false, ...SAFE },
     metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply-patch.ts';
+import { applyToCopy } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
 import { printPath } from '../../src/core/path.ts';
 import { repair } from '../../src/core/repair.ts';
@@ -132,7 +132,7 @@ describe('a hostile document', () => {
     expect(findings.map(({ rule }) => rule)).not.toContain('host-namespaces');
     expect(findings.map(({ rule }) => rule)).not.toContain('privileged');
     expect(findings.map(({ rule }) => rule)).toEqual(expect.arrayContaining(['user-namespace', 'volume-types', 'unknown-fields']));
-    repair(input, judge(input), { apply, addsAnnotation: true });
+    repair(input, judge(input), { apply: applyToCopy, addsAnnotation: true });
     expect(Object.hasOwn({}, 'hostUsers') || 'hostUsers' in {}).toBe(false);
   });
 
@@ -152,7 +152,7 @@ describe('a hostile document', () => {
     if (!found.ok) throw new Error('no subject');
     const input = { ...inputOf({}, { profile: 'sysbox' }), subject: found.value };
     expect(judge({ ...input, old: found.value }).findings).toEqual([]);
-    expect(() => repair(input, judge(input), { apply, addsAnnotation: true })).not.toThrow();
+    expect(() => repair(input, judge(input), { apply: applyToCopy, addsAnnotation: true })).not.toThrow();
     expect(wrong({ metadata, spec: { containers: [deep, list] } })).toBe('spec.containers[1]: an object');
   });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { expect, test } from 'vitest';
-import { apply } from '../../src/apply-patch.ts';
+import { applyToCopy } from '../../src/apply-patch.ts';
 import { type JudgeInput, judge } from '../../src/core/judge.ts';
 import { pointerOf } from '../../src/core/pointer.ts';
 import { selectPolicy } from '../../src/core/policy.ts';
@@ -74,7 +74,7 @@ function questionOf(document: Doc, given: Setting): JudgeInput {
 function repaired(document: Doc, given: Setting): Repair & { readonly findings: readonly Finding[] } {
   const input = questionOf(document, given);
   const verdict = judge(input);
-  return { findings: verdict.findings, ...repair(input, verdict, { apply, addsAnnotation: true }) };
+  return { findings: verdict.findings, ...repair(input, verdict, { apply: applyToCopy, addsAnnotation: true }) };
 }
 
 /** JSON pointers of what differs. A list whose length changed counts as one change. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply } from '../../src/apply-patch.ts';
+import { applyToCopy } from '../../src/apply-patch.ts';
 import { type JudgeInput, judge, type Verdict } from '../../src/core/judge.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { printPath } from '../../src/core/path.ts';
@@ -72,7 +72,7 @@ export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
         for (const finding of findings) checkFinding(finding, rule);
         if (says !== undefined) expect(findings.map(({ message }) => message)).toEqual(says);
 
-        const { subject } = repair(input, { findings, exempted: [] }, { apply, addsAnnotation: false });
+        const { subject } = repair(input, { findings, exempted: [] }, { apply: applyToCopy, addsAnnotation: false });
         expect(subject.document).toEqual(documentOf(fixed === 'nothing' ? pod : fixed));
         const left = findingsOf(rule, { ...input, subject }).map(({ path }) => printPath(path));
         expect(left).toEqual(leaves ?? (fixed === 'nothing' ? findings.map(({ path }) => printPath(path)) : []));
@@ -127,7 +127,7 @@ export function inputOf(pod: Sketch, circumstances: Circumstances = {}): JudgeIn
 /** The verdict on a pod, and its repair. */
 export function judgeAndRepair(input: JudgeInput): { readonly verdict: Verdict; readonly repair: Repair } {
   const verdict = judge(input);
-  return { verdict, repair: repair(input, verdict, { apply, addsAnnotation: input.old === undefined }) };
+  return { verdict, repair: repair(input, verdict, { apply: applyToCopy, addsAnnotation: input.old === undefined }) };
 }
 
 /** Parsed from text, as a real document is, so that no two places share an object. */
