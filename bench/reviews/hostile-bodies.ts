@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { fileOf, PROFILES, type Recording } from './recordings.ts';
+import { fileOf, PROFILES, type Recording, readRecording, SMALL as SMALL_REVIEW } from './recordings.ts';
 
 /** A review whose cost is out of proportion to its size. */
 export interface HostileBody {
@@ -95,4 +95,13 @@ function fillField(template: string, { label, at, kind, bytes, maxUnits = Number
     units.push(next);
   }
   return { label, body: Buffer.from(head + units.join(between) + tail) };
+}
+
+/** A pod with 990 annotations that a rule removes, each of which the answer names several times. */
+export async function makeReviewWithLargeAnswer(): Promise<string> {
+  const review = JSON.parse(`${await readRecording(SMALL_REVIEW)}`);
+  const { metadata } = review.request.object;
+  const keys = Array.from({ length: 990 }, (_, index) => `io.kubernetes.cri-o.${'x'.repeat(200)}${index}`);
+  metadata.annotations = { ...metadata.annotations, ...Object.fromEntries(keys.map((key) => [key, 'true'])) };
+  return JSON.stringify(review);
 }

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ATTACK_NAMES, type Attack, type AttackJob } from '../load/attack.ts';
 import { attack, callAsApiServers } from '../load/run-load.ts';
 import { type Figure, quantile } from '../report/figures.ts';
-import { fileOf, readRecording, SMALL } from '../reviews/recordings.ts';
+import { makeReviewWithLargeAnswer } from '../reviews/hostile-bodies.ts';
+import { fileOf, SMALL } from '../reviews/recordings.ts';
 import { peakMb } from '../servers/process-stats.ts';
 import { type Machine, type RunningServer, startServer } from '../servers/servers.ts';
 import type { Environment, Section } from './section.ts';
@@ -89,13 +90,4 @@ async function droppedBy(port: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   const drops = text.matchAll(/^cloister_(?:closed_connections|refused_requests|shed_requests)_total\{.*\} (\d+)$/gm);
   return [...drops].reduce((sum, [, count]) => sum + Number(count), 0);
-}
-
-/** A pod with 990 annotations that a rule removes, each of which the answer names several times. */
-async function makeReviewWithLargeAnswer(): Promise<string> {
-  const review = JSON.parse(`${await readRecording(SMALL)}`);
-  const { metadata } = review.request.object;
-  const keys = Array.from({ length: 990 }, (_, index) => `io.kubernetes.cri-o.${'x'.repeat(200)}${index}`);
-  metadata.annotations = { ...metadata.annotations, ...Object.fromEntries(keys.map((key) => [key, 'true'])) };
-  return JSON.stringify(review);
 }
