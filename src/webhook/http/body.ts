@@ -72,7 +72,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes
     const capacity = buffer.length;
     if (size > capacity) {
       const full = buffer;
-      buffer = Buffer.allocUnsafeSlow(Math.min(announcedBytes, Math.max(size, 2 * capacity, FIRST_CAPACITY)));
+      buffer = Buffer.allocUnsafeSlow(Math.max(size, Math.min(announcedBytes, Math.max(2 * capacity, FIRST_CAPACITY))));
       buffer.set(full.subarray(0, start));
       free(full);
     }
