@@ -1,3 +1,4 @@
+import { excerptOf } from './excerpt.ts';
 import type { Exemption } from './exemptions.ts';
 import { GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
 import { labelOf, type Pod } from './pod.ts';
@@ -37,7 +38,7 @@ function selectProfile(base: Profile, label: string | undefined, profiles: Polic
   if (label === undefined || label === base.id) return base;
   const selected = profiles.get(label);
   if (selected !== undefined && base.mayChoose.includes(label)) return selected;
-  const message = selected === undefined ? printUnknownProfile(label) : `profile "${label}" may not be chosen here`;
+  const message = selected === undefined ? printUnknownProfile(label) : `profile "${excerptOf(label)}" may not be chosen here`;
   const remedy = `remove the label, or set it to ${[base.id, ...base.mayChoose].join(' or ')}`;
   problems.push({ path: ['metadata', 'labels', PROFILE_LABEL], message, remedy });
   return base;
@@ -46,7 +47,7 @@ function selectProfile(base: Profile, label: string | undefined, profiles: Polic
 function selectGrant({ id, grant }: Profile, label: string | undefined, problems: RuleFinding[]): Grant {
   if (label === undefined) return grant;
   if (isGrant(label) && !exceeds(label, grant)) return label;
-  const message = isGrant(label) ? `grant "${label}" is more than ${id} gives` : `grant "${label}" is unknown`;
+  const message = isGrant(label) ? `grant "${label}" is more than ${id} gives` : `grant "${excerptOf(label)}" is unknown`;
   const remedy = `remove the label, or set it to ${GRANTS.filter((each) => !exceeds(each, grant)).join(' or ')}`;
   problems.push({ path: ['metadata', 'labels', GRANT_LABEL], message, remedy });
   return grant;
@@ -54,7 +55,7 @@ function selectGrant({ id, grant }: Profile, label: string | undefined, problems
 
 /** For messages about a name that no profile has. */
 export function printUnknownProfile(name: string): string {
-  return `profile "${name}" is not configured`;
+  return `profile "${excerptOf(name)}" is not configured`;
 }
 
 /** The names to choose from, for the same messages. */

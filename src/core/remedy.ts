@@ -1,3 +1,4 @@
+import { excerptOf } from './excerpt.ts';
 import type { Json } from './json.ts';
 import type { Fix } from './rules/rule.ts';
 
@@ -18,7 +19,9 @@ function printValue(value: Json): string {
       .map(([key, each]) => `${key}: ${printValue(each)}`)
       .join(', ')}}`;
   }
-  return typeof value === 'string' && isPlain(value) ? value : JSON.stringify(value);
+  if (typeof value !== 'string') return JSON.stringify(value);
+  const excerpt = excerptOf(value);
+  return isPlain(excerpt) ? excerpt : JSON.stringify(excerpt);
 }
 
 /** Whether YAML reads the unquoted text as this string: no syntax, no number, no boolean or null. */

@@ -1,3 +1,5 @@
+import { excerptOf } from './excerpt.ts';
+
 /** An AppArmor or seccomp profile in a security context: a type and, for Localhost, the name of a profile on the node. */
 export interface SecurityProfile {
   readonly type?: string | null;
@@ -7,7 +9,8 @@ export interface SecurityProfile {
 /** For messages. */
 export function printProfile(profile: SecurityProfile | null | undefined): string {
   if (profile == null) return 'not set';
-  return profile.type === 'Localhost' ? `Localhost ${profile.localhostProfile ?? 'without a name'}` : (profile.type ?? 'without a type');
+  const { type, localhostProfile } = profile;
+  return type === 'Localhost' ? `Localhost ${excerptOf(localhostProfile ?? 'without a name')}` : excerptOf(type ?? 'without a type');
 }
 
 /** The value that exempts the profile in a configuration. */

@@ -1,3 +1,4 @@
+import { excerptOf } from './excerpt.ts';
 import { annotationOf, type Pod, specOf } from './pod.ts';
 import type { Wall } from './requirements.ts';
 import { REMOVE, type RuleFinding } from './rules/rule.ts';
@@ -51,7 +52,7 @@ export function findRuntimeClassGaps(pod: Pod, wall: Wall): WallGap[] {
   const message =
     runtimeClassName == null
       ? 'runtimeClassName is not set'
-      : `runtimeClassName "${runtimeClassName}" is not this profile's (what it put into nodeSelector and tolerations stays)`;
+      : `runtimeClassName "${excerptOf(runtimeClassName)}" is not this profile's (what it put into nodeSelector and tolerations stays)`;
   const fix = wall.runtimeClassName === undefined ? REMOVE : { set: wall.runtimeClassName };
   return [{ finding: { path: ['spec', 'runtimeClassName'], message, fix }, isStillIsolated: false }];
 }

@@ -1,13 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { containersOf } from '../../src/core/containers.ts';
 import { type JudgeInput, judge } from '../../src/core/judge.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
-import type { SharedField } from '../../src/core/pod.ts';
+import { type SharedField, specOf } from '../../src/core/pod.ts';
+import { remedyOf } from '../../src/core/remedy.ts';
 import { ruleById, rules } from '../../src/core/rules/index.ts';
-import type { Finding } from '../../src/core/rules/rule.ts';
+import type { Finding, RuleFinding } from '../../src/core/rules/rule.ts';
 import { hostilePod, refusedPod, talkativePod } from '../support/pods.ts';
-import { checkFinding, inputOf, printFindings, type Sketch } from '../support/test-rule.ts';
+import { checkFinding, inputOf, LONGEST_MESSAGE, printFindings, type Sketch } from '../support/test-rule.ts';
 
 const root = join(import.meta.dirname, '../..');
 const OFFERED = { profile: 'sysbox', grant: 'none', options: { serviceAccountToken: 'remove' } } as const;
@@ -59,6 +61,15 @@ test.each(Object.entries(samples('x')))('findings about the %s pod have a path, 
 
 test.each(Object.entries(samples('x'.repeat(5_000))))('T50: findings about a %s pod with very long values are short', (_, pod) => {
   for (const finding of findingsIn(pod)) checkFinding(finding, ruleOf(finding));
+});
+
+test('T22: no rule makes a message or a remedy from more than the beginning of a value', () => {
+  for (const pod of Object.values(samples('x'.repeat(100_000)))) {
+    for (const { found, rule } of rawFindingsIn(pod)) {
+      const texts = [found.message, remedyOf(found)];
+      expect(texts.filter((text) => text.length > 2 * LONGEST_MESSAGE).map((text) => `${rule}: ${text.slice(0, 80)}`)).toEqual([]);
+    }
+  }
 });
 
 test.each(Object.entries(samples('a\u001b[31m\r\nb\u0000')))('T43, T68: a %s pod puts no control character into a message', (_, pod) => {
@@ -179,14 +190,31 @@ function samples(text: string): Record<string, Sketch> {
   };
 }
 
-/** Under several profiles, because no profile has all requirements. */
+/** Several profiles, because no profile has all requirements. */
+const CIRCUMSTANCES = [
+  OFFERED,
+  { profile: 'userns', grant: 'containers', options: { appArmorProfile: 'nest', seLinuxType: 'container_engine_t' } },
+  { profile: 'kata-qemu', grant: 'containers' },
+] as const;
+
 function findingsIn(pod: Sketch): Finding[] {
-  const profiles = [
-    OFFERED,
-    { profile: 'userns', grant: 'containers', options: { appArmorProfile: 'nest', seLinuxType: 'container_engine_t' } },
-    { profile: 'kata-qemu', grant: 'containers' },
-  ] as const;
-  return profiles.flatMap((each) => [...judge(inputOf(pod, each)).findings]);
+  return CIRCUMSTANCES.flatMap((each) => [...judge(inputOf(pod, each)).findings]);
+}
+
+/** What each rule reports by itself, before anything is cut: the messages that the pod's containers cost. */
+function rawFindingsIn(sketch: Sketch): { readonly rule: string; readonly found: RuleFinding }[] {
+  return CIRCUMSTANCES.flatMap((each) => {
+    const { subject, policy } = inputOf(sketch, each);
+    const requirements = policy.profile.requirementsFor(policy.grant);
+    const containers = containersOf(specOf(subject.pod), requirements);
+    const context = { requirements, containers, isUpdate: false, labelProblems: policy.labelProblems, exempts: () => false };
+    return rules.flatMap((rule) => {
+      const found: RuleFinding[] = [];
+      rule.checkPod?.(subject.pod, (each) => found.push(each), context);
+      for (const container of containers) rule.checkContainer?.(container, (each) => found.push(each), context, subject.pod);
+      return found.map((each) => ({ rule: rule.id, found: each }));
+    });
+  });
 }
 
 function ruleOf({ rule }: Finding) {

@@ -1,4 +1,5 @@
 import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation } from '../apparmor-annotation.ts';
+import { excerptOf } from '../excerpt.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
 import { exemptionValueOf, printProfile } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
@@ -52,7 +53,7 @@ function checkAnnotations(pod: Pod, report: Reporter, context: RuleContext): voi
     const granted = container === undefined ? undefined : grantedProfileOf(container, pod, context);
     if (granted === undefined ? isAllowed(profile, context) : isSame(profile, granted)) continue;
     const kind = isAllowed(profile, context) ? 'promise' : 'escape';
-    report({ path: ['metadata', 'annotations', key], message: `annotation sets AppArmor to ${value}`, fix: REMOVE, kind });
+    report({ path: ['metadata', 'annotations', key], message: `annotation sets AppArmor to ${excerptOf(value)}`, fix: REMOVE, kind });
   }
 }
 

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
@@ -19,7 +20,7 @@ export const blockDevices: Rule = {
     for (const [index, { name }] of orEmpty(spec.volumeDevices).entries()) {
       report({
         path: ['volumeDevices', index],
-        message: `raw block volume "${name ?? ''}" is attached`,
+        message: `raw block volume "${excerptOf(name ?? '')}" is attached`,
         remedy: 'mount the claim as a file system (volumeMounts)',
       });
     }

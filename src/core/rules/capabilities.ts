@@ -1,4 +1,5 @@
 import { normalizeCapability } from '../containers.ts';
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -25,9 +26,9 @@ export const capabilities: Rule = {
       const path = ['securityContext', 'capabilities', 'add', index];
       const capability = normalizeCapability(written);
       if (!allowed.has(capability) && !exempts(capability)) {
-        report({ path, message: `capability ${written} is added`, fix: REMOVE });
+        report({ path, message: `capability ${excerptOf(written)} is added`, fix: REMOVE });
       } else if (written !== capability) {
-        report({ path, message: `capability ${capability} is spelled ${written}`, fix: { set: capability } });
+        report({ path, message: `capability ${excerptOf(capability)} is spelled ${excerptOf(written)}`, fix: { set: capability } });
       }
     }
   },

@@ -1,4 +1,5 @@
 import { dropsAll, normalizeCapability, SUDO_CAPABILITIES, whatStopsWorking } from '../containers.ts';
+import { excerptOf } from '../excerpt.ts';
 import { type ContainerSpec, orEmpty } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -62,7 +63,7 @@ function checkDropped(
     if (!needed.includes(capability) && !(capability === 'ALL' && losesToAll)) continue;
     const found = {
       path: [...DROP, index],
-      message: `the container drops ${written}, without which ${whatStopsWorking(requirements)} will not work`,
+      message: `the container drops ${excerptOf(written)}, without which ${whatStopsWorking(requirements)} will not work`,
       kind: 'promise',
     } as const;
     report(

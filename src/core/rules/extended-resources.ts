@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { type Resources, specOf } from '../pod.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
@@ -37,7 +38,7 @@ function check(resources: Resources | null | undefined, path: string[], report: 
       if (isNative(name) || requirements.allowedDevices.has(name) || exempts(name)) continue;
       report({
         path: [...path, list, name],
-        message: `resource ${name} is a device of the node`,
+        message: `resource ${excerptOf(name)} is a device of the node`,
         remedy: 'remove it, or ask the operator to list it in the devices of the profile',
       });
     }

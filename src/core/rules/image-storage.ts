@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import type { Json } from '../json.ts';
 import { type ContainerSpec, memoryLimitOf, orEmpty, type PodSpec, specOf, type Volume } from '../pod.ts';
 import { bytesOf, quantityOf } from '../quantity.ts';
@@ -38,7 +39,7 @@ export const imageStorage: Rule = {
     for (const { list, index, spec, hasGrant, name: container } of containers) {
       if (!hasGrant) continue;
       if (storage.length === 0 && !orEmpty(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
-        const message = `nothing is mounted in container "${container}" that could hold the images of nested containers`;
+        const message = `nothing is mounted in container "${excerptOf(container)}" that could hold the images of nested containers`;
         const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
       }
@@ -46,7 +47,7 @@ export const imageStorage: Rule = {
         if (isMounted(spec, mountPath, leaving)) continue;
         const name = nextName();
         const { emptyDir, remedy } = volumeFor(spec, podSpec, requirements.workspace);
-        const message = `nothing is mounted at ${mountPath} in container "${container}"`;
+        const message = `nothing is mounted at ${mountPath} in container "${excerptOf(container)}"`;
         report({ path: ['spec', 'volumes'], message, remedy, fix: { append: [{ name, emptyDir }] }, kind: 'promise' });
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, fix: { append: [{ name, mountPath }] }, kind: 'promise' });
       }

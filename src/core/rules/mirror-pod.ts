@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import type { Rule } from './rule.ts';
 
 const PREFIX = 'kubernetes.io/config.';
@@ -18,7 +19,11 @@ export const mirrorPod: Rule = {
   checkPod({ metadata }, report) {
     for (const key of Object.keys(metadata?.annotations ?? {})) {
       if (!key.startsWith(PREFIX)) continue;
-      report({ path: ['metadata', 'annotations', key], message: `annotation ${key} marks a static pod`, remedy: 'remove the annotation' });
+      report({
+        path: ['metadata', 'annotations', key],
+        message: `annotation ${excerptOf(key)} marks a static pod`,
+        remedy: 'remove the annotation',
+      });
     }
   },
 };

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -17,7 +18,7 @@ export const mountPropagation: Rule = {
   checkContainer({ spec }, report) {
     for (const [index, { mountPropagation: propagation }] of orEmpty(spec.volumeMounts).entries()) {
       if (!propagation || propagation === 'None') continue;
-      report({ path: ['volumeMounts', index, 'mountPropagation'], message: `mountPropagation is ${propagation}`, fix: REMOVE });
+      report({ path: ['volumeMounts', index, 'mountPropagation'], message: `mountPropagation is ${excerptOf(propagation)}`, fix: REMOVE });
     }
   },
 };

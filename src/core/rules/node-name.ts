@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
@@ -16,6 +17,10 @@ export const nodeName: Rule = {
   checkPod(pod, report) {
     const name = specOf(pod).nodeName;
     if (name)
-      report({ path: ['spec', 'nodeName'], message: `nodeName is ${name}`, remedy: 'remove it; use nodeSelector or affinity to steer' });
+      report({
+        path: ['spec', 'nodeName'],
+        message: `nodeName is ${excerptOf(name)}`,
+        remedy: 'remove it; use nodeSelector or affinity to steer',
+      });
   },
 };

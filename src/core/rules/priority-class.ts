@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
@@ -20,7 +21,7 @@ export const priorityClass: Rule = {
     if (priorityClassName?.startsWith('system-')) {
       report({
         path: ['spec', 'priorityClassName'],
-        message: `priorityClassName is ${priorityClassName}`,
+        message: `priorityClassName is ${excerptOf(priorityClassName)}`,
         remedy: 'use a priority class of your own, or none',
       });
     } else if ((priority ?? 0) > HIGHEST_USER_PRIORITY) {

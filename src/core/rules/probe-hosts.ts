@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import type { Handler } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
@@ -31,6 +32,6 @@ const ACTIONS = ['httpGet', 'tcpSocket'] as const;
 function checkHandler(handler: Handler, path: string[], report: Reporter): void {
   for (const action of ACTIONS) {
     const host = handler[action]?.host;
-    if (host) report({ path: [...path, action, 'host'], message: `${path.at(-1)} calls host ${host}`, fix: REMOVE });
+    if (host) report({ path: [...path, action, 'host'], message: `${path.at(-1)} calls host ${excerptOf(host)}`, fix: REMOVE });
   }
 }

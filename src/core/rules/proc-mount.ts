@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -18,8 +19,8 @@ export const procMount: Rule = {
     const found = spec.securityContext?.procMount;
     const given = hasGrant && requirements.workspace.unmasksProc;
     if (given && found !== 'Unmasked') {
-      report({ path, message: `procMount is ${found ?? 'not set'}`, fix: { set: 'Unmasked' }, kind: 'promise' });
+      report({ path, message: `procMount is ${excerptOf(found ?? 'not set')}`, fix: { set: 'Unmasked' }, kind: 'promise' });
     }
-    if (!given && found != null && found !== 'Default') report({ path, message: `procMount is ${found}`, fix: REMOVE });
+    if (!given && found != null && found !== 'Default') report({ path, message: `procMount is ${excerptOf(found)}`, fix: REMOVE });
   },
 };

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
@@ -20,7 +21,7 @@ export const resourceClaims: Rule = {
       if (exempts(claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '')) continue;
       report({
         path: ['spec', 'resourceClaims', index],
-        message: `resource claim "${claim.name ?? ''}" asks for a device`,
+        message: `resource claim "${excerptOf(claim.name ?? '')}" asks for a device`,
         remedy: 'remove it, or ask the operator for an exemption',
       });
     }

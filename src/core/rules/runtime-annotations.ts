@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { RUNTIME_ANNOTATIONS } from '../known-names.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
@@ -18,7 +19,11 @@ export const runtimeAnnotations: Rule = {
   checkPod({ metadata }, report, context) {
     for (const key of Object.keys(metadata?.annotations ?? {})) {
       if (!isRuntimeAnnotation(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
-      report({ path: ['metadata', 'annotations', key], message: `annotation ${key} gives orders to the container runtime`, fix: REMOVE });
+      report({
+        path: ['metadata', 'annotations', key],
+        message: `annotation ${excerptOf(key)} gives orders to the container runtime`,
+        fix: REMOVE,
+      });
     }
   },
 };

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import type { Json } from '../json.ts';
 import { effectiveOf, type SeLinuxOptions, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
@@ -33,7 +34,7 @@ export const selinux: Rule = {
     const own = container.spec.securityContext?.seLinuxOptions;
     const type = (own ?? podOptions)?.type;
     if (type === given || (type && !TYPES.has(type))) return;
-    const message = `SELinux type is ${type || 'not set'}`;
+    const message = `SELinux type is ${excerptOf(type || 'not set')}`;
     // A container's options replace the pod's as a whole, its level included.
     if (own == null && podOptions != null) report({ path, message, fix: { set: withType(podOptions, given) }, kind: 'promise' });
     else report({ path: [...path, 'type'], message, fix: { set: given }, kind: 'promise' });
@@ -43,21 +44,22 @@ export const selinux: Rule = {
 function checkOptions(options: SeLinuxOptions | null | undefined, path: string[], given: string | undefined, report: Reporter): void {
   if (options == null) return;
   for (const field of ['user', 'role'] as const) {
-    if (options[field]) report({ path: [...path, field], message: `SELinux ${field} is ${options[field]}`, remedy: 'remove it' });
+    if (options[field])
+      report({ path: [...path, field], message: `SELinux ${field} is ${excerptOf(options[field])}`, remedy: 'remove it' });
   }
   if (options.type != null && !TYPES.has(options.type) && options.type !== given) {
-    report({ path: [...path, 'type'], message: `SELinux type is ${options.type}`, remedy: 'remove it, or use container_t' });
+    report({ path: [...path, 'type'], message: `SELinux type is ${excerptOf(options.type)}`, remedy: 'remove it, or use container_t' });
   }
   if (options.level && !PLAIN_LEVEL.test(options.level)) {
     report({
       path: [...path, 'level'],
-      message: `SELinux level ${options.level} has more than a pair of categories`,
+      message: `SELinux level ${excerptOf(options.level)} has more than a pair of categories`,
       remedy: 'use a single pair of categories, or none',
     });
   }
 }
 
-/** The known fields, with another type. */
-function withType({ user, role, level }: SeLinuxOptions, type: string): Json {
-  return Object.fromEntries(Object.entries({ user, role, type, level }).filter(([, value]) => value != null)) as Json;
+/** What may stay of the pod's options, with another type. The rest is refused on the pod, and may be as long as the pod. */
+function withType({ level }: SeLinuxOptions, type: string): Json {
+  return level && PLAIN_LEVEL.test(level) ? { type, level } : { type };
 }

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -23,7 +24,7 @@ export const serviceAccountToken: Rule = {
     for (const [index, volume] of orEmpty(volumes).entries()) {
       if (!holdsToken(volume)) continue;
       const path = ['spec', 'volumes', index];
-      const message = `volume "${volume.name ?? ''}" holds a service account token`;
+      const message = `volume "${excerptOf(volume.name ?? '')}" holds a service account token`;
       report(isInjected(volume) ? { path, message, fix: REMOVE } : { path, message, remedy: 'remove its serviceAccountToken source' });
     }
     const injected = injectedTokensOf(orEmpty(volumes));
@@ -32,7 +33,7 @@ export const serviceAccountToken: Rule = {
         if (!injected.has(name)) continue;
         report({
           path: ['spec', list, index, 'volumeMounts', mount],
-          message: `volume "${name}" holds a service account token`,
+          message: `volume "${excerptOf(name ?? '')}" holds a service account token`,
           fix: REMOVE,
         });
       }

@@ -1,4 +1,5 @@
 import { SYSBOX_MODE } from '../containers.ts';
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -24,7 +25,7 @@ export const sysboxMode: Rule = {
       if (!name?.startsWith('SYSBOX_')) continue;
       const path = ['env', index];
       if (name !== SYSBOX_MODE) {
-        report({ path, message: `variable ${name} gives orders to Sysbox`, remedy: 'remove it' });
+        report({ path, message: `variable ${excerptOf(name)} gives orders to Sysbox`, remedy: 'remove it' });
         continue;
       }
       isWritten = true;
@@ -39,7 +40,7 @@ export const sysboxMode: Rule = {
       if (!prefix || !couldMake(prefix)) continue;
       report({
         path: ['envFrom', index, 'prefix'],
-        message: `prefix ${prefix} can make a variable of Sysbox`,
+        message: `prefix ${excerptOf(prefix)} can make a variable of Sysbox`,
         remedy: 'use another prefix',
       });
     }

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
@@ -34,7 +35,7 @@ export const sysctls: Rule = {
       if (SAFE.has((name ?? '').replaceAll('/', '.'))) continue;
       report({
         path: ['spec', 'securityContext', 'sysctls', index],
-        message: `sysctl ${name || 'without a name'} is not a safe one`,
+        message: `sysctl ${excerptOf(name || 'without a name')} is not a safe one`,
         remedy: 'remove it',
       });
     }

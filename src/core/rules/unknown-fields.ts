@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { specOf } from '../pod.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
@@ -64,7 +65,7 @@ function checkFields(
     if (known.has(field) || (object as Record<string, unknown>)[field] == null || exempts(field)) continue;
     report({
       path: [...path, field],
-      message: `field ${field} is unknown to this version`,
+      message: `field ${excerptOf(field)} is unknown to this version`,
       remedy: 'remove it, or ask the operator for an exemption',
     });
   }

@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { joinsRunningPod, orEmpty, specOf, type Volume } from '../pod.ts';
 import type { Rule, RuleContext } from './rule.ts';
 
@@ -57,5 +58,6 @@ function unsafeKinds(volume: Volume, { exempts }: RuleContext): string[] {
 }
 
 function printVolume({ name, hostPath }: Volume, kind: string): string {
-  return `volume "${name ?? ''}" is ${kind === 'hostPath' ? `the node's ${hostPath?.path ?? 'file system'}` : `of kind ${kind}`}`;
+  const what = kind === 'hostPath' ? `the node's ${excerptOf(hostPath?.path ?? 'file system')}` : `of kind ${excerptOf(kind)}`;
+  return `volume "${excerptOf(name ?? '')}" is ${what}`;
 }

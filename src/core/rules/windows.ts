@@ -1,3 +1,4 @@
+import { excerptOf } from '../excerpt.ts';
 import { effectiveOf, specOf, type WindowsOptions } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
@@ -18,7 +19,7 @@ export const windows: Rule = {
     if (spec.os?.name != null && spec.os.name !== 'linux') {
       report({
         path: ['spec', 'os', 'name'],
-        message: `the pod is for ${spec.os.name}`,
+        message: `the pod is for ${excerptOf(spec.os.name)}`,
         remedy: 'run it in a namespace without this profile',
       });
     }
