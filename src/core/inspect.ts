@@ -1,12 +1,12 @@
 import { containersOf } from './containers.ts';
 import type { ActiveExemptions } from './exemptions.ts';
-import { MAX_FINDINGS } from './limits.ts';
+import { MAX_FINDINGS, MAX_FINDINGS_CHARS } from './limits.ts';
 import type { Path } from './path.ts';
 import { type Container, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
 import type { ProfileRequirements } from './requirements.ts';
 import { rules } from './rules/index.ts';
-import { podSize } from './rules/pod-size.ts';
+import { type Excess, makeSizeFinding } from './rules/pod-size.ts';
 import type { Finding, RuleContext, RuleFinding } from './rules/rule.ts';
 
 const podRules = rules.filter((rule) => rule.checkPod !== undefined);
@@ -28,14 +28,19 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
   let rule = '';
   const context: RuleContext = { ...circumstances, requirements, containers, exempts: (value) => circumstances.exempts(rule, value) };
   let container: Container | undefined;
-  let isFull = false;
+  let excess: Excess | undefined;
+  let chars = 0;
   const report = (found: RuleFinding): void => {
-    if (findings.length === MAX_FINDINGS) isFull = true;
-    if (isFull) return;
+    if (excess !== undefined) return;
     const base = container === undefined ? at : [...at, 'spec', container.list, container.index];
     const path = base.length === 0 ? found.path : [...base, ...found.path];
     // Messages quote input of the pod's author.
-    const finding = { ...found, rule, path, message: printable(found.message), kind: found.kind ?? 'escape' };
+    const message = printable(found.message);
+    chars += message.length + charsOf(path);
+    if (findings.length === MAX_FINDINGS) excess = 'findings';
+    else if (chars > MAX_FINDINGS_CHARS) excess = 'text';
+    if (excess !== undefined) return;
+    const finding = { ...found, rule, path, message, kind: found.kind ?? 'escape' };
     findings.push(container === undefined ? finding : { ...finding, container: container.name });
   };
 
@@ -44,19 +49,20 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
     each.checkPod?.(pod, report, context);
   }
   for (container of containers) {
-    if (isFull) break;
+    if (excess !== undefined) break;
     for (const each of containerRules) {
       rule = each.id;
       each.checkContainer?.(container, report, context, pod);
     }
   }
-  if (isFull) findings.push({ ...TOO_MANY_FINDINGS, rule: podSize.id, path: [...at, 'spec', 'containers'] });
+  // Stands for all further findings. A pod that was not judged completely is rejected, not repaired.
+  if (excess !== undefined) findings.push(makeSizeFinding(excess, at));
   return findings;
 }
 
-/** Stands for all further findings. It has no fix: a pod that was not judged completely is rejected, not repaired. */
-const TOO_MANY_FINDINGS = {
-  kind: 'escape',
-  message: `the pod has more than ${MAX_FINDINGS} findings`,
-  remedy: 'fix some of them, then try again',
-} as const;
+/** A step may be a key of any length; an index counts as one character. */
+function charsOf(path: Path): number {
+  let chars = 0;
+  for (const step of path) chars += typeof step === 'number' ? 1 : step.length;
+  return chars;
+}

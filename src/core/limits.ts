@@ -8,3 +8,9 @@ export const MAX_NAME_CHARS = 253;
 
 /** More findings than a person can fix by hand, and than a patch should hold. */
 export const MAX_FINDINGS = 1_000;
+
+/** Characters of the paths and messages of all findings together. A thousand ordinary ones have 100,000. */
+export const MAX_FINDINGS_CHARS = 128 * 1024;
+
+/** As JSON. Encoded in base64, and with all warnings and annotations that it can have, an answer with this patch stays below 256 KiB. */
+export const MAX_PATCH_BYTES = 144 * 1024;

@@ -1,8 +1,10 @@
 import { escapesOf, type JudgeInput, judge, type Verdict } from './judge.ts';
 import { APPLIED_ANNOTATION } from './labels.ts';
+import { MAX_PATCH_BYTES } from './limits.ts';
 import { makePatch, type PatchIntent, type PatchOp } from './patch.ts';
 import { annotationOf, orEmpty, specOf } from './pod.ts';
 import type { PointerLookup } from './pointer.ts';
+import { makeSizeFinding } from './rules/pod-size.ts';
 import type { Finding } from './rules/rule.ts';
 import { type Subject, withDocument } from './subject.ts';
 
@@ -13,7 +15,7 @@ import { type Subject, withDocument } from './subject.ts';
 export type Apply = (document: object, operations: readonly PatchOp[]) => object;
 
 export interface Repair {
-  /** Fixes every finding; empty if an escape has no fix that may be made. */
+  /** Fixes every finding; empty if an escape has no fix that may be made, or if the patch would be too large. */
   readonly patch: readonly PatchOp[];
   /** The findings that the patch fixes. */
   readonly repaired: readonly Finding[];
@@ -52,6 +54,9 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
   if (intents.length === 0 || unresolved.length > 0) return { patch: [], repaired: [], unresolved, subject };
   const patch = makePatch(subject.document, intents, pointerOf);
+  if (Buffer.byteLength(JSON.stringify(patch)) > MAX_PATCH_BYTES) {
+    return { patch: [], repaired: [], unresolved: [makeSizeFinding('patch', subject.at)], subject };
+  }
   const after = withDocument(subject, apply(subject.document, patch));
   return { patch, repaired, unresolved: escapesOf(judge({ ...input, subject: after }).findings), subject: after };
 }

@@ -1,11 +1,12 @@
-import { MAX_CONTAINERS, MAX_NAME_CHARS } from '../limits.ts';
-import type { Rule } from './rule.ts';
+import { MAX_CONTAINERS, MAX_FINDINGS, MAX_FINDINGS_CHARS, MAX_NAME_CHARS, MAX_PATCH_BYTES } from '../limits.ts';
+import type { Path } from '../path.ts';
+import type { Finding, Rule } from './rule.ts';
 
 /**
  * A pod of a few megabytes can have a hundred thousand findings. Judging and patching it would delay all other reviews.
  *
- * Fields: the number of containers in all lists, and of findings; containers' names
- * Allowed: 1,000 of each; 253 characters, which is more than the API server takes
+ * Fields: the number of containers in all lists, and of findings; containers' names; the text of all findings, and of the patch
+ * Allowed: 1,000 of each; 253 characters, which is more than the API server takes; 128 Ki characters, and 144 KiB
  * Fix: none.
  */
 export const podSize: Rule = {
@@ -24,3 +25,27 @@ export const podSize: Rule = {
 };
 
 const REMEDY = 'split it into several pods';
+
+/** What there is too much of, although each finding could be reported and each fix be made. */
+export type Excess = 'findings' | 'text' | 'patch' | 'answer';
+
+const EXCESSES: Readonly<Record<Excess, Pick<Finding, 'message' | 'remedy'>>> = {
+  findings: { message: `the pod has more than ${MAX_FINDINGS} findings`, remedy: 'fix some of them, then try again' },
+  text: {
+    message: `the findings about the pod have more than ${MAX_FINDINGS_CHARS / 1024} Ki characters`,
+    remedy: 'fix some of them, or shorten names and keys, then try again',
+  },
+  patch: {
+    message: `the repair of the pod has more than ${MAX_PATCH_BYTES / 1024} KiB`,
+    remedy: 'fix some of its findings, or shorten names and keys, then try again',
+  },
+  answer: {
+    message: 'the list of findings about the pod is too long for an answer',
+    remedy: 'fix some of them (`cloister check` lists them), then try again',
+  },
+};
+
+/** The finding that stands for all others. It has no fix, and no exemption lets it through. */
+export function makeSizeFinding(excess: Excess, at: Path): Finding {
+  return { ...EXCESSES[excess], rule: podSize.id, path: [...at, 'spec', 'containers'], kind: 'escape' };
+}

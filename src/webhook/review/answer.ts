@@ -6,6 +6,7 @@ import { printable } from '../../core/printable.ts';
 import type { Repair } from '../../core/repair.ts';
 import type { EnforcementOutcome, Mode, Phase, RuleCount } from '../../core/request-record.ts';
 import { podLabels } from '../../core/rules/pod-labels.ts';
+import { makeSizeFinding } from '../../core/rules/pod-size.ts';
 import type { Finding } from '../../core/rules/rule.ts';
 import type { AnswerCache } from './answer-cache.ts';
 import { isWatching } from './route.ts';
@@ -30,6 +31,9 @@ interface AnswerFields {
   /** Absent: the object was not judged. */
   readonly verdict?: EnforcementOutcome;
 }
+
+/** The API server waits for an answer, and its sender keeps it until then. Patches are bounded by `MAX_PATCH_BYTES`. */
+export const MAX_ANSWER_BYTES = 256 * 1024;
 
 export const ALLOWED: Answer = buildAnswer({ allowed: true });
 const LEFT_TO_VALIDATION: Answer = buildAnswer({ allowed: true, verdict: 'refused' });
@@ -67,8 +71,14 @@ function bucketOf(profile: string, findings: readonly Finding[]): string {
   return bucket;
 }
 
-/** Answers a validating entry that enforces: it never repairs. */
-export function answerEnforce({ findings }: Verdict, policy: Policy, operation: PodOperation): Answer {
+/** Answers a validating entry that enforces: it never repairs. An answer that would be too large has one finding, which says so. */
+export function answerEnforce(verdict: Verdict, policy: Policy, operation: PodOperation): Answer {
+  const answer = listFindings(verdict, policy, operation);
+  if (answer.bytes <= MAX_ANSWER_BYTES) return answer;
+  return listFindings({ ...verdict, findings: [makeSizeFinding('answer', [])] }, policy, operation);
+}
+
+function listFindings({ findings }: Verdict, policy: Policy, operation: PodOperation): Answer {
   if (findings.length === 0) return CLEAN;
   const escapes = escapesOf(findings);
   const verdict = escapes.length > 0 ? 'refused' : 'clean';

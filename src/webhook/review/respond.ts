@@ -7,6 +7,7 @@ import { makePointerLookup, type PointerLookup } from '../../core/pointer.ts';
 import { type Policy, type PolicyConfig, printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
 import { type Apply, repair } from '../../core/repair.ts';
 import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
+import { podSize } from '../../core/rules/pod-size.ts';
 import type { Mismatch } from '../../core/shape.ts';
 import { subjectOf } from '../../core/subject.ts';
 import {
@@ -119,9 +120,13 @@ export function makeRespond(
     const options = { apply, pointerOf, addsAnnotation: isCreate && phase !== 'advise' };
     if (phase === 'mutate') return { policy, verdict, answer: answerMutate(verdict, repair(input, verdict, options), policy, cache) };
     if (phase === 'advise') return { policy, verdict, answer: answerAdvise(mode, verdict, repair(input, verdict, options), policy) };
-    if (mode === 'enforce')
-      return { policy, verdict, answer: answerEnforce(verdict, policy, input.old === undefined ? 'create' : 'update') };
-    return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, options), policy) };
+    if (mode !== 'enforce') return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, options), policy) };
+    // A finding with a fix is left where the mutating entry did not patch the pod. The reason may be the size of the patch.
+    const isUnpatched = isMutable && verdict.findings.some(({ fix }) => fix !== undefined);
+    const unresolved = isUnpatched ? repair(input, verdict, options).unresolved : [];
+    const excess = unresolved.filter((finding) => finding.rule === podSize.id && !verdict.findings.includes(finding));
+    const enforced = excess.length > 0 ? { ...verdict, findings: excess } : verdict;
+    return { policy, verdict: enforced, answer: answerEnforce(enforced, policy, input.old === undefined ? 'create' : 'update') };
   }
 }
 

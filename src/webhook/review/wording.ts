@@ -12,6 +12,8 @@ const MAX_MESSAGE_BYTES = 4096;
 const MAX_ANNOTATION_BYTES = 8192;
 const MAX_CAUSES = 200;
 const MAX_WARNINGS = 64;
+/** All warnings together. The API server shortens what is above 4,096. */
+const MAX_WARNINGS_BYTES = 16 * 1024;
 const CUT = '… (cut)';
 
 export type PodOperation = 'create' | 'update';
@@ -38,13 +40,16 @@ export function warningsOf(findings: readonly Finding[], profile: string): strin
     else if (container !== undefined && named.at(-1) !== container) named.push(container);
   }
   const warnings: string[] = [];
+  let bytes = 0;
   for (const [what, named] of containers) {
-    if (warnings.length === MAX_WARNINGS) {
-      warnings.push(`cloister ${profile}: and ${containers.size - MAX_WARNINGS} more`);
+    const whole = `cloister ${profile}: ${what}${containersSuffix(named)}`;
+    const warning = whole.length > MAX_WARNING_CHARS ? printable(whole, MAX_WARNING_CHARS) : whole;
+    bytes += Buffer.byteLength(warning);
+    if (warnings.length === MAX_WARNINGS || bytes > MAX_WARNINGS_BYTES) {
+      warnings.push(`cloister ${profile}: and ${containers.size - warnings.length} more`);
       break;
     }
-    const warning = `cloister ${profile}: ${what}${containersSuffix(named)}`;
-    warnings.push(warning.length > MAX_WARNING_CHARS ? printable(warning, MAX_WARNING_CHARS) : warning);
+    warnings.push(warning);
   }
   return warnings;
 }
