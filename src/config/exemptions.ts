@@ -4,7 +4,7 @@ import type { Path } from '../core/path.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
 import { isObject } from '../core/shape.ts';
 import { didYouMean } from '../did-you-mean.ts';
-import { parseLevel, printProblem } from './problems.ts';
+import { joinWords, parseLevel, printProblem } from './problems.ts';
 import { allowedValuesSchema, exemptionSchema, fieldOf } from './schema.ts';
 
 /** Reads `exemptions`. */
@@ -14,6 +14,7 @@ export function readExemptions(written: unknown, problems: string[]): readonly E
     const path = ['exemptions', index];
     const exemption = parseLevel(exemptionSchema, value, path, problems);
     const allow = readAllow(fieldOf(value, 'allow'), [...path, 'allow'], problems);
+    if (fieldOf(value, 'containers') !== undefined) problems.push(...problemsOfContainers(allow, path));
     return exemption === undefined ? [] : [{ ...exemption, allow }];
   });
 }
@@ -25,6 +26,27 @@ export function warnOfExpired(exemptions: readonly Exemption[], now: Date): stri
     const problem = `expired at ${expires.toISOString()} and lets nothing through (${reason}): renew or remove it`;
     return [printProblem(['exemptions', index], problem)];
   });
+}
+
+/** Whether containers, and not only the pod, have values of the rule. */
+const isAboutContainers = (id: string): boolean => ruleById.get(id)?.checkContainer !== undefined;
+
+/** A warning for each exemption that gives the workspace what another container needs. */
+export function warnOfEveryContainer(exemptions: readonly Exemption[]): string[] {
+  return exemptions.flatMap(({ allow, containers }, index) => {
+    const ids = [...allow.keys()].filter(isAboutContainers);
+    if (containers !== undefined || ids.length === 0) return [];
+    const problem = `reaches every container of its pods, with ${joinWords(ids, 'and')}: name the containers that need it in \`containers\``;
+    return [printProblem(['exemptions', index], problem)];
+  });
+}
+
+function problemsOfContainers(allow: Exemption['allow'], path: Path): string[] {
+  return [...allow.keys()]
+    .filter((id) => !isAboutContainers(id))
+    .map((id) =>
+      printProblem([...path, 'allow', id], 'is about the pod, not its containers: move it to an exemption without `containers`'),
+    );
 }
 
 function readAllow(written: unknown, path: Path, problems: string[]): Exemption['allow'] {

@@ -6,7 +6,7 @@ import type { PolicyConfig } from '../core/policy.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { printReadError } from '../io-errors.ts';
-import { readExemptions, warnOfExpired } from './exemptions.ts';
+import { readExemptions, warnOfEveryContainer, warnOfExpired } from './exemptions.ts';
 import { parseLevel } from './problems.ts';
 import { defaultProfiles, readProfiles } from './profiles.ts';
 import { API_VERSION, configSchema, fieldOf } from './schema.ts';
@@ -52,7 +52,8 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   const profiles = readProfiles(fieldOf(yaml.value, 'profiles'), problems);
   const exemptions = readExemptions(fieldOf(yaml.value, 'exemptions'), problems);
   if (problems.length > 0) return err(problems.map((each) => `${source}: ${each}`));
-  return ok({ profiles, exemptions, digest: digestOf(text), warnings: warnOfExpired(exemptions, now), text });
+  const warnings = [...warnOfExpired(exemptions, now), ...warnOfEveryContainer(exemptions)];
+  return ok({ profiles, exemptions, digest: digestOf(text), warnings, text });
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');

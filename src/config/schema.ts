@@ -89,6 +89,7 @@ export const exemptionSchema = z.strictObject({
   ),
   namespaces: someOf(glob, "list at least one namespace; '*' stands for all"),
   serviceAccounts: someOf(glob, "list at least one service account; '*' stands for all"),
+  containers: someOf(glob, 'list at least one container name; leave it out for every container').optional(),
   allow: mapOf('of rule ids, each with the list of values that it lets through'),
 });
 

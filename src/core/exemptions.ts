@@ -6,6 +6,8 @@ export interface Exemption {
   readonly expires: Date;
   readonly namespaces: readonly NamePattern[];
   readonly serviceAccounts: readonly NamePattern[];
+  /** The containers that have a value; absent: every container, and the pod itself. */
+  readonly containers?: readonly NamePattern[] | undefined;
   /** By rule id. */
   readonly allow: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -19,7 +21,8 @@ export interface ExemptionUse {
 
 /** The exemptions in force for one pod. */
 export interface ActiveExemptions {
-  exempts(rule: string, value: string): boolean;
+  /** @param container the name of the container that has the value; absent: the pod has it */
+  exempts(rule: string, value: string, container?: string): boolean;
   /** The values that were let through so far, each once. */
   readonly used: readonly ExemptionUse[];
 }
@@ -40,12 +43,17 @@ export function findActiveExemptions(
   const used: ExemptionUse[] = [];
   return {
     used,
-    exempts(rule, value) {
-      const found = inForce.find((each) => each.allow.get(rule)?.has(value));
+    exempts(rule, value, container) {
+      const found = inForce.find((each) => each.allow.get(rule)?.has(value) && reaches(each, container));
       if (found === undefined) return false;
       const isKnown = used.some((each) => each.rule === rule && each.value === value);
       if (!isKnown) used.push({ rule, value, reason: found.reason });
       return true;
     },
   };
+}
+
+/** A value of the pod is in effect in all its containers, so an exemption for some of them does not reach it. */
+function reaches({ containers }: Exemption, container: string | undefined): boolean {
+  return containers === undefined || (container !== undefined && matchesAny(containers, container));
 }

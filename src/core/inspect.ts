@@ -26,8 +26,9 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
 
   // One reporter and one context for all rules: closures for each rule and container would cost more than the rules.
   let rule = '';
-  const context: RuleContext = { ...circumstances, requirements, containers, exempts: (value) => circumstances.exempts(rule, value) };
   let container: Container | undefined;
+  const exempts = (value: string, name = container?.name): boolean => circumstances.exempts(rule, value, name);
+  const context: RuleContext = { ...circumstances, requirements, containers, exempts };
   let excess: Excess | undefined;
   let chars = 0;
   const report = (found: RuleFinding): void => {

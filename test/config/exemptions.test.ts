@@ -55,20 +55,28 @@ const WRONG_EXEMPTIONS: Table<object> = {
     'exemptions[0].allow.capabilities[0]: must be spelled NET_ADMIN',
   ],
   'a pattern instead of a value': [
-    { allow: { 'runtime-annotations': ['io.katacontainers.*'] } },
+    { containers: undefined, allow: { 'runtime-annotations': ['io.katacontainers.*'] } },
     'exemptions[0].allow.runtime-annotations[0]: must name one value: * stands for itself here',
   ],
   'hostPath without its path': [
-    { allow: { 'volume-types': ['nfs', 'hostPath'] } },
+    { containers: undefined, allow: { 'volume-types': ['nfs', 'hostPath'] } },
     'exemptions[0].allow.volume-types[1]: must name the path on the node, as in hostPath:/dev/fuse',
   ],
   'hostPath with a relative path': [
-    { allow: { 'volume-types': ['hostPath:dev/fuse'] } },
+    { containers: undefined, allow: { 'volume-types': ['hostPath:dev/fuse'] } },
     'exemptions[0].allow.volume-types[0]: must name the path on the node, as in hostPath:/dev/fuse',
+  ],
+  'an exemption for no container': [
+    { containers: [] },
+    'exemptions[0].containers: must list at least one container name; leave it out for every container',
+  ],
+  'containers beside a rule about the pod': [
+    { containers: ['mesh'], allow: { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'] } },
+    'exemptions[0].allow.volume-types: is about the pod, not its containers: move it to an exemption without `containers`',
   ],
   'an unknown key of an exemption': [
     { until: '2027-06-30' },
-    'exemptions[0].until: is unknown: known here are reason, expires, namespaces, serviceAccounts and allow',
+    'exemptions[0].until: is unknown: known here are reason, expires, namespaces, serviceAccounts, containers and allow',
   ],
 };
 
@@ -81,7 +89,7 @@ describe('F13: a problem of an exemption says where it is, what it is, and what 
 describe('exemptions', () => {
   const lets = (fields: object, now: string, namespace = 'team-a') => {
     const { exemptions } = contentOf(withExemption(fields));
-    return findActiveExemptions(exemptions, namespace, 'robot', new Date(now)).exempts('capabilities', 'NET_ADMIN');
+    return findActiveExemptions(exemptions, namespace, 'robot', new Date(now)).exempts('capabilities', 'NET_ADMIN', 'mesh-init');
   };
 
   test('an exemption with a date lasts to the end of that day, in UTC', () => {
@@ -97,6 +105,15 @@ describe('exemptions', () => {
   test('the names of an exemption are patterns', () => {
     expect(lets({ namespaces: ['team-*'] }, '2027-01-01T00:00:00Z')).toBe(true);
     expect(lets({ namespaces: ['team-*'] }, '2027-01-01T00:00:00Z', 'my-team-a')).toBe(false);
+  });
+
+  test('T06: an exemption that reaches every container is valid, and is reported', () => {
+    const reached = (fields: object) => contentOf(withExemption(fields)).warnings;
+    expect(reached({ containers: undefined, allow: { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['x'] } })).toEqual([
+      'exemptions[0]: reaches every container of its pods, with capabilities and seccomp: name the containers that need it in `containers`',
+    ]);
+    expect(reached({ containers: undefined, allow: { 'volume-types': ['nfs'], 'resource-claims': ['gpu'] } })).toEqual([]);
+    expect(reached({ containers: ['mesh'] })).toEqual([]);
   });
 
   test('an expired exemption is valid, has no effect, and is reported', () => {

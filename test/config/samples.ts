@@ -12,6 +12,7 @@ const EXEMPTION = {
   expires: '2027-06-30',
   namespaces: ['*'],
   serviceAccounts: ['*'],
+  containers: ['mesh-*'],
   allow: { capabilities: ['NET_ADMIN'] },
 };
 

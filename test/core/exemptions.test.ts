@@ -37,6 +37,15 @@ describe('active exemptions', () => {
     expect(exempts('constructor', 'NET_RAW')).toBe(false);
   });
 
+  test('T06: an exemption that names containers reaches these containers, and no setting of the pod', () => {
+    const fenced = { ...exemption, containers: [makeNamePattern('istio-*')] };
+    const { exempts } = findActiveExemptions([fenced], 'team-a', 'mesh', before);
+    expect(exempts('capabilities', 'NET_ADMIN', 'istio-init')).toBe(true);
+    expect(exempts('capabilities', 'NET_ADMIN', 'workspace')).toBe(false);
+    expect(exempts('capabilities', 'NET_ADMIN')).toBe(false);
+    expect(findActiveExemptions([exemption], 'team-a', 'mesh', before).exempts('capabilities', 'NET_ADMIN', 'workspace')).toBe(true);
+  });
+
   test('several exemptions apply independently of each other', () => {
     const other = {
       ...exemption,

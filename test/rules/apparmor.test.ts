@@ -31,6 +31,11 @@ testRule(apparmor, {
       exempt: { apparmor: ['mine'] },
       pod: { ...annotated('localhost/mine'), ...main(FOREIGN) },
     },
+    'a local profile by annotation, of a container that an exemption names': {
+      exempt: { apparmor: ['mine'] },
+      exemptIn: ['main'],
+      pod: { ...annotated('localhost/mine'), ...plain },
+    },
     'an exempt lack of any': { exempt: { apparmor: ['Unconfined'] }, pod: { ...under(UNCONFINED), ...plain } },
     'nothing said, where the operator leaves AppArmor alone': { grant: 'containers', pod: plain },
     "the operator's, on the workspace": { ...unconfined, pod: main(UNCONFINED) },
@@ -44,6 +49,20 @@ testRule(apparmor, {
     'an init container under a grant': { ...unconfined, pod: { initContainers: [{ name: 'set-up' }] } },
   },
   fails: {
+    'a local one that is exempt in another container': {
+      exempt: { apparmor: ['mine'] },
+      exemptIn: ['side'],
+      pod: { ...annotated('localhost/mine'), containers: [{ name: 'main' }, { name: 'side', ...under(FOREIGN) }] },
+      finds: [NOTE],
+      fixed: { ...bare, containers: [{ name: 'main' }, { name: 'side', ...under(FOREIGN) }] },
+    },
+    'a local one on the pod that is exempt in a container': {
+      exempt: { apparmor: ['mine'] },
+      exemptIn: ['*'],
+      pod: { ...under(FOREIGN), ...plain },
+      finds: [POD],
+      fixed: { ...none, ...plain },
+    },
     'none on the pod': {
       pod: { ...under(UNCONFINED), ...plain },
       says: ['appArmorProfile is Unconfined'],

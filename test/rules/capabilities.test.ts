@@ -105,6 +105,19 @@ testRule(capabilities, {
       finds: ['spec.initContainers[0].securityContext.capabilities.add[0]'],
       fixed: { initContainers: [{ name: 'set-up', ...adding() }] },
     },
+    'one that is exempt in the container of a mesh, in the workspace beside it': {
+      exempt: { capabilities: ['NET_ADMIN'] },
+      exemptIn: ['istio-*'],
+      pod: {
+        initContainers: [{ name: 'istio-init', securityContext: { capabilities: { add: ['NET_ADMIN'] } } }],
+        containers: [{ name: 'main', securityContext: { capabilities: { add: ['NET_ADMIN'] } } }],
+      },
+      finds: ['spec.containers[0].securityContext.capabilities.add[0]'],
+      fixed: {
+        initContainers: [{ name: 'istio-init', securityContext: { capabilities: { add: ['NET_ADMIN'] } } }],
+        containers: [{ name: 'main', securityContext: { capabilities: { add: [] } } }],
+      },
+    },
     'an exempt one is spelled as Pod Security compares it': {
       exempt: { capabilities: ['NET_ADMIN'] },
       pod: workspace('cap_net_admin', 'NET_RAW'),

@@ -40,6 +40,8 @@ export interface Setting {
   readonly mayChoose?: readonly string[];
   /** By rule id; for every namespace and service account. */
   readonly exempt?: Readonly<Record<string, readonly string[]>>;
+  /** The containers that the exemption is for. */
+  readonly exemptIn?: readonly string[];
 }
 
 export const NOW = new Date('2026-11-21T10:00:00Z');
@@ -428,6 +430,7 @@ export const setting: fc.Arbitrary<Setting> = fc
     runtimeClasses: optional(['other']),
     serviceAccountToken: fc.constantFrom(undefined, 'keep', 'remove'),
     mayChoose: optional(['other']),
+    exemptIn: optional(['dev*']),
     own: fc.record({
       nesting: fc.constantFrom(undefined, 'seccomp', 'sysadmin'),
       seccompProfile: optional('open.json'),
@@ -459,7 +462,7 @@ export const setting: fc.Arbitrary<Setting> = fc
 export const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };
 
 /** The configuration in which the setting is the profile `own`, beside the profile `other`. */
-export function configOf({ id: _, backend, exempt, ...options }: Setting): PolicyConfig {
+export function configOf({ id: _, backend, exempt, exemptIn, ...options }: Setting): PolicyConfig {
   const found = backendById.get(backend);
   const other = backendById.get(OTHER.backend);
   if (found === undefined || other === undefined) throw new Error(`no backend ${backend}`);
@@ -469,6 +472,7 @@ export function configOf({ id: _, backend, exempt, ...options }: Setting): Polic
     expires: new Date(NOW.getTime() + 1),
     namespaces: [makeNamePattern('*')],
     serviceAccounts: [makeNamePattern('*')],
+    containers: exemptIn?.map(makeNamePattern),
     allow: new Map(Object.entries(exempt ?? {}).map(([rule, values]) => [rule, new Set(values)])),
   };
   return {

@@ -44,7 +44,8 @@ const withoutValue = (wrong: string): string => wrong.replace(/^(seccomp|AppArmo
 export function chosenBy(pod: Doc, setting: Setting): Setting {
   const asked = askedProfile(pod);
   if (asked !== OTHER.id || setting.mayChoose?.includes('other') !== true) return setting;
-  return { ...OTHER, ...(setting.exempt === undefined ? {} : { exempt: setting.exempt }) };
+  const { exempt, exemptIn } = setting;
+  return { ...OTHER, ...(exempt === undefined ? {} : { exempt }), ...(exemptIn === undefined ? {} : { exemptIn }) };
 }
 
 function askedProfile(pod: Doc): unknown {
@@ -62,7 +63,7 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
   const wrong = (isWrong: boolean, what: string): void => void (isWrong && found.push(what));
   const spec = map(pod.spec);
   const annotations = map(map(pod.metadata).annotations);
-  const exempt = (rule: string, value: string): boolean => setting.exempt?.[rule]?.includes(value) ?? false;
+  const exempt = (rule: string, value: string): boolean => isExempt(rule, value, setting);
 
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) wrong(spec[field] === true, field);
   wrong(text(spec.nodeName) !== '', 'nodeName');
@@ -113,7 +114,7 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
   const found: string[] = [];
   const wrong = (isWrong: boolean, what: string): void => void (isWrong && found.push(`${what} of ${kind} ${container.name}`));
   const { backend, grant } = setting;
-  const exempt = (rule: string, value: string): boolean => setting.exempt?.[rule]?.includes(value) ?? false;
+  const exempt = (rule: string, value: string): boolean => isExempt(rule, value, setting, text(container.name));
   const podContext = map(map(pod.spec).securityContext);
   const context = map(container.securityContext);
   const capabilities = map(context.capabilities);
@@ -174,7 +175,7 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
   for (const handler of [container.livenessProbe, container.readinessProbe, container.startupProbe, postStart, preStop].map(map)) {
     wrong(text(map(handler.httpGet).host) !== '' || text(map(handler.tcpSocket).host) !== '', 'a host that the kubelet calls');
   }
-  wrongsOfResources(map(container.resources), setting, wrong);
+  wrongsOfResources(map(container.resources), setting, wrong, text(container.name));
   if (backend === 'sysbox') wrongsOfSysbox(container, isRegular && grant === 'containers' && isNamed(container, setting), wrong);
   return found;
 }
@@ -207,8 +208,16 @@ export function beyondBaseline({ backend, nesting }: Setting): string[] {
 }
 
 export function isNamed({ name }: Doc, { grantTo }: Setting): boolean {
-  if (grantTo === undefined) return true;
-  return grantTo.some((glob) => glob === name || (glob.endsWith('*') && text(name).startsWith(glob.slice(0, -1))));
+  return grantTo === undefined || matches(grantTo, text(name));
+}
+
+const matches = (globs: readonly string[], name: string): boolean =>
+  globs.some((glob) => glob === name || (glob.endsWith('*') && name.startsWith(glob.slice(0, -1))));
+
+/** An exemption for some containers does not count for the pod. */
+function isExempt(rule: string, value: string, { exempt, exemptIn }: Setting, container?: string): boolean {
+  if (exemptIn !== undefined && (container === undefined || !matches(exemptIn, container))) return false;
+  return exempt?.[rule]?.includes(value) ?? false;
 }
 
 export const map = (value: unknown): Doc => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Doc) : {});
@@ -217,21 +226,23 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 
 type Wrong = (isWrong: boolean, what: string) => void;
 
-function wrongsOfVolume(volume: Doc, { backend, exempt, serviceAccountToken }: Setting, wrong: Wrong): void {
+function wrongsOfVolume(volume: Doc, setting: Setting, wrong: Wrong): void {
+  const { backend, serviceAccountToken } = setting;
   for (const [kind, source] of Object.entries(volume)) {
     if (kind === 'name' || source == null) continue;
     const value = kind === 'hostPath' ? `hostPath:${map(source).path}` : kind;
-    wrong(!VOLUMES.includes(kind) && !exempt?.['volume-types']?.includes(value), `volume ${value}`);
+    wrong(!VOLUMES.includes(kind) && !isExempt('volume-types', value, setting), `volume ${value}`);
   }
   wrong(backend === 'userns' && text(map(volume.emptyDir).medium).startsWith('HugePages'), 'huge pages');
   const hasToken = list(map(volume.projected).sources).some((source) => map(source).serviceAccountToken != null);
   wrong(serviceAccountToken === 'remove' && hasToken, 'a service account token');
 }
 
-function wrongsOfResources(resources: Doc, { devices = [], exempt }: Setting, wrong: Wrong): void {
+function wrongsOfResources(resources: Doc, setting: Setting, wrong: Wrong, container?: string): void {
+  const { devices = [] } = setting;
   for (const name of [...Object.keys(map(resources.limits)), ...Object.keys(map(resources.requests))]) {
     const isExtended = name.includes('/');
-    wrong(isExtended && !devices.includes(name) && !exempt?.['extended-resources']?.includes(name), `resource ${name}`);
+    wrong(isExtended && !devices.includes(name) && !isExempt('extended-resources', name, setting, container), `resource ${name}`);
   }
 }
 

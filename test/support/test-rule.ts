@@ -23,6 +23,8 @@ export interface Circumstances {
   readonly options?: ProfileOptions;
   /** What the operator lets through, by rule id. */
   readonly exempt?: Readonly<Record<string, readonly string[]>>;
+  /** The containers that it is for; absent: every container, and the pod. */
+  readonly exemptIn?: readonly string[];
   /** Makes it an update of this pod. */
   readonly old?: Sketch;
 }
@@ -110,7 +112,7 @@ export function profileOf({ profile = 'userns', grant, options }: Circumstances)
 }
 
 export function inputOf(pod: Sketch, circumstances: Circumstances = {}): JudgeInput {
-  const { exempt, old } = circumstances;
+  const { exempt, exemptIn, old } = circumstances;
   const profile = profileOf(circumstances);
   const subject = podOf(pod);
   const asked = old === undefined ? subject : podOf(old);
@@ -119,7 +121,7 @@ export function inputOf(pod: Sketch, circumstances: Circumstances = {}): JudgeIn
     ...(old === undefined ? {} : { old: asked }),
     policy: selectPolicy(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), obeysProfileLabel: true }),
     namespace: 'team-a',
-    exemptions: exempt === undefined ? [] : [exemptionOf(exempt)],
+    exemptions: exempt === undefined ? [] : [exemptionOf(exempt, exemptIn)],
     now: NOW,
   };
 }
@@ -190,12 +192,16 @@ function pathsOf(findings: readonly Finding[], kind: FindingKind): string[] {
   return findings.filter((finding) => finding.kind === kind).map(({ path }) => printPath(path));
 }
 
-function exemptionOf(exempt: Readonly<Record<string, readonly string[]>>): JudgeInput['exemptions'][number] {
+function exemptionOf(
+  exempt: Readonly<Record<string, readonly string[]>>,
+  containers: readonly string[] | undefined,
+): JudgeInput['exemptions'][number] {
   return {
     reason: 'the operator knows it',
     expires: new Date(NOW.getTime() + 1),
     namespaces: [makeNamePattern('team-*')],
     serviceAccounts: [makeNamePattern('*')],
+    containers: containers?.map(makeNamePattern),
     allow: new Map(Object.entries(exempt).map(([rule, values]) => [rule, new Set(values)])),
   };
 }

@@ -51,8 +51,9 @@ function checkAnnotations(pod: Pod, report: Reporter, context: RuleContext): voi
     const profile = parseAppArmorAnnotation(value);
     const container = containers.get(key.slice(APPARMOR_ANNOTATION.length));
     const granted = container === undefined ? undefined : grantedProfileOf(container, pod, context);
-    if (granted === undefined ? isAllowed(profile, context) : isSame(profile, granted)) continue;
-    const kind = isAllowed(profile, context) ? 'promise' : 'escape';
+    const allowed = isAllowed(profile, context, container?.name);
+    if (granted === undefined ? allowed : isSame(profile, granted)) continue;
+    const kind = allowed ? 'promise' : 'escape';
     report({ path: ['metadata', 'annotations', key], message: `annotation sets AppArmor to ${excerptOf(value)}`, fix: REMOVE, kind });
   }
 }
@@ -95,8 +96,8 @@ function asksForDefault({ spec, name }: Container, pod: Pod): boolean {
   return asked?.type === 'RuntimeDefault';
 }
 
-function isAllowed(profile: AppArmorProfile, { exempts }: RuleContext): boolean {
-  return profile.type === 'RuntimeDefault' || exempts(exemptionValueOf(profile));
+function isAllowed(profile: AppArmorProfile, { exempts }: RuleContext, container?: string): boolean {
+  return profile.type === 'RuntimeDefault' || exempts(exemptionValueOf(profile), container);
 }
 
 function isSame(a: AppArmorProfile, b: AppArmorProfile): boolean {

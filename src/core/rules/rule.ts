@@ -54,8 +54,11 @@ export interface RuleContext {
   readonly isUpdate: boolean;
   /** Invalid choices in the labels of the pod's author. */
   readonly labelProblems: readonly RuleFinding[];
-  /** Whether an exemption in force lets this value through the rule that asks. */
-  exempts(value: string): boolean;
+  /**
+   * Whether an exemption in force lets this value through the rule that asks.
+   * @param container the name of the container that has the value; absent: the container that is checked, or else the pod
+   */
+  exempts(value: string, container?: string): boolean;
 }
 
 export const REMOVE: Fix = { remove: true };
