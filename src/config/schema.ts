@@ -39,6 +39,7 @@ const profileName = textLike(DNS_LABEL, 'be the name of a profile');
 const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass', TOO_LONG_A_SUBDOMAIN);
 const mountPath = textLike(ABSOLUTE_PATH, 'be an absolute path without `..`, a colon or a slash at its end', HAS_DOTS);
 const device = textLike(EXTENDED_RESOURCE, 'be an extended resource with its domain, such as nvidia.com/gpu');
+const gracePeriod = must('be a positive number of seconds');
 const idsPerPod = must('be a positive multiple of 65536');
 
 /** The schema of each option of a profile. The backend decides which options a profile has. */
@@ -68,6 +69,8 @@ export const optionSchemas = {
   identity: oneOf(['host-users', 'crio-annotation']),
   guestPrivileged: z.boolean(must('be true or false')),
   serviceAccountToken: oneOf(['keep', 'remove']),
+  antiAffinity: oneOf(['own-namespace', 'all-namespaces']),
+  maxTerminationGracePeriodSeconds: z.int(gracePeriod).positive(gracePeriod),
 } satisfies { readonly [Option in keyof Required<ProfileOptions>]: z.ZodType<ProfileOptions[Option]> };
 
 /** The top level of the file. */

@@ -31,7 +31,7 @@ export function judge({ subject, old, policy, namespace, exemptions, now }: Judg
   const requirements = requirementsFor(policy, old?.pod);
   // Exemptions, like grants, apply only to isolated pods.
   const exempts = requirements === policy.profile.withoutIsolation ? () => false : active.exempts;
-  const circumstances = { isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
+  const circumstances = { namespace, isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
   const findings = inspect(subject.pod, subject.at, requirements, circumstances);
   if (old === undefined || findings.length === 0) return { findings, exempted: active.used };
 

@@ -35,6 +35,7 @@ const podSecurityContext = object({
 });
 
 const handler = object({ httpGet: object({ host: string }), tcpSocket: object({ host: string }) });
+const probe = object({ httpGet: object({ host: string }), tcpSocket: object({ host: string }), terminationGracePeriodSeconds: number });
 const resources = object({ limits: map(anything), requests: map(anything) });
 
 const container = object({
@@ -42,13 +43,13 @@ const container = object({
   env: list(object({ name: string, value: string, valueFrom: anything })),
   envFrom: list(object({ prefix: string })),
   lifecycle: object({ postStart: handler, preStop: handler }),
-  livenessProbe: handler,
+  livenessProbe: probe,
   ports: list(object({ hostIP: string, hostPort: number, containerPort: number, protocol: string, name: string })),
-  readinessProbe: handler,
+  readinessProbe: probe,
   resources,
   restartPolicy: string,
   securityContext,
-  startupProbe: handler,
+  startupProbe: probe,
   volumeDevices: list(object({ name: string, devicePath: string })),
   volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string })),
 });
@@ -58,7 +59,7 @@ const volume = object({
   name: string,
   emptyDir: object({ medium: string }),
   hostPath: object({ path: string }),
-  projected: object({ sources: list(object({ serviceAccountToken: anything })) }),
+  projected: object({ sources: list(object({ podCertificate: anything, serviceAccountToken: anything })) }),
 });
 
 const nodeSelectorTerm = object({
@@ -70,8 +71,12 @@ const nodeAffinity = object({
   preferredDuringSchedulingIgnoredDuringExecution: list(object({ preference: nodeSelectorTerm })),
 });
 
+const podAntiAffinity = object({
+  requiredDuringSchedulingIgnoredDuringExecution: list(object({ namespaces: list(string), namespaceSelector: anything })),
+});
+
 const podSpec = object({
-  affinity: object({ nodeAffinity }),
+  affinity: object({ nodeAffinity, podAntiAffinity }),
   automountServiceAccountToken: boolean,
   containers: list(container),
   dnsPolicy: string,
@@ -93,6 +98,7 @@ const podSpec = object({
   securityContext: podSecurityContext,
   serviceAccount: string,
   serviceAccountName: string,
+  terminationGracePeriodSeconds: number,
   tolerations: list(object({ key: string, operator: string, value: string, effect: string, tolerationSeconds: number })),
   volumes: list(volume),
 });

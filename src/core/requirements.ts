@@ -30,6 +30,9 @@ export interface ProfileRequirements {
   readonly allowedDevices: ReadonlySet<string>;
   /** Whether `SYSBOX_SYSCONT_MODE` decides what capabilities mean, as it does under Sysbox alone. */
   readonly isSysbox: boolean;
+  /** Whether required anti-affinity may select pods of other namespaces. */
+  readonly allowsWideAntiAffinity: boolean;
+  readonly maxTerminationGracePeriodSeconds: number;
   /** Whether the pod must have no service account token. */
   readonly removesToken: boolean;
 }

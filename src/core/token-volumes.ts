@@ -7,6 +7,11 @@ export function holdsToken({ projected }: Volume): boolean {
   return orEmpty(projected?.sources).some(({ serviceAccountToken: token }) => token != null);
 }
 
+/** The kubelet requests a certificate for the pod's service account, which the API server may accept instead of a token. Source: KEP-4317. */
+export function holdsCertificate({ projected }: Volume): boolean {
+  return orEmpty(projected?.sources).some(({ podCertificate: certificate }) => certificate != null);
+}
+
 /** The API server injects the token's volume under such a name before it calls webhooks. Only the author can change a volume that the author wrote. */
 export function isInjected({ name }: Volume): boolean {
   return name?.startsWith('kube-api-access-') === true;

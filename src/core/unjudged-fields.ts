@@ -9,6 +9,7 @@ const CONTAINER = 'spec.containers[*]';
 const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'].map((probe) => `${CONTAINER}.${probe}`);
 const HOOKS = ['postStart', 'preStop'].map((hook) => `${CONTAINER}.lifecycle.${hook}`);
 const NODE_AFFINITY = 'spec.affinity.nodeAffinity';
+const POD_ANTI_AFFINITY = 'spec.affinity.podAntiAffinity';
 
 const fieldsIn = (parents: string | readonly string[], ...fields: string[]): string[] =>
   [parents].flat().flatMap((parent) => fields.map((field) => `${parent}.${field}`));
@@ -36,14 +37,14 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: [
       ...fieldsIn([...PROBES, ...HOOKS], 'httpGet.httpHeaders', 'httpGet.path', 'httpGet.port', 'httpGet.scheme', 'tcpSocket.port'),
       ...fieldsIn(PROBES, 'grpc', 'failureThreshold', 'initialDelaySeconds', 'periodSeconds', 'successThreshold'),
-      ...fieldsIn(PROBES, 'terminationGracePeriodSeconds', 'timeoutSeconds'),
+      ...fieldsIn(PROBES, 'timeoutSeconds'),
     ],
   },
   {
     reason: 'The start, stop and restart of a container cost time of its own pod only.',
     paths: [
       ...fieldsIn(CONTAINER, 'lifecycle.stopSignal', 'resizePolicy', 'restartPolicy', 'restartPolicyRules'),
-      ...fieldsIn('spec', 'activeDeadlineSeconds', 'readinessGates', 'restartPolicy', 'terminationGracePeriodSeconds'),
+      ...fieldsIn('spec', 'activeDeadlineSeconds', 'readinessGates', 'restartPolicy'),
     ],
   },
   {
@@ -98,12 +99,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   },
   {
     reason: 'A token’s audience is checked by the services that accept it, and RBAC decides what the token allows.',
-    paths: [
-      'spec.volumes[*].projected.sources[*].serviceAccountToken.audience',
-      'spec.volumes[*].projected.sources[*].podCertificate',
-      'spec.serviceAccount',
-      'spec.serviceAccountName',
-    ],
+    paths: ['spec.volumes[*].projected.sources[*].serviceAccountToken.audience', 'spec.serviceAccount', 'spec.serviceAccountName'],
   },
   {
     reason: 'Processes of one pod may see each other: the wall isolates the pod as a whole.',
@@ -125,16 +121,20 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   {
     reason: 'It chooses among the nodes that taints and the node selector of the runtime class allow.',
     paths: [
-      ...fieldsIn(
-        'spec',
-        'affinity.podAffinity',
-        'affinity.podAntiAffinity',
-        'schedulingGroup',
-        'schedulingGates',
-        'topologySpreadConstraints',
-      ),
+      ...fieldsIn('spec', 'affinity.podAffinity', 'schedulingGroup', 'schedulingGates', 'topologySpreadConstraints'),
       `${NODE_AFFINITY}.preferredDuringSchedulingIgnoredDuringExecution[*].weight`,
+      `${POD_ANTI_AFFINITY}.preferredDuringSchedulingIgnoredDuringExecution`,
     ],
+  },
+  {
+    reason: 'It selects pods that required anti-affinity keeps off a node; their namespaces are judged.',
+    paths: fieldsIn(
+      `${POD_ANTI_AFFINITY}.requiredDuringSchedulingIgnoredDuringExecution[*]`,
+      'labelSelector',
+      'matchLabelKeys',
+      'mismatchLabelKeys',
+      'topologyKey',
+    ),
   },
   {
     reason: 'It names a node to the scheduler, as every DaemonSet does, and taints still apply.',

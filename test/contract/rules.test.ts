@@ -207,7 +207,14 @@ function rawFindingsIn(sketch: Sketch): { readonly rule: string; readonly found:
     const { subject, policy } = inputOf(sketch, each);
     const requirements = policy.profile.requirementsFor(policy.grant);
     const containers = containersOf(specOf(subject.pod), requirements);
-    const context = { requirements, containers, isUpdate: false, labelProblems: policy.labelProblems, exempts: () => false };
+    const context = {
+      namespace: 'team-a',
+      requirements,
+      containers,
+      isUpdate: false,
+      labelProblems: policy.labelProblems,
+      exempts: () => false,
+    };
     return rules.flatMap((rule) => {
       const found: RuleFinding[] = [];
       rule.checkPod?.(subject.pod, (each) => found.push(each), context);

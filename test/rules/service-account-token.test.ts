@@ -18,14 +18,14 @@ testRule(serviceAccountToken, {
       options: {},
       pod: {
         automountServiceAccountToken: true,
-        volumes: [token(injected)],
+        volumes: [token(injected), { name: 'id', projected: { sources: [{ podCertificate: {} }] } }],
         containers: [{ name: 'main', volumeMounts: [mount(injected)] }],
       },
     },
     'none, where it is to go': { ...without, volumes: [data], containers: [{ name: 'main' }] },
     'a projection of other things': {
       ...without,
-      volumes: [{ name: 'info', projected: { sources: [{ downwardAPI: {} }, { serviceAccountToken: null }] } }],
+      volumes: [{ name: 'info', projected: { sources: [{ downwardAPI: {} }, { serviceAccountToken: null, podCertificate: null }] } }],
     },
     'a volume of another kind under such a name': {
       ...without,
@@ -59,6 +59,15 @@ testRule(serviceAccountToken, {
     "the author's own projection, which a person must decide about": {
       pod: { ...without, volumes: [token('vault')], containers: [{ name: 'main', volumeMounts: [mount('vault')] }] },
       finds: ['spec.volumes[0]'],
+      fixed: 'nothing',
+    },
+    'a certificate of the identity, which a person must decide about': {
+      pod: {
+        ...without,
+        volumes: [{ name: 'id', projected: { sources: [{ podCertificate: { signerName: 'x.y/z', keyType: 'ED25519' } }] } }],
+      },
+      says: ['volume "id" holds a certificate of the pod\'s identity'],
+      finds: ['spec.volumes[0].projected'],
       fixed: 'nothing',
     },
     'under every wall': { profile: 'kata-qemu', grant: 'none', pod: {}, finds: ['spec.automountServiceAccountToken'], fixed: without },

@@ -25,7 +25,19 @@ const CONFIG = stringify({
     'userns-sysadmin': { extends: 'userns', grant: 'containers', nesting: 'sysadmin' },
     'userns-named': { extends: 'userns', grant: 'containers', grantTo: ['workspace', 'tooling-*'] },
     'userns-choosy': { extends: 'userns', mayChoose: ['kata-qemu', 'userns-none'] },
+    'userns-tokenless': { extends: 'userns', serviceAccountToken: 'remove' },
+    'userns-patient': { extends: 'userns', antiAffinity: 'all-namespaces', maxTerminationGracePeriodSeconds: 86_400 },
   },
+  exemptions: [
+    {
+      reason: "the mesh's init container sets up iptables",
+      expires: '2100-01-01',
+      namespaces: ['limits-mesh'],
+      serviceAccounts: ['*'],
+      containers: ['istio-init'],
+      allow: { capabilities: ['NET_ADMIN'] },
+    },
+  ],
 });
 
 /** As the installers of the runtimes create them; `foreign` belongs to no profile. */

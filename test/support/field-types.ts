@@ -14,8 +14,9 @@ const SHARED: Readonly<Record<string, Type>> = {
   appArmorProfile: { type: 'string', localhostProfile: 'string' },
   seLinuxOptions: { user: 'string', role: 'string', type: 'string', level: 'string' },
 };
-const HANDLER: Type = { httpGet: { host: 'string' }, tcpSocket: { host: 'string' } };
+const HANDLER = { httpGet: { host: 'string' }, tcpSocket: { host: 'string' } } as const;
 const RESOURCES: Type = { limits: 'object', requests: 'object' };
+const PROBE: Type = { ...HANDLER, terminationGracePeriodSeconds: 'number' };
 const CONTAINER: Type = {
   name: 'string',
   restartPolicy: 'string',
@@ -31,9 +32,9 @@ const CONTAINER: Type = {
   volumeDevices: ['object'],
   env: [{ name: 'string', value: 'string' }],
   envFrom: [{ prefix: 'string' }],
-  livenessProbe: HANDLER,
-  readinessProbe: HANDLER,
-  startupProbe: HANDLER,
+  livenessProbe: PROBE,
+  readinessProbe: PROBE,
+  startupProbe: PROBE,
   lifecycle: { postStart: HANDLER, preStop: HANDLER },
   resources: RESOURCES,
 };
@@ -51,6 +52,7 @@ const POD: Type = {
     priority: 'number',
     runtimeClassName: 'string',
     automountServiceAccountToken: 'boolean',
+    terminationGracePeriodSeconds: 'number',
     os: { name: 'string' },
     securityContext: { ...SHARED, fsGroup: 'number', supplementalGroups: ['number'], sysctls: [{ name: 'string' }] },
     tolerations: [{ key: 'string', operator: 'string' }],
@@ -59,6 +61,7 @@ const POD: Type = {
         requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [TERM] },
         preferredDuringSchedulingIgnoredDuringExecution: [{ preference: TERM }],
       },
+      podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ namespaces: ['string'] }] },
     },
     volumes: [{ name: 'string', emptyDir: { medium: 'string' }, projected: { sources: ['object'] } }],
     resourceClaims: [{ name: 'string', resourceClaimName: 'string', resourceClaimTemplateName: 'string' }],

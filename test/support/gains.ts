@@ -23,6 +23,7 @@ export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Settin
     'os',
   ]) {
     if (field === 'tolerations' && list(now[field]).every((each) => list(old[field]).some((one) => same(one, each)))) continue;
+    if (field === 'affinity' && same(withoutNamespaces(old), withoutNamespaces(now)) && !reachesMore(old, now)) continue;
     if (now[field] !== undefined && !same(old[field], now[field])) gains.push(field);
   }
   if (now.hostUsers === true && old.hostUsers !== true) gains.push('hostUsers');
@@ -36,6 +37,28 @@ export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Settin
     }
   }
   return gains;
+}
+
+const antiAffinityOf = ({ affinity }: Doc): Doc[] =>
+  list(map(map(affinity).podAntiAffinity).requiredDuringSchedulingIgnoredDuringExecution).map(map);
+
+/** The affinity without the namespaces that its required anti-affinity selects. */
+function withoutNamespaces(spec: Doc): unknown {
+  const terms = antiAffinityOf(spec).map(({ namespaces: _, namespaceSelector: __, ...term }) => term);
+  const podAntiAffinity = { ...map(map(spec.affinity).podAntiAffinity), requiredDuringSchedulingIgnoredDuringExecution: terms };
+  return { ...map(spec.affinity), podAntiAffinity };
+}
+
+/** Whether a term selects namespaces that it did not select before: a repair only removes both fields. */
+function reachesMore(before: Doc, after: Doc): boolean {
+  const old = antiAffinityOf(before);
+  return antiAffinityOf(after).some(({ namespaces, namespaceSelector }, index) => {
+    const was = map(old[index]);
+    return (
+      (namespaces !== undefined && !same(namespaces, was.namespaces)) ||
+      (namespaceSelector !== undefined && !same(namespaceSelector, was.namespaceSelector))
+    );
+  });
 }
 
 function gainsOfVolumes(before: Doc, after: Doc, given: Setting, grant: string): string[] {

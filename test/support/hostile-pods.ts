@@ -36,6 +36,8 @@ export interface Setting {
   readonly storageMedium?: 'memory' | 'disk';
   readonly storageSize?: string;
   readonly serviceAccountToken?: 'keep' | 'remove';
+  readonly antiAffinity?: 'own-namespace' | 'all-namespaces';
+  readonly maxTerminationGracePeriodSeconds?: number;
   /** Whether a pod may ask for the profile `other` instead. */
   readonly mayChoose?: readonly string[];
   /** By rule id; for every namespace and service account. */
@@ -83,6 +85,7 @@ const flag = fc.constantFrom(true, false, null);
 const handler = fc.constantFrom<unknown>(
   ...[null, {}, { exec: { command: ['true'] } }, { httpGet: { port: 80 } }, { httpGet: { host: '', port: 80 } }],
   ...[{ httpGet: { host: '169.254.169.254', port: 80 } }, { tcpSocket: { host: 'localhost', port: 22 } }, { tcpSocket: null }],
+  ...[{ tcpSocket: { port: 22 }, terminationGracePeriodSeconds: 1e9 }, { terminationGracePeriodSeconds: 60 }],
 );
 const mount = fc.record(
   {
@@ -152,6 +155,7 @@ const badVolume = fc.constantFrom<Doc>(
     { name: 'h3', emptyDir: { medium: 'HugePages-2Mi' } },
   ],
   ...[{ name: 'mine', projected: { sources: [{ serviceAccountToken: { audience: 'vault' } }] } }],
+  ...[{ name: 'identity', projected: { sources: [{ podCertificate: { signerName: 'x.y/z', keyType: 'ED25519' } }] } }],
 );
 const RUNTIME_ANNOTATIONS = [
   ...['io.kubernetes.cri-o.userns-mode', 'io.kubernetes.cri-o.Devices', 'userns-mode.crio.io', 'seccomp-profile.kubernetes.cri-o.io/dev'],
@@ -188,6 +192,15 @@ const badTerm = fc.constantFrom<Doc>(
   ...[{ matchExpressions: [{ key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' }] }],
   ...[{ matchExpressions: [{ key: 'zone' }, { key: 'node-role.kubernetes.io/master', operator: 'In', values: [''] }] }],
 );
+const antiAffinityTerm = fc.record(
+  {
+    topologyKey: fc.constant('topology.kubernetes.io/zone'),
+    labelSelector: fc.constantFrom(null, {}, { matchLabels: { app: 'dev' } }),
+    namespaces: fc.constantFrom<unknown>(null, [], [NAMESPACE], ['team-b'], [NAMESPACE, 'kube-system'], ['']),
+    namespaceSelector: fc.constantFrom(null, {}, { matchLabels: { team: 'b' } }),
+  },
+  { requiredKeys: ['topologyKey'] },
+);
 const resource = fc.constantFrom('cpu', 'memory', 'hugepages-2Mi', 'ephemeral-storage');
 const amount = fc.constantFrom<unknown>('1', '1', '4Gi', '0.75Gi', '3e9', '500M', '0', 'much', 1, {});
 const badResource = fc.constantFrom(
@@ -221,6 +234,8 @@ const POD_FIELDS: readonly Field[] = [
     ['spec', 'affinity', 'nodeAffinity', 'requiredDuringSchedulingIgnoredDuringExecution'],
     term.map((each) => ({ nodeSelectorTerms: [each] })),
   ],
+  [['spec', 'terminationGracePeriodSeconds'], fc.constantFrom(null, 0, -1, 30, 61, 3600, 3601, 1e9, 2 ** 53)],
+  [['spec', 'affinity', 'podAntiAffinity', 'requiredDuringSchedulingIgnoredDuringExecution'], fc.array(antiAffinityTerm, { maxLength: 3 })],
   [['spec', 'priorityClassName'], fc.constantFrom(null, '', 'high', 'System-cluster-critical')],
   [['spec', 'priority'], fc.constantFrom(null, 0, -1, 1_000_000_000)],
   [['spec', 'nodeName'], fc.constantFrom(null, '')],
@@ -264,6 +279,7 @@ const REFUSED_POD_FIELDS: readonly Field[] = [
     ),
   ],
   [['spec', 'securityContext', 'futureField'], fc.constantFrom(null, true, {})],
+  [['spec', 'futureContainers'], fc.constantFrom(null, [], [{ name: 'x', image: 'y', securityContext: { privileged: true } }])],
   [['spec', 'securityContext', 'windowsOptions'], fc.constantFrom(null, {}, { hostProcess: true })],
   [['spec', 'os'], fc.constantFrom({ name: 'windows' }, { name: '' }, { name: 'Linux' })],
   [['spec', 'nodeName'], fc.constantFrom('control-plane-0', ' ')],
@@ -429,6 +445,8 @@ export const setting: fc.Arbitrary<Setting> = fc
     runtimeClassName: optional('custom'),
     runtimeClasses: optional(['other']),
     serviceAccountToken: fc.constantFrom(undefined, 'keep', 'remove'),
+    antiAffinity: fc.constantFrom(undefined, undefined, 'own-namespace', 'all-namespaces'),
+    maxTerminationGracePeriodSeconds: optional(60),
     mayChoose: optional(['other']),
     exemptIn: optional(['dev*']),
     own: fc.record({

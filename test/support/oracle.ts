@@ -1,5 +1,5 @@
 import { BASELINE } from './baseline.ts';
-import type { Doc, Setting } from './hostile-pods.ts';
+import { type Doc, NAMESPACE, type Setting } from './hostile-pods.ts';
 
 /** The profile that a pod may choose where its setting says so. */
 const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };
@@ -81,6 +81,13 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
   for (const { key, operator } of expressions(map(map(spec.affinity).nodeAffinity))) {
     wrong(isControlPlane(text(key)) && operator !== 'NotIn' && operator !== 'DoesNotExist', `node affinity to ${key}`);
   }
+  for (const { namespaces, namespaceSelector } of list(
+    map(map(spec.affinity).podAntiAffinity).requiredDuringSchedulingIgnoredDuringExecution,
+  ).map(map)) {
+    const isWide = namespaceSelector != null || list(namespaces).some((each) => each !== NAMESPACE);
+    wrong(isWide && setting.antiAffinity !== 'all-namespaces', 'anti-affinity to other namespaces');
+  }
+  wrong(isSlow(spec, setting), 'grace period');
   for (const volume of list(spec.volumes).map(map)) wrongsOfVolume(volume, setting, wrong);
   for (const key of Object.keys(annotations)) {
     wrong(key.startsWith('kubernetes.io/config.'), `annotation ${key}`);
@@ -173,6 +180,7 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
   wrong(list(container.volumeDevices).length > 0 && !backend.startsWith('kata-'), 'volumeDevices');
   const { postStart, preStop } = map(container.lifecycle);
   for (const handler of [container.livenessProbe, container.readinessProbe, container.startupProbe, postStart, preStop].map(map)) {
+    wrong(isSlow(handler, setting), 'grace period of a probe');
     wrong(text(map(handler.httpGet).host) !== '' || text(map(handler.tcpSocket).host) !== '', 'a host that the kubelet calls');
   }
   wrongsOfResources(map(container.resources), setting, wrong, text(container.name));
@@ -236,6 +244,8 @@ function wrongsOfVolume(volume: Doc, setting: Setting, wrong: Wrong): void {
   wrong(backend === 'userns' && text(map(volume.emptyDir).medium).startsWith('HugePages'), 'huge pages');
   const hasToken = list(map(volume.projected).sources).some((source) => map(source).serviceAccountToken != null);
   wrong(serviceAccountToken === 'remove' && hasToken, 'a service account token');
+  const hasCertificate = list(map(volume.projected).sources).some((source) => map(source).podCertificate != null);
+  wrong(serviceAccountToken === 'remove' && hasCertificate, 'a certificate of the pod');
 }
 
 function wrongsOfResources(resources: Doc, setting: Setting, wrong: Wrong, container?: string): void {
@@ -276,6 +286,9 @@ function expressions({
 function isMapped(id: unknown, { backend, idsPerPod = 65536 }: Setting): boolean {
   return typeof id !== 'number' || (backend !== 'userns' && backend !== 'sysbox') || id < idsPerPod;
 }
+
+const isSlow = ({ terminationGracePeriodSeconds: seconds }: Doc, { maxTerminationGracePeriodSeconds: most = 3600 }: Setting): boolean =>
+  typeof seconds === 'number' && seconds > most;
 
 function fromAnnotation(value: string): Doc {
   if (value === 'runtime/default') return { type: 'RuntimeDefault' };

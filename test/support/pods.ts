@@ -13,7 +13,7 @@ const hostileContainer: Sketch = {
   ports: [{ containerPort: 80, hostPort: 80, hostIP: '192.0.2.1' }, { containerPort: 81 }, { containerPort: 82, hostPort: 82 }],
   livenessProbe: { httpGet: { port: 80, host: '169.254.169.254' } },
   readinessProbe: { tcpSocket: { port: 80, host: 'a' } },
-  startupProbe: { httpGet: { port: 80, host: 'b' }, tcpSocket: { port: 80, host: 'c' } },
+  startupProbe: { httpGet: { port: 80, host: 'b' }, tcpSocket: { port: 80, host: 'c' }, terminationGracePeriodSeconds: 31_536_000 },
   lifecycle: { postStart: { httpGet: { port: 80, host: 'd' } }, preStop: { tcpSocket: { port: 80, host: 'e' } } },
   securityContext: {
     privileged: true,
@@ -50,6 +50,14 @@ export const hostilePod: Sketch = {
   runtimeClassName: 'runc-privileged',
   overhead: { cpu: '1' },
   automountServiceAccountToken: true,
+  terminationGracePeriodSeconds: 31_536_000,
+  affinity: {
+    podAntiAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: [
+        { topologyKey: 'zone', labelSelector: {}, namespaces: ['b'], namespaceSelector: {} },
+      ],
+    },
+  },
   securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'mine.json' }, appArmorProfile: { type: 'Unconfined' } },
   tolerations: [{ operator: 'Exists' }, { key: 'tenant', operator: 'Exists' }, { key: 'node-role.kubernetes.io/control-plane' }],
   volumes: [
@@ -75,6 +83,7 @@ export function refusedPod(text: string): Sketch {
       annotations: { 'kubernetes.io/config.mirror': text, [`kubernetes.io/config.${text}`]: text },
     },
     nodeName: text,
+    [`future${text}`]: text,
     nodeSelector: { 'node-role.kubernetes.io/master': text },
     priorityClassName: `system-${text}`,
     os: { name: text },
@@ -85,7 +94,7 @@ export function refusedPod(text: string): Sketch {
       { name: text, hostPath: { path: text } },
       { name: text, [text]: {} },
       { name: text, emptyDir: { medium: `HugePages-${text}` } },
-      { name: text, projected: { sources: [{ serviceAccountToken: {} }] } },
+      { name: text, projected: { sources: [{ serviceAccountToken: {} }, { podCertificate: {} }] } },
     ],
     containers: [
       {
@@ -94,6 +103,7 @@ export function refusedPod(text: string): Sketch {
         envFrom: [{ prefix: `SYSBOX_${text}` }],
         securityContext: { ...securityContext, [text]: text },
         volumeDevices: [{ name: text, devicePath: text }],
+        [`future${text}`]: text,
         resources: { requests: { [`example.org/${text}`]: '1' } },
       },
     ],
@@ -106,6 +116,7 @@ export function talkativePod(text: string): Sketch {
     metadata: {
       annotations: { [`run.oci.${text}`]: text, [`container.apparmor.security.beta.kubernetes.io/${text}`]: text },
     },
+    affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ namespaces: [text] }] } },
     runtimeClassName: text,
     dnsPolicy: text,
     securityContext: { seccompProfile: { type: text }, appArmorProfile: { type: text } },

@@ -38,6 +38,9 @@ export interface ProfileOptions {
   /** Whether the operator confirms that the Kata handler passes no device of the node to privileged containers. */
   readonly guestPrivileged?: boolean | undefined;
   readonly serviceAccountToken?: 'keep' | 'remove' | undefined;
+  /** Which pods required anti-affinity may select. */
+  readonly antiAffinity?: 'own-namespace' | 'all-namespaces' | undefined;
+  readonly maxTerminationGracePeriodSeconds?: number | undefined;
 }
 
 /** From this minor version of Kubernetes 1 on, the feature gate UserNamespacesSupport is on by default. Source: KEP-127. */
@@ -60,7 +63,12 @@ export const COMMON_OPTIONS = [
   'runtimeClassName',
   'runtimeClasses',
   'serviceAccountToken',
+  'antiAffinity',
+  'maxTerminationGracePeriodSeconds',
 ] as const satisfies readonly (keyof ProfileOptions)[];
+
+/** An hour: enough to store the state of a workspace, and a drain can wait for it. */
+const DEFAULT_GRACE_PERIOD_SECONDS = 3_600;
 
 /** A kind of wall. */
 export interface Backend {
@@ -123,6 +131,8 @@ function makeRequirements(profile: string, backend: Backend, options: ProfileOpt
     isSysbox: false,
     ...backend.makePodRequirements(options),
     allowedDevices: new Set(options.devices),
+    allowsWideAntiAffinity: options.antiAffinity === 'all-namespaces',
+    maxTerminationGracePeriodSeconds: options.maxTerminationGracePeriodSeconds ?? DEFAULT_GRACE_PERIOD_SECONDS,
     removesToken: options.serviceAccountToken === 'remove',
   };
 }

@@ -1,9 +1,11 @@
+import { antiAffinity } from './anti-affinity.ts';
 import { apparmor } from './apparmor.ts';
 import { blockDevices } from './block-devices.ts';
 import { capabilities } from './capabilities.ts';
 import { capabilityGrant } from './capability-grant.ts';
 import { dnsPolicy } from './dns-policy.ts';
 import { extendedResources } from './extended-resources.ts';
+import { gracePeriod } from './grace-period.ts';
 import { hostNamespaces } from './host-namespaces.ts';
 import { hostPorts } from './host-ports.ts';
 import { hugePages } from './huge-pages.ts';
@@ -72,7 +74,9 @@ export const rules: readonly Rule[] = [
   nodeName,
   nodeSelection,
   tolerations,
+  antiAffinity,
   priorityClass,
+  gracePeriod,
   windows,
 ];
 

@@ -50,6 +50,8 @@ export interface RuleContext {
   readonly requirements: ProfileRequirements;
   /** The containers of every list, in the pod's order. */
   readonly containers: readonly Container[];
+  /** The namespace of the pod. */
+  readonly namespace: string;
   /** Whether the pod exists already, so that only what is added to it can be fixed. */
   readonly isUpdate: boolean;
   /** Invalid choices in the labels of the pod's author. */

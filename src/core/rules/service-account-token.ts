@@ -1,14 +1,15 @@
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
-import { holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
+import { holdsCertificate, holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * RBAC decides what a workspace's token allows. Where the operator wants no token in workspaces, it is removed.
+ * RBAC decides what a workspace's token allows. Where the operator wants no token in workspaces, it is removed. A certificate of the pod's
+ * identity is a credential as well. A Secret of type service-account-token holds a token too, and no pod shows the type of a Secret.
  *
  * Fields: spec.automountServiceAccountToken, the injected volume and its mounts
  * Allowed: anything, unless the profile says `serviceAccountToken: remove`
- * Fix: set false; drop volume and mounts.
+ * Fix: set false; drop volume and mounts. None for a token or a certificate that the author projects.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
  */
 export const serviceAccountToken: Rule = {
@@ -22,8 +23,12 @@ export const serviceAccountToken: Rule = {
       report({ path: ['spec', 'automountServiceAccountToken'], message: 'a service account token is mounted', fix: { set: false } });
     }
     for (const [index, volume] of orEmpty(volumes).entries()) {
-      if (!holdsToken(volume)) continue;
       const path = ['spec', 'volumes', index];
+      if (holdsCertificate(volume)) {
+        const message = `volume "${excerptOf(volume.name ?? '')}" holds a certificate of the pod's identity`;
+        report({ path: [...path, 'projected'], message, remedy: 'remove its podCertificate source' });
+      }
+      if (!holdsToken(volume)) continue;
       const message = `volume "${excerptOf(volume.name ?? '')}" holds a service account token`;
       report(isInjected(volume) ? { path, message, fix: REMOVE } : { path, message, remedy: 'remove its serviceAccountToken source' });
     }

@@ -1,0 +1,43 @@
+import { specOf } from '../pod.ts';
+import type { Reporter, Rule } from './rule.ts';
+
+/**
+ * The kubelet waits for the grace period before it kills the processes of a pod. A drain of the node, an eviction and the deletion of the
+ * namespace wait with it, so a grace period of years keeps a node from being drained. A probe's own grace period replaces the pod's when the
+ * probe fails.
+ *
+ * Fields: terminationGracePeriodSeconds of the pod and of each probe
+ * Allowed: up to the profile's `maxTerminationGracePeriodSeconds`, by default an hour
+ * Fix: set the maximum.
+ * Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
+ */
+export const gracePeriod: Rule = {
+  id: 'grace-period',
+  summary: 'The pod stops within the time that its profile gives it.',
+  fields: [
+    'spec.terminationGracePeriodSeconds',
+    'spec.containers[*].livenessProbe.terminationGracePeriodSeconds',
+    'spec.containers[*].readinessProbe.terminationGracePeriodSeconds',
+    'spec.containers[*].startupProbe.terminationGracePeriodSeconds',
+  ],
+  checkPod(pod, report, { requirements }) {
+    check(specOf(pod), ['spec'], requirements.maxTerminationGracePeriodSeconds, report);
+  },
+  checkContainer({ spec }, report, { requirements }) {
+    for (const probe of PROBES) check(spec[probe], [probe], requirements.maxTerminationGracePeriodSeconds, report);
+  },
+};
+
+const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
+
+function check(
+  owner: { readonly terminationGracePeriodSeconds?: number | null } | null | undefined,
+  path: readonly string[],
+  maxSeconds: number,
+  report: Reporter,
+): void {
+  const seconds = owner?.terminationGracePeriodSeconds;
+  if (seconds == null || seconds <= maxSeconds) return;
+  const message = `the grace period of ${seconds} seconds is longer than ${maxSeconds}`;
+  report({ path: [...path, 'terminationGracePeriodSeconds'], message, fix: { set: maxSeconds } });
+}
