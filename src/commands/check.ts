@@ -12,7 +12,7 @@ export const command: Command = addManifestFlags(
     .summary('list the findings in manifests')
     .description(
       'Judges the pods in manifests as the webhook does, and prints each finding: the rule, the place, and what to do. An escape keeps a ' +
-        'pod from running; a promise is a hint that a grant will have no effect. Workloads are judged by their pod template. Nothing is changed.',
+        'pod from running; a promise is a hint that a grant will have no effect; an unknown field is one that no rule judges. Workloads are judged by their pod template. Nothing is changed.',
     ),
 )
   .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))

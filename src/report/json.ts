@@ -10,7 +10,7 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
  * - `summary`: number of `pods`, of `refused` pods (they would be denied as written), and of objects `withoutPod`, which are skipped
  * - `pods[]`: `file`, `line`, `kind`, `name`, `namespace`, `profile`, `grant`, `verdict` (`clean` or `refused`), `exempted[]` (`rule`,
  *   `value`, `reason`), and
- * - `pods[].findings[]`: `rule`, `kind` (`escape` or `promise`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
+ * - `pods[].findings[]`: `rule`, `kind` (`escape`, `promise` or `unknown`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
  *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  */
 export function printJson(report: CheckReport): string {

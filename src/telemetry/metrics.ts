@@ -10,6 +10,7 @@ import {
   type WorkerLoss,
 } from '../core/request-record.ts';
 import { rules } from '../core/rules/index.ts';
+import { unknownFields } from '../core/rules/unknown-fields.ts';
 import { makeBatchedCounter } from './batched-counter.ts';
 
 export interface Metrics {
@@ -89,7 +90,7 @@ export function makeMetrics({ profiles, version, configuration }: ServingProcess
     'findings_total',
     'Findings, by rule.',
     ['rule', 'kind'],
-    rules.map(({ id }) => [id, 'escape']),
+    [...rules.map(({ id }) => [id, 'escape']), [unknownFields.id, 'unknown']],
   );
   const exemptions = counter('exemptions_total', 'Values admitted by an exemption, by rule.', ['rule']);
   const rejections = counter('refused_requests_total', 'HTTP requests rejected before they were judged, by status.', ['status']);

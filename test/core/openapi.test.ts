@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { judge } from '../../src/core/judge.ts';
 import { rules } from '../../src/core/rules/index.ts';
-import { CONTAINER_FIELDS, POD_FIELDS } from '../../src/core/rules/unknown-fields.ts';
+import { CONTAINER_FIELDS, CONTAINER_SPEC_FIELDS, MOUNT_FIELDS, POD_FIELDS, SPEC_FIELDS } from '../../src/core/rules/unknown-fields.ts';
 import { UNJUDGED_FIELDS } from '../../src/core/unjudged-fields.ts';
 import { podPaths, podSchemas } from '../support/openapi.ts';
 import { inputOf } from '../support/test-rule.ts';
 
 /** A rule names the fields of all three container lists as those of `spec.containers[*]`. */
-const published = new Set(podPaths().map((path) => path.replace(/^spec\.(init|ephemeral)Containers\b/, 'spec.containers')));
+const published = new Set(['spec', ...podPaths()].map((path) => path.replace(/^spec\.(init|ephemeral)Containers\b/, 'spec.containers')));
 const leaves = [...published].filter((path) => !childrenOf(path).length);
 
 /** Rules that judge no published field: one writes promises, one limits the size of the pod, one finds unknown fields. */
@@ -51,6 +51,10 @@ test('T12: the rule unknown-fields knows exactly the fields of the API server', 
   const schemas = podSchemas();
   expect([...CONTAINER_FIELDS].toSorted()).toEqual(Object.keys(schemas['io.k8s.api.core.v1.SecurityContext'] ?? {}).toSorted());
   expect([...POD_FIELDS].toSorted()).toEqual(Object.keys(schemas['io.k8s.api.core.v1.PodSecurityContext'] ?? {}).toSorted());
+  const fieldsOf = (...kinds: string[]) => [...new Set(kinds.flatMap((kind) => Object.keys(schemas[`io.k8s.api.core.v1.${kind}`] ?? {})))];
+  expect([...SPEC_FIELDS].toSorted()).toEqual(fieldsOf('PodSpec').toSorted());
+  expect([...CONTAINER_SPEC_FIELDS].toSorted()).toEqual(fieldsOf('Container', 'EphemeralContainer').toSorted());
+  expect([...MOUNT_FIELDS].toSorted()).toEqual(fieldsOf('VolumeMount').toSorted());
 });
 
 test('the OpenAPI document is complete', () => {

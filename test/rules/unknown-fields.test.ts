@@ -1,4 +1,11 @@
-import { CONTAINER_FIELDS, POD_FIELDS, unknownFields } from '../../src/core/rules/unknown-fields.ts';
+import {
+  CONTAINER_FIELDS,
+  CONTAINER_SPEC_FIELDS,
+  MOUNT_FIELDS,
+  POD_FIELDS,
+  SPEC_FIELDS,
+  unknownFields,
+} from '../../src/core/rules/unknown-fields.ts';
 import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
 /** Every known field as null: only the keys are judged. */
@@ -18,9 +25,28 @@ testRule(unknownFields, {
       exempt: { 'unknown-fields': ['cgroupOptions'] },
       pod: { containers: [{ name: 'main', securityContext: { cgroupOptions: { mountMode: 'Writable' } } }] },
     },
-    'new fields elsewhere, which weaken nothing that is judged': { schedulingGroup: {}, containers: [{ name: 'main', novelty: true }] },
+    'all known fields of the pod, its containers and their mounts': {
+      ...all(SPEC_FIELDS),
+      containers: [{ ...all(CONTAINER_SPEC_FIELDS), name: 'main', volumeMounts: [{ ...all(MOUNT_FIELDS), name: 'x', readOnly: true }] }],
+      schedulingGroup: {},
+    },
+    'exempt ones elsewhere': {
+      exempt: { 'unknown-fields': ['novelty'] },
+      pod: { novelty: 1, containers: [{ name: 'main', novelty: true, volumeMounts: [{ name: 'x', novelty: true }] }] },
+    },
   },
   fails: {
+    'new fields elsewhere, which are reported and keep no pod from running': {
+      pod: { novelty: {}, containers: [{ name: 'main', novelty: true, volumeMounts: [{ name: 'x' }, { name: 'y', mode: 'Strange' }] }] },
+      unknowns: ['spec.novelty', 'spec.containers[0].novelty', 'spec.containers[0].volumeMounts[1].mode'],
+      fixed: 'nothing',
+    },
+    'a further list of containers': {
+      pod: { sidecarContainers: [{ name: 'x', image: 'y', securityContext: { privileged: true } }], containers: [{ name: 'main' }] },
+      says: ['field sidecarContainers holds containers that this version does not judge'],
+      unknowns: ['spec.sidecarContainers'],
+      fixed: 'nothing',
+    },
     'one on the pod': { pod: { securityContext: { ulimits: [] } }, finds: ['spec.securityContext.ulimits'], fixed: 'nothing' },
     ...inEachList(
       'one on a container',

@@ -39,6 +39,8 @@ export interface Failing extends Circumstances {
   readonly finds?: readonly string[];
   /** The promises, as printed paths in reading order. */
   readonly promises?: readonly string[];
+  /** The unknown fields, as printed paths in reading order. */
+  readonly unknowns?: readonly string[];
   /** The pod after the rule's own fixes; `nothing`: there are none, a person must decide. */
   readonly fixed: Sketch | 'nothing';
   /** The messages of all findings, where they are part of the claim. */
@@ -66,11 +68,19 @@ export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
         expect(printFindings(findingsOf(rule, inputOf(pod, { ...suite, ...own })))).toEqual([]);
       });
     }
-    for (const [claim, { pod, finds = [], promises = [], says, fixed, leaves, ...own }] of Object.entries(fails)) {
+    for (const [claim, { pod, finds = [], promises = [], unknowns = [], says, fixed, leaves, ...own }] of Object.entries(fails)) {
       test(`finds: ${claim}`, () => {
         const input = inputOf(pod, { ...suite, ...own });
         const findings = findingsOf(rule, input);
-        expect({ finds: pathsOf(findings, 'escape'), promises: pathsOf(findings, 'promise') }).toEqual({ finds, promises });
+        expect({
+          finds: pathsOf(findings, 'escape'),
+          promises: pathsOf(findings, 'promise'),
+          unknowns: pathsOf(findings, 'unknown'),
+        }).toEqual({
+          finds,
+          promises,
+          unknowns,
+        });
         for (const finding of findings) checkFinding(finding, rule);
         if (says !== undefined) expect(findings.map(({ message }) => message)).toEqual(says);
 

@@ -22,8 +22,11 @@ export interface Rule {
 /** The change that resolves a finding. `append` adds to the list at the path, `remove` may name an element of one. */
 export type Fix = { readonly set: Json } | { readonly remove: true } | { readonly append: readonly Json[] };
 
-/** `escape`: the pod must not run like this. `promise`: a grant has no effect; it is fixed or warned about, and never a reason to deny. */
-export type FindingKind = 'escape' | 'promise';
+/**
+ * `escape`: the pod must not run like this. `promise`: a grant has no effect; it is fixed or warned about, and never a reason to deny.
+ * `unknown`: no rule judges the field; it is warned about and counted, and never a reason to deny.
+ */
+export type FindingKind = 'escape' | 'promise' | 'unknown';
 
 export interface RuleFinding {
   readonly path: Path;

@@ -1,8 +1,10 @@
 import { excerptOf } from '../excerpt.ts';
-import { specOf } from '../pod.ts';
+import type { Path } from '../path.ts';
+import { orEmpty, specOf } from '../pod.ts';
+import { isObject } from '../shape.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
-/** Every field of Kubernetes 1.36's SecurityContext and PodSecurityContext. Source: the API server's OpenAPI document; a test compares. */
+/** Every field of Kubernetes 1.36's SecurityContext, PodSecurityContext, PodSpec, Container and VolumeMount. A test compares with the API server's OpenAPI document. */
 export const CONTAINER_FIELDS: ReadonlySet<string> = new Set([
   'allowPrivilegeEscalation',
   'appArmorProfile',
@@ -33,23 +35,56 @@ export const POD_FIELDS: ReadonlySet<string> = new Set([
   'windowsOptions',
 ]);
 
+export const SPEC_FIELDS: ReadonlySet<string> = new Set(
+  (
+    'activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy enableServiceLinks ephemeralContainers ' +
+    'hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os ' +
+    'overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims resources restartPolicy runtimeClassName ' +
+    'schedulerName schedulingGates schedulingGroup securityContext serviceAccount serviceAccountName setHostnameAsFQDN ' +
+    'shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes'
+  ).split(' '),
+);
+/** Those of ephemeral containers included. */
+export const CONTAINER_SPEC_FIELDS: ReadonlySet<string> = new Set(
+  (
+    'args command env envFrom image imagePullPolicy lifecycle livenessProbe name ports readinessProbe resizePolicy resources restartPolicy ' +
+    'restartPolicyRules securityContext startupProbe stdin stdinOnce targetContainerName terminationMessagePath terminationMessagePolicy ' +
+    'tty volumeDevices volumeMounts workingDir'
+  ).split(' '),
+);
+export const MOUNT_FIELDS: ReadonlySet<string> = new Set(
+  'mountPath mountPropagation name readOnly recursiveReadOnly subPath subPathExpr'.split(' '),
+);
+
 /**
- * An unknown field of a security context may weaken the known ones.
+ * An unknown field of a security context may weaken the known ones. Elsewhere in a pod it may be a new way out that no rule judges, such as a
+ * further list of containers; but a newer API server must not stop pods.
  *
- * Fields: any other key of spec.securityContext and spec.containers[*].securityContext
- * Allowed: none
+ * Fields: any other key of the security contexts, of spec, and of containers and their volume mounts
+ * Allowed: none. In a security context one is an escape; elsewhere it is reported and counted, and the pod is admitted
  * Fix: none; an operator who knows the field can exempt it.
  */
 export const unknownFields: Rule = {
   id: 'unknown-fields',
-  summary: 'Security contexts have no field that this version of Cloister cannot judge.',
-  fields: ['spec.securityContext.*', 'spec.containers[*].securityContext.*'],
+  summary: 'The pod has no field that this version of Cloister cannot judge.',
+  fields: [
+    'spec.securityContext.*',
+    'spec.containers[*].securityContext.*',
+    'spec.*',
+    'spec.containers[*].*',
+    'spec.containers[*].volumeMounts[*].*',
+  ],
   exemptibleValues: 'the name of the field',
   checkPod(pod, report, context) {
     checkFields(specOf(pod).securityContext, POD_FIELDS, ['spec', 'securityContext'], report, context);
+    reportFields(specOf(pod), SPEC_FIELDS, ['spec'], report, context);
   },
   checkContainer({ spec }, report, context) {
     checkFields(spec.securityContext, CONTAINER_FIELDS, ['securityContext'], report, context);
+    reportFields(spec, CONTAINER_SPEC_FIELDS, [], report, context);
+    for (const [index, mount] of orEmpty(spec.volumeMounts).entries()) {
+      reportFields(mount, MOUNT_FIELDS, ['volumeMounts', index], report, context);
+    }
   },
 };
 
@@ -61,8 +96,8 @@ function checkFields(
   { exempts }: RuleContext,
 ): void {
   if (object == null) return;
-  for (const field of Object.keys(object)) {
-    if (known.has(field) || (object as Record<string, unknown>)[field] == null || exempts(field)) continue;
+  for (const field of unknownIn(object, known)) {
+    if (exempts(field)) continue;
     report({
       path: [...path, field],
       message: `field ${excerptOf(field)} is unknown to this version`,
@@ -70,3 +105,28 @@ function checkFields(
     });
   }
 }
+
+function reportFields(object: object, known: ReadonlySet<string>, path: Path, report: Reporter, { exempts }: RuleContext): void {
+  for (const field of unknownIn(object, known)) {
+    if (exempts(field)) continue;
+    const what = holdsContainers((object as Fields)[field])
+      ? 'holds containers that this version does not judge'
+      : 'is unknown to this version';
+    report({
+      path: [...path, field],
+      message: `field ${excerptOf(field)} ${what}`,
+      remedy: 'correct its name, or ask the operator to upgrade Cloister or to exempt it',
+      kind: 'unknown',
+    });
+  }
+}
+
+/** The keys of fields that are unknown and set. */
+function unknownIn(object: object, known: ReadonlySet<string>): string[] {
+  return Object.keys(object).filter((field) => !known.has(field) && (object as Fields)[field] != null);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const holdsContainers = (value: unknown): boolean =>
+  Array.isArray(value) && value.some((each) => isObject(each) && typeof each.image === 'string');
