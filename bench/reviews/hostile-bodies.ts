@@ -25,6 +25,8 @@ interface Shape {
   readonly bytes: number;
   readonly maxUnits?: number;
   readonly unit: (index: number) => string;
+  /** Changes the pod before the field is filled. */
+  readonly prepare?: (pod: { spec: { securityContext?: object } }) => void;
 }
 
 const FLOOD: Shape = { label: '2.8 million empty objects', at: ['spec', 'tolerations'], kind: 'list', bytes: 8 * MIB, unit: () => '{}' };
@@ -67,6 +69,25 @@ const SHAPES: readonly Shape[] = [
   { label: '256 KiB of empty volumes', at: ['spec', 'volumes'], kind: 'list', bytes: SMALL, unit: () => '{}' },
   { label: '256 KiB of keys', at: ['metadata', 'annotations'], kind: 'map', bytes: SMALL, unit: (index) => `"${index}":""` },
   { label: '256 KiB of faulty containers', at: ['spec', 'containers'], kind: 'list', bytes: SMALL, unit: () => FAULTY },
+  {
+    label: '990 runtime annotations with keys of 2,000 slashes',
+    at: ['metadata', 'annotations'],
+    kind: 'map',
+    bytes: 8 * MIB,
+    maxUnits: 990,
+    unit: (index) => `"io.kubernetes.cri-o.${'/'.repeat(2_000)}${index}":"true"`,
+  },
+  {
+    label: '990 added containers that inherit a seccomp profile of 240,000 letters',
+    at: ['spec', 'ephemeralContainers'],
+    kind: 'list',
+    bytes: 8 * MIB,
+    maxUnits: 990,
+    unit: (index) => `{"name":"debug-${index}"}`,
+    prepare: ({ spec }) => {
+      spec.securityContext = { seccompProfile: { type: 'Localhost', localhostProfile: 'x'.repeat(240_000) } };
+    },
+  },
 ];
 
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
@@ -81,8 +102,9 @@ const MARK = 'replaced by the units';
 const FRAMES = { list: [MARK], map: { [MARK]: 0 }, string: MARK } as const;
 const MARKS = { list: `"${MARK}"`, map: `"${MARK}":0`, string: MARK } as const;
 
-function fillField(template: string, { label, at, kind, bytes, maxUnits = Number.POSITIVE_INFINITY, unit }: Shape): HostileBody {
+function fillField(template: string, { label, at, kind, bytes, maxUnits = Number.POSITIVE_INFINITY, unit, prepare }: Shape): HostileBody {
   const review = JSON.parse(template);
+  prepare?.(review.request.object);
   const last = at.at(-1) as string;
   at.slice(0, -1).reduce((parent, step) => parent[step], review.request.object)[last] = FRAMES[kind];
   const [head = '', tail = ''] = JSON.stringify(review).split(MARKS[kind]);
@@ -97,7 +119,7 @@ function fillField(template: string, { label, at, kind, bytes, maxUnits = Number
   return { label, body: Buffer.from(head + units.join(between) + tail) };
 }
 
-/** A pod with 990 annotations that a rule removes, each of which the answer names several times. */
+/** A pod with 990 annotations that a rule removes; the answer names each of them several times. */
 export async function makeReviewWithLargeAnswer(): Promise<string> {
   const review = JSON.parse(`${await readRecording(SMALL_REVIEW)}`);
   const { metadata } = review.request.object;
