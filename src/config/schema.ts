@@ -57,7 +57,7 @@ export const optionSchemas = {
     NO_APPARMOR_PROFILE,
   ),
   seLinuxType: textLike(/^\w+$/, 'be the name of an SELinux type, such as container_engine_t'),
-  grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container'),
+  grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container and native sidecar'),
   storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(refuseRepeated)).meta({ uniqueItems: true }),
   storageMedium: oneOf(['memory', 'disk']),
   storageSize: textLike(SIZE, 'be a size in M, G, T, Mi, Gi or Ti, such as 4Gi'),

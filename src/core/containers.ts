@@ -1,6 +1,15 @@
 import { MAX_CONTAINERS, MAX_NAME_CHARS } from './limits.ts';
 import { matchesAny } from './name-pattern.ts';
-import { CONTAINER_LISTS, type Container, type ContainerList, type ContainerSpec, joinsRunningPod, orEmpty, type PodSpec } from './pod.ts';
+import {
+  CONTAINER_LISTS,
+  type Container,
+  type ContainerList,
+  type ContainerSpec,
+  joinsRunningPod,
+  lastsAsLongAsPod,
+  orEmpty,
+  type PodSpec,
+} from './pod.ts';
 import type { ProfileRequirements } from './requirements.ts';
 
 /** Lists a pod's containers, and which of them the grant applies to. The list ends with the first container above the limit. */
@@ -22,13 +31,13 @@ export function containersOf(spec: PodSpec, requirements: ProfileRequirements): 
 export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
 
 /**
- * Whether the container receives the grant. Only regular containers do; `none` also restricts sidecars among the init containers, because they
- * run as long as the pod. `grantTo` names the containers; without it every container that does not restrict itself receives the grant, so
- * that a sidecar that restricts itself keeps its restrictions.
+ * Whether the container receives the grant. `none` only restricts, so it reaches every container of every list. The other grants reach
+ * containers that last as long as the pod. `grantTo` names them; without it every such container that does not restrict itself receives the
+ * grant, so that a sidecar that restricts itself keeps its restrictions.
  */
 function receivesGrant(list: ContainerList, name: string, container: ContainerSpec, requirements: ProfileRequirements): boolean {
-  if (requirements.grant === 'none') return list === 'containers' || (list === 'initContainers' && container.restartPolicy === 'Always');
-  if (list !== 'containers') return false;
+  if (requirements.grant === 'none') return true;
+  if (!lastsAsLongAsPod({ list, spec: container })) return false;
   if (requirements.grantTo !== undefined) return matchesAny(requirements.grantTo, name);
   return !restrictsItself(container, requirements);
 }

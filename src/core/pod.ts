@@ -40,6 +40,7 @@ const resources = object({ limits: map(anything), requests: map(anything) });
 
 const container = object({
   name: string,
+  image: string,
   env: list(object({ name: string, value: string, valueFrom: anything })),
   envFrom: list(object({ prefix: string })),
   lifecycle: object({ postStart: handler, preStop: handler }),
@@ -95,6 +96,7 @@ const podSpec = object({
   resourceClaims: list(object({ name: string, resourceClaimName: string, resourceClaimTemplateName: string })),
   resources,
   runtimeClassName: string,
+  schedulingGates: list(object({ name: string })),
   securityContext: podSecurityContext,
   serviceAccount: string,
   serviceAccountName: string,
@@ -166,6 +168,10 @@ export function effectiveOf<Field extends SharedField>(
 
 /** Ephemeral containers are added while the pod runs. Nothing but the new container can be repaired then. */
 export const joinsRunningPod = ({ list }: Pick<Container, 'list'>): boolean => list === 'ephemeralContainers';
+
+/** Regular containers, and native sidecars: init containers that restart until the pod ends. Since Kubernetes 1.29 engines run as such. */
+export const lastsAsLongAsPod = ({ list, spec }: Pick<Container, 'list' | 'spec'>): boolean =>
+  list === 'containers' || (list === 'initContainers' && spec.restartPolicy === 'Always');
 
 const NONE: readonly never[] = [];
 const EMPTY_SPEC: PodSpec = {};

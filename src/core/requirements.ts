@@ -16,9 +16,9 @@ export interface ProfileRequirements {
   readonly profile: string;
   readonly grant: Grant;
   readonly wall: Wall;
-  /** Name patterns of the workspace containers; absent: every regular container that does not restrict itself. */
+  /** Name patterns of the workspace containers; absent: every regular container and native sidecar that does not restrict itself. */
   readonly grantTo?: readonly NamePattern[];
-  /** Requirements of workspace containers. All other containers are limited to Pod Security baseline. */
+  /** Requirements of workspace containers, under `none` of all containers. All others are limited to Pod Security baseline. */
   readonly workspace: WorkspaceRequirements;
   /** The number of ids in the pod's user namespace; absent: any id exists. */
   readonly idsPerPod?: number;

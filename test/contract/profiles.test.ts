@@ -106,7 +106,7 @@ test.each(GRANTS)(
       return [name, mode?.value];
     });
     const nested = grant === 'containers' ? 'TRUE' : 'FALSE';
-    expect(Object.fromEntries(modes)).toEqual({ 'set-up': 'FALSE', lasting: 'FALSE', workspace: nested, proxy: 'FALSE', asks: nested });
+    expect(Object.fromEntries(modes)).toEqual({ 'set-up': 'FALSE', lasting: nested, workspace: nested, proxy: 'FALSE', asks: nested });
   },
 );
 

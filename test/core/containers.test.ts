@@ -1,17 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { containersOf, normalizeCapability } from '../../src/core/containers.ts';
 import { MAX_CONTAINERS } from '../../src/core/limits.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
-import { makeProfile } from '../../src/core/profiles/profile.ts';
+import { makeProfile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
 import type { Grant } from '../../src/core/requirements.ts';
 
 type Spec = Parameters<typeof containersOf>[0];
 
-function grantedIn(backend: string, grant: Grant, container: object, list = 'containers'): boolean {
+function grantedIn(backend: string, grant: Grant, container: object, list = 'containers', options: ProfileOptions = {}): boolean {
   const found = backendById.get(backend);
   if (found === undefined) throw new Error(`no backend ${backend}`);
   const spec = { [list]: [{ name: 'main', ...container }] } as Spec;
-  return containersOf(spec, makeProfile('tested', found, { grant }).requirementsFor(grant))[0]?.hasGrant === true;
+  return containersOf(spec, makeProfile('tested', found, { ...options, grant }).requirementsFor(grant))[0]?.hasGrant === true;
 }
 
 const dropping = (add: readonly string[] = [], env: readonly object[] = []): object => ({
@@ -24,17 +25,40 @@ describe('the grant none applies to', () => {
   test.each([
     ['a container', 'containers', {}],
     ['one that restricts itself', 'containers', { securityContext: { allowPrivilegeEscalation: false } }],
-    ['a sidecar among the init containers, which runs as long', 'initContainers', { restartPolicy: 'Always' }],
+    ['a native sidecar', 'initContainers', { restartPolicy: 'Always' }],
+    ['an init container', 'initContainers', {}],
+    ['an ephemeral container', 'ephemeralContainers', {}],
   ])('%s', (_, list, container) => expect(grantedIn('userns', 'none', container, list)).toBe(true));
+});
+
+describe.each<Grant>(['sudo', 'containers'])('the grant %s', (grant) => {
+  const toMain = { grantTo: [makeNamePattern('main')] };
+
+  test.each([
+    ['a container', 'containers', {}],
+    ['a container with a restart policy of its own', 'containers', { restartPolicy: 'Never' }],
+    ['a native sidecar', 'initContainers', { restartPolicy: 'Always' }],
+  ])('applies to %s, also if grantTo names it', (_, list, container) => {
+    expect(grantedIn('userns', grant, container, list)).toBe(true);
+    expect(grantedIn('userns', grant, container, list, toMain)).toBe(true);
+    expect(grantedIn('userns', grant, container, list, { grantTo: [makeNamePattern('other')] })).toBe(false);
+  });
 
   test.each([
     ['an init container', 'initContainers', {}],
-    ['one that is tried again', 'initContainers', { restartPolicy: 'OnFailure' }],
+    ['an init container that is restarted on failure', 'initContainers', { restartPolicy: 'OnFailure' }],
     ['an ephemeral container', 'ephemeralContainers', {}],
-    ['one that claims to be a sidecar', 'ephemeralContainers', { restartPolicy: 'Always' }],
-  ])('not from %s, which is held to what any container may', (_, list, container) =>
-    expect(grantedIn('userns', 'none', container, list)).toBe(false),
-  );
+    ['an ephemeral container with the restart policy of a native sidecar', 'ephemeralContainers', { restartPolicy: 'Always' }],
+  ])('does not apply to %s, even if grantTo names it', (_, list, container) => {
+    expect(grantedIn('userns', grant, container, list)).toBe(false);
+    expect(grantedIn('userns', grant, container, list, toMain)).toBe(false);
+  });
+
+  test('a native sidecar that restricts itself keeps its restriction, unless grantTo names it', () => {
+    const restricted = { restartPolicy: 'Always', securityContext: { allowPrivilegeEscalation: false } };
+    expect(grantedIn('userns', grant, restricted, 'initContainers')).toBe(false);
+    expect(grantedIn('userns', grant, restricted, 'initContainers', toMain)).toBe(true);
+  });
 });
 
 describe('a container that drops ALL', () => {

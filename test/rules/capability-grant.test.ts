@@ -1,7 +1,8 @@
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
+import { CONTAINER_LISTS } from '../../src/core/pod.ts';
 import { capabilityGrant } from '../../src/core/rules/capability-grant.ts';
 import { BASELINE } from '../support/baseline.ts';
-import { type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
 
 const ELEVEN = [
   'SETUID',
@@ -26,6 +27,23 @@ const ADD = 'spec.containers[0].securityContext.capabilities.add';
 const SYSBOX_CONTAINER = { name: 'SYSBOX_SYSCONT_MODE', value: 'TRUE' };
 const toMain = { grantTo: [makeNamePattern('main')] };
 
+/** Under `none` no container of any list keeps a capability, also not one that is added to a pod behind its wall. */
+function inEachListUnder(profile: string, wall: Sketch): Record<string, Failing> {
+  return Object.fromEntries(
+    CONTAINER_LISTS.map((list) => [
+      `none under ${profile} drops all, in ${list}`,
+      {
+        profile,
+        grant: 'none',
+        ...(list === 'ephemeralContainers' ? { old: wall } : {}),
+        pod: { ...wall, [list]: [{ name: 'one' }] },
+        finds: [`spec.${list}[0].securityContext.capabilities.drop`],
+        fixed: { ...wall, [list]: [{ name: 'one', securityContext: { capabilities: { drop: ['ALL'] } } }] },
+      },
+    ]),
+  );
+}
+
 testRule(capabilityGrant, {
   passes: {
     'sudo leaves capabilities to the runtime': main({}),
@@ -40,9 +58,9 @@ testRule(capabilityGrant, {
       ),
     },
     'none under userns, where no_new_privs holds': { grant: 'none', pod: main({}) },
-    'init and ephemeral containers are left as they are': {
+    'init and ephemeral containers without a grant are left as they are': {
       profile: 'kata-qemu',
-      grant: 'none',
+      grant: 'containers',
       pod: { initContainers: [{ name: 'set-up' }], ephemeralContainers: [{ name: 'debug' }] },
     },
     'an init container that drops ALL, and breaks no promise': {
@@ -99,6 +117,22 @@ testRule(capabilityGrant, {
       pod: main({}),
       finds: [DROP],
       fixed: holding(['ALL']),
+    },
+    ...inEachListUnder('kata-qemu', { runtimeClassName: 'kata-qemu' }),
+    ...inEachListUnder('sysbox', { runtimeClassName: 'sysbox-runc', hostUsers: false }),
+    'containers under gvisor, in a native sidecar': {
+      profile: 'gvisor',
+      grant: 'containers',
+      pod: { initContainers: [{ name: 'engine', restartPolicy: 'Always' }] },
+      promises: [DROP, ADD].map((path) => path.replace('containers', 'initContainers')),
+      fixed: {
+        initContainers: [{ name: 'engine', restartPolicy: 'Always', securityContext: { capabilities: { drop: ['ALL'], add: BASELINE } } }],
+      },
+    },
+    'a native sidecar that drops ALL is not changed, with a warning': {
+      pod: { initContainers: [{ name: 'proxy', restartPolicy: 'Always', securityContext: { capabilities: { drop: ['ALL'] } } }] },
+      promises: [DROP.replace('containers', 'initContainers')],
+      fixed: 'nothing',
     },
     'none under sysbox drops all': {
       profile: 'sysbox',

@@ -1,12 +1,13 @@
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { privilegeEscalation } from '../../src/core/rules/privilege-escalation.ts';
-import { type Failing, type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
 const escalation = (allowPrivilegeEscalation: boolean | null): Sketch => ({
   containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation } }],
 });
 const path = 'spec.containers[0].securityContext.allowPrivilegeEscalation';
+const WALL = { hostUsers: false };
 const toMain = { grantTo: [makeNamePattern('main')] };
 
 function underEach(claim: string, make: (profile: string) => Failing): Record<string, Failing> {
@@ -18,14 +19,13 @@ testRule(privilegeEscalation, {
     'true under a grant': escalation(true),
     'false under none': { grant: 'none', pod: escalation(false) },
     'an init container under a grant, whatever it says': { initContainers: [{ name: 'set-up', securityContext: {} }] },
-    'an init container under none, which is hardened and left as it is': { grant: 'none', pod: { initContainers: [{ name: 'set-up' }] } },
     'an init container that says false, and breaks no promise': {
       initContainers: [{ name: 'set-up', securityContext: { allowPrivilegeEscalation: false } }],
     },
     'a container that drops ALL and may escalate is reported once, by another rule': {
       containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: true, capabilities: { drop: ['ALL'] } } }],
     },
-    'an added ephemeral container': { old: {}, pod: { ephemeralContainers: [{ name: 'debug' }] } },
+    'an added ephemeral container under a grant': { old: WALL, pod: { ...WALL, ephemeralContainers: [{ name: 'debug' }] } },
     'a sidecar outside grantTo that says false': {
       options: { grantTo: [makeNamePattern('workspace')] },
       pod: escalation(false),
@@ -64,11 +64,30 @@ testRule(privilegeEscalation, {
       finds: [path],
       fixed: escalation(false),
     },
-    'none, to a sidecar among the init containers': {
+    ...inEachList(
+      'none restricts every container',
+      {},
+      {
+        grant: 'none',
+        finds: ['securityContext.allowPrivilegeEscalation'],
+        fixed: { securityContext: { allowPrivilegeEscalation: false } },
+      },
+    ),
+    'none restricts a native sidecar': {
       grant: 'none',
       pod: { initContainers: [{ name: 'proxy', restartPolicy: 'Always' }] },
       finds: ['spec.initContainers[0].securityContext.allowPrivilegeEscalation'],
       fixed: { initContainers: [{ name: 'proxy', restartPolicy: 'Always', securityContext: { allowPrivilegeEscalation: false } }] },
+    },
+    'a grant reaches a native sidecar': {
+      pod: { initContainers: [{ name: 'engine', restartPolicy: 'Always' }] },
+      promises: ['spec.initContainers[0].securityContext.allowPrivilegeEscalation'],
+      fixed: { initContainers: [{ name: 'engine', restartPolicy: 'Always', securityContext: { allowPrivilegeEscalation: true } }] },
+    },
+    'a native sidecar that restricts itself is not changed, with a warning': {
+      pod: { initContainers: [{ name: 'proxy', restartPolicy: 'Always', securityContext: { allowPrivilegeEscalation: false } }] },
+      promises: ['spec.initContainers[0].securityContext.allowPrivilegeEscalation'],
+      fixed: 'nothing',
     },
     'none does not ask grantTo': {
       grant: 'none',

@@ -1,6 +1,6 @@
 import { BASELINE } from './baseline.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
-import { beyondBaseline, chosenBy, grantOf, isNamed, list, map } from './oracle.ts';
+import { beyondBaseline, chosenBy, grantOf, isNamed, lasts, list, map } from './oracle.ts';
 
 /**
  * The privileges that a pod has now and had not before, beyond those that the grant lists.
@@ -32,7 +32,7 @@ export function gainsOf(before: Doc, after: Doc, governing: Doc, setting: Settin
 
   for (const kind of ['initContainers', 'containers', 'ephemeralContainers']) {
     for (const [index, container] of list(now[kind]).map(map).entries()) {
-      const gets = kind === 'containers' && isNamed(container, given) ? grant : 'none';
+      const gets = lasts(container, kind) && isNamed(container, given) ? grant : 'none';
       gains.push(...gainsOfContainer(map(list(old[kind])[index]), container, given, gets).map((each) => `${each} of ${kind}/${index}`));
     }
   }
@@ -86,12 +86,12 @@ function gainsOfVolumes(before: Doc, after: Doc, given: Setting, grant: string):
 const SHARES: Readonly<Record<string, string>> = { '1': '256Mi', '4Gi': '2Gi', '0.75Gi': '384Mi', '3e9': '1430Mi', '500M': '256Mi' };
 
 /** The volume that a repair adds, by the setting and by its container. */
-function storageOf(name: string, { containers, resources }: Doc, { backend, storageMedium, storageSize }: Setting): Doc {
+function storageOf(name: string, { initContainers, containers, resources }: Doc, { backend, storageMedium, storageSize }: Setting): Doc {
   if (!backend.startsWith('kata-')) return {};
   const medium = storageMedium === 'disk' ? {} : { medium: 'Memory' };
   if (storageSize !== undefined) return { ...medium, sizeLimit: storageSize };
   if (storageMedium === 'disk') return {};
-  const user = list(containers)
+  const user = [...list(initContainers), ...list(containers)]
     .map(map)
     .find(({ volumeMounts }) => list(volumeMounts).some((each) => map(each).name === name));
   const limits = [map(user).resources, resources].map((each) => String(map(map(each).limits).memory));

@@ -1,6 +1,6 @@
 import { dropsAll, normalizeCapability, SUDO_CAPABILITIES, whatStopsWorking } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
-import { type ContainerSpec, orEmpty } from '../pod.ts';
+import { type ContainerSpec, lastsAsLongAsPod, orEmpty } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
@@ -19,11 +19,12 @@ export const capabilityGrant: Rule = {
   id: 'capability-grant',
   summary: 'Workspace containers hold the capabilities that their grant lists.',
   fields: ['spec.containers[*].securityContext.capabilities.drop', 'spec.containers[*].securityContext.capabilities.add'],
-  checkContainer({ spec, hasGrant, list }, report, { requirements }) {
+  checkContainer(container, report, { requirements }) {
+    const { spec, hasGrant } = container;
     if (hasGrant) return checkGrantedCapabilities(spec, requirements, report);
     const { capabilities, allowPrivilegeEscalation } = spec.securityContext ?? {};
     if (
-      list !== 'containers' ||
+      !lastsAsLongAsPod(container) ||
       requirements.grantTo !== undefined ||
       allowPrivilegeEscalation === false ||
       !dropsAll(orEmpty(capabilities?.drop))

@@ -1,4 +1,5 @@
 import { whatStopsWorking } from '../containers.ts';
+import { lastsAsLongAsPod } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -6,7 +7,7 @@ import type { Rule } from './rule.ts';
  * needs true; `none` requires false.
  *
  * Fields: spec.containers[*].securityContext.allowPrivilegeEscalation
- * Allowed: under `none`, false in every regular container; under a grant anything, true in workspace containers for the grant to work
+ * Allowed: under `none`, false in every container; under a grant anything, true in workspace containers for the grant to work
  * Fix: set what the grant requires. A container that restricts itself is not changed, unless `grantTo` names it.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
  */
@@ -14,7 +15,8 @@ export const privilegeEscalation: Rule = {
   id: 'privilege-escalation',
   summary: 'Workspace containers may gain privileges by set-uid programs exactly where the grant says so.',
   fields: ['spec.containers[*].securityContext.allowPrivilegeEscalation'],
-  checkContainer({ spec, hasGrant, list }, report, { requirements }) {
+  checkContainer(container, report, { requirements }) {
+    const { spec, hasGrant } = container;
     const path = ['securityContext', 'allowPrivilegeEscalation'];
     const allowed = spec.securityContext?.allowPrivilegeEscalation;
     const wanted = requirements.workspace.allowPrivilegeEscalation;
@@ -23,7 +25,7 @@ export const privilegeEscalation: Rule = {
       report({ path, message: `allowPrivilegeEscalation is ${allowed ?? 'not set'}`, fix: { set: wanted }, kind });
       return;
     }
-    if (hasGrant || list !== 'containers' || allowed !== false || requirements.grantTo !== undefined) return;
+    if (hasGrant || !lastsAsLongAsPod(container) || allowed !== false || requirements.grantTo !== undefined) return;
     report({
       path,
       message: `the container sets allowPrivilegeEscalation: false, so it stays without ${whatStopsWorking(requirements)}`,
