@@ -1,5 +1,9 @@
 /** Whether a whole name matches a pattern. */
-export type NamePattern = (name: string) => boolean;
+export interface NamePattern {
+  (name: string): boolean;
+  /** As the operator wrote it, for messages. */
+  readonly glob: string;
+}
 
 /**
  * A pattern of names: `*` stands for any run of characters, everything else for itself, and the whole name must match.
@@ -8,6 +12,10 @@ export type NamePattern = (name: string) => boolean;
  * try every distribution of the name among several stars, and tenants choose names.
  */
 export function makeNamePattern(glob: string): NamePattern {
+  return Object.assign(makeMatcher(glob), { glob });
+}
+
+function makeMatcher(glob: string): (name: string) => boolean {
   const [first = '', ...rest] = glob.split('*');
   const last = rest.pop();
   if (last === undefined) return (name) => name === glob;

@@ -195,6 +195,7 @@ const CIRCUMSTANCES = [
   OFFERED,
   { profile: 'userns', grant: 'containers', options: { appArmorProfile: 'nest', seLinuxType: 'container_engine_t' } },
   { profile: 'kata-qemu', grant: 'containers' },
+  { profile: 'gvisor', grant: 'sudo', options: { grantTo: [makeNamePattern('workspace')] } },
 ] as const;
 
 function findingsIn(pod: Sketch): Finding[] {

@@ -37,6 +37,7 @@ import { userIds } from './user-ids.ts';
 import { userNamespace } from './user-namespace.ts';
 import { volumeTypes } from './volume-types.ts';
 import { windows } from './windows.ts';
+import { workspaceContainer } from './workspace-container.ts';
 
 /** All rules, in reading order: who asks, the wall, what joins the node, what a container holds, what it touches, where it runs. */
 export const rules: readonly Rule[] = [
@@ -50,6 +51,7 @@ export const rules: readonly Rule[] = [
   dnsPolicy,
   hostPorts,
   privileged,
+  workspaceContainer,
   privilegeEscalation,
   capabilities,
   capabilityGrant,
