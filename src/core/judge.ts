@@ -2,15 +2,20 @@ import { type Exemption, type ExemptionUse, findActiveExemptions } from './exemp
 import { inspect } from './inspect.ts';
 import { selectNewFindings } from './new-findings.ts';
 import { type Pod, specOf } from './pod.ts';
+import { findAddedProgram, findStart } from './pod-update.ts';
 import type { Policy } from './policy.ts';
 import type { ProfileRequirements } from './requirements.ts';
+import { nodeName } from './rules/node-name.ts';
 import type { Finding } from './rules/rule.ts';
 import type { Subject } from './subject.ts';
 import { isIsolated } from './wall.ts';
 
 export interface JudgeInput {
   readonly subject: Subject;
-  /** On an update: the stored object. Its findings are not reported again, and its isolation decides which grants apply. */
+  /**
+   * On an update: the stored object. Its findings are not reported again, unless the update adds a program to the pod or starts it. Its
+   * isolation decides which grants apply.
+   */
   readonly old?: Subject | undefined;
   readonly policy: Policy;
   readonly namespace: string;
@@ -19,8 +24,10 @@ export interface JudgeInput {
 }
 
 export interface Verdict {
-  /** In reading order; on an update only the new findings. */
+  /** In reading order; on an update only those that the stored object did not have, unless `wholeBecause` is set. */
   readonly findings: readonly Finding[];
+  /** The change for which an update is judged with what the stored object had, worded to follow "the update". */
+  readonly wholeBecause?: string | undefined;
   /** The values that exemptions let through. */
   readonly exempted: readonly ExemptionUse[];
 }
@@ -36,7 +43,15 @@ export function judge({ subject, old, policy, namespace, exemptions, now }: Judg
   if (old === undefined || findings.length === 0) return { findings, exempted: active.used };
 
   const before = inspect(old.pod, old.at, requirements, circumstances);
-  return { findings: selectNewFindings(findings, subject.document, before, old.document), exempted: active.used };
+  const added = selectNewFindings(findings, subject.document, before, old.document);
+  const start = findStart(subject.pod, old.pod);
+  const wholeBecause = start ?? findAddedProgram(subject.pod, old.pod);
+  if (wholeBecause === undefined) return { findings: added, exempted: active.used };
+  const isAdded = new Set(added);
+  // A missing promise of a pod that runs is not the concern of its update. A node is no fault: the scheduler binds every pod to one.
+  const counts = (finding: Finding): boolean =>
+    isAdded.has(finding) || (finding.rule !== nodeName.id && (start !== undefined || finding.kind === 'escape'));
+  return { findings: findings.filter(counts), exempted: active.used, wholeBecause };
 }
 
 /** As the API server reads it: `serviceAccount`, the older field, counts where `serviceAccountName` is empty. */

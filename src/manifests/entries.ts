@@ -91,14 +91,10 @@ export function entriesOf({ profiles }: PolicyConfig, target: Target): readonly 
   ]);
   // A label can name a profile that is not configured, also when no profile is: these entries always exist.
   const unknown = [
-    entry('namespace.unknown.enforce', '/unknown/enforce', {
-      ...NEW_CONTAINERS,
-      ...ENFORCE,
-      ...select.mislabelledNamespace('enforce', ids),
-    }),
-    entry('pod.unknown.enforce', '/unknown/enforce', { ...NEW_CONTAINERS, ...ENFORCE, ...select.mislabelledPod(ids) }),
+    entry('namespace.unknown.enforce', '/unknown/enforce', { ...UNKNOWN, ...ENFORCE, ...select.mislabelledNamespace('enforce', ids) }),
+    entry('pod.unknown.enforce', '/unknown/enforce', { ...UNKNOWN, ...ENFORCE, ...select.mislabelledPod(ids) }),
     ...WATCHING.map((mode) =>
-      entry(`namespace.unknown.${mode}`, `/unknown/${mode}`, { ...NEW_PODS, ...WATCH, ...select.mislabelledNamespace(mode, ids) }),
+      entry(`namespace.unknown.${mode}`, `/unknown/${mode}`, { ...UNKNOWN, ...WATCH, ...select.mislabelledNamespace(mode, ids) }),
     ),
   ];
   return [
@@ -122,13 +118,16 @@ const resources = (group: string, names: readonly string[], operations: Resource
   scope: 'Namespaced',
 });
 
-/** Skips updates of finalizers, owners and other metadata, so that a pod can be deleted while the webhook is down. Subresources always match. */
+/** Conditions skip updates of other metadata, such as finalizers, so that a pod can be deleted while the webhook is down. Subresources always match. */
+const SPEC_CHANGED = [
+  "request.operation != 'UPDATE'",
+  "(has(request.subResource) && request.subResource != '')",
+  'object.spec != oldObject.spec',
+];
 const CHANGED = {
   name: 'spec-labels-or-annotations-change',
   expression: [
-    "request.operation != 'UPDATE'",
-    "(has(request.subResource) && request.subResource != '')",
-    'object.spec != oldObject.spec',
+    ...SPEC_CHANGED,
     'object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({})',
     'object.metadata.?annotations.orValue({}) != oldObject.metadata.?annotations.orValue({})',
   ].join(' ||\n'),
@@ -159,9 +158,11 @@ const ADVISE = {
   ...WATCH,
 } as const;
 
-const NEW_PODS = { rules: [resources('', ['pods'], ['CREATE'])] } as const;
-/** In a namespace whose label no longer names a profile, debug containers must still be rejected. */
-const NEW_CONTAINERS = { rules: [...NEW_PODS.rules, resources('', ['pods/ephemeralcontainers'], ['UPDATE'])] } as const;
+/** Where a label no longer names a profile, pods must still get no debug container, no other image, and no other nodes. */
+const UNKNOWN = {
+  rules: [resources('', ['pods'], ['CREATE', 'UPDATE']), resources('', ['pods/ephemeralcontainers'], ['UPDATE'])],
+  matchConditions: [{ name: 'spec-changes', expression: SPEC_CHANGED.join(' ||\n') }],
+} as const;
 
 /** The API server sets this label and users cannot change it, so that only it may exclude a namespace. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';

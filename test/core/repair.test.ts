@@ -108,9 +108,12 @@ describe('an update', () => {
   const wall = { hostUsers: false, ...SAFE, containers: [{ name: 'main' }] };
   const update = (old: Sketch, pod: Sketch, more: Circumstances = {}) => inputOf(pod, { ...more, old });
 
-  test('an update repairs the added ephemeral container and changes nothing else of a bad pod', () => {
-    const old = { ...hostilePod, hostNetwork: null, hostPID: null, hostIPC: null, ephemeralContainers: [] };
-    const input = update(old, { ...old, ephemeralContainers: [added] });
+  test('an update repairs the added ephemeral container and changes nothing else of a pod', () => {
+    // The workspace breaks promises, and inherits a profile that the added container may not have.
+    const shared = { seccompProfile: { type: 'Localhost', localhostProfile: 'cloister/workspace.json' } };
+    const old = { hostUsers: false, securityContext: shared, containers: [{ name: 'main' }], ephemeralContainers: [] };
+    const hostile = { ...added, securityContext: { ...added.securityContext, appArmorProfile: { type: 'Unconfined' } } };
+    const input = update(old, { ...old, ephemeralContainers: [hostile] }, { grant: 'containers' });
     const { repair: done } = judgeAndRepair(input);
     expect(done.unresolved).toEqual([]);
     expect(done.patch.map(({ path }) => path).filter((path) => !path.startsWith('/spec/ephemeralContainers/0/'))).toEqual([]);
@@ -120,9 +123,16 @@ describe('an update', () => {
         privileged: false,
         capabilities: { add: [] },
         seccompProfile: { type: 'RuntimeDefault' },
-        appArmorProfile: { type: 'RuntimeDefault' },
       },
     });
+  });
+
+  test('T10, T19: an update adds no ephemeral container to a bad pod: validation denies it for the whole pod', () => {
+    const old = { ...hostilePod, ephemeralContainers: [] };
+    const { verdict, repair: done } = judgeAndRepair(update(old, { ...old, ephemeralContainers: [added] }));
+    expect(verdict.wholeBecause).toBe('adds container "debug"');
+    expect(done.patch).toEqual([]);
+    expect(done.unresolved.map(({ path }) => path[1])).toEqual(expect.arrayContaining(['hostUsers', 'containers', 'initContainers']));
   });
 
   test('an update is refused if its ephemeral container joins what an old pod shares with its node', () => {
@@ -130,16 +140,20 @@ describe('an update', () => {
     const joining = { name: 'debug', volumeMounts: [{ name: 'root', mountPath: '/host' }] };
     const { repair: done } = judgeAndRepair(update(old, { ...old, ephemeralContainers: [joining] }));
     expect(printFindings(done.unresolved)).toEqual([
+      'escape host-namespaces at spec.hostPID: hostPID is true',
+      'escape volume-types at spec.volumes[0].hostPath: volume "root" is the node\'s /',
       'escape volume-types at spec.ephemeralContainers[0].volumeMounts[0].name: volume "root" is the node\'s /',
       'escape host-namespaces at spec.ephemeralContainers[0].name: the container joins a pod with hostPID',
     ]);
   });
 
   test('T10: an update leaves existing ephemeral containers as they are', () => {
-    const old = { ...wall, ephemeralContainers: [added] };
-    const input = update(old, { ...old, ephemeralContainers: [added, { ...added, name: 'again' }] });
+    // The field may say anything here, and a repair would write false.
+    const first = { name: 'first', securityContext: { privileged: null } };
+    const old = { ...wall, ephemeralContainers: [first] };
+    const input = update(old, { ...old, ephemeralContainers: [first, { ...added, name: 'again' }] });
     const { subject } = judgeAndRepair(input).repair;
-    expect(subject.pod.spec?.ephemeralContainers?.[0]).toEqual(added);
+    expect(subject.pod.spec?.ephemeralContainers?.[0]).toEqual(first);
     expect(subject.pod.spec?.ephemeralContainers?.[1]?.securityContext?.privileged).toBe(false);
   });
 

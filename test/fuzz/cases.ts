@@ -190,10 +190,13 @@ export function edited(bytes: Buffer, edits: readonly Edit[]): Buffer {
   }, bytes);
 }
 
-/** An API server refuses an update of anything else before it asks, but for the image. */
-function mayChange({ at: [top, field] }: Stroke): boolean {
-  return top !== 'spec' || field === 'tolerations' || field === 'ephemeralContainers';
+/** An API server refuses an update of anything else before it asks. */
+function mayChange({ at }: Stroke): boolean {
+  const [top, field = ''] = at;
+  return top !== 'spec' || at.at(-1) === 'image' || UPDATABLE.has(field);
 }
+
+const UPDATABLE: ReadonlySet<unknown> = new Set(['affinity', 'ephemeralContainers', 'nodeSelector', 'schedulingGates', 'tolerations']);
 
 function adding(pod: Doc, container: Doc): Doc {
   return paint(pod, { at: ['spec', 'ephemeralContainers'], value: [...list(map(pod.spec).ephemeralContainers), container] });

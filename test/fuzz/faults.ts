@@ -5,7 +5,7 @@ import { faultsOfAnswer, operationsOf } from '../support/answer-rules.ts';
 import { gainsOf } from '../support/gains.ts';
 import { bytesOf, type Doc, OTHER, type Setting } from '../support/hostile-pods.ts';
 import { list, map } from '../support/oracle.ts';
-import { dangersOf, isMirrorPod } from '../support/review-oracle.ts';
+import { dangersOf, isInconsequential, isMirrorPod } from '../support/review-oracle.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 
 /** What is asked of the judge, and what it must be judged by. */
@@ -53,7 +53,12 @@ export function faultsOf(question: Question): string[] {
     if (allowed !== true) faults.push(`R3: ${path} denies`);
   } else if (allowed === true && setting !== undefined) {
     faults.push(...dangersOf(request, setting).map((each) => `R3: let through: ${each}`));
-  } else if (allowed === true && !isUnjudged(request) && !isMirrorPod(request))
+  } else if (
+    allowed === true &&
+    !isUnjudged(request) &&
+    !isMirrorPod(request) &&
+    !(path.startsWith('/unknown/') && isInconsequential(request))
+  )
     faults.push(`R3: ${path} lets something through that it cannot know`);
   if (response.patch === undefined || setting === undefined || text === undefined || depthOf(text) > MAX_DEPTH) return faults;
   if (mayBeLean(bytes) && isForged(text, request)) return faults;

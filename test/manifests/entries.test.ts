@@ -94,9 +94,17 @@ test('T10, T11, T15, T31: the entries match pods with every subresource that can
     expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods', 'UPDATE pods/ephemeralcontainers', 'UPDATE pods/resize']);
   }
   for (const entry of validating.filter(({ name }) => name.includes('unknown'))) {
-    // Where no label names a profile any more, debug containers must be rejected too.
-    const debug = entry.failurePolicy === 'Fail' ? ['UPDATE pods/ephemeralcontainers'] : [];
-    expect(resources(entry)).toEqual(['CREATE pods', ...debug]);
+    // Where no label names a profile any more, images and debug containers must be rejected too.
+    expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods', 'UPDATE pods/ephemeralcontainers']);
+  }
+});
+
+test('T31: the entries skip updates of finalizers and owners, and where no profile is known also those of labels and annotations', () => {
+  const conditions = ({ matchConditions = [] }: Entry) =>
+    matchConditions.map(({ expression }) => expression.match(/object\.[\w.]+(?=\.\?| !=)/g));
+  for (const entry of validating.filter(({ name }) => !name.includes('workload'))) {
+    const metadata = entry.name.includes('unknown') ? [] : ['object.metadata', 'object.metadata'];
+    expect(conditions(entry)).toEqual([['object.spec', ...metadata]]);
   }
 });
 

@@ -97,6 +97,34 @@ test('T09: labels, annotations and finalizers of a running pod can change, whate
   });
 });
 
+/** Changes after which a pod runs something that it did not run before, as the API server lets an update make them. */
+const effects: Readonly<Record<string, (pod: Doc) => Doc>> = {
+  'another image': (pod) => paint(pod, { at: ['spec', 'containers', 0, 'image'], value: 'registry.example.com/other' }),
+  'another image of an init container': (pod) =>
+    paint(pod, { at: ['spec', 'initContainers', 0, 'image'], value: 'registry.example.com/other' }),
+  'a start': (pod) => paint(pod, { at: ['spec', 'schedulingGates'], value: [] }),
+};
+
+test.each(Object.entries(effects))(
+  'T09: an update that gives a pod %s is admitted only if nothing is wrong with the whole pod',
+  (_, effect) => {
+    check(0.04, fc.tuple(hostilePod, setting, fc.boolean()), ([pod, given, isNew]) => {
+      const respond = respondFor(given);
+      const stored = isNew ? (mutate(respond, pod).patched ?? pod) : pod;
+      const old = paint(paint(stored, { at: ['spec', 'schedulingGates'], value: [{ name: 'a/wait' }] }), {
+        at: ['spec', 'nodeName'],
+        value: '',
+      });
+      const updated = effect(old);
+      if (list(map(old.spec).initContainers).length === 0 && JSON.stringify(updated) === JSON.stringify(old)) return;
+      const verdict = validate(respond, updated, { operation: 'UPDATE', old });
+      const { allowed } = validate(respond, updated);
+      expect(verdict.allowed, messageOf(verdict)).toBe(allowed);
+      if (verdict.allowed) expect(wrongsOf(updated, given)).toEqual([]);
+    });
+  },
+);
+
 /** What an old pod may have for all its containers, those added later included. */
 const inherited = [
   { windowsOptions: { hostProcess: true } },

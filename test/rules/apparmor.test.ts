@@ -92,14 +92,14 @@ testRule(apparmor, {
     'an added container would have what the pod has, which cannot be written any more': {
       old: { ...under(UNCONFINED), ...plain },
       pod: { ...under(UNCONFINED), ...plain, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.ephemeralContainers[0].securityContext.appArmorProfile'],
-      fixed: { ...under(UNCONFINED), ...plain, ephemeralContainers: [{ name: 'debug', ...under(RUNTIME) }] },
+      finds: ['spec.securityContext.appArmorProfile', 'spec.ephemeralContainers[0].securityContext.appArmorProfile'],
+      fixed: 'nothing',
     },
     'an ephemeral container that an annotation waits for': {
       old: { ...annotated('unconfined', 'debug'), ...plain },
       pod: { ...annotated('unconfined', 'debug'), ...plain, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.ephemeralContainers[0].securityContext.appArmorProfile'],
-      fixed: { ...annotated('unconfined', 'debug'), ...plain, ephemeralContainers: [{ name: 'debug', ...under(RUNTIME) }] },
+      finds: [`metadata.annotations["${KEY}debug"]`, 'spec.ephemeralContainers[0].securityContext.appArmorProfile'],
+      fixed: 'nothing',
     },
     'none, by annotation': { pod: { ...annotated('unconfined'), ...plain }, finds: [NOTE], fixed: { ...bare, ...plain } },
     'a local one, by annotation': { pod: { ...annotated('localhost/mine'), ...plain }, finds: [NOTE], fixed: { ...bare, ...plain } },

@@ -55,7 +55,7 @@ testRule(selinux, {
         ...labelled({ type: 'spc_t' }),
         ephemeralContainers: [{ name: 'debug' }, { name: 'own', ...labelled({ type: 'container_t' }) }],
       },
-      finds: ['spec.ephemeralContainers[0].securityContext.seLinuxOptions.type'],
+      finds: ['spec.securityContext.seLinuxOptions.type', 'spec.ephemeralContainers[0].securityContext.seLinuxOptions.type'],
       fixed: 'nothing',
     },
     'a promise to the workspace': {

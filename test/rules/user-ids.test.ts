@@ -44,7 +44,7 @@ testRule(userIds, {
         securityContext: { runAsUser: 70_000 },
         ephemeralContainers: [{ name: 'debug' }, { name: 'own', securityContext: { runAsUser: 1000 } }],
       },
-      finds: ['spec.ephemeralContainers[0].securityContext.runAsUser'],
+      finds: ['spec.securityContext.runAsUser', 'spec.ephemeralContainers[0].securityContext.runAsUser'],
       fixed: 'nothing',
     },
     "a container's own, over a good one of the pod": {

@@ -31,7 +31,7 @@ testRule(windows, {
     'what an added container takes over from a pod that was there': {
       old: { securityContext: { windowsOptions: {} } },
       pod: { securityContext: { windowsOptions: {} }, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.ephemeralContainers[0].securityContext.windowsOptions'],
+      finds: ['spec.securityContext.windowsOptions', 'spec.ephemeralContainers[0].securityContext.windowsOptions'],
       fixed: 'nothing',
     },
     'credentials of a Windows domain': {

@@ -19,6 +19,7 @@ const RESOURCES: Type = { limits: 'object', requests: 'object' };
 const PROBE: Type = { ...HANDLER, terminationGracePeriodSeconds: 'number' };
 const CONTAINER: Type = {
   name: 'string',
+  image: 'string',
   restartPolicy: 'string',
   securityContext: {
     ...SHARED,
@@ -55,6 +56,7 @@ const POD: Type = {
     terminationGracePeriodSeconds: 'number',
     os: { name: 'string' },
     securityContext: { ...SHARED, fsGroup: 'number', supplementalGroups: ['number'], sysctls: [{ name: 'string' }] },
+    schedulingGates: ['object'],
     tolerations: [{ key: 'string', operator: 'string' }],
     affinity: {
       nodeAffinity: {

@@ -230,6 +230,7 @@ const POD_FIELDS: readonly Field[] = [
   [['spec', 'securityContext', 'appArmorProfile'], appArmorProfile],
   [['spec', 'tolerations'], fc.array(toleration, { maxLength: 4 })],
   [['spec', 'volumes'], fc.array(volume, { maxLength: 4 })],
+  [['spec', 'schedulingGates'], fc.constantFrom(null, [], [{ name: 'a/wait' }], [{ name: 'a/wait' }, { name: 'b/wait' }])],
   [
     ['spec', 'affinity', 'nodeAffinity', 'requiredDuringSchedulingIgnoredDuringExecution'],
     term.map((each) => ({ nodeSelectorTerms: [each] })),
@@ -310,6 +311,7 @@ const CONTAINER_FIELDS: readonly Field[] = [
   [['securityContext', 'privileged'], flag],
   [['securityContext', 'allowPrivilegeEscalation'], flag],
   [['restartPolicy'], fc.constantFrom('Always', 'OnFailure', null)],
+  [['image'], fc.constantFrom(null, '', 'registry.example.com/workspace', 'registry.example.com/workspace:2')],
   [['securityContext', 'procMount'], fc.constantFrom(null, '', 'Default', 'Unmasked', 'unmasked')],
   [
     ['securityContext', 'capabilities'],
@@ -382,7 +384,9 @@ const plainPod: fc.Arbitrary<Doc> = fc.record({ names, inits: fc.nat(2), ephemer
     metadata: { name: 'workspace', namespace: NAMESPACE },
     spec: {
       containers: given.names.map(named),
-      ...(given.inits > 0 ? { initContainers: ['init', 'dev-init'].slice(0, given.inits).map(named) } : {}),
+      ...(given.inits > 0
+        ? { initContainers: [named('init'), { ...named('dev-init'), restartPolicy: 'Always' }].slice(0, given.inits) }
+        : {}),
       ...(given.ephemerals > 0 ? { ephemeralContainers: [named('debug')] } : {}),
     },
   };

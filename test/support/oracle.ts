@@ -21,20 +21,51 @@ export function wrongsOf(pod: Doc, setting: Setting): string[] {
 }
 
 /**
- * What is wrong with a pod after an update, and was not before. Labels are read from the old pod, whose wall decides what grants count; as
- * many of each count as there are more.
+ * What is wrong with a pod after an update, and was not before; everything that is wrong, where the update makes the pod run something. Labels
+ * are read from the old pod, whose wall decides what grants count; as many of each count as there are more.
  */
 export function newWrongsOf(pod: Doc, old: Doc, setting: Setting): string[] {
   const chosen = chosenBy(old, setting);
   const walled = hasWall(old, chosen);
   const terms: Terms = { ...chosen, isUnwalled: !walled, grant: walled ? (grantOf(old, setting) ?? chosen.grant) : 'none' };
   const wall = (each: Doc): string[] => (hasWall(each, chosen) ? [] : ['the wall does not stand']);
+  const now = [...wall(pod), ...wrongsUnder(pod, terms)];
+  // The scheduler writes the node of a pod that runs.
+  if (getsProgram(pod, old) || isReleased(pod, old)) {
+    return now.filter((each) => each !== 'nodeName' || text(map(old.spec).nodeName) === '');
+  }
   const before = [...wall(old), ...wrongsUnder(old, terms)].map(withoutValue);
-  return [...wall(pod), ...wrongsUnder(pod, terms)].filter((each) => {
+  return now.filter((each) => {
     const at = before.indexOf(withoutValue(each));
     if (at !== -1) before.splice(at, 1);
     return at === -1;
   });
+}
+
+/** Whether some list of containers has one more, or one with another image, by name. */
+export function getsProgram(pod: Doc, old: Doc): boolean {
+  return ['initContainers', 'containers', 'ephemeralContainers'].some((kind) => {
+    const programs = (each: Doc): string[] => list(map(each.spec)[kind]).map((one) => `${map(one).image} as ${map(one).name}`);
+    const left = programs(old);
+    return programs(pod).some((each) => {
+      const at = left.indexOf(each);
+      if (at !== -1) left.splice(at, 1);
+      return at === -1;
+    });
+  });
+}
+
+const gatesOf = (pod: Doc): readonly unknown[] => list(map(pod.spec).schedulingGates);
+const isReleased = (pod: Doc, old: Doc): boolean => gatesOf(old).length > 0 && gatesOf(pod).length === 0;
+
+/** What an update may not do to a pod whose profile is not known: run something, start, or choose nodes. */
+export function isConsequential(pod: Doc, old: Doc): boolean {
+  const placement = (each: Doc): string => {
+    const { nodeSelector, affinity, tolerations } = map(each.spec);
+    const chosen = list(tolerations).filter((one) => !/^node\.kubernetes\.io\/(not-ready|unreachable)$/.test(text(map(one).key)));
+    return JSON.stringify([nodeSelector ?? {}, affinity ?? {}, chosen]);
+  };
+  return getsProgram(pod, old) || gatesOf(pod).length < gatesOf(old).length || placement(pod) !== placement(old);
 }
 
 /** A field that was wrong may be wrong in another way; the API server lets few of them change at all. */
@@ -125,14 +156,12 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
   const podContext = map(map(pod.spec).securityContext);
   const context = map(container.securityContext);
   const capabilities = map(context.capabilities);
-  const isRegular = kind === 'containers';
-  const hasContainers = isRegular && grant === 'containers' && isNamed(container, setting);
+  const hasContainers = grant === 'containers' && lasts(container, kind) && isNamed(container, setting);
 
   wrong(context.privileged === true && !(hasContainers && setting.guestPrivileged === true && backend.startsWith('kata-')), 'privileged');
-  const lasts = isRegular || (kind === 'initContainers' && container.restartPolicy === 'Always');
-  wrong(lasts && grant === 'none' && context.allowPrivilegeEscalation !== false, 'allowPrivilegeEscalation');
+  wrong(grant === 'none' && context.allowPrivilegeEscalation !== false, 'allowPrivilegeEscalation');
   const mayHold = hasContainers ? [...BASELINE, ...beyondBaseline(setting)] : BASELINE;
-  const bare = lasts && grant === 'none' && setting.isUnwalled !== true && (backend.startsWith('kata-') || backend === 'sysbox');
+  const bare = grant === 'none' && setting.isUnwalled !== true && (backend.startsWith('kata-') || backend === 'sysbox');
   for (const each of list(capabilities.add)) {
     wrong((bare || !mayHold.includes(each as string)) && !exempt('capabilities', String(each)), `capability ${JSON.stringify(each)}`);
   }
@@ -184,7 +213,7 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
     wrong(text(map(handler.httpGet).host) !== '' || text(map(handler.tcpSocket).host) !== '', 'a host that the kubelet calls');
   }
   wrongsOfResources(map(container.resources), setting, wrong, text(container.name));
-  if (backend === 'sysbox') wrongsOfSysbox(container, isRegular && grant === 'containers' && isNamed(container, setting), wrong);
+  if (backend === 'sysbox') wrongsOfSysbox(container, hasContainers, wrong);
   return found;
 }
 
@@ -214,6 +243,10 @@ export function beyondBaseline({ backend, nesting }: Setting): string[] {
   if (backend === 'gvisor') return ['SYS_PTRACE'];
   return backend.startsWith('kata-') ? ['SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE', 'SYS_PTRACE', 'NET_RAW'] : [];
 }
+
+/** Only containers that run until the pod ends are workspaces: regular ones, and init containers that always restart. */
+export const lasts = ({ restartPolicy }: Doc, kind: string): boolean =>
+  kind === 'containers' || (kind === 'initContainers' && restartPolicy === 'Always');
 
 export function isNamed({ name }: Doc, { grantTo }: Setting): boolean {
   return grantTo === undefined || matches(grantTo, text(name));

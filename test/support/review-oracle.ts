@@ -1,6 +1,6 @@
 import { mistypedIn } from './field-types.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
-import { list, map, newWrongsOf, wrongsOf } from './oracle.ts';
+import { isConsequential, list, map, newWrongsOf, wrongsOf } from './oracle.ts';
 
 /** The API server calls the webhook for these, too; none of them changes a pod. */
 const WITHOUT_POD = 'attach binding eviction exec log portforward proxy status'.split(' ');
@@ -25,6 +25,14 @@ export function dangersOf(request: Doc, setting: Setting): string[] {
   const broken = [...missingIn(oldObject, 'the old object'), ...mistypedIn(map(oldObject))];
   if (broken.length > 0) return broken;
   return isMirror(pod, map(userInfo)) ? [] : newWrongsOf(pod, map(oldObject), setting);
+}
+
+/** Whether a review is an update of a pod that may happen although no profile is known to judge it by. */
+export function isInconsequential({ operation, kind, object, oldObject }: Doc): boolean {
+  const { group, kind: name } = map(kind);
+  if (operation !== 'UPDATE' || name !== 'Pod' || (group ?? '') !== '') return false;
+  const isRead = [object, oldObject].every((each) => missingIn(each, 'it').length === 0 && mistypedIn(map(each)).length === 0);
+  return isRead && !isConsequential(map(object), map(oldObject));
 }
 
 function missingIn(object: unknown, what: string): string[] {

@@ -78,14 +78,15 @@ export function answerEnforce(verdict: Verdict, policy: Policy, operation: PodOp
   return listFindings({ ...verdict, findings: [makeSizeFinding('answer', [])] }, policy, operation);
 }
 
-function listFindings({ findings }: Verdict, policy: Policy, operation: PodOperation): Answer {
+function listFindings(judged: Verdict, policy: Policy, operation: PodOperation): Answer {
+  const { findings } = judged;
   if (findings.length === 0) return CLEAN;
   const escapes = escapesOf(findings);
   const verdict = escapes.length > 0 ? 'refused' : 'clean';
   const auditAnnotations = annotationsOf({ verdict, findings });
   const fields = { allowed: escapes.length === 0, verdict, auditAnnotations } as const;
   if (fields.allowed) return buildAnswer({ ...fields, warnings: warningsOf(findings, policy.profile.id) }, findings);
-  const denial = { code: 403, reason: 'Forbidden', ...denialOf(escapes, policy, operation) };
+  const denial = { code: 403, reason: 'Forbidden', ...denialOf(judged, policy, operation) };
   return buildAnswer({ ...fields, denial }, findings);
 }
 
@@ -115,11 +116,19 @@ export function answerUnjudged(phase: Phase, mode: Mode, problem: string): Answe
 
 /**
  * Answers for a pod whose namespace, or own label, names a profile that is not configured.
- * @param profile what the pod's own label names
+ * @param label of the pod itself
+ * @param change why an update is not admitted without a profile, worded to follow "the update"
  */
-export function answerUnknownProfile(mode: Mode, profile: string | undefined, profiles: PolicyConfig['profiles']): Answer {
+export function answerUnknownProfile(
+  mode: Mode,
+  profiles: PolicyConfig['profiles'],
+  { label, change }: { readonly label?: string | undefined; readonly change?: string | undefined } = {},
+): Answer {
+  // A pod may well name a configured profile where its namespace does not.
+  const profile = label !== undefined && !profiles.has(label) ? label : undefined;
   const what = profile === undefined ? 'the label of this namespace names a profile that is not configured' : printUnknownProfile(profile);
-  const message = printable(`${what}; ${printConfigured(profiles)}`, 1024);
+  const why = change === undefined ? '' : `, and the update ${change}`;
+  const message = printable(`${what}${why}; ${printConfigured(profiles)}`, 1024);
   const field = `metadata.labels["${PROFILE_LABEL}"]`;
   const causes = profile === undefined ? [] : [{ reason: podLabels.id, field, message }];
   const auditAnnotations = annotationsOf({ verdict: 'refused' });

@@ -3,10 +3,11 @@ import { PROFILE_LABEL } from '../../core/labels.ts';
 import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
 import { labelOf, type Pod } from '../../core/pod.ts';
+import { findConsequence } from '../../core/pod-update.ts';
 import { makePointerLookup, type PointerLookup } from '../../core/pointer.ts';
 import { type Policy, type PolicyConfig, printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
 import { type Apply, repair } from '../../core/repair.ts';
-import type { RequestOutcome, RequestRecord } from '../../core/request-record.ts';
+import type { Mode, RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import { podSize } from '../../core/rules/pod-size.ts';
 import type { Mismatch } from '../../core/shape.ts';
 import { subjectOf } from '../../core/subject.ts';
@@ -80,12 +81,7 @@ export function makeRespond(
     if (operation !== 'CREATE' && operation !== 'UPDATE') return { answer: ALLOWED };
     if (WITHOUT_POD.has(subresource)) return { answer: ALLOWED };
     const isPod = kind === 'Pod' && group === '';
-    if (route.phase === 'unknown') {
-      const pod = subjectOf(review.object, group, kind);
-      if (isPod && pod.ok && isMirror(pod.value.pod, review.requester)) return { answer: ALLOWED };
-      const profile = pod.ok ? labelOf(pod.value.pod, PROFILE_LABEL) : undefined;
-      return { answer: answerUnknownProfile(route.mode, profile, config.profiles) };
-    }
+    if (route.phase === 'unknown') return { answer: answerUnknown(route.mode, review) };
 
     const profile = config.profiles.get(route.profile);
     if (profile === undefined) return makeFailure(route, `${printUnknownProfile(route.profile)}; ${printConfigured(config.profiles)}`);
@@ -107,6 +103,18 @@ export function makeRespond(
       exemptions: config.exemptions,
       now: now(),
     });
+  }
+
+  /** An object that cannot be read is answered like a new pod. */
+  function answerUnknown(mode: Mode, { operation, object, oldObject, group, kind, requester }: Review): Answer {
+    const subject = subjectOf(object, group, kind);
+    if (!subject.ok || kind !== 'Pod') return answerUnknownProfile(mode, config.profiles);
+    const { pod } = subject.value;
+    if (isMirror(pod, requester)) return ALLOWED;
+    const old = operation === 'UPDATE' ? subjectOf(oldObject, group, kind) : undefined;
+    const change = old?.ok ? findConsequence(pod, old.value.pod) : undefined;
+    if (old?.ok && change === undefined) return ALLOWED;
+    return answerUnknownProfile(mode, config.profiles, { label: labelOf(pod, PROFILE_LABEL), change });
   }
 
   function judgeAndAnswer({ phase, mode }: Route, review: Review, input: JudgeInput): Decision {

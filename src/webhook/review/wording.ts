@@ -1,4 +1,5 @@
 import { printPlace } from '../../core/finding-text.ts';
+import { escapesOf, type Verdict } from '../../core/judge.ts';
 import type { PatchOp } from '../../core/patch.ts';
 import { printPath } from '../../core/path.ts';
 import type { Policy } from '../../core/policy.ts';
@@ -59,10 +60,11 @@ export function warningsOf(findings: readonly Finding[], profile: string): strin
  * first.
  */
 export function denialOf(
-  escapes: readonly Finding[],
+  { findings, wholeBecause }: Verdict,
   { profile, grant }: Policy,
   operation: PodOperation,
 ): { message: string; causes: Cause[] } {
+  const escapes = escapesOf(findings);
   const mustChange = escapes.filter(({ fix }) => fix === undefined);
   const repairable = escapes.filter(({ fix }) => fix !== undefined);
   const sections = [
@@ -73,7 +75,12 @@ export function denialOf(
   const causes = [...mustChange, ...repairable].slice(0, MAX_CAUSES).map(causeOf);
   const more = escapes.length - causes.length;
   if (more > 0) causes.push({ reason: 'more', field: 'spec', message: `and ${more} more` });
-  return { message: joinLines([`profile ${profile.id} (grant ${grant}) does not let this pod run.`, ...lines]), causes };
+  const denial = `profile ${profile.id} (grant ${grant}) does not let this pod run.`;
+  const whole =
+    wholeBecause === undefined
+      ? ''
+      : ` The update ${wholeBecause}, so the whole pod is judged: what the update cannot change needs a new pod.`;
+  return { message: joinLines([denial + whole, ...lines]), causes };
 }
 
 function causeOf(finding: Finding): Cause {

@@ -46,6 +46,7 @@ interface Answered {
   readonly allowed?: boolean;
   readonly uid?: string;
   readonly patch?: string;
+  readonly warnings?: readonly string[];
   readonly code?: number;
   readonly message?: string;
 }
@@ -58,11 +59,75 @@ const reviewOf = (change: object): string => {
 async function ask(path: string, body: string | Buffer): Promise<Answered> {
   const { status, body: text } = await server.send(path, { body });
   const { response = {}, error } = JSON.parse(text);
-  const { allowed, uid, patch, status: denial } = response;
-  return { status, allowed, uid, patch, code: denial?.code, message: denial?.message ?? error };
+  const { allowed, uid, patch, warnings, status: denial } = response;
+  return { status, allowed, uid, patch, warnings, code: denial?.code, message: denial?.message ?? error };
 }
 
 const POD = { group: '', version: 'v1', kind: 'Pod' };
+
+describe('T05, T19: an update of a pod whose profile is unknown', () => {
+  const stored = {
+    metadata: { name: 'workspace', labels: { 'cloister.dev/profile': 'userns' }, finalizers: ['a/b'] },
+    spec: {
+      containers: [{ name: 'main', image: 'a' }],
+      schedulingGates: [{ name: 'a/wait' }, { name: 'b/wait' }],
+      tolerations: [{ key: 'a', operator: 'Exists' }],
+      nodeSelector: null,
+    },
+  };
+  const changed = (change: object): object => ({ ...stored, spec: { ...stored.spec, ...change } });
+  const answer = (object: unknown, mode = 'enforce', oldObject: unknown = stored): Promise<Answered> =>
+    ask(`/unknown/${mode}`, reviewOf({ kind: POD, operation: 'UPDATE', object, oldObject }));
+  const deep = (levels: number): object => JSON.parse(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
+
+  test.each<[string, object]>([
+    ['gives container "main" another image', { containers: [{ name: 'main', image: 'b' }] }],
+    ['adds container "debug"', { ephemeralContainers: [{ name: 'debug', image: 'a' }] }],
+    ['removes a scheduling gate', { schedulingGates: [{ name: 'b/wait' }] }],
+    ['removes a scheduling gate', { schedulingGates: null }],
+    ['changes nodeSelector', { nodeSelector: { 'node-role.kubernetes.io/control-plane': '' } }],
+    ['changes affinity', { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{}] } } } }],
+    ['changes tolerations', { tolerations: [{ key: 'a', operator: 'Exists' }, { operator: 'Exists' }] }],
+    ['changes affinity', { affinity: deep(1_000) }],
+  ])('the update that %s is denied, and only reported where nothing is enforced', async (change, spec) => {
+    const message = `the label of this namespace names a profile that is not configured, and the update ${change}; configured are: `;
+    expect((await answer(changed(spec))).message).toContain(message);
+    expect(await answer(changed(spec), 'warn')).toMatchObject({ allowed: true, warnings: [expect.stringContaining(message)] });
+    expect(await answer(changed(spec), 'audit')).toMatchObject({ allowed: true, warnings: undefined });
+  });
+
+  test.each<[string, object]>([
+    ['nothing', stored],
+    ['labels, annotations and finalizers', { ...stored, metadata: { name: 'workspace', annotations: { a: 'b' } } }],
+    ['a deadline', changed({ activeDeadlineSeconds: 1 })],
+    ['an empty node selector', changed({ nodeSelector: {} })],
+    [
+      'the tolerations that the API server adds',
+      changed({
+        tolerations: [
+          { key: 'a', operator: 'Exists' },
+          ...['not-ready', 'unreachable'].map((name) => ({
+            key: `node.kubernetes.io/${name}`,
+            operator: 'Exists',
+            effect: 'NoExecute',
+            tolerationSeconds: 300,
+          })),
+        ],
+      }),
+    ],
+  ])('the update of %s is admitted', async (_, object) => {
+    for (const mode of ['enforce', 'warn', 'audit']) expect(await answer(object, mode)).toEqual({ status: 200, uid: UID, allowed: true });
+  });
+
+  test('an update of what cannot be read is denied', async () => {
+    for (const [object, old] of [
+      [{ spec: 1 }, stored],
+      [stored, { spec: { containers: 1 } }],
+      [stored, null],
+    ])
+      expect(await answer(object, 'enforce', old)).toMatchObject({ allowed: false, code: 403 });
+  });
+});
 
 describe('T05: nothing is admitted because it is unknown', () => {
   test.each(['gone', 'constructor', 'kata-qemu'])('an unknown profile is denied: %s', async (profile) => {

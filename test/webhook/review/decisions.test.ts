@@ -34,6 +34,13 @@ const corpus: Readonly<Record<string, object>> = {
   'no pod': { spec: { containers: {} } },
 };
 
+const GATED = { schedulingGates: [{ name: 'example.com/wait' }] };
+
+function withImage(image: string): object {
+  const pod = dockerInDocker();
+  return { ...pod, spec: { ...pod.spec, containers: pod.spec.containers.map((each) => ({ ...each, image })) } };
+}
+
 const profiles = backends.flatMap(({ id }) => GRANTS.map((grant) => [`${id}-${grant}`, { extends: id, grant }] as const));
 const config = parseConfig(
   stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', profiles: Object.fromEntries(profiles) }),
@@ -79,6 +86,8 @@ test('F18: the decisions are those of the golden file', async () => {
   const lines = profiles.flatMap(([profile]) => [
     ...Object.entries(corpus).map(([name, pod]) => `${profile}: ${name}: ${decisionsOn(profile, pod)}`),
     `${profile}: an old bad one, updated: ${decisionsOn(profile, hostNamespaces(), { operation: 'UPDATE', old: hostNamespaces() })}`,
+    `${profile}: an old bad one, with another image: ${decisionsOn(profile, dockerInDocker(), { operation: 'UPDATE', old: withImage('docker:27') })}`,
+    `${profile}: an old bad one, started: ${decisionsOn(profile, plainPod(), { operation: 'UPDATE', old: plainPod('plain', GATED) })}`,
     `${profile}: a plain one, made bad: ${decisionsOn(profile, hostNamespaces('plain'), { operation: 'UPDATE', old: plainPod() })}`,
   ]);
   await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('../../golden/decisions.txt');
