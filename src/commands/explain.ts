@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
+import type { Governance, ProfileByMode } from '../core/governance.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
@@ -16,7 +17,7 @@ export const command: Command = new Command('explain')
   .summary('explain a rule, a profile or a field of a pod')
   .description(
     'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it. For a field of a pod, prints the rules that ' +
-      'judge it, or why no rule does. Without an argument, lists the rules and profiles.',
+      'judge it, or why no rule does. Without an argument, lists the rules and profiles, and the namespaces that the configuration governs by name.',
   )
   .argument('[name]', 'id of a rule or a profile, or a field such as spec.hostAliases')
   .addOption(configOption())
@@ -37,11 +38,11 @@ async function run(name: string | undefined, { config: file }: { readonly config
   if (!config.ok) return fail(self, config.error);
   // Without a configuration, the pages of all backends are of interest, and not only that of the default profile.
   const profiles = file === undefined ? new Map<string, Profile>() : config.value.profiles;
-  if (name === undefined) process.stdout.write(printList(profiles));
+  if (name === undefined) process.stdout.write(printList(profiles, config.value.governance));
   else process.stdout.write(/^(?:spec|metadata)\b|[.[]/.test(name) ? explainField(name, self) : await readPages(name, profiles, self));
 }
 
-function printList(profiles: ReadonlyMap<string, Profile>): string {
+function printList(profiles: ReadonlyMap<string, Profile>, governance: Governance): string {
   const width = Math.max(...[...ruleById.keys(), ...backendById.keys(), ...profiles.keys()].map((id) => id.length));
   const lines = (entries: readonly (readonly [id: string, text: string])[]): string =>
     entries.map(([id, text]) => `  ${id.padEnd(width)}  ${text}\n`).join('');
@@ -52,9 +53,23 @@ function printList(profiles: ReadonlyMap<string, Profile>): string {
     '\nProfiles:\n',
     lines(backends.map(({ id, summary }) => [id, summary])),
     own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describeProfile(each)]))}`,
+    printGovernance(governance),
     '\n`cloister explain <name>` prints the page of one; `cloister explain <field>` lists the rules of a field.\n',
   ].join('');
 }
+
+/** Where no namespace is governed by name: nothing. */
+function printGovernance({ byName, otherwise }: Governance): string {
+  const elements = [...byName, { namespaces: ['every other namespace'], profiles: otherwise }];
+  if (elements.every(({ profiles }) => isEmpty(profiles))) return '';
+  const lines = elements.map(({ namespaces, profiles }) => {
+    const modes = Object.entries(profiles).map(([mode, profile]) => `${mode} ${profile}`);
+    return `  ${namespaces.join(', ')}: ${modes.length === 0 ? 'not governed' : modes.join(', ')}\n`;
+  });
+  return `\nNamespaces without a label of Cloister, by their names; the first line that matches counts:\n${lines.join('')}`;
+}
+
+const isEmpty = (profiles: ProfileByMode): boolean => Object.keys(profiles).length === 0;
 
 async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
   if (ruleById.has(name)) return readPage('rules', name);

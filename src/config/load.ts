@@ -2,16 +2,19 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
+import { type Governance, NO_GOVERNANCE } from '../core/governance.ts';
 import type { PolicyConfig } from '../core/policy.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { printReadError } from '../io-errors.ts';
 import { readExemptions, warnOfEveryContainer, warnOfExpired } from './exemptions.ts';
+import { readGovernance, warnOfUnenforced } from './governance.ts';
 import { parseLevel } from './problems.ts';
 import { defaultProfiles, readProfiles } from './profiles.ts';
 import { API_VERSION, configSchema, fieldOf } from './schema.ts';
 
 export interface Config extends PolicyConfig {
+  readonly governance: Governance;
   /** SHA-256 of the text, in hex. A server and `cloister ensure` compare it to find out whether they read the same text. */
   readonly digest: string;
   /** For the log: what is valid, and probably not intended. */
@@ -30,7 +33,9 @@ interface Clock {
  * @returns the configuration, or every problem of the file with the file's name, the path in it and what to do
  */
 export async function loadConfig(file: string | undefined, { now = new Date() }: Clock = {}): Promise<Result<Config, readonly string[]>> {
-  if (file === undefined) return ok({ profiles: defaultProfiles(), exemptions: [], digest: digestOf(''), warnings: [] });
+  if (file === undefined) {
+    return ok({ profiles: defaultProfiles(), governance: NO_GOVERNANCE, exemptions: [], digest: digestOf(''), warnings: [] });
+  }
   try {
     const bytes = await readFile(file);
     if (!isUtf8(bytes)) return err([`${file} is not UTF-8 text: save it as UTF-8`]);
@@ -49,11 +54,13 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   if (!yaml.ok) return yaml;
   const problems: string[] = [];
   parseLevel(configSchema, yaml.value, [], problems);
-  const profiles = readProfiles(fieldOf(yaml.value, 'profiles'), problems);
+  const written = fieldOf(yaml.value, 'profiles');
+  const profiles = readProfiles(written, problems);
+  const governance = readGovernance(yaml.value, isObject(written) ? Object.keys(written) : [...profiles.keys()], problems);
   const exemptions = readExemptions(fieldOf(yaml.value, 'exemptions'), problems);
   if (problems.length > 0) return err(problems.map((each) => `${source}: ${each}`));
-  const warnings = [...warnOfExpired(exemptions, now), ...warnOfEveryContainer(exemptions)];
-  return ok({ profiles, exemptions, digest: digestOf(text), warnings, text });
+  const warnings = [...warnOfUnenforced(governance), ...warnOfExpired(exemptions, now), ...warnOfEveryContainer(exemptions)];
+  return ok({ profiles, governance, exemptions, digest: digestOf(text), warnings, text });
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');

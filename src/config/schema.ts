@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { SYSTEM_NAMESPACES } from '../core/governance.ts';
+import { NAMESPACE_LABELS } from '../core/labels.ts';
 import { makeNamePattern } from '../core/name-pattern.ts';
 import { backends } from '../core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, type ProfileOptions } from '../core/profiles/profile.ts';
@@ -33,8 +35,14 @@ const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
 /** The sizes that a volume for images can have: at least a megabyte, in the usual units. */
 const SIZE = /^[1-9]\d*(\.\d+)?[MGT]i?$/;
 const HAS_DOTS = /\/\.\.?(\/|$)/;
+/** Each element is a level of one CEL expression, and the API server parses at most 250 levels. */
+export const MAX_GOVERNS = 64;
+/** All patterns are in one CEL expression, and the API server parses at most 100,000 characters. */
+export const MAX_NAMESPACE_PATTERNS = 256;
 
 const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(makeNamePattern);
+/** It becomes a part of a regular expression, where only `*` has a meaning. */
+const namespacePattern = textLike(/^[-a-z0-9*]{1,63}$/, 'be the name of a namespace; * in it stands for any run of characters');
 const profileName = textLike(DNS_LABEL, 'be the name of a profile');
 const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass', TOO_LONG_A_SUBDOMAIN);
 const mountPath = textLike(ABSOLUTE_PATH, 'be an absolute path without `..`, a colon or a slash at its end', HAS_DOTS);
@@ -78,8 +86,34 @@ export const configSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION, must(`be ${API_VERSION}`)),
   kind: z.literal('Config', must('be Config')),
   profiles: mapOf('of profiles by name; leave it out for userns alone, write {} for none').optional(),
+  governs: listOf(z.unknown(), 'be a list of namespaces, each with its profiles')
+    .max(MAX_GOVERNS, must(`have at most ${MAX_GOVERNS} elements`))
+    .optional(),
+  default: mapOf('of a mode (enforce, warn, audit) to its profile').optional(),
   exemptions: listOf(z.unknown(), 'be a list of exemptions').optional(),
 });
+
+const MODES = Object.keys(NAMESPACE_LABELS) as (keyof typeof NAMESPACE_LABELS)[];
+const byMode = { enforce: profileName.optional(), warn: profileName.optional(), audit: profileName.optional() };
+const hasMode = (modes: object): boolean => MODES.some((mode) => Object.hasOwn(modes, mode));
+const aMap = must('be a map of namespaces, and of a mode (enforce, warn, audit) to its profile');
+const aMode = must('name a profile for at least one of enforce, warn and audit');
+const aModeMeta = { anyOf: MODES.map((mode) => ({ required: [mode] })) };
+
+const governable = namespacePattern
+  .refine((name) => !SYSTEM_NAMESPACES.includes(name), must(`not be ${SYSTEM_NAMESPACES.join(' or ')}, which Cloister never governs`))
+  .meta({ not: { enum: SYSTEM_NAMESPACES } });
+
+/** An element of `governs`. */
+export const governsSchema = z
+  .strictObject({ namespaces: someOf(governable, "list at least one namespace; '*' stands for all"), ...byMode }, aMap)
+  .refine(hasMode, aMode)
+  .meta(aModeMeta);
+
+export const defaultSchema = z
+  .strictObject({ ...byMode, except: listOf(namespacePattern, 'be a list of namespaces').optional() })
+  .refine(hasMode, aMode)
+  .meta(aModeMeta);
 
 export const exemptionSchema = z.strictObject({
   reason: textLike(/\S/, 'say why'),

@@ -55,6 +55,25 @@ test('explain prints what a configured profile extends, and the page of its back
   expect(list.stdout).toMatch(/Profiles of this configuration:\n {2}kata-team-a +extends kata-qemu/);
 });
 
+test('explain lists the namespaces that a configuration governs by name, in the order in which they match', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-explain-'));
+  const explain = async (name: string, governance: string) => {
+    const config = join(folder, name);
+    await writeFile(config, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}, gvisor: {}}\n${governance}`);
+    return (await cloister(['explain', '--config', config])).stdout;
+  };
+  const [governed, byDefault, none] = await Promise.all([
+    explain('governed', 'governs: [{namespaces: [gl-rd-ns-*, lab], enforce: userns, audit: gvisor}]\n'),
+    explain('default', 'default: {enforce: userns, except: [monitoring]}\n'),
+    explain('none', ''),
+  ]);
+  await rm(folder, { recursive: true });
+  const title = 'Namespaces without a label of Cloister, by their names; the first line that matches counts:\n';
+  expect(governed).toContain(`${title}  gl-rd-ns-*, lab: enforce userns, audit gvisor\n  every other namespace: not governed\n`);
+  expect(byDefault).toContain(`${title}  monitoring: not governed\n  every other namespace: enforce userns\n`);
+  expect(none).not.toContain(title);
+});
+
 test('explain suggests a name for an unknown one', async () => {
   const { code, stdout, stderr } = await cloister(['explain', 'volume-tyeps']);
   expect([code, stdout]).toEqual([2, '']);

@@ -31,7 +31,7 @@ const WRONG_FILES: Table<string> = {
 const WRONG_TOPS: Table<string> = {
   'a key at the top that is unknown': [
     'profile: {}',
-    'profile: is unknown (did you mean profiles?): known here are apiVersion, kind, profiles and exemptions',
+    'profile: is unknown (did you mean profiles?): known here are apiVersion, kind, profiles, governs, default and exemptions',
   ],
   'profiles without anything': [
     'profiles:',

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { configSchema, exemptionSchema, optionSchemas } from '../../src/config/schema.ts';
+import { configSchema, defaultSchema, exemptionSchema, governsSchema, optionSchemas } from '../../src/config/schema.ts';
 import { contentOf, EXEMPTIBLE, HEAD, NOW, parse } from '../config/samples.ts';
 
 const PAGE = join(import.meta.dirname, '../../docs/configuration.md');
@@ -11,7 +11,8 @@ const EXAMPLE = join(import.meta.dirname, '../../examples/config.yaml');
 test('examples/config.yaml is valid and shows every key', async () => {
   expect(contentOf(await loadConfig(EXAMPLE, { now: NOW })).warnings).toEqual([]);
   const text = await readFile(EXAMPLE, 'utf8');
-  for (const key of ['extends', ...keysOf()]) expect(text, key).toMatch(new RegExp(`^[\\s#-]*${key}:`, 'm'));
+  const inGovernance = [governsSchema.shape, defaultSchema.shape].flatMap(Object.keys);
+  for (const key of ['extends', ...keysOf(), ...inGovernance]) expect(text, key).toMatch(new RegExp(`^[\\s#-]*${key}:`, 'm'));
 });
 
 test('docs/configuration.md has a section for each key, and no other section', async () => {
