@@ -1,6 +1,15 @@
+import { type Governance, SYSTEM_NAMESPACES } from '../core/governance.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import type { PolicyConfig } from '../core/policy.ts';
+import type { Mode } from '../core/request-record.ts';
+import { governedWhere } from './governed.ts';
 import { LABELS } from './labels.ts';
+
+/** What the objects in the cluster depend on. */
+export interface ClusterConfig {
+  readonly profiles: PolicyConfig['profiles'];
+  readonly governance: Governance;
+}
 
 /** The address at which the API server calls the webhook. */
 export type Target = (
@@ -26,13 +35,18 @@ export interface Entry {
   readonly rules: readonly ResourceRule[];
   readonly namespaceSelector: Selector;
   readonly objectSelector?: Selector;
-  readonly matchConditions?: readonly { readonly name: string; readonly expression: string }[];
+  readonly matchConditions?: readonly MatchCondition[];
   readonly failurePolicy: 'Fail' | 'Ignore';
   readonly reinvocationPolicy?: 'IfNeeded';
   readonly timeoutSeconds: number;
   readonly matchPolicy: 'Equivalent';
   readonly sideEffects: 'None';
   readonly admissionReviewVersions: readonly ['v1'];
+}
+
+export interface MatchCondition {
+  readonly name: string;
+  readonly expression: string;
 }
 
 export interface ClientConfig {
@@ -62,39 +76,57 @@ export const MUTATING_CONFIGURATION = 'zz-cloister';
 export const VALIDATING_CONFIGURATION = 'cloister';
 
 /**
- * The webhook entries that assign profiles and modes to pods. The API server matches the labels, and the path of an entry contains what it
- * matched, so that the webhook server looks nothing up.
+ * The webhook entries that assign profiles and modes to pods. The API server matches the labels, or the name of a namespace without a label,
+ * and the path of an entry contains what it matched, so that the webhook server looks nothing up.
  */
-export function entriesOf({ profiles }: PolicyConfig, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
+export function entriesOf({ profiles, governance }: ClusterConfig, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
   const ids = [...profiles.keys()];
-  const select = selectorsFor(target);
-  const entry = (name: string, path: string, traits: Traits): Entry => ({
-    name: `${name}.cloister.dev`,
-    clientConfig: clientConfigOf(target, path),
-    ...traits,
-    matchPolicy: 'Equivalent',
-    sideEffects: 'None',
-    admissionReviewVersions: ['v1'],
-  });
+  const select = selectionsFor(governance, target);
+  const entry = (name: string, path: string, { traits, selection }: { readonly traits: Traits; readonly selection: Selection }): Entry => {
+    const { condition, ...selectors } = selection;
+    return {
+      name: `${name}.cloister.dev`,
+      clientConfig: clientConfigOf(target, path),
+      ...traits,
+      ...(condition && { matchConditions: [...(traits.matchConditions ?? []), condition] }),
+      ...selectors,
+      matchPolicy: 'Equivalent',
+      sideEffects: 'None',
+      admissionReviewVersions: ['v1'],
+    };
+  };
+  /** For the namespaces whose label names the profile, and for those that the configuration governs by name, if there are any. */
+  const ofNamespaces = (
+    id: string,
+    mode: Mode,
+    { path, traits, labelled, governed }: { readonly path: string; readonly traits: Traits } & EntryNames,
+  ): readonly Entry[] => {
+    const byName = select.governedNamespace(mode, id);
+    return [
+      entry(`${id}.${labelled}.${mode}`, path, { traits, selection: select.labelledNamespace(mode, id) }),
+      ...(byName === undefined ? [] : [entry(`${id}.${governed}.${mode}`, path, { traits, selection: byName })]),
+    ];
+  };
 
   const mutating = ids.flatMap((id) => [
-    entry(`${id}.namespace.enforce`, `/mutate/${id}`, { ...MUTATE, ...select.labelledNamespace('enforce', id) }),
-    entry(`${id}.pod.enforce`, `/mutate/${id}`, { ...MUTATE, ...select.optedInPod(id) }),
+    ...ofNamespaces(id, 'enforce', { path: `/mutate/${id}`, traits: MUTATE, ...OF_PODS }),
+    entry(`${id}.pod.enforce`, `/mutate/${id}`, { traits: MUTATE, selection: select.optedInPod(id) }),
   ]);
   const validating = ids.flatMap((id) => [
-    entry(`${id}.namespace.enforce`, `/validate/enforce/${id}`, { ...VALIDATE, ...ENFORCE, ...select.labelledNamespace('enforce', id) }),
-    entry(`${id}.pod.enforce`, `/validate/enforce/${id}`, { ...VALIDATE, ...ENFORCE, ...select.optedInPod(id) }),
-    ...WATCHING.map((mode) =>
-      entry(`${id}.namespace.${mode}`, `/validate/${mode}/${id}`, { ...VALIDATE, ...WATCH, ...select.labelledNamespace(mode, id) }),
-    ),
-    ...MODES.map((mode) => entry(`${id}.workload.${mode}`, `/advise/${mode}/${id}`, { ...ADVISE, ...select.labelledNamespace(mode, id) })),
+    ...ofNamespaces(id, 'enforce', { path: `/validate/enforce/${id}`, traits: VALIDATE_ENFORCE, ...OF_PODS }),
+    entry(`${id}.pod.enforce`, `/validate/enforce/${id}`, { traits: VALIDATE_ENFORCE, selection: select.optedInPod(id) }),
+    ...WATCHING.flatMap((mode) => ofNamespaces(id, mode, { path: `/validate/${mode}/${id}`, traits: VALIDATE_WATCH, ...OF_PODS })),
+    ...MODES.flatMap((mode) => ofNamespaces(id, mode, { path: `/advise/${mode}/${id}`, traits: ADVISE, ...OF_WORKLOADS })),
   ]);
   // A label can name a profile that is not configured, also when no profile is: these entries always exist.
   const unknown = [
-    entry('namespace.unknown.enforce', '/unknown/enforce', { ...UNKNOWN, ...ENFORCE, ...select.mislabelledNamespace('enforce', ids) }),
-    entry('pod.unknown.enforce', '/unknown/enforce', { ...UNKNOWN, ...ENFORCE, ...select.mislabelledPod(ids) }),
+    entry('namespace.unknown.enforce', '/unknown/enforce', {
+      traits: UNKNOWN_ENFORCE,
+      selection: select.mislabelledNamespace('enforce', ids),
+    }),
+    entry('pod.unknown.enforce', '/unknown/enforce', { traits: UNKNOWN_ENFORCE, selection: select.mislabelledPod(ids) }),
     ...WATCHING.map((mode) =>
-      entry(`namespace.unknown.${mode}`, `/unknown/${mode}`, { ...UNKNOWN, ...WATCH, ...select.mislabelledNamespace(mode, ids) }),
+      entry(`namespace.unknown.${mode}`, `/unknown/${mode}`, { traits: UNKNOWN_WATCH, selection: select.mislabelledNamespace(mode, ids) }),
     ),
   ];
   return [
@@ -103,9 +135,18 @@ export function entriesOf({ profiles }: PolicyConfig, target: Target): readonly 
   ];
 }
 
-type Mode = keyof typeof NAMESPACE_LABELS;
-type Traits = Omit<Entry, 'name' | 'clientConfig' | 'matchPolicy' | 'sideEffects' | 'admissionReviewVersions'>;
+/** The middle parts of the names of two entries, for namespaces with a label and for those that are governed by name. */
+interface EntryNames {
+  readonly labelled: string;
+  readonly governed: string;
+}
+const OF_PODS: EntryNames = { labelled: 'namespace', governed: 'governed' };
+const OF_WORKLOADS: EntryNames = { labelled: 'workload', governed: 'governed.workload' };
+
 type Selectors = Pick<Entry, 'namespaceSelector' | 'objectSelector'>;
+type Traits = Omit<Entry, 'name' | 'clientConfig' | 'matchPolicy' | 'sideEffects' | 'admissionReviewVersions' | keyof Selectors>;
+/** The requests that an entry is for. */
+type Selection = Selectors & { readonly condition?: MatchCondition };
 
 const MODES = ['enforce', 'warn', 'audit'] as const satisfies readonly Mode[];
 const WATCHING = ['warn', 'audit'] as const satisfies readonly Mode[];
@@ -148,6 +189,8 @@ const VALIDATE = {
   rules: [resources('', ['pods'], ['CREATE', 'UPDATE']), resources('', ['pods/ephemeralcontainers', 'pods/resize'], ['UPDATE'])],
   matchConditions: [CHANGED],
 } as const;
+const VALIDATE_ENFORCE = { ...VALIDATE, ...ENFORCE } as const;
+const VALIDATE_WATCH = { ...VALIDATE, ...WATCH } as const;
 
 const ADVISE = {
   rules: [
@@ -163,31 +206,48 @@ const UNKNOWN = {
   rules: [resources('', ['pods'], ['CREATE', 'UPDATE']), resources('', ['pods/ephemeralcontainers'], ['UPDATE'])],
   matchConditions: [{ name: 'spec-changes', expression: SPEC_CHANGED.join(' ||\n') }],
 } as const;
+const UNKNOWN_WATCH = { ...UNKNOWN, ...WATCH } as const;
+const UNKNOWN_ENFORCE = { ...UNKNOWN, ...ENFORCE } as const;
 
 /** The API server sets this label and users cannot change it, so that only it may exclude a namespace. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
-const SYSTEM_NAMESPACES = ['kube-node-lease', 'kube-system'];
 
-function selectorsFor(target: Target) {
+/** The namespaces of the system and of Cloister. */
+export function ungovernedNamespaces(target: Target): readonly string[] {
   const own = 'service' in target ? [target.service.namespace] : [];
-  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: [...new Set([...SYSTEM_NAMESPACES, ...own])].sort() };
+  return [...new Set([...SYSTEM_NAMESPACES, ...own])].sort();
+}
+
+function selectionsFor(governance: Governance, target: Target) {
+  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(target) };
   const namespaces = (...requirements: Requirement[]): Selector => ({ matchExpressions: [...requirements, outside] });
-  const unlabelled = namespaces({ key: NAMESPACE_LABELS.enforce, operator: 'DoesNotExist' });
+  const unlabelled = (mode: Mode): Selector => namespaces({ key: NAMESPACE_LABELS[mode], operator: 'DoesNotExist' });
+  const ungoverned = governedWhere(({ enforce }) => enforce === undefined, governance);
+  const unenforced: Selection = {
+    namespaceSelector: unlabelled('enforce'),
+    ...(ungoverned !== 'true' && { condition: { name: 'no-profile-is-enforced-by-name', expression: ungoverned } }),
+  };
   return {
     /** All pods of namespaces that name the profile: no label of a pod can avoid it. */
-    labelledNamespace: (mode: Mode, id: string): Selectors => ({
+    labelledNamespace: (mode: Mode, id: string): Selection => ({
       namespaceSelector: namespaces({ key: NAMESPACE_LABELS[mode], operator: 'In', values: [id] }),
     }),
+    /** The same, for namespaces without the label that the configuration governs by name. undefined: there are none. */
+    governedNamespace(mode: Mode, id: string): Selection | undefined {
+      const expression = governedWhere((profiles) => profiles[mode] === id, governance);
+      if (expression === 'false') return undefined;
+      return { namespaceSelector: unlabelled(mode), condition: { name: 'governed-by-name', expression } };
+    },
     /** Pods that name the profile, in namespaces that enforce no profile. */
-    optedInPod: (id: string): Selectors => ({
-      namespaceSelector: unlabelled,
+    optedInPod: (id: string): Selection => ({
+      ...unenforced,
       objectSelector: { matchExpressions: [{ key: PROFILE_LABEL, operator: 'In', values: [id] }] },
     }),
-    mislabelledNamespace: (mode: Mode, ids: readonly string[]): Selectors => ({
+    mislabelledNamespace: (mode: Mode, ids: readonly string[]): Selection => ({
       namespaceSelector: namespaces(...namesNoneOf(NAMESPACE_LABELS[mode], ids)),
     }),
-    mislabelledPod: (ids: readonly string[]): Selectors => ({
-      namespaceSelector: unlabelled,
+    mislabelledPod: (ids: readonly string[]): Selection => ({
+      ...unenforced,
       objectSelector: { matchExpressions: namesNoneOf(PROFILE_LABEL, ids) },
     }),
   };

@@ -1,21 +1,39 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import type { PolicyConfig } from '../../src/core/policy.ts';
+import { type Governance, NO_GOVERNANCE } from '../../src/core/governance.ts';
+import { makeNamePattern, matchesAny } from '../../src/core/name-pattern.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
-import { type Entry, entriesOf, type Selector, type Target } from '../../src/manifests/entries.ts';
+import { type ClusterConfig, type Entry, entriesOf, type Selector, type Target } from '../../src/manifests/entries.ts';
+import { SEED } from '../support/seed.ts';
 
 const SERVICE: Target = { service: { namespace: 'cloister-system', name: 'cloister', port: 8443 }, ca: 'a certificate' };
 
 const [userns] = backends;
-const offer = (...ids: readonly string[]): PolicyConfig => ({
+const offer = (...ids: readonly string[]): ClusterConfig => ({
   profiles: new Map(ids.flatMap((id) => (userns === undefined ? [] : [[id, makeProfile(id, userns, {})]]))),
-  exemptions: [],
+  governance: NO_GOVERNANCE,
 });
 
 const BOTH = offer('userns', 'kata-qemu');
 const [mutating, validating] = entriesOf(BOTH, SERVICE).map(({ webhooks }) => webhooks) as [readonly Entry[], readonly Entry[]];
-const entries = [...mutating, ...validating];
+/** An element of each kind: one mode, several, an excepted namespace, and a default. */
+const GOVERNANCE: Governance = {
+  byName: [
+    { namespaces: ['gl-rd-ns-*', 'lab'], profiles: { enforce: 'userns', audit: 'kata-qemu' } },
+    { namespaces: ['*-che', 'gl-*'], profiles: { enforce: 'kata-qemu', warn: 'userns' } },
+    { namespaces: ['monitoring', 'ingress-*-nginx'], profiles: {} },
+  ],
+  otherwise: { enforce: 'userns', warn: 'kata-qemu' },
+};
+const governedBy = (governance: Governance): readonly [readonly Entry[], readonly Entry[]] => {
+  const [mutates, validates] = entriesOf({ ...BOTH, governance }, SERVICE);
+  return [mutates.webhooks, validates.webhooks];
+};
+const [governedMutating, governedValidating] = governedBy(GOVERNANCE);
+const isOnlyGoverned = ({ name }: Entry): boolean => !validating.some((each) => each.name === name);
+const entries = [...mutating, ...validating, ...[...governedMutating, ...governedValidating].filter(isOnlyGoverned)];
 const golden = (name: string) => `../golden/manifests/${name}.yaml`;
 const print = (objects: readonly object[]) =>
   objects.map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
@@ -27,6 +45,8 @@ describe('the golden files', () => {
     expect(print(entriesOf(offer('userns'), { url: 'https://192.0.2.10:8443' }))).toMatchFileSnapshot(golden('url')));
   test('the entries for no profile are those of the golden file', () =>
     expect(print(entriesOf(offer(), SERVICE))).toMatchFileSnapshot(golden('none')));
+  test('the entries of a configuration that governs namespaces by name are those of the golden file', () =>
+    expect(print(entriesOf({ ...BOTH, governance: GOVERNANCE }, SERVICE))).toMatchFileSnapshot(golden('governed')));
   test('the entries are the same bytes each time', () => expect(print(entriesOf(BOTH, SERVICE))).toBe(print(entriesOf(BOTH, SERVICE))));
 });
 
@@ -80,7 +100,7 @@ describe('every entry', () => {
     (name, entry) => {
       const enforces = name.includes('.enforce.') && !name.includes('.workload.');
       expect(entry.failurePolicy).toBe(enforces ? 'Fail' : 'Ignore');
-      expect(entry.timeoutSeconds).toBe(enforces ? (mutating.includes(entry) ? 3 : 5) : 2);
+      expect(entry.timeoutSeconds).toBe(enforces ? ([...mutating, ...governedMutating].includes(entry) ? 3 : 5) : 2);
       expect(entry).toMatchObject({ sideEffects: 'None', matchPolicy: 'Equivalent', admissionReviewVersions: ['v1'] });
     },
   );
@@ -89,11 +109,11 @@ describe('every entry', () => {
 test('T10, T11, T15, T31: the entries match pods with every subresource that can change them', () => {
   const resources = ({ rules }: Entry) =>
     rules.flatMap((rule) => rule.resources.flatMap((each) => rule.operations.map((verb) => `${verb} ${each}`)));
-  for (const entry of mutating) expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods/ephemeralcontainers']);
-  for (const entry of validating.filter(({ name }) => !/workload|unknown/.test(name))) {
+  for (const entry of governedMutating) expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods/ephemeralcontainers']);
+  for (const entry of governedValidating.filter(({ name }) => !/workload|unknown/.test(name))) {
     expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods', 'UPDATE pods/ephemeralcontainers', 'UPDATE pods/resize']);
   }
-  for (const entry of validating.filter(({ name }) => name.includes('unknown'))) {
+  for (const entry of governedValidating.filter(({ name }) => name.includes('unknown'))) {
     // Where no label names a profile any more, images and debug containers must be rejected too.
     expect(resources(entry)).toEqual(['CREATE pods', 'UPDATE pods', 'UPDATE pods/ephemeralcontainers']);
   }
@@ -141,7 +161,9 @@ describe('the creation of a pod', () => {
   });
 
   test('the creation of a pod without labels, in a namespace without labels, matches no entry', () => {
-    expect(pathsFor(entries, { enforce: undefined, warn: undefined, audit: undefined, profile: undefined })).toEqual([]);
+    expect(pathsFor([...mutating, ...validating], { enforce: undefined, warn: undefined, audit: undefined, profile: undefined })).toEqual(
+      [],
+    );
   });
 });
 
@@ -152,6 +174,87 @@ test('a workload matches the advising entry of each label of its namespace that 
     expect(advised.sort()).toEqual(wanted.sort());
   }
 });
+
+describe('the namespaces that the configuration governs by name', () => {
+  const NAMESPACES = ['gl-rd-ns-1', 'gl-rd-ns-', 'gl-rd', 'lab', 'labs', 'a-che', 'monitoring', 'ingress-x-nginx', 'ingress-nginx', 'team'];
+  /** The first element with a matching pattern, as the configuration page describes it. */
+  const governing = (namespace: string) =>
+    GOVERNANCE.byName.find(({ namespaces }) => matchesAny(namespaces.map(makeNamePattern), namespace))?.profiles ?? GOVERNANCE.otherwise;
+
+  test('T75: the label of a namespace wins over the configuration, and the first matching element governs other namespaces', () => {
+    for (const namespace of NAMESPACES) {
+      const byName = governing(namespace);
+      for (const labels of matrix) {
+        const enforce = labels.enforce ?? byName.enforce;
+        const [warn, audit] = [labels.warn ?? byName.warn, labels.audit ?? byName.audit];
+        const place = `${namespace} ${JSON.stringify(labels)}`;
+        // A pod opts in only where its namespace enforces nothing.
+        const enforced = enforce ?? labels.profile;
+        const pathOf = (mode: string, value: string | undefined) =>
+          value === undefined ? [] : [known(value) ? `/validate/${mode}/${value}` : `/unknown/${mode}`];
+        expect(matching(governedMutating, labels, namespace), place).toEqual(known(enforced) ? [`/mutate/${enforced}`] : []);
+        expect(matching(governedValidating, labels, namespace).sort(), place).toEqual(
+          [...pathOf('enforce', enforced), ...pathOf('warn', warn), ...pathOf('audit', audit)].sort(),
+        );
+        const advised = Object.entries({ enforce, warn, audit }).flatMap(([mode, value]) =>
+          known(value) ? [`/advise/${mode}/${value}`] : [],
+        );
+        expect(matching(governedValidating, { ...labels, profile: undefined }, namespace, 'deployments').sort(), place).toEqual(
+          advised.sort(),
+        );
+      }
+    }
+  });
+
+  test('T18, T71: the configuration governs no namespace of the system or of Cloister', () => {
+    for (const namespace of ['kube-system', 'kube-node-lease', 'cloister-system']) {
+      for (const labels of matrix) expect(matching([...governedMutating, ...governedValidating], labels, namespace)).toEqual([]);
+    }
+  });
+
+  test('an element adds an entry only for each mode and profile that it names, and the names do not depend on its position', () => {
+    const names = (governance: Governance) => governedBy(governance).map((each) => each.map(({ name }) => name));
+    const { byName, otherwise } = GOVERNANCE;
+    expect(names({ byName: byName.toReversed(), otherwise })).toEqual(names(GOVERNANCE));
+    const added = (governance: Governance) => names(governance).flatMap((each) => each.filter((name) => name.includes('.governed.')));
+    expect(added(NO_GOVERNANCE)).toEqual([]);
+    expect(added({ byName: [{ namespaces: ['a'], profiles: { audit: 'userns' } }], otherwise: {} })).toEqual([
+      'userns.governed.audit.cloister.dev',
+      'userns.governed.workload.audit.cloister.dev',
+    ]);
+  });
+
+  test('an entry has at most two conditions, far fewer than the 64 that the API server accepts', () => {
+    for (const { matchConditions = [] } of governedValidating) expect(matchConditions.length).toBeLessThanOrEqual(2);
+  });
+
+  test('a pattern matches the same names in CEL as everywhere else in the configuration', () => {
+    const text = (alphabet: string) => fc.string({ unit: fc.constantFrom(...alphabet), minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(text('ab-*'), text('ab-'), (pattern, namespace) => {
+        const [first] = governedBy({ byName: [{ namespaces: [pattern], profiles: { enforce: 'userns' } }], otherwise: {} })[0].filter(
+          ({ name }) => name.includes('.governed.'),
+        );
+        expect(holds(first as Entry, namespace)).toBe(makeNamePattern(pattern)(namespace));
+      }),
+      { seed: SEED },
+    );
+  });
+});
+
+/** Whether the conditions on the name of the namespace hold. They have only the form that is read here. */
+function holds({ matchConditions = [] }: Entry, namespace: string): boolean {
+  return matchConditions
+    .filter(({ name }) => name !== 'spec-labels-or-annotations-change')
+    .every(({ expression }) => {
+      for (const line of expression.split('\n')) {
+        const [, pattern, result = line] = /^request\.namespace\.matches\('(\^\([-a-z0-9.*|]+\)\$)'\) \? (true|false) :$/.exec(line) ?? [];
+        if (!['true', 'false'].includes(result)) throw new Error(`this test does not know the expression ${expression}`);
+        if (pattern === undefined || new RegExp(pattern).test(namespace)) return result === 'true';
+      }
+      throw new Error(`the expression ends without a result: ${expression}`);
+    });
+}
 
 const NOTHING: Selector = { matchExpressions: [] };
 
@@ -164,6 +267,7 @@ function matching(all: readonly Entry[], labels: (typeof matrix)[number], namesp
   return all
     .filter(({ rules }) => rules.some(({ operations, resources }) => operations.includes('CREATE') && resources.includes(resource)))
     .filter(({ namespaceSelector, objectSelector }) => matches(namespaceSelector, ofNamespace) && matches(objectSelector ?? NOTHING, ofPod))
+    .filter((entry) => holds(entry, namespace))
     .map(({ clientConfig }) => clientConfig.service?.path ?? '');
 }
 

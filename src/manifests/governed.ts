@@ -1,0 +1,16 @@
+import type { Governance, ProfileByMode } from '../core/governance.ts';
+
+/**
+ * In CEL: whether the profiles that govern the namespace of a request by its name are selected; `true` or `false` where all are, or none.
+ * One condition follows another, so that the first match counts.
+ */
+export function governedWhere(isSelected: (profiles: ProfileByMode) => boolean, { byName, otherwise }: Governance): string {
+  const rest = isSelected(otherwise);
+  if (byName.every(({ profiles }) => isSelected(profiles) === rest)) return String(rest);
+  return [...byName.map(({ namespaces, profiles }) => `${isNamed(namespaces)} ? ${isSelected(profiles)} :`), String(rest)].join('\n');
+}
+
+/** The patterns have only lower-case letters, digits, dashes and `*`, so nothing in them must be escaped. */
+function isNamed(patterns: readonly string[]): string {
+  return `request.namespace.matches('^(${patterns.join('|').replaceAll('*', '.*')})$')`;
+}
