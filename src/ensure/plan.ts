@@ -131,7 +131,7 @@ function planConfiguration(
 
   const update = (webhooks: readonly Entry[]) =>
     ({ do: 'update', object, live, fields: { webhooks }, why: printEntryDifferences(found, webhooks) }) as const;
-  const until = blockersOf(observed.pods, { desired, certificates, now });
+  const until = blockersOf(observed.pods, { desired, certificates, now, isEmptied: found.length === 0 });
   if (until.length === 0) return { steps: [update(entries)] };
 
   const kept = bundle === undefined ? found : found.map((entry) => withBundle(entry, bundle));
@@ -152,24 +152,33 @@ function withBundle(entry: Entry, caBundle: string | undefined): Entry {
   return caBundle === undefined ? entry : { ...entry, clientConfig: { ...entry.clientConfig, caBundle } };
 }
 
-/** Why the API server cannot call the serving pods by the new entries yet. */
+type PodContext = Omit<ConfigurationContext, 'observed'>;
+
+/**
+ * Why the API server cannot call the serving pods by the new entries yet. Without entries nothing is enforced, so that a pod that does not
+ * answer must not keep them away: one pod that can answer is enough.
+ */
 function blockersOf(
   pods: readonly ServingPod[],
-  { desired, certificates, now }: Omit<ConfigurationContext, 'observed'>,
+  { isEmptied, ...context }: PodContext & { readonly isEmptied: boolean },
 ): readonly string[] {
-  const { service, version, configuration } = desired;
+  const { service } = context.desired;
   const ready = pods.filter(({ isReady }) => isReady);
   if (ready.length === 0) return [`no serving pod of Service ${service.namespace}/${service.name} is ready`];
-  return ready.flatMap((pod) => {
-    const { address } = pod;
-    if (pod.problem !== undefined) return [pod.problem];
-    if (pod.version !== version) return [`${address} runs version ${pod.version ?? '(not reported)'} instead of ${version}`];
-    if (pod.configuration !== configuration) {
-      return [`${address} runs configuration ${printDigest(pod.configuration)} instead of ${printDigest(configuration)}`];
-    }
-    const problem = certificates === undefined ? undefined : leafProblemOf(pod.leaf, { certificates, service, now });
-    return problem === undefined ? [] : [`${address} presents a certificate that ${problem}`];
-  });
+  const problems = ready.flatMap((pod) => problemOfPod(pod, context) ?? []);
+  return isEmptied && problems.length < ready.length ? [] : problems;
+}
+
+function problemOfPod(pod: ServingPod, { desired, certificates, now }: PodContext): string | undefined {
+  const { address } = pod;
+  const { service, version, configuration } = desired;
+  if (pod.problem !== undefined) return pod.problem;
+  if (pod.version !== version) return `${address} runs version ${pod.version ?? '(not reported)'} instead of ${version}`;
+  if (pod.configuration !== configuration) {
+    return `${address} runs configuration ${printDigest(pod.configuration)} instead of ${printDigest(configuration)}`;
+  }
+  const problem = certificates === undefined ? undefined : leafProblemOf(pod.leaf, { certificates, service, now });
+  return problem === undefined ? undefined : `${address} presents a certificate that ${problem}`;
 }
 
 interface LeafContext {
