@@ -30,7 +30,7 @@ export const command: Command = new Command('ensure')
     'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
       'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +
       'namespace of the Service. Entries are written once every ready serving pod runs the same version and configuration, and presents a ' +
-      'certificate that the entries trust. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
+      'certificate that the entries trust; where there are no entries yet, one such pod is enough. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
       'is due, and continues where an earlier run ended. Objects with the annotation cloister.dev/hands-off: "true" are not changed, and ' +
       'their differences are reported.',
   )
@@ -122,7 +122,7 @@ async function desiredStateOf({
     certificates,
     configurations: entriesOf(config.value, target),
     hostUsers: findHostUsersProfiles(config.value.profiles.values()),
-    policies: policies(),
+    policies: policies(config.value, target),
     version: version(),
     configuration: config.value.digest,
     overlapMs: overlap,

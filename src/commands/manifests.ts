@@ -69,7 +69,8 @@ async function run(flags: Flags, self: Command): Promise<void> {
   if (!config.ok || url === undefined || !ca.ok) return fail(self, problems);
 
   for (const warning of config.value.warnings) process.stderr.write(`warning: ${warning}\n`);
-  print([...entriesOf(config.value, { ...url, ...ca.value }), ...policies(), labelerRole()]);
+  const target = { ...url, ...ca.value };
+  print([...entriesOf(config.value, target), ...policies(config.value, target), labelerRole()]);
 }
 
 function printRoles({ service, certificates }: Flags, self: Command): void {

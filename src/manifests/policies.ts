@@ -1,5 +1,7 @@
 import { RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
+import { type ClusterConfig, type Target, ungovernedNamespaces } from './entries.ts';
+import { governedWhere } from './governed.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
 
 /** An object for `kubectl apply`. */
@@ -10,22 +12,68 @@ export interface Manifest {
   readonly [field: string]: unknown;
 }
 
+/** The parts of the policies that depend on a configuration, in CEL. */
+export interface ConfiguredExpressions {
+  /** A list of the names of the profiles. */
+  readonly profiles: string;
+  /** Whether the configuration enforces a profile in the namespace of a request, by its name. */
+  readonly enforcedByName: string;
+}
+
+export function policies({ profiles, governance }: ClusterConfig, target: Target): readonly Manifest[] {
+  const byName = [{ namespaces: ungovernedNamespaces(target), profiles: {} }, ...governance.byName];
+  return policiesWith({
+    profiles: listOf([...profiles.keys()]),
+    enforcedByName: governedWhere(({ enforce }) => enforce !== undefined, { ...governance, byName }),
+  });
+}
+
 /**
  * The policies that must hold while every webhook pod is down, and that the API server therefore evaluates itself: who may label a
- * namespace, and which metadata of a pod is immutable. Each policy comes with its binding.
+ * namespace, with what, and which metadata of a pod is immutable. Each policy comes with its binding.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
-export function policies(): readonly Manifest[] {
+export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions): readonly Manifest[] {
+  const known = Object.values(NAMESPACE_LABELS);
   return [
     ...policy('cloister-namespace-labels', {
-      resourceRules: [rule(['namespaces', 'namespaces/status', 'namespaces/finalize'], ['CREATE', 'UPDATE'], 'Cluster')],
+      resourceRules: [rule(NAMESPACES, ['CREATE', 'UPDATE'], 'Cluster')],
       differs: ['labels'],
-      variables: { keys: `${changed('labels', ours)} +\n${removed('labels', ours)}` },
+      variables: {
+        written: changed('labels', ours),
+        keys: `variables.written +\n${removed('labels', ours)}`,
+        profiles,
+        unknown: `variables.written.filter(key, !(key in ${listOf(known)}))`,
+        unconfigured: `variables.written.filter(key, key in ${listOf(known)} && !(variables.labels[key] in variables.profiles))`,
+      },
       validations: [
         {
           expression: `variables.keys.size() == 0 || authorizer.group('${API_GROUP}').resource('profiles').check('label').allowed()`,
           messageExpression: `variables.keys.join(', ') + ': labels under ${PREFIX} say how pods are isolated, so changing them needs the verb "label" on profiles.${API_GROUP}; ask a cluster administrator, who can bind the ClusterRole ${LABELER}'`,
           reason: 'Forbidden',
+        },
+        {
+          expression: 'variables.unknown.size() == 0',
+          messageExpression: `variables.unknown.join(', ') + ': Cloister has no such label on a namespace; use ${joinOr(known)}'`,
+          reason: 'Invalid',
+        },
+        {
+          expression: 'variables.unconfigured.size() == 0',
+          messageExpression: `variables.unconfigured.map(key, key + '=' + variables.labels[key]).join(', ') + ': no profile of this name is configured; configured are: ' + (variables.profiles.size() == 0 ? 'none' : variables.profiles.join(', '))`,
+          reason: 'Invalid',
+        },
+      ],
+    }),
+    ...policy('cloister-namespace-advice', {
+      // A new namespace has no pods.
+      resourceRules: [rule(NAMESPACES, ['UPDATE'], 'Cluster')],
+      differs: ['labels'],
+      action: 'Warn',
+      variables: { written: `${changed('labels', (key) => `${key} == '${NAMESPACE_LABELS.enforce}'`)}` },
+      validations: [
+        {
+          expression: 'variables.written.size() == 0',
+          messageExpression: `'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate them to enforce ' + variables.labels['${NAMESPACE_LABELS.enforce}']`,
         },
       ],
     }),
@@ -41,7 +89,9 @@ export function policies(): readonly Manifest[] {
           `${listOf([GRANT_LABEL, PROFILE_LABEL])}.filter(key, variables.labels[?key] != variables.oldLabels[?key])`,
           `${listOf([APPLIED_ANNOTATION])}.filter(key, variables.annotations[?key] != variables.oldAnnotations[?key])`,
         ].join(' +\n'),
+        enforcedByName,
         governed: [
+          'variables.enforcedByName',
           `'${NAMESPACE_LABELS.enforce}' in namespaceObject.metadata.?labels.orValue({})`,
           `'${PROFILE_LABEL}' in variables.labels`,
           "request.kind.kind == 'Binding'", // which does not include its pod
@@ -71,21 +121,29 @@ interface Parts {
   /** The metadata maps that the policy restricts. */
   readonly differs: readonly MetadataMap[];
   readonly variables: Readonly<Record<string, string>>;
-  readonly validations: readonly { readonly expression: string; readonly messageExpression: string; readonly reason: 'Forbidden' }[];
+  readonly validations: readonly {
+    readonly expression: string;
+    readonly messageExpression: string;
+    readonly reason?: 'Forbidden' | 'Invalid';
+  }[];
+  /** `Warn`: the policy never rejects a request, even if it cannot be evaluated. Default: `Deny`. */
+  readonly action?: 'Deny' | 'Warn';
 }
+
+const NAMESPACES = ['namespaces', 'namespaces/status', 'namespaces/finalize'];
 
 type MetadataMap = 'labels' | 'annotations';
 
 const GROUP = 'admissionregistration.k8s.io/v1';
 
-function policy(name: string, { resourceRules, differs, variables, validations }: Parts): readonly [Manifest, Manifest] {
+function policy(name: string, { resourceRules, differs, variables, validations, action = 'Deny' }: Parts): readonly [Manifest, Manifest] {
   const metadata = { name, labels: LABELS };
   const maps = differs.flatMap((map) => [
     { name: map, expression: newMap(map) },
     { name: oldName(map), expression: oldMap(map) },
   ]);
   const spec = {
-    failurePolicy: 'Fail',
+    failurePolicy: action === 'Deny' ? 'Fail' : 'Ignore',
     matchConstraints: { matchPolicy: 'Equivalent', resourceRules },
     // The cost of CEL is limited, and reading every key costs: without this condition, an update by a kubelet or a controller could exceed the
     // limit on an object with very many keys.
@@ -97,7 +155,7 @@ function policy(name: string, { resourceRules, differs, variables, validations }
   };
   return [
     { apiVersion: GROUP, kind: 'ValidatingAdmissionPolicy', metadata, spec },
-    { apiVersion: GROUP, kind: 'ValidatingAdmissionPolicyBinding', metadata, spec: { policyName: name, validationActions: ['Deny'] } },
+    { apiVersion: GROUP, kind: 'ValidatingAdmissionPolicyBinding', metadata, spec: { policyName: name, validationActions: [action] } },
   ];
 }
 
@@ -130,5 +188,7 @@ function isRuntimeAnnotation(key: string): string {
     `${listOf(domains)}.exists(domain, ('.' + ${key}.split('/')[0]).endsWith('.' + domain))`,
   ].join(' ||\n');
 }
+
+const joinOr = (words: readonly string[]): string => `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 
 const listOf = (words: readonly string[]): string => `[${words.map((word) => `'${word}'`).join(', ')}]`;

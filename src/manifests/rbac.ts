@@ -1,6 +1,6 @@
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from './entries.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
-import { type Manifest, policies } from './policies.ts';
+import { type Manifest, policiesWith } from './policies.ts';
 
 export interface Service {
   readonly namespace: string;
@@ -70,7 +70,8 @@ function manage(group: string, resource: string, resourceNames: readonly string[
 }
 
 function namesOf(kind: string): string[] {
-  return policies()
+  // No name depends on the configuration.
+  return policiesWith({ profiles: '', enforcedByName: '' })
     .filter((each) => each.kind === kind)
     .map(({ metadata }) => metadata.name);
 }

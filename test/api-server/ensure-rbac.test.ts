@@ -113,12 +113,12 @@ const DRIFTS: Readonly<Record<string, object>> = {
   secrets: { data: { 'tls.crt': '', 'tls.key': '' } },
   mutatingwebhookconfigurations: { webhooks: [] },
   validatingwebhookconfigurations: { webhooks: [] },
-  validatingadmissionpolicies: { spec: { failurePolicy: 'Ignore' } },
+  validatingadmissionpolicies: { spec: { matchConstraints: { matchPolicy: 'Exact' } } },
   validatingadmissionpolicybindings: { spec: { validationActions: ['Audit'] } },
 };
 
-test('the roles give rights to two Secrets, two webhook configurations, two policies, their bindings, and pods only', () => {
-  expect(RIGHTS).toHaveLength(8 * 4 + 1);
+test('the roles give rights to two Secrets, two webhook configurations, three policies, their bindings, and pods only', () => {
+  expect(RIGHTS).toHaveLength(10 * 4 + 1);
 });
 
 describe('without the right to', () => {

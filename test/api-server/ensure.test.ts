@@ -149,6 +149,8 @@ describe('ensure in an empty cluster', () => {
     expect(lines.filter(({ msg }) => msg === 'created').map(({ object }) => object)).toEqual([
       'ValidatingAdmissionPolicy cloister-namespace-labels',
       'ValidatingAdmissionPolicyBinding cloister-namespace-labels',
+      'ValidatingAdmissionPolicy cloister-namespace-advice',
+      'ValidatingAdmissionPolicyBinding cloister-namespace-advice',
       'ValidatingAdmissionPolicy cloister-pods',
       'ValidatingAdmissionPolicyBinding cloister-pods',
       'Secret cloister-system/cloister-ca',
@@ -314,7 +316,7 @@ describe('F19: interrupted runs of ensure', () => {
   test('the next run repairs an installation that ended after any single write', { timeout: 240_000 }, async () => {
     await removeAll();
     const { writes } = await ensure();
-    expect(writes).toBe(12);
+    expect(writes).toBe(14);
     for (let n = 1; n <= writes; n += 1) {
       await removeAll();
       await expect(ensure({ through: endingAfter(n) })).rejects.toThrow('ended here');
@@ -567,7 +569,10 @@ describe('webhook entries and the configuration of the serving pods', () => {
   test('entries of a newer configuration wait for the pods, while the authority may change', async () => {
     const before = await allEntries();
     const waiting = await ensure({ config: NEWER, waitMs: 0 });
-    expect(waiting.writes).toBe(0);
+    // The policy that lists the profiles waits for no pod.
+    expect(waiting.logged.filter((line) => line.startsWith('updated'))).toEqual([
+      expect.stringContaining('ValidatingAdmissionPolicy cloister-namespace-labels'),
+    ]);
     expect(waiting.plan.waiting).toMatchObject([{ until: [expect.stringContaining('runs configuration')] }, {}]);
     expect(await allEntries()).toEqual(before);
 
@@ -599,6 +604,45 @@ describe('webhook entries and the configuration of the serving pods', () => {
     }
   });
 
+  test('F21: emptied entries are written again as soon as one ready pod of two answers with the right certificate and configuration', async () => {
+    const silent = { host: '127.0.0.1', port: 1, operationsPort: 1, isReady: true };
+    const before = await allEntries();
+    await patch(MUTATING, { webhooks: [] });
+    await patch(VALIDATING, { webhooks: [] });
+    const alone = await ensure({ pods: [silent], waitMs: 0 });
+    expect([alone.writes, alone.plan.waiting]).toEqual([
+      0,
+      [
+        expect.objectContaining({ until: [expect.stringContaining('127.0.0.1:1 does not answer')] }),
+        expect.objectContaining({ until: [expect.stringContaining('127.0.0.1:1 does not answer')] }),
+      ],
+    ]);
+    const { writes, plan } = await ensure({ pods: [silent, pod.endpoint], waitMs: 0 });
+    expect([writes, plan.waiting]).toEqual([2, []]);
+    expect(await allEntries()).toEqual(before);
+
+    // Entries that exist still wait for every ready pod.
+    await patch(VALIDATING, { webhooks: (await get<Configuration>(VALIDATING)).webhooks?.slice(1) });
+    const drifted = await ensure({ pods: [silent, pod.endpoint], waitMs: 0 });
+    expect([drifted.writes, drifted.plan.waiting.length]).toEqual([0, 1]);
+    await ensure();
+    await expectWhole();
+  });
+
+  test('F21: emptied entries are not written for a ready pod that runs another configuration', async () => {
+    const newer = await startServingPod(apiServer, NEWER);
+    try {
+      await newer.start();
+      await patch(VALIDATING, { webhooks: [] });
+      const other = await ensure({ pods: [newer.endpoint], waitMs: 0 });
+      expect([other.writes, other.plan.waiting]).toMatchObject([0, [{ until: [expect.stringContaining('runs configuration')] }]]);
+    } finally {
+      await newer.cloister.stop();
+      await ensure();
+      await expectWhole();
+    }
+  });
+
   test('ensure writes nothing new without a ready pod', async () => {
     await patch(VALIDATING, { webhooks: [] });
     const { writes, plan } = await ensure({ pods: [], waitMs: 0 });
@@ -620,7 +664,8 @@ describe('certificates that another tool manages', () => {
       const bundle = (await allEntries())[0]?.clientConfig.caBundle;
       await patch(MUTATING, { metadata: { annotations: { 'cert-manager.io/inject-ca-from': `${NAMESPACE}/cloister` } } });
       const { writes, plan } = await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] });
-      expect([writes, plan.waiting, plan.handsOff]).toEqual([2, [], []]);
+      // Two webhook configurations, and the policy that lists the profiles.
+      expect([writes, plan.waiting, plan.handsOff]).toEqual([3, [], []]);
       expect([await secret('cloister-ca'), await secret('cloister-tls')]).toEqual(secrets);
       const entries = await allEntries();
       expect(entries.map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');

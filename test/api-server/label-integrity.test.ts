@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -22,6 +25,7 @@ interface Problem {
 const NEEDS_THE_VERB = 'needs the verb "label" on profiles.cloister.dev';
 const SETTLED = 'the profile of a pod is settled when it is created';
 const CONFIGURES_RUNTIME = 'annotations that configure the container runtime';
+const OURS = 'cloister.dev/enforce';
 
 let apiServer: ApiServer & { stop(): Promise<void> };
 let typeChecker: Daemons;
@@ -31,6 +35,9 @@ let labeler: Client;
 
 beforeAll(async () => {
   apiServer = await startApiServer();
+  // Labels from before the policy stay, as those of a profile that was removed from the configuration.
+  await apiServer.createNamespace('mislabelled', { [OURS]: 'gone' });
+  await apiServer.createNamespace('watched', { 'cloister.dev/warn': 'userns', 'cloister.dev/audit': 'gone' });
   const { stdout } = await printManifests(['--service', 'cloister/cloister']);
   printed = stdout;
   const policies = printed.split('---\n').filter((each) => !each.includes('WebhookConfiguration'));
@@ -51,7 +58,7 @@ beforeAll(async () => {
   await bind('labeler', 'writer');
   await bind('labeler', 'cloister-labeler');
   await until('the policies and the roles', async () => {
-    const label = { metadata: { labels: { 'cloister.dev/ready': 'no' } } };
+    const label = { metadata: { labels: { 'cloister.dev/audit': 'userns' } } };
     const asTenant = await tenant.request<Problem>('PATCH', '/api/v1/namespaces/default?dryRun=All', label, MERGE);
     const asLabeler = await labeler.request('PATCH', '/api/v1/namespaces/default?dryRun=All', label, MERGE);
     return asLabeler.status === 200 && String(asTenant.body.message).includes(NEEDS_THE_VERB);
@@ -71,26 +78,41 @@ test('the API server accepts every object that `cloister manifests` prints, with
   expect(stdout.trim().split('\n')).toHaveLength(parseAllDocuments(printed).length);
 });
 
-test.each(['cloister-namespace-labels', 'cloister-pods'])('the API server finds no type errors in the expressions of %s', async (name) => {
-  interface Policy {
-    readonly metadata: { readonly generation: number };
-    readonly status?: { readonly observedGeneration?: number; readonly typeChecking?: { readonly expressionWarnings?: readonly object[] } };
-  }
-  const path = `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`;
-  await until('the type checker', async () => {
-    const { metadata, status } = (await apiServer.admin.request<Policy>('GET', path)).body;
-    return status?.observedGeneration === metadata.generation;
-  });
-  const { body } = await apiServer.admin.request<Policy>('GET', path);
-  expect(body.status?.typeChecking?.expressionWarnings ?? []).toEqual([]);
+test('the API server accepts the policies of a configuration without profiles', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-no-profile-'));
+  const config = join(folder, 'config.yaml');
+  await writeFile(config, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {}\n');
+  const { stdout: input } = await printManifests(['--service', 'cloister/cloister', '--config', config]);
+  await rm(folder, { recursive: true });
+  const { code, stderr } = await apiServer.kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], { input });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
+
+test.each(['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods'])(
+  'the API server finds no type errors in the expressions of %s',
+  async (name) => {
+    interface Policy {
+      readonly metadata: { readonly generation: number };
+      readonly status?: {
+        readonly observedGeneration?: number;
+        readonly typeChecking?: { readonly expressionWarnings?: readonly object[] };
+      };
+    }
+    const path = `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`;
+    await until('the type checker', async () => {
+      const { metadata, status } = (await apiServer.admin.request<Policy>('GET', path)).body;
+      return status?.observedGeneration === metadata.generation;
+    });
+    const { body } = await apiServer.admin.request<Policy>('GET', path);
+    expect(body.status?.typeChecking?.expressionWarnings ?? []).toEqual([]);
+  },
+);
 
 const MERGE = { contentType: 'application/merge-patch+json' };
 const JSON_PATCH = { contentType: 'application/json-patch+json' };
 const STRATEGIC = { contentType: 'application/strategic-merge-patch+json' };
 const APPLY = { contentType: 'application/apply-patch+yaml' };
 const TEAM = '/api/v1/namespaces/team';
-const OURS = 'cloister.dev/enforce';
 
 type Labels = Readonly<Record<string, string | null>>;
 type Write = (client: Client, path: string, labels: Labels) => Promise<Answer<Problem>>;
@@ -171,6 +193,57 @@ describe('a namespace', () => {
       }
     },
   );
+
+  test.each(places)(
+    'T76: a label with an unknown key or profile is refused on namespaces$subresource by $way, with the known ones',
+    async ({ subresource, write }) => {
+      const unknown = await write(labeler, TEAM + subresource, { 'cloister.dev/enfroce': 'userns', 'cloister.dev/audit': 'userns' });
+      expect(unknown.status).toBe(422);
+      expect(unknown.body.message).toContain(
+        'cloister.dev/enfroce: Cloister has no such label on a namespace; use cloister.dev/enforce, cloister.dev/warn or cloister.dev/audit',
+      );
+      for (const profile of ['usrns', '', 'Userns']) {
+        const { status, body } = await write(labeler, TEAM + subresource, { 'cloister.dev/warn': profile });
+        expect(status).toBe(422);
+        expect(body.message).toContain(`cloister.dev/warn=${profile}: no profile of this name is configured; configured are: userns`);
+      }
+      const { metadata } = (await apiServer.admin.request<Stored>('GET', TEAM)).body;
+      expect(metadata.labels).toEqual({ [OURS]: 'userns', 'kubernetes.io/metadata.name': 'team' });
+    },
+  );
+
+  test('T76: a new namespace with a misspelt label is refused', async () => {
+    const labels = { 'cloister.dev/enforce': 'usrns', 'cloister.dev/warn': 'kata' };
+    const { status, body } = await labeler.request<Problem>('POST', '/api/v1/namespaces', { metadata: { name: 'misspelt', labels } });
+    expect(status).toBe(422);
+    expect(body.message).toMatch(/(cloister\.dev\/(enforce=usrns|warn=kata)(, )?){2}: no profile of this name is configured/);
+  });
+
+  test('T76: a label with an unknown profile from before the policy can stay, be removed and be corrected', async () => {
+    const path = '/api/v1/namespaces/mislabelled';
+    const patch = (labels: Labels) => labeler.request('PATCH', `${path}?dryRun=All`, { metadata: { labels } }, MERGE);
+    expect((await patch({ color: 'red' })).status).toBe(200);
+    expect((await patch({ [OURS]: null })).status).toBe(200);
+    expect((await patch({ [OURS]: 'userns' })).status).toBe(200);
+    expect((await patch({ [OURS]: 'userns', 'cloister.dev/audit': 'gone' })).status).toBe(422);
+  });
+
+  test('a namespace that gets the label enforce, or another profile in it, gets a warning about the pods that already run', async () => {
+    await apiServer.createNamespace('advised');
+    const patch = (labels: Labels) => labeler.request('PATCH', '/api/v1/namespaces/advised', { metadata: { labels } }, MERGE);
+    const warning = expect.stringContaining(
+      ': pods that already run in advised stay as they are; check their manifests with `cloister check`, and delete and recreate them to enforce userns',
+    );
+    const labelled = await patch({ [OURS]: 'userns' });
+    expect([labelled.status, labelled.warnings]).toEqual([200, [warning]]);
+    for (const labels of [{ [OURS]: 'userns' }, { 'cloister.dev/warn': 'userns' }, { color: 'red' }, { [OURS]: null }]) {
+      expect((await patch(labels)).warnings).toEqual([]);
+    }
+    const made = await labeler.request('POST', '/api/v1/namespaces', {
+      metadata: { name: 'advised-when-new', labels: { [OURS]: 'userns' } },
+    });
+    expect([made.status, made.warnings]).toEqual([201, []]);
+  });
 
   test('T03: only a user with the verb can create a namespace with a Cloister label', async () => {
     const namespace = (name: string, labels?: object): object => ({ metadata: { name, ...(labels && { labels }) } });
@@ -293,11 +366,9 @@ describe('the webhook entries, while Cloister is down', () => {
   beforeAll(async () => {
     const namespaces = {
       enforced: { [OURS]: 'userns' },
-      watched: { 'cloister.dev/warn': 'userns', 'cloister.dev/audit': 'gone' },
       bare: {},
     };
     for (const [name, labels] of Object.entries(namespaces)) await apiServer.createNamespace(name, labels);
-    await apiServer.createNamespace('mislabelled', { [OURS]: 'gone' });
     expect((await pods('enforced', 'POST', pod('old'))).status).toBe(201);
     const { stdout: input } = await printManifests(['--url', 'https://127.0.0.1:1']);
     expect((await apiServer.kubectl(['apply', '-f', '-'], { input })).code).toBe(0);

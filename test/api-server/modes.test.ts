@@ -3,6 +3,7 @@ import jsonPatch, { type Operation } from 'fast-json-patch';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ApiServer, type AuditEvent, useApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';
+import { MISLABELLED } from '../support/cluster-setup.ts';
 import { dockerInDocker, hostNamespaces, hostPath, type PodManifest, plainPod, sidecars } from '../support/pod-manifests.ts';
 
 /** Which label does what: the three modes of a namespace, and what a pod may say for itself. */
@@ -29,9 +30,9 @@ beforeAll(async () => {
     audited: { 'cloister.dev/audit': 'userns-containers' },
     moving: { 'cloister.dev/enforce': 'userns', 'cloister.dev/warn': 'sysbox', 'cloister.dev/audit': 'kata-qemu' },
     choosy: { 'cloister.dev/enforce': 'userns-choosy' },
-    'unknown-enforced': { 'cloister.dev/enforce': 'firecracker' },
-    'empty-enforced': { 'cloister.dev/enforce': '' },
-    'unknown-watched': { 'cloister.dev/warn': 'firecracker', 'cloister.dev/audit': '' },
+    'unknown-enforced': { ...MISLABELLED, 'cloister.dev/enforce': 'firecracker' },
+    'empty-enforced': { ...MISLABELLED, 'cloister.dev/enforce': '' },
+    'unknown-watched': { ...MISLABELLED, 'cloister.dev/warn': 'firecracker', 'cloister.dev/audit': '' },
   };
   for (const [name, labels] of Object.entries(namespaces)) {
     await apiServer.createNamespace(`modes-${name}`, labels);

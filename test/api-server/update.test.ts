@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { BASELINE } from '../support/baseline.ts';
 import type { Client } from '../support/client.ts';
+import { MISLABELLED } from '../support/cluster-setup.ts';
 import { hostNamespaces, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 
 /** What may still happen to a pod that exists: debugging, resizing, and the few fields that an update can change. */
@@ -64,7 +65,7 @@ beforeAll(async () => {
   const volumes = [{ name: 'root', hostPath: { path: '/' } }];
   await create('older', plainPod('mounting', { volumes }));
   // A pod whose namespace first names a configured profile, and then one that is not configured.
-  await apiServer.createNamespace('update-astray', { 'cloister.dev/enforce': 'userns' });
+  await apiServer.createNamespace('update-astray', { ...MISLABELLED, 'cloister.dev/enforce': 'userns' });
   await prepare('update-astray');
   await create('astray', plainPod('debugged'));
   const label = { metadata: { labels: { 'cloister.dev/enforce': 'userns-sysadmin' } } };

@@ -38,6 +38,8 @@ describe('prints one YAML stream', () => {
       'ValidatingAdmissionPolicyBinding',
       'ValidatingAdmissionPolicy',
       'ValidatingAdmissionPolicyBinding',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
       'ClusterRole',
     ]);
     for (const each of parseAllDocuments(stdout)) {

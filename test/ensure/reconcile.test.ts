@@ -30,7 +30,7 @@ const desired: DesiredState = {
   certificates: 'ensure',
   configurations: entriesOf(config.value, { service }),
   hostUsers: ['userns'],
-  policies: policies(),
+  policies: policies(config.value, { service }),
   version: '1',
   configuration: 'digest',
   overlapMs: 600_000,

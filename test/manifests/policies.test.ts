@@ -1,19 +1,56 @@
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { type Governance, NO_GOVERNANCE } from '../../src/core/governance.ts';
 import { RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
+import { backends } from '../../src/core/profiles/index.ts';
+import { makeProfile } from '../../src/core/profiles/profile.ts';
+import type { ClusterConfig } from '../../src/manifests/entries.ts';
 import { type Manifest, policies } from '../../src/manifests/policies.ts';
 
 /** test/api-server/label-integrity.test.ts tests the policies on a real API server. */
 
-const named = (name: string, kind = 'ValidatingAdmissionPolicy'): Manifest => {
-  const found = policies().find((each) => each.kind === kind && each.metadata.name === name);
+const TARGET = { service: { namespace: 'cloister-system', name: 'cloister' } };
+const CONFIG: ClusterConfig = {
+  profiles: new Map(backends.slice(0, 2).map((backend) => [backend.id, makeProfile(backend.id, backend, {})])),
+  governance: { byName: [{ namespaces: ['monitoring', 'ingress-*'], profiles: {} }], otherwise: { enforce: 'userns' } },
+};
+
+const named = (name: string, kind = 'ValidatingAdmissionPolicy', config = CONFIG): Manifest => {
+  const found = policies(config, TARGET).find((each) => each.kind === kind && each.metadata.name === name);
   if (found === undefined) throw new Error(`no ${kind} ${name}`);
   return found;
 };
 
 test('the policies are those of the golden file', async () => {
-  const text = policies().map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 }));
+  const text = policies(CONFIG, TARGET).map((each) => stringify(each, { aliasDuplicateObjects: false, lineWidth: 0 }));
   await expect(text.join('---\n')).toMatchFileSnapshot('../golden/manifests/policies.yaml');
+});
+
+const variableOf = (policy: Manifest, variable: string): string | undefined => {
+  const { variables } = policy.spec as { readonly variables: readonly { readonly name: string; readonly expression: string }[] };
+  return variables.find(({ name }) => name === variable)?.expression;
+};
+const enforcedByName = (governance: Governance): string | undefined =>
+  variableOf(named('cloister-pods', 'ValidatingAdmissionPolicy', { ...CONFIG, governance }), 'enforcedByName');
+
+test('T75: the policy for pods knows the namespaces that the configuration enforces by name, and those that it never governs', () => {
+  const system = "request.namespace.matches('^(cloister-system|kube-node-lease|kube-system)$') ? false :\n";
+  expect(enforcedByName(CONFIG.governance)).toBe(`${system}request.namespace.matches('^(monitoring|ingress-.*)$') ? false :\ntrue`);
+  const watched = { byName: [{ namespaces: ['*-che'], profiles: { warn: 'userns' } }], otherwise: { audit: 'userns' } };
+  expect(enforcedByName(watched)).toBe('false');
+  expect(enforcedByName(NO_GOVERNANCE)).toBe('false');
+});
+
+test('T76: the policy for namespaces lists the configured profiles', () => {
+  expect(variableOf(named('cloister-namespace-labels'), 'profiles')).toBe("['userns', 'sysbox']");
+  const none = named('cloister-namespace-labels', 'ValidatingAdmissionPolicy', { ...CONFIG, profiles: new Map() });
+  expect(variableOf(none, 'profiles')).toBe('[]');
+});
+
+test('the policy that only advises never rejects a request, and is not evaluated for new namespaces', () => {
+  const { spec } = named('cloister-namespace-advice');
+  expect(spec).toMatchObject({ failurePolicy: 'Ignore', matchConstraints: { resourceRules: [{ operations: ['UPDATE'] }] } });
+  expect(named('cloister-namespace-advice', 'ValidatingAdmissionPolicyBinding').spec).toMatchObject({ validationActions: ['Warn'] });
 });
 
 test.each(['cloister-namespace-labels', 'cloister-pods'])(
@@ -35,8 +72,7 @@ test('T03: the policy matches every request that can write the metadata of a nam
 });
 
 test('T17: the policy has every runtime annotation of the rule', () => {
-  const { variables } = named('cloister-pods').spec as { variables: readonly { name: string; expression: string }[] };
-  const instructions = variables.find(({ name }) => name === 'instructions')?.expression;
+  const instructions = variableOf(named('cloister-pods'), 'instructions');
   const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
   for (const each of [...names, ...prefixes, ...domains]) expect(instructions).toContain(`'${each}'`);
 });

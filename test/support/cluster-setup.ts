@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestProject } from 'vitest/node';
 import { stringify } from 'yaml';
 import { type ApiServer, type RuntimeClass, startApiServer } from './api-server.ts';
@@ -63,12 +64,28 @@ export async function createRuntimeClasses(apiServer: ApiServer): Promise<void> 
   for (const [name, runtimeClass] of Object.entries(RUNTIME_CLASSES)) await apiServer.createRuntimeClass(name, runtimeClass);
 }
 
+/** Namespaces with this label may have labels of Cloister that name no profile, as after the profile was removed from the configuration. */
+export const MISLABELLED = { 'test/mislabelled': 'yes' } as const;
+
+/** Keeps the policy that refuses such labels away from the namespaces that tests need with them. */
+async function admitMislabelled({ admin }: ApiServer): Promise<void> {
+  const binding = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/cloister-namespace-labels';
+  const matchExpressions = Object.keys(MISLABELLED).map((key) => ({ key, operator: 'DoesNotExist' }));
+  const patch = { spec: { matchResources: { objectSelector: { matchExpressions } } } };
+  const patched = await admin.request('PATCH', binding, patch, { contentType: 'application/merge-patch+json' });
+  if (patched.status !== 200) throw new Error(JSON.stringify(patched.body));
+  const probe = { metadata: { name: 'mislabelled', labels: { ...MISLABELLED, 'cloister.dev/enforce': 'none-such' } } };
+  // The caller's own timeout ends it.
+  while ((await admin.request('POST', '/api/v1/namespaces?dryRun=All', probe)).status !== 201) await sleep(50);
+}
+
 /** One API server with one Cloister for all cluster tests of a run: they start in seconds, but not in milliseconds. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const apiServer = await startApiServer();
   try {
     await createRuntimeClasses(apiServer);
     const cloister = await startCloister(apiServer, { config: CONFIG, apply: true });
+    await admitMislabelled(apiServer);
     project.provide('apiServer', apiServer.connection);
     project.provide('cloister', {
       url: cloister.url,

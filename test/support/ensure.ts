@@ -27,7 +27,7 @@ export const OBJECTS = [
   `${SECRETS}/cloister-tls`,
   `${ADMISSION}/mutatingwebhookconfigurations/zz-cloister`,
   `${ADMISSION}/validatingwebhookconfigurations/cloister`,
-  ...['cloister-namespace-labels', 'cloister-pods'].flatMap((name) => [
+  ...['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods'].flatMap((name) => [
     `${ADMISSION}/validatingadmissionpolicies/${name}`,
     `${ADMISSION}/validatingadmissionpolicybindings/${name}`,
   ]),
@@ -139,7 +139,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     certificates,
     configurations: entriesOf(read.value, { service }),
     hostUsers: [],
-    policies: policies(),
+    policies: policies(read.value, { service }),
     version: version(),
     configuration: read.value.digest,
     overlapMs: options.overlapMs ?? 0,

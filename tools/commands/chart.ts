@@ -2,11 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCollection, isMap, isScalar, type Pair, parseDocument, stringify, type YAMLMap } from 'yaml';
 import * as z from 'zod';
-import { exemptionSchema, optionSchemas } from '../../src/config/schema.ts';
+import { defaultSchema, exemptionSchema, governsSchema, MAX_GOVERNS, optionSchemas } from '../../src/config/schema.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { COMMON_OPTIONS } from '../../src/core/profiles/profile.ts';
 import { rules } from '../../src/core/rules/index.ts';
-import { policies } from '../../src/manifests/policies.ts';
+import { policiesWith } from '../../src/manifests/policies.ts';
 import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
 import { readArguments } from './shared/arguments.ts';
 
@@ -80,6 +80,8 @@ const valuesSchema = z
     }),
     imagePullSecrets: z.array(z.strictObject({ name: subdomain })),
     profiles: z.record(z.string(), profile),
+    governs: z.array(governsSchema).max(MAX_GOVERNS),
+    default: z.union([z.strictObject({}), defaultSchema]),
     exemptions: z.array(
       z.strictObject({
         ...exemptionSchema.shape,
@@ -217,9 +219,12 @@ function schemaOfProfiles(): Schema {
   };
 }
 
+/** A template: what depends on the configuration is made from the values. */
 function policiesText(): string {
-  const objects = policies().map(({ apiVersion, kind, metadata: { name }, spec }) => ({ apiVersion, kind, metadata: { name }, spec }));
-  return objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
+  const named = policiesWith({ profiles: '@profiles@', enforcedByName: '@enforcedByName@' });
+  const objects = named.map(({ apiVersion, kind, metadata: { name }, spec }) => ({ apiVersion, kind, metadata: { name }, spec }));
+  const text = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
+  return text.replaceAll(/"@(\w+)@"/g, '{{ include "cloister.$1" . | toJson }}');
 }
 
 interface Value {

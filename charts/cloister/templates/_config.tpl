@@ -1,8 +1,44 @@
 {{/* The configuration file: serving pods and `cloister ensure` read the same bytes, and compare their digests. */}}
 {{- define "cloister.config" -}}
 {{- $config := dict "apiVersion" "cloister.dev/v1alpha1" "kind" "Config" "profiles" .Values.profiles -}}
-{{- with .Values.exemptions }}{{ $_ := set $config "exemptions" . }}{{ end -}}
+{{- range $key := list "governs" "default" "exemptions" }}{{ with get $.Values $key }}{{ $_ := set $config $key . }}{{ end }}{{ end -}}
 {{ toYaml $config }}
+{{- end }}
+
+{{/* In CEL, as in `cloister manifests`: the list of the names of the profiles */}}
+{{- define "cloister.profiles" -}}
+[{{ range $index, $id := keys (.Values.profiles | default dict) | sortAlpha }}{{ if $index }}, {{ end }}'{{ $id }}'{{ end }}]
+{{- end }}
+
+{{/* In CEL, as in `cloister manifests`: whether the values enforce a profile in the namespace of a request, by its name */}}
+{{- define "cloister.enforcedByName" -}}
+{{- $elements := list (dict "namespaces" (list "kube-node-lease" "kube-system" .Release.Namespace | sortAlpha)) -}}
+{{- $elements = concat $elements (.Values.governs | default list) -}}
+{{- $default := .Values.default | default dict -}}
+{{- with $default.except }}{{ $elements = append $elements (dict "namespaces" .) }}{{ end -}}
+{{- $conditions := list -}}
+{{- range $elements -}}
+{{- $conditions = append $conditions (printf "request.namespace.matches('^(%s)$') ? %t :" (join "|" .namespaces | replace "*" ".*") (hasKey . "enforce")) -}}
+{{- end -}}
+{{- $expression := append $conditions (hasKey $default "enforce" | toString) | join "\n" -}}
+{{ if or (hasKey $default "enforce") (contains "? true" $expression) }}{{ $expression }}{{ else }}false{{ end }}
+{{- end }}
+
+{{/* of: the root; namespace. The profile that the values enforce in a namespace, by its name; empty: none */}}
+{{- define "cloister.enforcedIn" -}}
+{{- $values := .of.Values -}}
+{{- $default := $values.default | default dict -}}
+{{- $elements := append ($values.governs | default list) (dict "namespaces" ($default.except | default list)) -}}
+{{- $elements = append $elements (set (omit $default "except") "namespaces" (list "*")) -}}
+{{- $profile := "" -}}
+{{- $isFound := false -}}
+{{- range $elements -}}
+{{- if and (not $isFound) (regexMatch (printf "^(%s)$" (join "|" .namespaces | replace "*" ".*")) $.namespace) -}}
+{{- $isFound = true -}}
+{{- $profile = .enforce | default "" -}}
+{{- end -}}
+{{- end -}}
+{{ $profile }}
 {{- end }}
 
 {{/* profiles, id: the names from a profile to its backend, separated by commas; stops at a repeated or unknown name */}}
@@ -70,6 +106,25 @@
     {{- if not (hasKey $profiles $choice) -}}
       {{- $problems = append $problems (printf "profiles.%s.mayChoose: %q is not configured: it must be one of `profiles`" $id $choice) -}}
     {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $index, $element := $values.governs -}}
+  {{- range $mode := list "enforce" "warn" "audit" -}}
+    {{- $profile := get $element $mode -}}
+    {{- if and $profile (not (hasKey $profiles $profile)) -}}
+      {{- $problems = append $problems (printf "governs[%d].%s: %q is not configured: it must be one of `profiles`" $index $mode $profile) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $mode := list "enforce" "warn" "audit" -}}
+  {{- $profile := get ($values.default | default dict) $mode -}}
+  {{- if and $profile (not (hasKey $profiles $profile)) -}}
+    {{- $problems = append $problems (printf "default.%s: %q is not configured: it must be one of `profiles`" $mode $profile) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and $values.nodeProfile.namespace (include "cloister.hasNodeProfile" .) -}}
+  {{- with include "cloister.enforcedIn" (dict "of" $ "namespace" $values.nodeProfile.namespace) -}}
+    {{- $problems = append $problems (printf "nodeProfile.namespace: `governs` or `default` enforces %s in %s, which refuses the DaemonSet's hostPath: add %s to default.except, or leave it out of governs" . $values.nodeProfile.namespace $values.nodeProfile.namespace) -}}
   {{- end -}}
 {{- end -}}
 {{- with $values.ports -}}

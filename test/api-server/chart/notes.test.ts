@@ -35,6 +35,11 @@ test.each<[says: string, of: string, values: object]>([
   ['WARNING: hostNetwork is true. The pods listen on their nodes', 'hostNetwork is true', { hostNetwork: true }],
   ["cert-manager's CA injector writes the caBundle", 'cert-manager issues the certificate', { certificates: { source: 'cert-manager' } }],
   ['and the `labelers` of the values', 'labelers are configured', { labelers: [{ kind: 'Group', name: 'platform' }] }],
+  [
+    'It governs the namespaces that `governs` and `default` select, and those that you label.',
+    'namespaces are governed by name',
+    { default: { audit: 'userns' } },
+  ],
   ['Profiles: gvisor, userns.', 'two profiles are configured', { profiles: { gvisor: {} } }],
   ['Profiles: none, so pods are refused in every labelled namespace', 'no profile is configured', { profiles: { userns: null } }],
 ])('the notes contain "%s" only if %s', async (says, _, values) => {

@@ -51,6 +51,27 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { profiles: { userns: { mayChoose: ['kata-qemu'] } } },
     'profiles.userns.mayChoose: "kata-qemu" is not configured: it must be one of `profiles`',
   ],
+  'an element of governs without a mode': [{ governs: [{ namespaces: ['a'] }] }, "at '/governs/0': missing property 'enforce'"],
+  'an element of governs for a namespace of the system': [
+    { governs: [{ namespaces: ['kube-system'], enforce: 'userns' }] },
+    "at '/governs/0/namespaces/0': 'not' failed",
+  ],
+  'a namespace that would end a string of CEL': [
+    { governs: [{ namespaces: ["a'"], enforce: 'userns' }] },
+    "at '/governs/0/namespaces/0': 'a\\'' does not match pattern",
+  ],
+  'an element of governs with a profile that is not configured': [
+    { governs: [{ namespaces: ['a'], warn: 'usrns' }] },
+    'governs[0].warn: "usrns" is not configured: it must be one of `profiles`',
+  ],
+  'a default with a profile that is not configured': [
+    { default: { audit: 'usrns' } },
+    'default.audit: "usrns" is not configured: it must be one of `profiles`',
+  ],
+  'a default that refuses the DaemonSet of the node profile': [
+    { nodeProfile: { namespace: 'nodes' }, default: { enforce: 'userns' } },
+    "nodeProfile.namespace: `governs` or `default` enforces userns in nodes, which refuses the DaemonSet's hostPath: add nodes to default.except",
+  ],
   'a profile with capitals': [{ profiles: { UserNS: { extends: 'userns' } } }, "invalid propertyName 'UserNS'"],
   "a path outside the kubelet's folder": [{ profiles: { userns: { seccompProfile: '../etc' } } }, "at '/profiles/userns/seccompProfile'"],
   'a storage entry that is not a path': [{ profiles: { userns: { storage: ['images'] } } }, "at '/profiles/userns/storage/0'"],

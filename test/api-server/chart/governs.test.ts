@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { parseConfig } from '../../../src/config/load.ts';
+import { policies } from '../../../src/manifests/policies.ts';
+import { type Manifest, NAMESPACE, only, rendered } from '../../support/helm.ts';
+
+/** The chart renders the policies from its values, and `cloister ensure` from the configuration file: neither may change what the other wrote. */
+
+const VALUES: Readonly<Record<string, object>> = {
+  'no profile': { profiles: { userns: null } },
+  'an enforcing default': { default: { enforce: 'userns' } },
+  'a default that only warns': { default: { warn: 'userns', except: ['monitoring'] } },
+  'elements that only audit': { governs: [{ namespaces: ['true', '*-true*'], audit: 'userns' }] },
+  'elements with one that enforces': {
+    governs: [
+      { namespaces: ['lab'], warn: 'userns' },
+      { namespaces: ['a*b*', 'c'], enforce: 'userns' },
+    ],
+  },
+  ...Object.fromEntries(
+    readdirSync(join(import.meta.dirname, 'values')).map((file) => [
+      file,
+      parse(readFileSync(join(import.meta.dirname, 'values', file), 'utf8')) as object,
+    ]),
+  ),
+};
+
+/** By title, because Helm sorts objects by kind. */
+const specsOf = (manifests: readonly { readonly kind: string; readonly metadata: { readonly name: string }; readonly spec?: unknown }[]) =>
+  Object.fromEntries(
+    manifests
+      .filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy'))
+      .map(({ kind, metadata, spec }) => [`${kind} ${metadata.name}`, spec]),
+  );
+
+describe('the policies of the chart', () => {
+  test.each(Object.entries(VALUES))('T75, T76: the policies are those that ensure writes with %s', async (_, values) => {
+    const manifests = await rendered(values);
+    const config = parseConfig(only(manifests, 'ConfigMap', 'cloister-config').data['config.yaml'], 'config.yaml');
+    if (!config.ok) throw new Error(config.error.join('\n'));
+    const wanted = policies(config.value, { service: { namespace: NAMESPACE, name: 'cloister' } });
+    expect(specsOf(manifests)).toEqual(specsOf(wanted));
+  });
+});
+
+describe('`helm test` in a governed namespace', () => {
+  const profileOf = (manifests: readonly Manifest[]): unknown =>
+    only(manifests, 'Pod', 'cloister-test').spec.containers[0].env.find(({ name }: { name: string }) => name === 'PROFILE').value;
+  const profiles = { gvisor: {} };
+
+  test.each<[string, object, string]>([
+    ['nothing is enforced', {}, 'gvisor'],
+    ['the default enforces', { default: { enforce: 'userns' } }, 'userns'],
+    ['the default makes an exception', { default: { enforce: 'userns', except: ['kube-*'] } }, 'gvisor'],
+    [
+      'the first element that matches enforces',
+      {
+        governs: [
+          { namespaces: ['kube-pub'], enforce: 'gvisor' },
+          { namespaces: ['*-public'], enforce: 'userns' },
+        ],
+        default: { enforce: 'gvisor' },
+      },
+      'userns',
+    ],
+    [
+      'the first element that matches only warns',
+      { governs: [{ namespaces: ['kube-public'], warn: 'userns' }], default: { enforce: 'userns' } },
+      'gvisor',
+    ],
+  ])('the pods of the test name a profile that is admitted where %s', async (_, values, profile) => {
+    expect(profileOf(await rendered({ profiles, ...values }))).toBe(profile);
+  });
+});
