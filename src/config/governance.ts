@@ -1,13 +1,10 @@
 import type { Governance, NamedNamespaces, ProfileByMode } from '../core/governance.ts';
-import { NAMESPACE_LABELS } from '../core/labels.ts';
 import type { Path } from '../core/path.ts';
 import type { Mode } from '../core/request-record.ts';
 import { isObject } from '../core/shape.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { joinWords, parseLevel, printProblem } from './problems.ts';
-import { DNS_LABEL, defaultSchema, fieldOf, governsSchema, MAX_NAMESPACE_PATTERNS } from './schema.ts';
-
-const MODES = Object.keys(NAMESPACE_LABELS) as Mode[];
+import { DNS_LABEL, defaultSchema, fieldOf, governsSchema, MAX_NAMESPACE_PATTERNS, MODES } from './schema.ts';
 
 /**
  * Reads `governs` and `default`.

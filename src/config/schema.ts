@@ -93,7 +93,7 @@ export const configSchema = z.strictObject({
   exemptions: listOf(z.unknown(), 'be a list of exemptions').optional(),
 });
 
-const MODES = Object.keys(NAMESPACE_LABELS) as (keyof typeof NAMESPACE_LABELS)[];
+export const MODES = Object.keys(NAMESPACE_LABELS) as (keyof typeof NAMESPACE_LABELS)[];
 const byMode = { enforce: profileName.optional(), warn: profileName.optional(), audit: profileName.optional() };
 const hasMode = (modes: object): boolean => MODES.some((mode) => Object.hasOwn(modes, mode));
 const aMap = must('be a map of namespaces, and of a mode (enforce, warn, audit) to its profile');
