@@ -13,8 +13,8 @@ import type { DesiredState, ObservedState, Plan } from './types.ts';
 import { printAuthorities, printDifference, printEntryDifferences } from './wording.ts';
 
 /**
- * What `cloister ensure` has to do, as a pure function of the observed state. The plan is made again after each step, so that a run that ends
- * at any point, or meets another run, leaves nothing that the next run does not find.
+ * What `cloister ensure` has to do, as a pure function of the observed state. The plan is made again after each step. A run may
+ * end at any point, or meet another run: the next run continues from what it observes.
  *
  * A new authority is published beside the previous one, and then signs the serving certificate. The previous one is dropped when no pod presents,
  * or may start with, a certificate of it.
@@ -155,8 +155,8 @@ function withBundle(entry: Entry, caBundle: string | undefined): Entry {
 type PodContext = Omit<ConfigurationContext, 'observed'>;
 
 /**
- * Why the API server cannot call the serving pods by the new entries yet. Without entries nothing is enforced, so that a pod that does not
- * answer must not keep them away: one pod that can answer is enough.
+ * Why the API server cannot call the serving pods through the new entries yet. Without entries nothing is enforced, so one pod that answers is
+ * enough, and others that do not answer cause no delay.
  */
 function blockersOf(
   pods: readonly ServingPod[],

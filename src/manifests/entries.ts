@@ -17,7 +17,7 @@ export type Target = (
   /** `https://host:port`, without a path. */
   | { readonly url: string }
 ) & {
-  /** The trusted authorities, in PEM. Absent: those that the API server's machine trusts, or `cloister ensure` adds them later. */
+  /** The trusted authorities, in PEM. Absent: the API server uses the authorities that its machine trusts, or `cloister ensure` adds them later. */
   readonly ca?: string;
 };
 
@@ -118,7 +118,7 @@ export function entriesOf({ profiles, governance }: ClusterConfig, target: Targe
     ...WATCHING.flatMap((mode) => ofNamespaces(id, mode, { path: `/validate/${mode}/${id}`, traits: VALIDATE_WATCH, ...OF_PODS })),
     ...MODES.flatMap((mode) => ofNamespaces(id, mode, { path: `/advise/${mode}/${id}`, traits: ADVISE, ...OF_WORKLOADS })),
   ]);
-  // A label can name a profile that is not configured, also when no profile is: these entries always exist.
+  // A label can name a profile that is not configured. Therefore these entries always exist, even if no profile is configured.
   const unknown = [
     entry('namespace.unknown.enforce', '/unknown/enforce', {
       traits: UNKNOWN_ENFORCE,
@@ -253,7 +253,7 @@ function selectionsFor(governance: Governance, target: Target) {
   };
 }
 
-/** `NotIn` alone also matches objects without the label, and must not be empty. */
+/** `NotIn` alone also matches objects without the label, and its list of values must not be empty. */
 function namesNoneOf(key: string, ids: readonly string[]): Requirement[] {
   return [{ key, operator: 'Exists' }, ...(ids.length === 0 ? [] : [{ key, operator: 'NotIn', values: ids } as const])];
 }

@@ -24,7 +24,7 @@ export interface Source {
 export interface SourceDocument {
   readonly value: Json;
   readonly pods: readonly FoundPod[];
-  /** Number of objects in the document without a pod. */
+  /** Number of objects in the document that have no pod. */
   readonly withoutPod: number;
 }
 
@@ -199,7 +199,7 @@ function positionOf(lines: LineCounter, offset: number): { readonly line: number
   return { line: Math.max(1, line), column: Math.max(1, col) };
 }
 
-/** Offset of a value with its key; for a path that the text lacks, the offset of the nearest parent. */
+/** Offset at which a value starts, together with its key; for a path that is not in the text, the offset of the nearest parent. */
 function offsetOf(root: ParsedNode | null, path: Path): number {
   let node = root;
   let offset = root?.range[0] ?? 0;

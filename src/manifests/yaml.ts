@@ -58,7 +58,7 @@ export interface YamlStream {
   readonly lines: LineCounter;
 }
 
-/** Far more than a manifest has, which the API server limits to 3 MB; far less than aliases of aliases can expand to. */
+/** Values. Far more than in a manifest, whose size the API server limits to 3 MB, and far fewer than aliases of aliases can expand to. */
 const MAX_EXPANDED = 100_000;
 
 /** Reads a stream of YAML (or JSON) documents. The value of an empty document is null. */
@@ -83,7 +83,7 @@ export function printYaml(
   const document = new Document(value, { ...SCHEMA, aliasDuplicateObjects: false });
   visit(document, {
     Scalar(_, node) {
-      // Each string on one line: by default the printer breaks such a string over several.
+      // A string with line breaks stays on one line: by default the printer writes it on several lines.
       if (typeof node.value === 'string' && node.value.includes('\n')) node.type = Scalar.QUOTE_DOUBLE;
     },
   });
@@ -216,13 +216,13 @@ function isMerge({ key }: MapPair): boolean {
   return isScalar(key) && key.type === Scalar.PLAIN && key.value === '<<';
 }
 
-/** Sets a key, also if it is `__proto__`. */
+/** Sets a key, even if it is `__proto__`. */
 function put(object: Record<string, Json>, key: string, value: Json): void {
   Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 }
 
 /**
- * The scalars of YAML as kubectl reads it, so that the judged object is the one that the API server receives: booleans of YAML 1.1 (`yes`,
+ * The scalars of YAML as kubectl reads them, so that the judged object is the one that the API server receives: booleans of YAML 1.1 (`yes`,
  * `on`, `y`), octal numbers (`010` is 8), underscores in numbers, keys of any scalar type as text; no base-60 numbers, and dates stay text.
  * No schema of the `yaml` package has this mix.
  *
@@ -263,7 +263,7 @@ const SCALARS: (ScalarTag | CollectionTag)[] = [
     fail(`${text} is a number that JSON does not have`);
     return null;
   }),
-  // Known so that the text `<<` is printed in quotes.
+  // This tag makes the printer put the text `<<` in quotes.
   scalar('merge', /^<<$/, never, (text) => text),
 ];
 

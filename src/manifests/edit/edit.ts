@@ -15,7 +15,7 @@ import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from 
  *
  * - A pair or an item is removed with its lines and the comment after it; comments above the next one stay.
  * - An added value is written in the style of its neighbours: their indentation, flow or block style, JSON in JSON.
- * - Where an operation would change further places through an anchor, the values of those places are written out first.
+ * - If an operation would also change other places through an anchor, the values of those places are written out first.
  *
  * @param patches one for each document of the stream, in order
  * @returns the edited text, or why it cannot be edited
@@ -159,7 +159,7 @@ function writeOut(context: EditContext, { mergedBy, location, value }: AliasUse)
   return expandMerge(context, mergedBy, map?.parent);
 }
 
-/** Replaces `<<` by the pairs that it merges. */
+/** Replaces `<<` with the pairs that it merges. */
 function expandMerge(context: EditContext, map: YAMLMap.Parsed, location: NodeLocation): PlannedEdits {
   const merge = context.document.merges.get(map);
   const members = membersOf(map);

@@ -53,7 +53,7 @@ interface AdmittedReview {
   readonly admission: Admission;
 }
 
-/** Makes the function that takes a request for a review from its headers to its answer. */
+/** Makes the function that handles the request of a review, from its headers to its answer. */
 export function makeReviewHandler({ respond, worker, shedder, recorder, connections, limits }: ReviewHandlerOptions): HandleReview {
   return ({ path, route }, request, response) => {
     const startedAt = performance.now();
