@@ -41,7 +41,7 @@ async function run(args: readonly string[]): Promise<number> {
   }
 
   const program = new Command('cloister')
-    .description('Root inside a Kubernetes workspace, and no rights outside it.')
+    .description('Root inside a Kubernetes workspace, and no privileges outside it.')
     .version(version(), '-V, --version', 'print the version');
   addHelp(program, {
     exitStatus: {

@@ -11,8 +11,9 @@ export const command: Command = addManifestFlags(
   new Command('check')
     .summary('list the findings in manifests')
     .description(
-      'Judges the pods in manifests as the webhook does, and prints each finding: the rule, the place, and what to do. An escape keeps a ' +
-        'pod from running; a promise is a hint that a grant will have no effect; an unknown field is one that no rule judges. Workloads are judged by their pod template. Nothing is changed.',
+      'Judges the pods in manifests as the webhook does, and prints each finding: the rule, the place, and what to do. A finding is an escape, ' +
+        'for which the pod is refused; a promise, which warns that the grant will not have its full effect; or an unknown field, which no rule judges. ' +
+        'Workloads are judged by their pod template. Nothing is changed.',
     ),
 )
   .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))

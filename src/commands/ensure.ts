@@ -29,7 +29,7 @@ export const command: Command = new Command('ensure')
   .description(
     'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
       'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +
-      'namespace of the Service. Entries are written once every ready serving pod runs the same version and configuration, and presents a ' +
+      'namespace of the Service. Entries are written when all ready serving pods run the same version and configuration, and present a ' +
       'certificate that the entries trust; where there are no entries yet, one such pod is enough. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
       'is due, and continues where an earlier run ended. Objects with the annotation cloister.dev/hands-off: "true" are not changed, and ' +
       'their differences are reported.',
@@ -56,10 +56,11 @@ export const command: Command = new Command('ensure')
   )
   .addOption(duration('--wait <duration>', 'how long to wait for the serving pods before entries are written', [300_000, '5m']))
   .addOption(
-    duration('--settle <duration>', 'how long every API server may take to load a new authority before it signs serving certificates', [
-      10_000,
-      '10s',
-    ]),
+    duration(
+      '--settle <duration>',
+      'how long to wait, after a new authority is published and before it signs serving certificates, so that every API server loads it',
+      [10_000, '10s'],
+    ),
   )
   .addOption(
     duration('--overlap <duration>', 'how long after a renewal a pod may still start with the previous serving certificate', [
@@ -67,7 +68,7 @@ export const command: Command = new Command('ensure')
       '10m',
     ]),
   )
-  .addOption(new Option('--dry-run', 'write nothing: print the changes as a unified diff, without any key'))
+  .addOption(new Option('--dry-run', 'write nothing: print the changes as a unified diff, without any private key'))
   .action(run);
 
 addHelp(command, {

@@ -77,7 +77,7 @@ async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, s
   const backend = profile?.backend.id ?? (backendById.has(name) ? name : undefined);
   if (backend === undefined) {
     const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
-    return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
+    return fail(self, [`there is not a rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
   }
   const head = profile === undefined ? '' : `In this configuration, ${name} ${describeProfile(profile)}\n\n`;
   return head + (await readPage('profiles', backend));
@@ -111,7 +111,9 @@ function explainField(written: string, self: Command): string {
   );
   if (judging.length === 0 && unjudged.size === 0) {
     const known = [...rules.flatMap(({ fields }) => fields), ...UNJUDGED_FIELDS.map(({ path }) => path)];
-    fail(self, [`no rule knows the field "${written}"${didYouMean(field, known)}: write it as in spec.containers[*].image`]);
+    fail(self, [
+      `no rule knows the field "${written}"${didYouMean(field, known)}: write it with its full path, such as spec.containers[*].image`,
+    ]);
   }
   const width = Math.max(0, ...judging.map(({ id }) => id.length));
   const sections = [

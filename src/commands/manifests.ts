@@ -18,7 +18,7 @@ export const command: Command = new Command('manifests')
   .summary('print the objects that the cluster needs')
   .description(
     'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
-      'ValidatingAdmissionPolicies that protect labels, with their bindings, and the ClusterRole that allows to label namespaces. Needs no ' +
+      'ValidatingAdmissionPolicies that protect labels, with their bindings, and the ClusterRole that allows labelling namespaces. Needs no ' +
       'cluster. Either --service or --url is required.',
   )
   .addOption(configOption())

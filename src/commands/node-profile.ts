@@ -13,8 +13,8 @@ const install: Command = new Command('install')
   .summary('install the seccomp profile for the kubelet')
   .description(
     'Installs the seccomp profile for `grant: containers` with `nesting: seccomp` where the kubelet of this node reads it. A profile of ' +
-      'another version of Cloister is replaced in one step, an installed one is kept, and a file that Cloister did not write is never ' +
-      'changed. Pods that wait for the profile start without further action.',
+      'another version of Cloister is replaced in one step, the profile of this version is kept, and a file that Cloister did not write is ' +
+      'never changed. Pods that wait for the profile start without further action.',
   )
   .addOption(
     flagWithVariable(
@@ -118,7 +118,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['ENOSPC', 'free space on the disk'],
 ]);
 
-/** The kubelet creates its root folder, and not the folder for profiles in it: without the root folder, no kubelet uses this path. */
+/** The kubelet creates its root folder, but not the folder for profiles in it: without the root folder, no kubelet uses this path. */
 async function openFolder(dir: string): Promise<string | undefined> {
   try {
     await mkdir(dir);
@@ -158,7 +158,7 @@ const PROBLEMS: Readonly<Record<Seal, string | undefined>> = {
 /** Many times the size of a profile. */
 const MAX_BYTES = 1024 * 1024;
 
-/** Whether the file at the path may be replaced: no file, a file that a version of Cloister wrote, or the rest of one. */
+/** Reads the file at the path. It may be replaced if it does not exist, or if a version of Cloister wrote it, completely or in part. */
 async function readExisting(path: string): Promise<Existing> {
   let file: Awaited<ReturnType<typeof open>>;
   try {

@@ -81,7 +81,7 @@ export const command: Command = new Command('serve')
     addressOption(
       '--listen',
       ['LISTEN', '0.0.0.0:8443'],
-      'address for reviews; 0.0.0.0 is every interface, as a pod needs; use [::]:8443 where there is only IPv6',
+      'address for reviews; 0.0.0.0 listens on every interface, which a pod needs; use [::]:8443 where there is only IPv6',
     ),
   )
   .addOption(
@@ -93,14 +93,18 @@ export const command: Command = new Command('serve')
   )
   .addOption(addressOption('--metrics-listen', ['METRICS_LISTEN', '0.0.0.0:9444'], 'address for /metrics, which Prometheus scrapes'))
   .addOption(
-    flagWithVariable('--log-level <level>', 'info logs requests that were changed, denied or not understood; debug logs all', 'LOG_LEVEL')
+    flagWithVariable(
+      '--log-level <level>',
+      'at info, the log contains requests that were changed, denied or not understood; at debug, all requests',
+      'LOG_LEVEL',
+    )
       .choices(LOG_LEVELS)
       .default('info'),
   )
   .addOption(
     flagWithVariable(
       '--drain-delay <duration>',
-      'how long to keep serving after SIGTERM, until every API server has learned that this replica stops',
+      'how long to keep serving after SIGTERM, so that every API server can learn that this replica is stopping',
       'DRAIN_DELAY',
     )
       .argParser(parseDuration)
@@ -109,7 +113,7 @@ export const command: Command = new Command('serve')
   .action(run);
 
 addHelp(command, {
-  notes: 'The log is standard output, a line of JSON for each record.',
+  notes: 'The log goes to standard output, as one line of JSON for each record.',
   exitStatus: {
     0: 'stopped by SIGTERM or SIGINT, after the drain delay',
     1: 'not started: standard error lists every problem of the configuration, the flags and the addresses; or stopped by a bug, which the last line of the log reports',
@@ -255,7 +259,7 @@ async function listenOn(
   return ok({ listen: reviews.value, operationsListen: probes.value, metricsListen: metrics.value });
 }
 
-/** As `WebhookServer` listens. */
+/** Listens in the same way as `WebhookServer`. */
 function listenWith(app: FastifyInstance): Listen {
   return async (host, port) => {
     await app.listen({ host, port });

@@ -54,11 +54,11 @@ function readAllow(written: unknown, path: Path, problems: string[]): Exemption[
   if (!isObject(written)) return allow;
   const exemptible = rules.filter(({ exemptibleValues }) => exemptibleValues !== undefined).map(({ id }) => id);
   const listed = `these can be exempted: ${exemptible.join(', ')}`;
-  if (Object.keys(written).length === 0) problems.push(printProblem(path, `must name what is let through, by rule; ${listed}`));
+  if (Object.keys(written).length === 0) problems.push(printProblem(path, `must list the values that it allows for each rule; ${listed}`));
 
   for (const [id, list] of Object.entries(written)) {
     if (!exemptible.includes(id)) {
-      const problem = ruleById.has(id) ? 'has no exemption' : `is no rule${didYouMean(id, exemptible)}`;
+      const problem = ruleById.has(id) ? 'has no exemption' : `is not a rule${didYouMean(id, exemptible)}`;
       problems.push(printProblem([...path, id], `${problem}; ${listed}`));
       continue;
     }

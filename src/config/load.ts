@@ -76,7 +76,7 @@ function parseYaml(text: string, source: string): Result<object, readonly string
   try {
     const value: unknown = document.toJS();
     if (isObject(value)) return ok(value);
-    return err([`${source} is no configuration: it must have apiVersion: ${API_VERSION} and kind: Config`]);
+    return err([`${source} is not a configuration: it must have apiVersion: ${API_VERSION} and kind: Config`]);
   } catch (error) {
     // An alias without an anchor, or aliases that would expand without end.
     return err([`${source}: ${(error as Error).message}`]);

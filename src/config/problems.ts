@@ -29,7 +29,7 @@ function unknownKeyProblem(key: string, known: readonly string[]): string {
   const isInProfile = known.includes('grant');
   const owners = isInProfile ? backends.filter(({ options }) => (options as readonly string[]).includes(key)).map(({ id }) => id) : [];
   if (owners.length > 0) return `is an option of ${joinWords(owners, 'and')} alone: remove it`;
-  return `is unknown${didYouMean(key, known)}: known here are ${joinWords(known, 'and')}`;
+  return `is unknown${didYouMean(key, known)}: the keys known here are ${joinWords(known, 'and')}`;
 }
 
 export function joinWords(words: readonly string[], last: 'and' | 'or'): string {

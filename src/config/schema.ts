@@ -131,7 +131,7 @@ export const exemptionSchema = z.strictObject({
 });
 
 /** The values that an exemption allows for one rule. */
-export const allowedValuesSchema = someOf(textLike(/\S/, 'be a text with something in it'), 'list at least one value');
+export const allowedValuesSchema = someOf(textLike(/\S/, 'be a text that is not empty'), 'list at least one value');
 
 const profileSchemaByBackend: ReadonlyMap<string, z.ZodObject> = new Map(
   backends.map((backend) => [backend.id, makeProfileSchema(backend)]),

@@ -60,5 +60,5 @@ export function printUnknownProfile(name: string): string {
 
 /** The names to choose from, for the same messages. */
 export function printConfigured(profiles: PolicyConfig['profiles']): string {
-  return `configured are: ${profiles.size === 0 ? 'none' : [...profiles.keys()].join(', ')}`;
+  return `the configured profiles are: ${profiles.size === 0 ? 'none' : [...profiles.keys()].join(', ')}`;
 }

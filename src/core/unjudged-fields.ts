@@ -29,7 +29,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   },
   {
     reason:
-      'Variables are read inside the wall. `NVIDIA_*` ones give devices only where the operator configured the runtime so, which no pod shows; those of Sysbox are judged.',
+      'Programs read variables inside the wall. `NVIDIA_*` variables give devices only where the operator configured the runtime to do so, which a pod does not show. Variables of Sysbox are judged.',
     paths: fieldsIn(CONTAINER, 'env[*].value', 'env[*].valueFrom', 'envFrom[*].configMapRef', 'envFrom[*].secretRef'),
   },
   {
@@ -41,7 +41,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ],
   },
   {
-    reason: 'The start, stop and restart of a container cost time of its own pod only.',
+    reason: 'Starts, stops and restarts of a container affect only its own pod.',
     paths: [
       ...fieldsIn(CONTAINER, 'lifecycle.stopSignal', 'resizePolicy', 'restartPolicy', 'restartPolicyRules'),
       ...fieldsIn('spec', 'activeDeadlineSeconds', 'readinessGates', 'restartPolicy'),
@@ -56,7 +56,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: [`${CONTAINER}.resources.claims`, 'spec.resources.claims'],
   },
   {
-    reason: 'It restricts the user, or leaves it to the image; and root is root of the pod only.',
+    reason: 'It restricts the user, or lets the image choose the user; root is root of the pod only.',
     paths: [
       ...fieldsIn(`${CONTAINER}.securityContext`, 'readOnlyRootFilesystem', 'runAsNonRoot'),
       ...fieldsIn('spec.securityContext', 'runAsNonRoot', 'supplementalGroupsPolicy'),
@@ -82,7 +82,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: fieldsIn(CONTAINER, 'terminationMessagePath', 'terminationMessagePolicy'),
   },
   {
-    reason: 'Data of the namespace: users that may create the pod may read it.',
+    reason: 'It is data of the namespace, which users that may create the pod may also read.',
     paths: ['spec.volumes[*].configMap', 'spec.volumes[*].downwardAPI', 'spec.volumes[*].secret'],
   },
   {
@@ -106,7 +106,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: ['spec.shareProcessNamespace'],
   },
   {
-    reason: 'Names and addresses that only the pod itself sees.',
+    reason: 'It sets names and addresses that only the pod itself sees.',
     paths: fieldsIn(
       'spec',
       'dnsConfig',

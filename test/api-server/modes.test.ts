@@ -95,7 +95,7 @@ describe('in a namespace without labels', () => {
     async (profile) => {
       const { status, body } = await create('unlabelled', labelled({ 'cloister.dev/profile': profile }));
       expect(status).toBe(403);
-      expect(body.message).toContain(`profile "${profile}" is not configured; configured are: userns, userns-none, `);
+      expect(body.message).toContain(`profile "${profile}" is not configured; the configured profiles are: userns, userns-none, `);
     },
   );
 
@@ -306,7 +306,7 @@ describe('a namespace whose label names no profile', () => {
       expect(status).toBe(403);
       expect(body.message).toContain('admission webhook "namespace.unknown.enforce.cloister.dev" denied the request: ');
       expect(body.message).toContain(
-        'the label of this namespace names a profile that is not configured; configured are: userns, userns-none, ',
+        'the label of this namespace names a profile that is not configured; the configured profiles are: userns, userns-none, ',
       );
     },
   );
@@ -321,7 +321,7 @@ describe('a namespace whose label names no profile', () => {
     expect(status).toBe(201);
     expect(asked(body)).toEqual(ASKED);
     expect(warnings).toEqual([
-      expect.stringContaining('the label of this namespace names a profile that is not configured; configured are: userns, '),
+      expect.stringContaining('the label of this namespace names a profile that is not configured; the configured profiles are: userns, '),
     ]);
     const { recorded } = await audited('unknown-watched', pod);
     expect(Object.keys(recorded)).toContain('namespace.unknown.audit.cloister.dev/verdict');

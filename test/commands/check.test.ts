@@ -40,7 +40,7 @@ describe('exit status', () => {
   });
   test.each([
     ['there is no volume at the path of the profile', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
-    ['there is no volume at all', '{grant: containers, storage: []}', 'nothing is mounted in container "a" that could hold the images'],
+    ['there is no volume at all', '{grant: containers, storage: []}', 'container "a" has no mount that could hold the images'],
   ])('check exits with 0 and hints that nested containers have no storage for images where %s', async (_, options, hint) => {
     const file = join(folder, 'containers.yaml');
     await writeFile(file, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: ${options}}\n`);
@@ -62,7 +62,7 @@ describe('exit status', () => {
       'an unknown profile',
       ['-f', '-', '--profile', 'kata'],
       CLEAN,
-      '-:1: --profile: profile "kata" is not configured; configured are: userns',
+      '-:1: --profile: profile "kata" is not configured; the configured profiles are: userns',
     ],
     ['an unknown format', ['-f', '-', '-o', 'xml'], CLEAN, "error: option '-o, --output <format>' argument 'xml' is invalid"],
     [
@@ -90,7 +90,7 @@ describe('the profile', () => {
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', config()], CLEAN);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      'error: -:1: no profile is named to judge by: set --profile, or label the pod cloister.dev/profile; configured are: userns, kata-qemu\n',
+      'error: -:1: no profile is named to judge by: set --profile, or label the pod cloister.dev/profile; the configured profiles are: userns, kata-qemu\n',
     );
   });
   test('a label with a profile that is not configured is a finding where only one profile is configured', async () => {

@@ -59,7 +59,7 @@ describe('a pod that a person must change', () => {
     expect(code).toBe(1);
     expect(stdout).toBe(`${STUCK}---\n${FIXED}`);
     expect(stderr).toBe(
-      '-: Pod ws is unchanged; fix by hand first:\n  -:6: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to steer\n',
+      '-: Pod ws is unchanged; fix by hand first:\n  -:6: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to select nodes\n',
     );
   });
 });

@@ -27,7 +27,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'an exemption from nothing': [
     { allow: {} },
-    `exemptions[0].allow: must name what is let through, by rule; these can be exempted: ${EXEMPTIBLE}`,
+    `exemptions[0].allow: must list the values that it allows for each rule; these can be exempted: ${EXEMPTIBLE}`,
   ],
   'an exemption from a list': [
     { allow: ['capabilities'] },
@@ -39,16 +39,16 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'an exemption from a rule mistyped': [
     { allow: { capabilites: ['NET_ADMIN'] } },
-    `exemptions[0].allow.capabilites: is no rule (did you mean capabilities?); these can be exempted: ${EXEMPTIBLE}`,
+    `exemptions[0].allow.capabilites: is not a rule (did you mean capabilities?); these can be exempted: ${EXEMPTIBLE}`,
   ],
   'an exemption from an unknown rule': [
     { allow: { everything: ['x'] } },
-    `exemptions[0].allow.everything: is no rule; these can be exempted: ${EXEMPTIBLE}`,
+    `exemptions[0].allow.everything: is not a rule; these can be exempted: ${EXEMPTIBLE}`,
   ],
   'an exemption of no value': [{ allow: { capabilities: [] } }, 'exemptions[0].allow.capabilities: must list at least one value'],
   'an exemption of an empty value': [
     { allow: { capabilities: [''] } },
-    'exemptions[0].allow.capabilities[0]: must be a text with something in it',
+    'exemptions[0].allow.capabilities[0]: must be a text that is not empty',
   ],
   'a capability in another spelling': [
     { allow: { capabilities: ['cap_net_admin'] } },
@@ -76,7 +76,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'an unknown key of an exemption': [
     { until: '2027-06-30' },
-    'exemptions[0].until: is unknown: known here are reason, expires, namespaces, serviceAccounts, containers and allow',
+    'exemptions[0].until: is unknown: the keys known here are reason, expires, namespaces, serviceAccounts, containers and allow',
   ],
 };
 

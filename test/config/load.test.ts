@@ -7,8 +7,8 @@ import { HEAD, parse, rowsOf, type Table } from './samples.ts';
 
 /** Whole files. */
 const WRONG_FILES: Table<string> = {
-  'an empty file': ['', 'config.yaml is no configuration: it must have apiVersion: cloister.dev/v1alpha1 and kind: Config'],
-  'a list': ['- 1', 'config.yaml is no configuration: it must have apiVersion: cloister.dev/v1alpha1 and kind: Config'],
+  'an empty file': ['', 'config.yaml is not a configuration: it must have apiVersion: cloister.dev/v1alpha1 and kind: Config'],
+  'a list': ['- 1', 'config.yaml is not a configuration: it must have apiVersion: cloister.dev/v1alpha1 and kind: Config'],
   'no version and no kind': [
     'profiles: {}',
     'apiVersion: is missing: it must be cloister.dev/v1alpha1',
@@ -31,7 +31,7 @@ const WRONG_FILES: Table<string> = {
 const WRONG_TOPS: Table<string> = {
   'a key at the top that is unknown': [
     'profile: {}',
-    'profile: is unknown (did you mean profiles?): known here are apiVersion, kind, profiles, governs, default and exemptions',
+    'profile: is unknown (did you mean profiles?): the keys known here are apiVersion, kind, profiles, governs, default and exemptions',
   ],
   'profiles without anything': [
     'profiles:',

@@ -17,9 +17,9 @@ const WRONG_PROFILES: Table<string> = {
   'a grant that is a boolean': ['userns: {grant: true}', 'profiles.userns.grant: must be one of none, sudo, containers'],
   'an option mistyped': [
     'userns: {grnt: sudo}',
-    `profiles.userns.grnt: is unknown (did you mean grant?): known here are ${USERNS_OPTIONS}`,
+    `profiles.userns.grnt: is unknown (did you mean grant?): the keys known here are ${USERNS_OPTIONS}`,
   ],
-  'an unknown option': ['userns: {color: red}', `profiles.userns.color: is unknown: known here are ${USERNS_OPTIONS}`],
+  'an unknown option': ['userns: {color: red}', `profiles.userns.color: is unknown: the keys known here are ${USERNS_OPTIONS}`],
   'an option of other backends': [
     'gvisor: {guestPrivileged: true}',
     `profiles.gvisor.guestPrivileged: is an option of ${listed(WITH_GUEST_PRIVILEGED, 'and')} alone: remove it`,

@@ -83,8 +83,8 @@ describe('the grant', () => {
 
 test('the message about an unknown profile lists the configured ones', () => {
   expect(printUnknownProfile('x')).toBe('profile "x" is not configured');
-  expect(printConfigured(profiles)).toBe('configured are: userns, kata-team-a, gvisor');
-  expect(printConfigured(new Map())).toBe('configured are: none');
+  expect(printConfigured(profiles)).toBe('the configured profiles are: userns, kata-team-a, gvisor');
+  expect(printConfigured(new Map())).toBe('the configured profiles are: none');
 });
 
 test('an inherited key is no label', () => {

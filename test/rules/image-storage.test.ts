@@ -117,7 +117,7 @@ testRule(imageStorage, {
       options: { storage: [] },
       pod: { volumes: [{ name: 'other', emptyDir: {} }], containers: [{ name: 'main' }] },
       promises: [MOUNTS],
-      says: ['nothing is mounted in container "main" that could hold the images of nested containers'],
+      says: ['container "main" has no mount that could hold the images of nested containers'],
       fixed: 'nothing',
     },
     ...Object.fromEntries(

@@ -39,7 +39,10 @@ export function addManifestFlags(command: Command): Command {
       '-f, --filename <file...>',
       'manifests: files, folders (searched recursively for *.yaml, *.yml, *.json), or - for standard input (required)',
     )
-    .option('--profile <id>', 'profile to judge by; without it, the cloister.dev/profile label of each pod, or the only profile')
+    .option(
+      '--profile <id>',
+      'profile to judge by; without it, the profile in the cloister.dev/profile label of each pod, or else the only configured profile',
+    )
     .addOption(configOption())
     .option('-n, --namespace <name>', 'namespace of objects without one; exemptions depend on it', 'default');
 }

@@ -7,7 +7,7 @@ import { type Backend, wallOf } from './profile.ts';
  */
 export const gvisor: Backend = {
   id: 'gvisor',
-  summary: 'The pod talks to a kernel of its own, written in Go, and hardly at all to the node’s.',
+  summary: 'The pod makes its system calls to a kernel of its own, written in Go; that kernel makes few calls to the node’s kernel.',
   requires: ['runsc with a RuntimeClass for its handler; `allow-suid` in its configuration for sudo'],
   options: [],
   makeWall: (options) => wallOf(options, { runtimeClassName: 'gvisor' }),

@@ -16,7 +16,7 @@ const STORAGE = ['/var/lib/containers', '/var/tmp', '/tmp'];
 function makeKata(id: string, hypervisor: string, requires: readonly string[] = []): Backend {
   return {
     id,
-    summary: `Each pod runs in a virtual machine of its own, made by ${hypervisor}: kernel and root are the guest's.`,
+    summary: `Each pod runs in a virtual machine of its own, made by ${hypervisor}: the kernel and root belong to the guest.`,
     requires: [`Kata Containers with ${hypervisor} and a RuntimeClass for its handler, /dev/kvm on the nodes`, ...requires],
     options: ['guestPrivileged', 'storageMedium', 'storageSize'],
     makeWall: (options) => wallOf(options, { runtimeClassName: id }),

@@ -31,7 +31,7 @@ export const capabilityGrant: Rule = {
     )
       return;
     const message = `the container drops ALL capabilities, so it stays without ${whatStopsWorking(requirements)}`;
-    report({ path: DROP, message, remedy: 'drop that line if this container is the workspace', kind: 'promise' });
+    report({ path: DROP, message, remedy: 'remove that line if this container is the workspace', kind: 'promise' });
   },
 };
 
@@ -69,7 +69,7 @@ function checkDropped(
     } as const;
     report(
       requirements.grantTo === undefined
-        ? { ...found, remedy: 'drop that entry if this container is the workspace' }
+        ? { ...found, remedy: 'remove that entry if this container is the workspace' }
         : { ...found, fix: REMOVE },
     );
   }

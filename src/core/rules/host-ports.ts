@@ -17,7 +17,7 @@ export const hostPorts: Rule = {
   checkContainer({ spec }, report) {
     for (const [index, { hostPort, hostIP }] of orEmpty(spec.ports).entries()) {
       if (!hostPort) continue;
-      report({ path: ['ports', index, 'hostPort'], message: `hostPort ${hostPort} is taken on the node`, fix: REMOVE });
+      report({ path: ['ports', index, 'hostPort'], message: `hostPort ${hostPort} is a port of the node`, fix: REMOVE });
       if (hostIP != null) report({ path: ['ports', index, 'hostIP'], message: 'hostIP names an address of the node', fix: REMOVE });
     }
   },

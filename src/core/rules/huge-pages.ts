@@ -12,7 +12,7 @@ import type { Rule } from './rule.ts';
  */
 export const hugePages: Rule = {
   id: 'huge-pages',
-  summary: 'No volume of huge pages where user namespaces cannot map one.',
+  summary: 'The pod has no volume of huge pages where a user namespace cannot map it.',
   fields: ['spec.volumes[*].emptyDir.medium'],
   checkPod(pod, report, { requirements }) {
     if (requirements.allowsHugePages) return;

@@ -39,7 +39,7 @@ export const imageStorage: Rule = {
     for (const { list, index, spec, hasGrant, name: container } of containers) {
       if (!hasGrant) continue;
       if (storage.length === 0 && !orEmpty(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
-        const message = `nothing is mounted in container "${excerptOf(container)}" that could hold the images of nested containers`;
+        const message = `container "${excerptOf(container)}" has no mount that could hold the images of nested containers`;
         const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
         report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
       }

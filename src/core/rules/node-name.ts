@@ -20,7 +20,7 @@ export const nodeName: Rule = {
       report({
         path: ['spec', 'nodeName'],
         message: `nodeName is ${excerptOf(name)}`,
-        remedy: 'remove it; use nodeSelector or affinity to steer',
+        remedy: 'remove it; use nodeSelector or affinity to select nodes',
       });
   },
 };

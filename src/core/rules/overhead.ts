@@ -13,11 +13,11 @@ import { REMOVE, type Rule } from './rule.ts';
  */
 export const overhead: Rule = {
   id: 'overhead',
-  summary: 'No overhead of a foreign runtime class stays behind.',
+  summary: 'The pod has no overhead that belongs to another runtime class.',
   fields: ['spec.overhead'],
   checkPod(pod, report, { requirements }) {
     const spec = specOf(pod);
     if (spec.overhead == null || (spec.runtimeClassName != null && isClassOf(requirements.wall, spec.runtimeClassName))) return;
-    report({ path: ['spec', 'overhead'], message: "overhead belongs to no runtime class of this profile's", fix: REMOVE });
+    report({ path: ['spec', 'overhead'], message: 'overhead belongs to no runtime class of this profile', fix: REMOVE });
   },
 };

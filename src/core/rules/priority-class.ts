@@ -27,7 +27,7 @@ export const priorityClass: Rule = {
     } else if ((priority ?? 0) > HIGHEST_USER_PRIORITY) {
       report({
         path: ['spec', 'priority'],
-        message: `priority ${priority} is the system's`,
+        message: `priority ${priority} is reserved for the system`,
         remedy: 'use a priority class of your own, or none',
       });
     }

@@ -29,7 +29,7 @@ export const privilegeEscalation: Rule = {
     report({
       path,
       message: `the container sets allowPrivilegeEscalation: false, so it stays without ${whatStopsWorking(requirements)}`,
-      remedy: 'drop that line if this container is the workspace',
+      remedy: 'remove that line if this container is the workspace',
       kind: 'promise',
     });
   },

@@ -13,7 +13,7 @@ import { REMOVE } from './rule.ts';
  */
 export const runtimeAnnotations: Rule = {
   id: 'runtime-annotations',
-  summary: 'No annotation gives orders to the container runtime.',
+  summary: 'No annotation configures the container runtime.',
   fields: ['metadata.annotations.*'],
   exemptibleValues: 'the key of an annotation',
   checkPod({ metadata }, report, context) {
@@ -21,7 +21,7 @@ export const runtimeAnnotations: Rule = {
       if (!isRuntimeAnnotation(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
       report({
         path: ['metadata', 'annotations', key],
-        message: `annotation ${excerptOf(key)} gives orders to the container runtime`,
+        message: `annotation ${excerptOf(key)} configures the container runtime`,
         fix: REMOVE,
       });
     }

@@ -66,7 +66,7 @@ function checkWorkspace(
     return;
   }
   const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
-  const remedy = 'drop seccompProfile if this container is the workspace';
+  const remedy = 'remove seccompProfile if this container is the workspace';
   const isNamed = context.requirements.grantTo !== undefined;
   report(isNamed ? { path: FIELD, message, fix, kind: 'promise' } : { path: FIELD, message, remedy, kind: 'promise' });
 }

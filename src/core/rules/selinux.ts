@@ -20,7 +20,7 @@ const PLAIN_LEVEL = /^s\d{1,2}(:c\d{1,4}(,c\d{1,4})?)?$/;
  */
 export const selinux: Rule = {
   id: 'selinux',
-  summary: 'SELinux confines each container as a container, and apart from other pods.',
+  summary: 'SELinux confines each container with a type for containers, and separates it from other pods.',
   fields: ['spec.securityContext.seLinuxOptions', 'spec.containers[*].securityContext.seLinuxOptions'],
   checkPod(pod, report) {
     checkOptions(specOf(pod).securityContext?.seLinuxOptions, ['spec', 'securityContext', 'seLinuxOptions'], undefined, report);

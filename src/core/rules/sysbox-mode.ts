@@ -25,12 +25,12 @@ export const sysboxMode: Rule = {
       if (!name?.startsWith('SYSBOX_')) continue;
       const path = ['env', index];
       if (name !== SYSBOX_MODE) {
-        report({ path, message: `variable ${excerptOf(name)} gives orders to Sysbox`, remedy: 'remove it' });
+        report({ path, message: `variable ${excerptOf(name)} configures Sysbox`, remedy: 'remove it' });
         continue;
       }
       isWritten = true;
       if (value !== wanted) report({ path: [...path, 'value'], message: `${name} is not ${wanted}`, fix: { set: wanted } });
-      if (valueFrom != null) report({ path: [...path, 'valueFrom'], message: `${name} is taken from elsewhere`, fix: REMOVE });
+      if (valueFrom != null) report({ path: [...path, 'valueFrom'], message: `${name} has valueFrom instead of a value`, fix: REMOVE });
     }
     if (!isWritten) {
       const kind = wanted === 'FALSE' ? 'escape' : 'promise';
@@ -40,7 +40,7 @@ export const sysboxMode: Rule = {
       if (!prefix || !couldMake(prefix)) continue;
       report({
         path: ['envFrom', index, 'prefix'],
-        message: `prefix ${excerptOf(prefix)} can make a variable of Sysbox`,
+        message: `prefix ${excerptOf(prefix)} can turn a key into a variable of Sysbox`,
         remedy: 'use another prefix',
       });
     }

@@ -66,7 +66,7 @@ export const MOUNT_FIELDS: ReadonlySet<string> = new Set(
  */
 export const unknownFields: Rule = {
   id: 'unknown-fields',
-  summary: 'The pod has no field that this version of Cloister cannot judge.',
+  summary: 'This version of Cloister knows every field of the pod that it should judge.',
   fields: [
     'spec.securityContext.*',
     'spec.containers[*].securityContext.*',
@@ -100,7 +100,7 @@ function checkFields(
     if (exempts(field)) continue;
     report({
       path: [...path, field],
-      message: `field ${excerptOf(field)} is unknown to this version`,
+      message: `field ${excerptOf(field)} is unknown to this version of Cloister`,
       remedy: 'remove it, or ask the operator for an exemption',
     });
   }

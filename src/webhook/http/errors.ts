@@ -13,7 +13,7 @@ export const HTTP_ERRORS = {
   },
   CLOISTER_METHOD_NOT_ALLOWED: { status: 405, message: 'reviews must be sent with POST' },
   CLOISTER_BODY_TOO_LARGE: { status: 413, message: 'the body is too large; make the object smaller' },
-  CLOISTER_TOO_MANY_VALUES: { status: 413, message: 'the object has too many values; make it of fewer' },
+  CLOISTER_TOO_MANY_VALUES: { status: 413, message: 'the object has too many values; reduce their number' },
   CLOISTER_TOO_MUCH_MEMORY: { status: 413, message: 'judging the object takes too much memory; make it smaller' },
   CLOISTER_TOO_MANY_PIECES: { status: 413, message: 'the body comes in too many small pieces; send it in larger ones' },
   CLOISTER_UNSUPPORTED_MEDIA_TYPE: { status: 415, message: 'the body must be application/json in UTF-8, not compressed' },

@@ -54,7 +54,7 @@ function toReview(parsed: ReturnType<typeof parse>): Result<Review, InvalidRevie
   if (!parsed.ok) return parsed;
   const { kind: type, apiVersion, request } = parsed.value;
   if (type !== 'AdmissionReview' || apiVersion !== 'admission.k8s.io/v1' || !isObject(request)) {
-    return err({ problem: 'the body is no AdmissionReview of admission.k8s.io/v1 with a request' });
+    return err({ problem: 'the body is not an AdmissionReview of admission.k8s.io/v1 with a request' });
   }
   const { uid } = request;
   if (typeof uid !== 'string' || uid === '') return err({ problem: 'the request has no uid' });

@@ -136,7 +136,7 @@ describe('T05: nothing is admitted because it is unknown', () => {
       status: 200,
       uid: UID,
       allowed: false,
-      message: expect.stringContaining(`profile "${profile}" is not configured; configured are: userns`),
+      message: expect.stringContaining(`profile "${profile}" is not configured; the configured profiles are: userns`),
     });
   });
 
