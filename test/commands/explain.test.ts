@@ -102,7 +102,8 @@ describe('a field of a pod', () => {
     expect(await cloister(['explain', 'spec.hostAlias'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: 'error: no rule knows the field "spec.hostAlias" (did you mean spec.hostAliases?): write it with its full path, such as spec.containers[*].image\n',
+      stderr:
+        'error: no rule knows the field "spec.hostAlias" (did you mean spec.hostAliases?): write it with its full path, such as spec.containers[*].image\n',
     });
   });
 });

@@ -245,7 +245,7 @@ describe('the namespaces that the configuration governs by name', () => {
 /** Whether the conditions on the name of the namespace hold. They have only the form that is read here. */
 function holds({ matchConditions = [] }: Entry, namespace: string): boolean {
   return matchConditions
-    .filter(({ name }) => name !== 'spec-labels-or-annotations-change')
+    .filter(({ name }) => !['spec-labels-or-annotations-change', 'spec-changes'].includes(name))
     .every(({ expression }) => {
       for (const line of expression.split('\n')) {
         const [, pattern, result = line] = /^request\.namespace\.matches\('(\^\([-a-z0-9.*|]+\)\$)'\) \? (true|false) :$/.exec(line) ?? [];
