@@ -4,7 +4,7 @@ import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { BASELINE } from '../support/baseline.ts';
 import type { Client } from '../support/client.ts';
 import { MISLABELLED } from '../support/cluster-setup.ts';
-import { hostNamespaces, type PodManifest, plainPod } from '../support/pod-manifests.ts';
+import { dockerInDocker, hostNamespaces, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 
 /** What may still happen to a pod that exists: debugging, resizing, and the few fields that an update can change. */
 
@@ -44,6 +44,12 @@ const profiles = [
 let apiServer: ApiServer;
 let tenant: Client;
 
+/** A pod that the scheduler leaves alone until both gates are removed. */
+const gated = (pod: PodManifest): PodManifest => ({
+  ...pod,
+  spec: { ...pod.spec, schedulingGates: [{ name: 'example.com/a' }, { name: 'example.com/b' }] },
+});
+
 const namespaceOf = (profile: string): string => `update-${profile}`;
 const podsOf = (profile: string): string => `/api/v1/namespaces/${namespaceOf(profile)}/pods`;
 
@@ -62,12 +68,15 @@ beforeAll(async () => {
   await prepare('update-older');
   for (const name of ['sharing', 'changed']) await create('older', { ...hostNamespaces(name) });
   await create('older', plainPod('debugged'));
+  await create('older', plainPod('ended'));
+  await create('older', gated(dockerInDocker('waiting')));
   const volumes = [{ name: 'root', hostPath: { path: '/' } }];
   await create('older', plainPod('mounting', { volumes }));
   // A pod whose namespace first names a configured profile, and then one that is not configured.
   await apiServer.createNamespace('update-astray', { ...MISLABELLED, 'cloister.dev/enforce': 'userns' });
   await prepare('update-astray');
   await create('astray', plainPod('debugged'));
+  await create('astray', gated(plainPod('waiting', { tolerations: [{ key: 'example.com/a', operator: 'Exists' }] })));
   const label = { metadata: { labels: { 'cloister.dev/enforce': 'userns-sysadmin' } } };
   await apiServer.admin.request('PATCH', '/api/v1/namespaces/update-older', label, MERGE);
   for (;;) {
@@ -244,9 +253,16 @@ describe('a governed pod', () => {
 describe('a non-compliant pod that is older than its namespace’s label', () => {
   const change = (body: object) => tenant.request<Stored>('PATCH', `${podsOf('older')}/changed`, body, STRATEGIC);
 
-  test('T09: a non-compliant older pod can get another image', async () => {
+  test('T09, T19: a non-compliant older pod gets no other image', async () => {
     const { status, body } = await change({ spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] } });
-    expect({ status, message: body.message }).toEqual({ status: 200, message: undefined });
+    expect(status).toBe(403);
+    expect(body.message).toContain('The update gives container "workspace" another image, so the whole pod is judged');
+    expect(body.message).toContain('- host-namespaces: spec.hostNetwork: ');
+  });
+
+  test('T19: a non-compliant older pod can get a deadline and be deleted', async () => {
+    expect((await change({ spec: { activeDeadlineSeconds: 3600 } })).status).toBe(200);
+    expect((await tenant.request('DELETE', `${podsOf('older')}/ended`)).status).toBe(200);
   });
 
   test('T09, T17: a non-compliant older pod can get labels and annotations, but no runtime annotation', async () => {
@@ -254,15 +270,25 @@ describe('a non-compliant pod that is older than its namespace’s label', () =>
     expect((await change({ metadata: { annotations: { 'run.oci.keep_original_groups': '1' } } })).status).toBe(403);
   });
 
-  test('T10, T30: a pod without isolation gets no ephemeral container with a capability of the grant', async () => {
-    const { status, body } = await add('older', 'debugged', {
-      name: 'admin',
-      securityContext: { capabilities: { add: ['SYS_ADMIN'] }, privileged: true },
-    });
-    expect({ status, message: body.message }).toEqual({ status: 200, message: undefined });
-    const [added] = await ephemeral('older', 'debugged');
-    isHarmless(added as Ephemeral);
-    expect(added?.securityContext?.capabilities?.add ?? []).toEqual([]);
+  test.each([
+    ['with a capability of the grant', { capabilities: { add: ['SYS_ADMIN'] }, privileged: true }],
+    ['that is harmless', { allowPrivilegeEscalation: false, seccompProfile: { type: 'RuntimeDefault' } }],
+  ])('T10, T19, T30: a pod without isolation gets no ephemeral container %s', async (_, securityContext) => {
+    const { status, body } = await add('older', 'debugged', { name: 'admin', securityContext });
+    expect(status).toBe(403);
+    expect(body.message).toContain('The update adds container "admin", so the whole pod is judged');
+    expect(body.message).toContain('- user-namespace: spec.hostUsers: ');
+    expect(await ephemeral('older', 'debugged')).toEqual([]);
+  });
+
+  test('T19: a pod that waits behind scheduling gates loses all of them but the last', async () => {
+    const path = `${podsOf('older')}/waiting`;
+    const gates = (names: readonly string[]) => ({ spec: { schedulingGates: names.map((name) => ({ name })) } });
+    expect((await tenant.request('PATCH', path, gates(['example.com/b']), MERGE)).status).toBe(200);
+    const { status, body } = await tenant.request<Stored>('PATCH', path, gates([]), MERGE);
+    expect(status).toBe(403);
+    expect(body.message).toContain('The update removes the last scheduling gate, so the whole pod is judged');
+    expect(body.message).toContain('- privileged: spec.containers[0].securityContext.privileged (container "workspace"): ');
   });
 
   test('an ephemeral container that would share the older pod’s host namespaces is refused', async () => {
@@ -275,7 +301,6 @@ describe('a non-compliant pod that is older than its namespace’s label', () =>
     const { status, body } = await add('older', 'mounting', { name: 'looking', volumeMounts: [{ name: 'root', mountPath: '/host' }] });
     expect(status).toBe(403);
     expect(body.message).toContain('volume "root" is the node\'s /');
-    expect((await add('older', 'mounting', { name: 'harmless' })).status).toBe(200);
   });
 });
 
@@ -290,6 +315,100 @@ test('T05, T10: a namespace whose label no longer names a profile refuses epheme
     isHarmless(added as Ephemeral);
     await sleep(20);
   }
+});
+
+describe('T05, T19: a pod whose namespace no longer names a profile', () => {
+  const path = `${podsOf('astray')}/waiting`;
+  const refusal = 'the label of this namespace names a profile that is not configured, and the update ';
+
+  // The test above waited until the API server had seen the new label.
+  test.each<[string, object]>([
+    ['gives container "workspace" another image', { spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] } }],
+    ['removes a scheduling gate', { spec: { schedulingGates: [{ $patch: 'delete', name: 'example.com/a' }] } }],
+    ['changes nodeSelector', { spec: { nodeSelector: { 'node-role.kubernetes.io/control-plane': '' } } }],
+    [
+      'changes affinity',
+      {
+        spec: {
+          affinity: {
+            nodeAffinity: {
+              requiredDuringSchedulingIgnoredDuringExecution: {
+                nodeSelectorTerms: [{ matchExpressions: [{ key: 'zone', operator: 'Exists' }] }],
+              },
+            },
+          },
+        },
+      },
+    ],
+  ])('the update that %s is refused', async (change, body) => {
+    const answer = await tenant.request<Stored>('PATCH', path, body, STRATEGIC);
+    expect(answer.body.message).toContain(`${refusal}${change}; configured are: `);
+    expect(answer.status).toBe(403);
+  });
+
+  test('the update that adds a toleration is refused', async () => {
+    const { spec } = (await tenant.request<{ spec: { tolerations: object[] } }>('GET', path)).body;
+    const tolerations = [...spec.tolerations, { operator: 'Exists' }];
+    const { status, body } = await tenant.request<Stored>('PATCH', path, { spec: { tolerations } }, MERGE);
+    expect({ status, message: body.message }).toMatchObject({
+      status: 403,
+      message: expect.stringContaining(`${refusal}changes tolerations`),
+    });
+  });
+
+  test('labels, finalizers, deadlines and status can change, and the pod can be deleted', async () => {
+    for (const body of [
+      { metadata: { labels: { team: 'blue' }, annotations: { note: 'x' }, finalizers: ['example.com/wait'] } },
+      { spec: { activeDeadlineSeconds: 3600 } },
+    ])
+      expect((await tenant.request('PATCH', path, body, MERGE)).status).toBe(200);
+    expect((await apiServer.admin.request('PATCH', `${path}/status`, { status: { phase: 'Failed' } }, MERGE)).status).toBe(200);
+    expect((await tenant.request('DELETE', path)).status).toBe(200);
+    expect((await tenant.request('PATCH', path, { metadata: { finalizers: null } }, MERGE)).status).toBe(200);
+    expect((await tenant.request('GET', path)).status).toBe(404);
+  });
+});
+
+describe('T19: a governed pod', () => {
+  const change = (pod: string, body: object) => tenant.request<Stored>('PATCH', `${podsOf('userns-containers')}/${pod}`, body, STRATEGIC);
+
+  test('a pod that runs on a node can get another image and a debug container', async () => {
+    await create('userns-containers', plainPod('bound'));
+    const target = { apiVersion: 'v1', kind: 'Node', name: 'worker-1' };
+    const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'bound' }, target };
+    expect((await apiServer.admin.request('POST', `${podsOf('userns-containers')}/bound/binding`, binding)).status).toBe(201);
+    const image = await change('bound', { spec: { containers: [{ name: 'workspace', image: 'registry.example/workspace:2' }] } });
+    expect({ status: image.status, message: image.body.message }).toEqual({ status: 200, message: undefined });
+    const debug = await add('userns-containers', 'bound', { name: 'debug' });
+    expect({ status: debug.status, message: debug.body.message }).toEqual({ status: 200, message: undefined });
+  });
+
+  test('a pod that waits behind scheduling gates can start', async () => {
+    await create('userns-containers', gated(dockerInDocker('starting')));
+    const { status, body } = await tenant.request<Stored>(
+      'PATCH',
+      `${podsOf('userns-containers')}/starting`,
+      { spec: { schedulingGates: null } },
+      MERGE,
+    );
+    expect({ status, message: body.message }).toEqual({ status: 200, message: undefined });
+  });
+});
+
+test('T19: the start of a pod that is older than its label has all findings as warnings, where nothing is enforced', async () => {
+  await apiServer.createNamespace('update-warned');
+  await prepare('update-warned');
+  for (const name of ['first', 'second']) await create('warned', gated(dockerInDocker(name)));
+  const label = { metadata: { labels: { 'cloister.dev/warn': 'userns-sysadmin' } } };
+  await apiServer.admin.request('PATCH', '/api/v1/namespaces/update-warned', label, MERGE);
+  const start = (name: string, query: string) =>
+    tenant.request('PATCH', `${podsOf('warned')}/${name}${query}`, { spec: { schedulingGates: null } }, MERGE);
+  // The API server sees the label a moment later.
+  while ((await start('first', '?dryRun=All')).warnings.length === 0) await sleep(20);
+  const { status, warnings } = await start('second', '');
+  expect(status).toBe(200);
+  for (const rule of ['user-namespace', 'privileged', 'seccomp', 'capabilities'])
+    expect(warnings.join('\n')).toContain(`cloister userns-sysadmin: ${rule}: `);
 });
 
 test('T30: a pod without isolation has no capability of the grant', async () => {
