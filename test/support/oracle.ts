@@ -207,9 +207,11 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
     wrong(!['', 'None'].includes(text(mountPropagation)), 'mountPropagation');
   }
   wrong(list(container.volumeDevices).length > 0 && !backend.startsWith('kata-'), 'volumeDevices');
+  for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe].map(map)) {
+    wrong(isSlow(probe, setting), 'grace period of a probe');
+  }
   const { postStart, preStop } = map(container.lifecycle);
   for (const handler of [container.livenessProbe, container.readinessProbe, container.startupProbe, postStart, preStop].map(map)) {
-    wrong(isSlow(handler, setting), 'grace period of a probe');
     wrong(text(map(handler.httpGet).host) !== '' || text(map(handler.tcpSocket).host) !== '', 'a host that the kubelet calls');
   }
   wrongsOfResources(map(container.resources), setting, wrong, text(container.name));
