@@ -606,6 +606,7 @@ describe('webhook entries and the configuration of the serving pods', () => {
 
   test('F21: emptied entries are written again as soon as one ready pod of two answers with the right certificate and configuration', async () => {
     const silent = { host: '127.0.0.1', port: 1, operationsPort: 1, isReady: true };
+    await ensure();
     const before = await allEntries();
     await patch(MUTATING, { webhooks: [] });
     await patch(VALIDATING, { webhooks: [] });
@@ -630,6 +631,7 @@ describe('webhook entries and the configuration of the serving pods', () => {
   });
 
   test('F21: emptied entries are not written for a ready pod that runs another configuration', async () => {
+    await ensure();
     const newer = await startServingPod(apiServer, NEWER);
     try {
       await newer.start();
