@@ -180,9 +180,9 @@ const cases: Readonly<Record<string, Case>> = {
     containers(governance) {
       const lockedDown = { escalation: false, drop: ['ALL'] };
       return {
-        'privileged-init': outside(governance),
-        // It runs as long as the pod: `none` takes from it as from a regular container.
-        'lasting-init': governance.grant === 'none' ? workspace(governance, ['CHOWN']) : outside(governance, { add: ['CHOWN'] }),
+        // `none` restricts every container.
+        'privileged-init': governance.grant === 'none' ? workspace(governance) : outside(governance),
+        'lasting-init': workspace(governance, ['NET_ADMIN', 'CHOWN']),
         workspace: workspace(governance),
         'locked-down': outside(governance, lockedDown),
         'net-admin': workspace(governance, ['NET_ADMIN']),
