@@ -77,7 +77,7 @@ async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, s
   const backend = profile?.backend.id ?? (backendById.has(name) ? name : undefined);
   if (backend === undefined) {
     const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
-    return fail(self, [`there is not a rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
+    return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
   }
   const head = profile === undefined ? '' : `In this configuration, ${name} ${describeProfile(profile)}\n\n`;
   return head + (await readPage('profiles', backend));

@@ -77,7 +77,7 @@ test('explain lists the namespaces that a configuration governs by name, in the 
 test('explain suggests a name for an unknown one', async () => {
   const { code, stdout, stderr } = await cloister(['explain', 'volume-tyeps']);
   expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toBe('error: there is not a rule or profile "volume-tyeps" (did you mean volume-types?): `cloister explain` lists them\n');
+  expect(stderr).toBe('error: there is no rule or profile "volume-tyeps" (did you mean volume-types?): `cloister explain` lists them\n');
 });
 
 describe('a field of a pod', () => {
