@@ -67,10 +67,6 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: fieldsIn('spec.securityContext', 'fsGroupChangePolicy', 'seLinuxChangePolicy'),
   },
   {
-    reason: 'The kernel keeps separate values of the safe settings for each pod.',
-    paths: ['spec.securityContext.sysctls[*].value'],
-  },
-  {
     reason: 'A mount path concerns only the container; the kubelet resolves sub-paths without following links out of the volume.',
     paths: fieldsIn(
       CONTAINER,

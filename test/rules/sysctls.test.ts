@@ -15,8 +15,13 @@ const SAFE = [
   'net.ipv4.tcp_keepalive_probes',
   'net.ipv4.tcp_rmem',
   'net.ipv4.tcp_wmem',
+  // Since Kubernetes 1.37.
+  'net.ipv4.tcp_notsent_lowat',
+  'net.ipv4.tcp_slow_start_after_idle',
 ];
 const setting = (...names: string[]): Sketch => ({ securityContext: { sysctls: names.map((name) => ({ name, value: '1' })) } });
+const PING = 'net.ipv4.ping_group_range';
+const pinging = (value: string | null, name = PING): Sketch => ({ securityContext: { sysctls: [{ name, value }] } });
 const paths = (...indices: number[]): string[] => indices.map((index) => `spec.securityContext.sysctls[${index}]`);
 
 testRule(sysctls, {
@@ -24,9 +29,60 @@ testRule(sysctls, {
     'none set': {},
     null: { securityContext: { sysctls: null } },
     'the safe ones': setting(...SAFE),
-    'the safe ones, written with slashes': setting(...SAFE.map((name) => name.replaceAll('.', '/'))),
+    "groups of the pod's user namespace": pinging('0 65535'),
+    'groups of a larger user namespace': { options: { idsPerPod: 131072 }, pod: pinging('0\t131071') },
+    'no group at all': pinging('1 0'),
+    'every group of a guest': { profile: 'kata-qemu', pod: pinging('0 2147483647') },
+    'every group of gVisor': { profile: 'gvisor', pod: pinging('0 4294967295') },
+    'a range that the kernel cannot read': pinging('all of them'),
+    'a range without a value': pinging(null),
+    'one group, where two are expected': pinging('65536'),
+    'large numbers elsewhere': { securityContext: { sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '4096 131072' }] } },
   },
   fails: {
+    'the safe ones, written with slashes, which Pod Security does not know': {
+      pod: setting(...SAFE.map((name) => name.replaceAll('.', '/'))),
+      finds: SAFE.map((_, index) => `spec.securityContext.sysctls[${index}].name`),
+      fixed: setting(...SAFE),
+    },
+    'a name whose first separator is a dot, so that the slash belongs to a part': {
+      pod: setting('net.ipv4/tcp_syncookies'),
+      finds: paths(0),
+      fixed: 'nothing',
+    },
+    'a name whose first separator is a slash, so that the dot belongs to a part': {
+      pod: setting('net/ipv4.tcp_syncookies'),
+      finds: paths(0),
+      fixed: 'nothing',
+    },
+    "groups beyond the pod's": {
+      pod: pinging('0 2147483647'),
+      says: ["group 2147483647 of ping_group_range is not among the pod's 65536 ids"],
+      finds: ['spec.securityContext.sysctls[0].value'],
+      fixed: pinging('0 65535'),
+    },
+    'the first group beyond': {
+      profile: 'sysbox',
+      pod: pinging(' 1000\t65536 '),
+      finds: ['spec.securityContext.sysctls[0].value'],
+      fixed: pinging('1000 65535'),
+    },
+    'groups beyond a larger user namespace': {
+      options: { idsPerPod: 131072 },
+      pod: pinging('0 4294967295'),
+      finds: ['spec.securityContext.sysctls[0].value'],
+      fixed: pinging('0 131071'),
+    },
+    'groups beyond, in a name with slashes': {
+      pod: pinging('0 99999', 'net/ipv4/ping_group_range'),
+      finds: ['spec.securityContext.sysctls[0].name', 'spec.securityContext.sysctls[0].value'],
+      fixed: pinging('0 65535'),
+    },
+    'groups that all lie beyond': {
+      pod: pinging('70000 80000'),
+      finds: ['spec.securityContext.sysctls[0].value'],
+      fixed: 'nothing',
+    },
     'settings of the node': { pod: setting('kernel.core_pattern', 'vm.overcommit_memory'), finds: paths(0, 1), fixed: 'nothing' },
     'settings of the node, written with slashes': { pod: setting('kernel/core_pattern'), finds: paths(0), fixed: 'nothing' },
     'namespaced ones that are not on the list': {

@@ -228,6 +228,24 @@ const POD_FIELDS: readonly Field[] = [
   [['spec', 'securityContext'], fc.constantFrom(null, {})],
   [['spec', 'securityContext', 'seccompProfile'], seccompProfile],
   [['spec', 'securityContext', 'appArmorProfile'], appArmorProfile],
+  [
+    ['spec', 'securityContext', 'sysctls'],
+    fc.array(
+      fc.constantFrom<Doc>(
+        ...['0 65535', '0 65536', '1000\t2147483647', '1 0', '0 131072', '0 many', ''].map((value) => ({
+          name: 'net.ipv4.ping_group_range',
+          value,
+        })),
+        ...[
+          { name: 'net/ipv4/ping_group_range', value: '0 2147483647' },
+          { name: 'kernel/shm_rmid_forced', value: '1' },
+          { name: 'net.ipv4.tcp_slow_start_after_idle', value: '0' },
+          { name: 'net/ipv4/tcp_notsent_lowat', value: '1' },
+        ],
+      ),
+      { maxLength: 2 },
+    ),
+  ],
   [['spec', 'tolerations'], fc.array(toleration, { maxLength: 4 })],
   [['spec', 'volumes'], fc.array(volume, { maxLength: 4 })],
   [['spec', 'schedulingGates'], fc.constantFrom(null, [], [{ name: 'a/wait' }], [{ name: 'a/wait' }, { name: 'b/wait' }])],
@@ -273,6 +291,9 @@ const REFUSED_POD_FIELDS: readonly Field[] = [
           { name: 'net/ipv4/tcp_wmem' },
           { name: 'kernel.core_pattern', value: '|x' },
           { name: 'kernel/shm_rmid_forced' },
+          { name: 'net.ipv4/tcp_syncookies', value: '1' },
+          { name: 'net.ipv4.ping_group_range', value: '70000 80000' },
+          { name: 'net.ipv4.ping_group_range', value: '200000 200001' },
           {},
         ],
       ),

@@ -130,7 +130,11 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
     wrong(!isKnown && value != null && !exempt('unknown-fields', name), `unknown field ${name}`);
   }
   const { sysctls, fsGroup, supplementalGroups, runAsUser, runAsGroup, windowsOptions } = map(spec.securityContext);
-  for (const { name } of list(sysctls).map(map)) wrong(!SYSCTLS.includes(text(name).replaceAll('/', '.')), `sysctl ${name}`);
+  for (const { name, value } of list(sysctls).map(map)) {
+    wrong(!SYSCTLS.includes(text(name)), `sysctl ${name}`);
+    const groups = text(value).trim().split(/\s+/).map(Number);
+    wrong(name === 'net.ipv4.ping_group_range' && groups.length === 2 && !isMapped(groups[1], setting), 'ping_group_range');
+  }
   wrong(windowsOptions != null, 'windowsOptions');
   for (const [name, id] of Object.entries({ fsGroup, runAsUser, runAsGroup })) wrong(!isMapped(id, setting), name);
   for (const id of list(supplementalGroups)) wrong(!isMapped(id, setting), `group ${id}`);
@@ -341,7 +345,8 @@ const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t',
 const SYSCTLS = (
   'kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.tcp_syncookies net.ipv4.ping_group_range ' +
   'net.ipv4.ip_unprivileged_port_start net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout ' +
-  'net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_rmem net.ipv4.tcp_wmem'
+  'net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_rmem net.ipv4.tcp_wmem ' +
+  'net.ipv4.tcp_slow_start_after_idle net.ipv4.tcp_notsent_lowat'
 ).split(' ');
 const SHARED_FIELDS = 'appArmorProfile runAsGroup runAsNonRoot runAsUser seLinuxOptions seccompProfile windowsOptions'.split(' ');
 const POD_SECURITY_FIELDS = [

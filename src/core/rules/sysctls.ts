@@ -1,8 +1,11 @@
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
-import type { Rule } from './rule.ts';
+import type { Reporter, Rule } from './rule.ts';
 
-/** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline */
+/**
+ * The last two are safe since Kubernetes 1.37; older kubelets reject a pod with one of them.
+ * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
+ */
 const SAFE: ReadonlySet<string> = new Set([
   'kernel.shm_rmid_forced',
   'net.ipv4.ip_local_port_range',
@@ -16,28 +19,50 @@ const SAFE: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_rmem',
   'net.ipv4.tcp_syncookies',
   'net.ipv4.tcp_wmem',
+  'net.ipv4.tcp_notsent_lowat',
+  'net.ipv4.tcp_slow_start_after_idle',
 ]);
 
 /**
  * Kernel settings outside the safe list apply to the whole node, or weaken it.
  *
- * Fields: spec.securityContext.sysctls[*].name
- * Allowed: Pod Security's safe list, written with dots or with slashes
- * Fix: none, because a workload that sets another value may need it.
+ * Fields: spec.securityContext.sysctls[*].name, and the value of net.ipv4.ping_group_range
+ * Allowed: Pod Security's safe list, written with dots; groups of the pod's user namespace
+ * Fix: write slashes as dots, because Pod Security knows only dots; cut the range of groups to the last id of the pod, because the kernel
+ * rejects a larger one and the pod never starts. None for other settings, because a workload that sets another value may need it.
  * Source: https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
  */
 export const sysctls: Rule = {
   id: 'sysctls',
   summary: 'The pod sets no kernel setting beyond the safe ones.',
-  fields: ['spec.securityContext.sysctls[*].name'],
-  checkPod(pod, report) {
-    for (const [index, { name }] of orEmpty(specOf(pod).securityContext?.sysctls).entries()) {
-      if (SAFE.has((name ?? '').replaceAll('/', '.'))) continue;
-      report({
-        path: ['spec', 'securityContext', 'sysctls', index],
-        message: `sysctl ${excerptOf(name || 'without a name')} is not a safe one`,
-        remedy: 'remove it',
-      });
+  fields: ['spec.securityContext.sysctls[*].name', 'spec.securityContext.sysctls[*].value'],
+  checkPod(pod, report, { requirements }) {
+    for (const [index, { name, value }] of orEmpty(specOf(pod).securityContext?.sysctls).entries()) {
+      const path = ['spec', 'securityContext', 'sysctls', index];
+      const dotted = withDots(name ?? '');
+      if (!SAFE.has(dotted)) {
+        report({ path, message: `sysctl ${excerptOf(name || 'without a name')} is not a safe one`, remedy: 'remove it' });
+        continue;
+      }
+      if (dotted !== name) {
+        report({ path: [...path, 'name'], message: `sysctl ${excerptOf(name ?? '')} is written with slashes`, fix: { set: dotted } });
+      }
+      if (dotted === 'net.ipv4.ping_group_range') checkGroups(value ?? '', [...path, 'value'], requirements.idsPerPod, report);
     }
   },
 };
+
+/** As the kubelet reads a name: if a slash comes before any dot, slashes separate, and a dot belongs to a part. */
+function withDots(name: string): string {
+  const isSlashed = /^[^./]*\//.test(name);
+  return isSlashed ? name.replaceAll(/[./]/g, (separator) => (separator === '/' ? '.' : '/')) : name;
+}
+
+/** The kernel looks both groups up in the pod's user namespace, and rejects a range with one that is not mapped. */
+function checkGroups(range: string, path: (string | number)[], ids: number | undefined, report: Reporter): void {
+  const [, first, last] = /^\s*(\d{1,20})\s+(\d{1,20})\s*$/.exec(range) ?? [];
+  if (ids === undefined || Number(last ?? 0) < ids) return;
+  const message = `group ${last} of ping_group_range is not among the pod's ${ids} ids`;
+  if (Number(first) < ids) report({ path, message, fix: { set: `${first} ${ids - 1}` } });
+  else report({ path, message, remedy: `use groups below ${ids}` });
+}
