@@ -1,4 +1,4 @@
-import { RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
+import { type AnnotationKeys, NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
 import { type ClusterConfig, type Target, ungovernedNamespaces } from './entries.ts';
 import { governedWhere } from './governed.ts';
@@ -96,7 +96,7 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
           `'${PROFILE_LABEL}' in variables.labels`,
           "request.kind.kind == 'Binding'", // which does not include its pod
         ].join(' ||\n'),
-        instructions: `!variables.governed ? [] :\n${changed('annotations', isRuntimeAnnotation)}`,
+        instructions: `!variables.governed ? [] :\n${changed('annotations', isAddedRuntimeAnnotation)}`,
       },
       validations: [
         {
@@ -108,7 +108,7 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
         {
           expression: 'variables.instructions.size() == 0',
           messageExpression:
-            "variables.instructions.join(', ') + ': annotations that configure the container runtime cannot be added to a pod behind a wall; leave them out'",
+            "variables.instructions.join(', ') + ': annotations that configure the container runtime or the network cannot be added to a pod behind a wall; leave them out'",
           reason: 'Forbidden',
         },
       ],
@@ -179,9 +179,11 @@ function removed(map: MetadataMap, isSelected: (key: string) => string): string 
 
 const ours = (key: string): string => `${key}.startsWith('${PREFIX}')`;
 
-/** `isRuntimeAnnotation` in CEL. */
-function isRuntimeAnnotation(key: string): string {
-  const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
+/** `isAddedRuntimeAnnotation` in CEL. */
+const isAddedRuntimeAnnotation = (key: string): string =>
+  `(${isAmong(RUNTIME_ANNOTATIONS, key)}) &&\n!(${isAmong(NETWORK_STATUS_ANNOTATIONS, key)})`;
+
+function isAmong({ names, prefixes, domains }: AnnotationKeys, key: string): string {
   return [
     `${key} in ${listOf(names)}`,
     `${listOf(prefixes)}.exists(prefix, ${key}.startsWith(prefix))`,

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
-import { isRuntimeAnnotation } from '../../src/core/rules/runtime-annotations.ts';
+import { NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
+import { isAddedRuntimeAnnotation } from '../../src/core/rules/runtime-annotations.ts';
 import { controllerManager } from '../../tools/programs/kubernetes.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';
@@ -335,6 +335,7 @@ describe('a pod', () => {
 
   const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
   const keys = [
+    ...NETWORK_STATUS_ANNOTATIONS.names,
     ...names.flatMap((name) => [name, `${name}x`, `x${name}`, name.toUpperCase()]),
     ...prefixes.flatMap((prefix) => [`${prefix}x`, `x${prefix}x`, prefix.slice(0, -1)]),
     ...domains.flatMap((domain) => [`${domain}/x`, `a.${domain}/x`, `a${domain}/x`, `${domain}.a/x`, `x.y/${domain}`, `a.${domain}`]),
@@ -342,7 +343,7 @@ describe('a pod', () => {
 
   test.each(keys)('T17: the policy and the rule agree about the annotation %s', async (key) => {
     const { status, body } = await pods('walled/inside?dryRun=All', 'PATCH', { metadata: { annotations: { [key]: 'runtime/default' } } });
-    expect({ key, refused: status !== 200 }).toEqual({ key, refused: isRuntimeAnnotation(key) });
+    expect({ key, refused: status !== 200 }).toEqual({ key, refused: isAddedRuntimeAnnotation(key) });
     if (status !== 200) expect(body.message).toContain(`${key}: ${CONFIGURES_RUNTIME}`);
   });
 

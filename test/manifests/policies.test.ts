@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type Governance, NO_GOVERNANCE } from '../../src/core/governance.ts';
-import { RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
+import { NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 import type { ClusterConfig } from '../../src/manifests/entries.ts';
@@ -78,6 +78,6 @@ test('T17: the policy has every runtime annotation of the rule', () => {
 });
 
 test('no entry of a list can end a CEL string early', () => {
-  const { names, prefixes, domains } = RUNTIME_ANNOTATIONS;
-  for (const each of [...names, ...prefixes, ...domains]) expect(each).toMatch(/^[-\w./]+$/);
+  for (const { names, prefixes, domains } of [RUNTIME_ANNOTATIONS, NETWORK_STATUS_ANNOTATIONS])
+    for (const each of [...names, ...prefixes, ...domains]) expect(each).toMatch(/^[-\w./]+$/);
 });

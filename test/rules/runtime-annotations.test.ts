@@ -39,15 +39,58 @@ const ORDERS = [
   'io.containers.trace-syscall',
   'seccomp.security.alpha.kubernetes.io/pod',
   'container.seccomp.security.alpha.kubernetes.io/main',
+  'com.github.containers.virtcontainers.KernelPath',
+  'krun.ram_mib',
+  'krun.use_passt',
+  'target.workload.openshift.io/management',
+  'resources.workload.openshift.io/main',
+  'prefer-isolated-cpus.cri-resource-manager.intel.com/pod',
+  'cri-resource-manager.intel.com/affinity',
+  'k8s.v1.cni.cncf.io/networks',
+  'v1.multus-cni.io/default-network',
+  'networking.gke.io/interfaces',
+  'networking.gke.io/default-interface',
+  'cni.cilium.io/mac-address',
+  'ipam.cilium.io/ip-pool',
+  'ipam.antrea.io/pod-ips',
+  'ipam.spidernet.io/ippool',
+  'k8s.ovn.org/routing-namespaces',
+  'k8s.ovn.org/open-default-ports',
+  'cni.projectcalico.org/ipAddrs',
+  'cni.projectcalico.org/ipAddrsNoIpam',
+  'cni.projectcalico.org/floatingIPs',
+  'cni.projectcalico.org/hwAddr',
+  'cni.projectcalico.org/allowedSourcePrefixes',
   // No key of a stored pod, but a review may hold it.
   'a\nb.crio.io',
+];
+
+/** A network plugin writes these itself while the pod starts; an author who writes one first chooses the pod's address. */
+const STATUS = [
+  'cni.projectcalico.org/podIP',
+  'cni.projectcalico.org/podIPs',
+  'cni.projectcalico.org/containerID',
+  'k8s.ovn.org/pod-networks',
+  'k8s.ovn.org/dpu.connection-details',
+  'k8s.ovn.org/dpu.connection-status',
+  'ovn.kubernetes.io/ip_address',
+  'ovn.kubernetes.io/logical_switch',
+  'storage.default.ovn.kubernetes.io/mac_address',
+  'networking.gke.io/pod-ips',
+  'vpc.amazonaws.com/pod-eni',
+  'vpc.amazonaws.com/pod-ips',
 ];
 
 testRule(runtimeAnnotations, {
   passes: {
     none: {},
     null: { metadata: { annotations: null } },
-    'those of the network, which are not judged': noted('k8s.v1.cni.cncf.io/networks', 'v1.multus-cni.io/default-network'),
+    'what Multus reports, and a limit of bandwidth': noted('k8s.v1.cni.cncf.io/network-status', 'kubernetes.io/ingress-bandwidth'),
+    'an exempt network': {
+      exempt: { 'runtime-annotations': ['k8s.v1.cni.cncf.io/networks'] },
+      pod: noted('k8s.v1.cni.cncf.io/networks'),
+    },
+    'what a network plugin writes on a pod that starts': { old: noted('note'), pod: noted('note', ...STATUS) },
     'the choice of OpenShift': noted('openshift.io/scc'),
     'what other webhooks, tools and people write': noted(
       'sidecar.istio.io/inject',
@@ -56,8 +99,11 @@ testRule(runtimeAnnotations, {
       'prometheus.io/scrape',
       'checksum/config',
     ),
-    'domains that only end alike': noted('henri.io/owner', 'macrio.io/build', 'my-noderesource.dev/x'),
-    'names that only begin alike': noted('bundle-id', 'bundle/x', 'io.kubernetes.crisis', 'run.ocinema/x'),
+    'domains that only end alike': noted(
+      ...['henri.io/owner', 'macrio.io/build', 'my-noderesource.dev/x', 'myovn.kubernetes.io/x', 'workload.openshift.io/x'],
+      ...['projectcalico.org/x', 'k8s.v1.cni.cncf.io/x', 'networking.gke.io/x'],
+    ),
+    'names that only begin alike': noted('bundle-id', 'bundle/x', 'io.kubernetes.crisis', 'run.ocinema/x', 'krunch'),
     'an exempt one': { exempt: { 'runtime-annotations': ['cpu-quota.crio.io'] }, pod: noted('cpu-quota.crio.io') },
     "the wall's own": {
       profile: 'sysbox',
@@ -68,7 +114,7 @@ testRule(runtimeAnnotations, {
   },
   fails: {
     ...Object.fromEntries(
-      ORDERS.map((key): [string, Failing] => [
+      [...ORDERS, ...STATUS].map((key): [string, Failing] => [
         `${key} goes, its neighbour stays`,
         { pod: noted(key, 'note'), finds: [path(key)], fixed: noted('note') },
       ]),
@@ -77,6 +123,12 @@ testRule(runtimeAnnotations, {
       old: noted('note'),
       pod: noted('note', 'devices.nri.io/pod'),
       finds: [path('devices.nri.io/pod')],
+      fixed: 'nothing',
+    },
+    'a network that is added later, beside what the plugin writes': {
+      old: noted('note'),
+      pod: noted('note', 'k8s.ovn.org/pod-networks', 'k8s.v1.cni.cncf.io/networks', 'cni.projectcalico.org/ipAddrs'),
+      finds: [path('k8s.v1.cni.cncf.io/networks'), path('cni.projectcalico.org/ipAddrs')],
       fixed: 'nothing',
     },
     'one beside an exempt one': {

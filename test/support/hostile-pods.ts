@@ -164,11 +164,16 @@ const RUNTIME_ANNOTATIONS = [
   ...['module.wasm.image/variant', 'bundle', 'org.criu.config', 'io.katacontainers.config.hypervisor.kernel_params', 'cdi.k8s.io/gpu'],
   ...['io.katacontainers.config.runtime.disable_new_netns', 'devices.nri.io/container.dev', 'mounts.nri.io', 'x.nri.containerd.io/y'],
   ...['dev.gvisor.spec.mount.x', 'seccomp.security.alpha.kubernetes.io/pod', 'container.seccomp.security.alpha.kubernetes.io/dev'],
-  ...['nri.io', 'crio.io/dev', 'io.katacontainers.pkg.oci.bundle_path'],
+  ...['nri.io', 'crio.io/dev', 'io.katacontainers.pkg.oci.bundle_path', 'krun.cpus', 'com.github.containers.virtcontainers.KernelPath'],
+  ...['target.workload.openshift.io/management', 'resources.workload.openshift.io/dev', 'cri-resource-manager.intel.com/affinity'],
+  ...['k8s.v1.cni.cncf.io/networks', 'v1.multus-cni.io/default-network', 'networking.gke.io/interfaces', 'ipam.cilium.io/ip-pool'],
+  ...['k8s.ovn.org/routing-namespaces', 'k8s.ovn.org/pod-networks', 'ovn.kubernetes.io/ip_address', 'a.b.ovn.kubernetes.io/mac_address'],
+  ...['cni.projectcalico.org/ipAddrs', 'cni.projectcalico.org/podIP', 'vpc.amazonaws.com/pod-eni'],
 ];
 const HARMLESS_ANNOTATIONS = [
   'note',
-  'k8s.v1.cni.cncf.io/networks',
+  'k8s.v1.cni.cncf.io/network-status',
+  'projectcalico.org/podIP',
   'openshift.io/scc',
   'prototype',
   'constructor',

@@ -27,7 +27,7 @@ export function wrongsOf(pod: Doc, setting: Setting): string[] {
 export function newWrongsOf(pod: Doc, old: Doc, setting: Setting): string[] {
   const chosen = chosenBy(old, setting);
   const walled = hasWall(old, chosen);
-  const terms: Terms = { ...chosen, isUnwalled: !walled, grant: walled ? (grantOf(old, setting) ?? chosen.grant) : 'none' };
+  const terms: Terms = { ...chosen, isUpdate: true, isUnwalled: !walled, grant: walled ? (grantOf(old, setting) ?? chosen.grant) : 'none' };
   const wall = (each: Doc): string[] => (hasWall(each, chosen) ? [] : ['the wall does not stand']);
   const now = [...wall(pod), ...wrongsUnder(pod, terms)];
   // The scheduler writes the node of a pod that runs.
@@ -87,6 +87,8 @@ function askedProfile(pod: Doc): unknown {
 /** A setting whose grant is settled. Without its wall a pod may do what Pod Security baseline lets any pod do, and no more. */
 interface Terms extends Setting {
   readonly isUnwalled?: boolean;
+  /** Whether the pod exists, so that its network plugin may write what it assigned. */
+  readonly isUpdate?: boolean;
 }
 
 function wrongsUnder(pod: Doc, setting: Terms): string[] {
@@ -123,7 +125,8 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
   for (const key of Object.keys(annotations)) {
     wrong(key.startsWith('kubernetes.io/config.'), `annotation ${key}`);
     const isWall = setting.identity === 'crio-annotation' && key === 'io.kubernetes.cri-o.userns-mode';
-    wrong(RUNTIME.test(key) && !isWall && !exempt('runtime-annotations', key), `annotation ${key}`);
+    const isOrder = RUNTIME.test(key) || NETWORK.test(key) || (setting.isUpdate !== true && NETWORK_STATUS.test(key));
+    wrong(isOrder && !isWall && !exempt('runtime-annotations', key), `annotation ${key}`);
   }
   for (const [name, value] of Object.entries(map(spec.securityContext))) {
     const isKnown = POD_SECURITY_FIELDS.includes(name);
@@ -339,6 +342,11 @@ const isControlPlane = (label: string): boolean => /^node-role\.kubernetes\.io\/
 
 const RUNTIME =
   /^(bundle$|io\.containers\.trace-syscall$|io\.katacontainers\.|io\.kubernetes\.cri(-o)?\.|cdi\.k8s\.io\/|dev\.gvisor\.|run\.oci\.|org\.(systemd\.property|criu)\.|module\.wasm\.image\/|(rdt|blockio)\.resources\.|(container\.)?seccomp\.security\.alpha\.kubernetes\.io\/|seccomp-profile\.kubernetes\.cri-o\.io|[^/]*(crio\.io|nri\.io|nri\.containerd\.io)(\/|$))/;
+/** Annotations that bring a pod interfaces, addresses, or the traffic of others; and those that a plugin itself writes later. */
+const NETWORK =
+  /^(k8s\.v1\.cni\.cncf\.io\/networks|v1\.multus-cni\.io\/default-network|networking\.gke\.io\/(default-interface|interfaces))$|^krun\.|^com\.github\.containers\.virtcontainers\.|^([^/]*\.)?((target|resources)\.workload\.openshift\.io|cri-resource-manager\.intel\.com|(cni|ipam)\.cilium\.io|ipam\.(antrea|spidernet)\.io)(\/|$)|^(k8s\.ovn\.org\/(?!pod-networks$|dpu\.connection-)|cni\.projectcalico\.org\/(?!podIPs?$|containerID$))/;
+const NETWORK_STATUS =
+  /^k8s\.ovn\.org\/|^cni\.projectcalico\.org\/|^([^/]*\.)?ovn\.kubernetes\.io\/|^vpc\.amazonaws\.com\/pod-(eni|ips)$|^networking\.gke\.io\/pod-ips$/;
 
 const VOLUMES = 'configMap csi downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret'.split(' ');
 const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'];

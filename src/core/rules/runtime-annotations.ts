@@ -1,29 +1,29 @@
 import { excerptOf } from '../excerpt.ts';
-import { RUNTIME_ANNOTATIONS } from '../known-names.ts';
+import { type AnnotationKeys, NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../known-names.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
 /**
- * Container runtimes and their plugins execute some annotations, as root on the node.
+ * Container runtimes, network plugins and other plugins of the node execute some annotations, as root on the node.
  *
  * Fields: metadata.annotations
- * Allowed: every annotation that no runtime reads, and those that the profile's own wall sets
+ * Allowed: every annotation that no runtime or network plugin reads, those that the profile's own wall sets, and on an update those that a
+ * network plugin writes itself
  * Fix: drop it.
- * Source: the documentation of CRI-O, Kata Containers, gVisor, crun, the Container Device Interface and the Node Resource Interface
+ * Source: the documentation of CRI-O, Kata Containers, gVisor, crun, the Container Device Interface, the Node Resource Interface, Multus,
+ * OVN-Kubernetes, Kube-OVN and Calico
  */
 export const runtimeAnnotations: Rule = {
   id: 'runtime-annotations',
-  summary: 'No annotation configures the container runtime.',
+  summary: 'No annotation configures the container runtime or the network.',
   fields: ['metadata.annotations.*'],
   exemptibleValues: 'the key of an annotation',
   checkPod({ metadata }, report, context) {
+    const isOrder = context.isUpdate ? isAddedRuntimeAnnotation : isRuntimeAnnotation;
     for (const key of Object.keys(metadata?.annotations ?? {})) {
-      if (!isRuntimeAnnotation(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
-      report({
-        path: ['metadata', 'annotations', key],
-        message: `annotation ${excerptOf(key)} configures the container runtime`,
-        fix: REMOVE,
-      });
+      if (!isOrder(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
+      const message = `annotation ${excerptOf(key)} configures the container runtime or the network`;
+      report({ path: ['metadata', 'annotations', key], message, fix: REMOVE });
     }
   },
 };
@@ -33,11 +33,15 @@ const isExempt = (key: string, { exempts }: RuleContext): boolean => !key.includ
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 
+/** Whether the annotation gives orders although it is added to a pod that exists. */
+export const isAddedRuntimeAnnotation = (key: string): boolean => PATTERN.test(key) && !STATUS_PATTERN.test(key);
+
 /** One pattern for all names, because every annotation of every pod is compared. */
 const PATTERN = patternOf(RUNTIME_ANNOTATIONS);
+const STATUS_PATTERN = patternOf(NETWORK_STATUS_ANNOTATIONS);
 
-function patternOf({ names, prefixes, domains }: typeof RUNTIME_ANNOTATIONS): RegExp {
-  const anyOf = (texts: readonly string[]) => `(?:${texts.map(RegExp.escape).join('|')})`;
+function patternOf({ names, prefixes, domains }: AnnotationKeys): RegExp {
+  const anyOf = (texts: readonly string[]) => (texts.length === 0 ? '(?!)' : `(?:${texts.map(RegExp.escape).join('|')})`);
   return new RegExp(`^(?:${anyOf(names)}$|${anyOf(prefixes)}|(?:[^/]*\\.)?${anyOf(domains)}(?:/|$))`);
 }
 
