@@ -16,13 +16,26 @@ export const must = (what: string) => ({
 export function parseLevel<S extends z.ZodType>(schema: S, value: unknown, path: Path, problems: string[]): z.infer<S> | undefined {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const known = schema instanceof z.ZodObject ? Object.keys(schema.shape).filter((key) => key !== 'extends') : [];
   for (const issue of parsed.error.issues) {
     const place = [...path, ...(issue.path as Path)];
     if (issue.code !== 'unrecognized_keys') problems.push(printProblem(place, issue.message));
-    else for (const key of issue.keys) problems.push(printProblem([...place, key], unknownKeyProblem(key, known)));
+    else {
+      const known = knownKeysAt(schema, issue.path);
+      for (const key of issue.keys) problems.push(printProblem([...place, key], unknownKeyProblem(key, known)));
+    }
   }
   return undefined;
+}
+
+/** The keys that the object at a path may have. */
+function knownKeysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let found: unknown = schema;
+  for (const step of path) {
+    if (found instanceof z.ZodObject) found = found.shape[String(step)];
+    if (found instanceof z.ZodOptional) found = found.unwrap();
+    if (found instanceof z.ZodArray && typeof step === 'number') found = found.element;
+  }
+  return found instanceof z.ZodObject ? Object.keys(found.shape).filter((key) => key !== 'extends') : [];
 }
 
 function unknownKeyProblem(key: string, known: readonly string[]): string {

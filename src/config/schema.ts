@@ -34,6 +34,11 @@ const LEAVES_ITS_FOLDER = /^\/|(^|\/)\.\.(\/|$)/;
 const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
 /** The sizes that a volume for images can have: at least a megabyte, in the usual units. */
 const SIZE = /^[1-9]\d*(\.\d+)?[MGT]i?$/;
+/** A qualified name, as labels and taints have it, with a value or without. */
+const QUALIFIED_NAME = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/;
+const KEY_VALUE = new RegExp(`${QUALIFIED_NAME.source.slice(0, -1)}(=${LABEL_VALUE.source.slice(1, -1)})?$`);
+const CSI_DRIVER = /^[A-Za-z0-9]([-A-Za-z0-9.]{0,61}[A-Za-z0-9])?$/;
 const HAS_DOTS = /\/\.\.?(\/|$)/;
 /** Each element is a level of one CEL expression, and the API server parses at most 250 levels. */
 export const MAX_GOVERNS = 64;
@@ -48,6 +53,32 @@ const runtimeClass = textLike(DNS_SUBDOMAIN, 'be the name of a RuntimeClass', TO
 const mountPath = textLike(ABSOLUTE_PATH, 'be an absolute path without `..`, a colon or a slash at its end', HAS_DOTS);
 const device = textLike(EXTENDED_RESOURCE, 'be an extended resource with its domain, such as nvidia.com/gpu');
 const gracePeriod = must('be a positive number of seconds');
+const csiDriver = textLike(CSI_DRIVER, 'be the name of a CSI driver, such as secrets-store.csi.k8s.io');
+const keyValue = textLike(KEY_VALUE, 'be a key, or key=value, such as kubernetes.azure.com/mode=system');
+const qualifiedName = textLike(QUALIFIED_NAME, 'be the key of a label, such as kubernetes.io/arch');
+const labelValue = textLike(LABEL_VALUE, 'be the value of a label');
+const seconds = must('be a number of seconds');
+const toleration = z
+  .strictObject(
+    {
+      key: qualifiedName,
+      operator: oneOf(['Exists', 'Equal', 'Lt', 'Gt']),
+      value: labelValue,
+      effect: oneOf(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+      tolerationSeconds: z.int(seconds),
+    },
+    must('be a toleration'),
+  )
+  .partial();
+const scheduling = z
+  .strictObject(
+    {
+      nodeSelector: z.record(qualifiedName, labelValue, must('be a map of labels')),
+      tolerations: listOf(toleration, 'be a list of tolerations'),
+    },
+    must('be a map with nodeSelector and tolerations, as in the RuntimeClass'),
+  )
+  .partial();
 const idsPerPod = must('be a positive multiple of 65536');
 
 /** The schema of each option of a profile. The backend decides which options a profile has. */
@@ -71,8 +102,12 @@ export const optionSchemas = {
   storageSize: textLike(SIZE, 'be a size in M, G, T, Mi, Gi or Ti, such as 4Gi'),
   mayChoose: listOf(profileName, 'be a list of profile names'),
   devices: listOf(device, 'be a list of extended resources, such as nvidia.com/gpu'),
+  csiDrivers: listOf(csiDriver, 'be a list of CSI drivers'),
+  deniedTolerations: listOf(keyValue, 'be a list of taints'),
+  deniedNodeLabels: listOf(keyValue, 'be a list of labels of nodes'),
   runtimeClassName: runtimeClass,
   runtimeClasses: listOf(runtimeClass, 'be a list of RuntimeClass names'),
+  runtimeClassScheduling: scheduling,
   idsPerPod: z.int(idsPerPod).positive(idsPerPod).multipleOf(65536, idsPerPod),
   identity: oneOf(['host-users', 'crio-annotation']),
   guestPrivileged: z.boolean(must('be true or false')),

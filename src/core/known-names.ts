@@ -71,7 +71,8 @@ export interface AnnotationKeys {
 
 /**
  * Annotations that container runtimes and their plugins execute, as root on the node: which hypervisor to run, which devices to add, which
- * hooks to call. The rule `runtime-annotations` removes them; the in-tree policy built from the same list keeps them from being added later.
+ * hooks to call, which networks to attach, which address to take. The rule `runtime-annotations` removes them; the in-tree policy built from
+ * the same list keeps them from being added later.
  */
 export const RUNTIME_ANNOTATIONS: AnnotationKeys = {
   names: [

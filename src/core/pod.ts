@@ -58,14 +58,15 @@ const container = object({
 /** A volume's source is the one key beside its name. Rules judge the key itself, so that unknown kinds of volume are not let through. */
 const volume = object({
   name: string,
+  csi: object({ driver: string }),
   emptyDir: object({ medium: string }),
   hostPath: object({ path: string }),
   projected: object({ sources: list(object({ podCertificate: anything, serviceAccountToken: anything })) }),
 });
 
-const nodeSelectorTerm = object({
-  matchExpressions: list(object({ key: string, operator: string, values: list(string) })),
-});
+const nodeSelectorRequirement = object({ key: string, operator: string, values: list(string) });
+const nodeSelectorTerm = object({ matchExpressions: list(nodeSelectorRequirement), matchFields: list(nodeSelectorRequirement) });
+const toleration = object({ key: string, operator: string, value: string, effect: string, tolerationSeconds: number });
 
 const nodeAffinity = object({
   requiredDuringSchedulingIgnoredDuringExecution: object({ nodeSelectorTerms: list(nodeSelectorTerm) }),
@@ -101,7 +102,7 @@ const podSpec = object({
   serviceAccount: string,
   serviceAccountName: string,
   terminationGracePeriodSeconds: number,
-  tolerations: list(object({ key: string, operator: string, value: string, effect: string, tolerationSeconds: number })),
+  tolerations: list(toleration),
   volumes: list(volume),
 });
 
@@ -130,6 +131,7 @@ export interface Volume extends Typed<typeof volume> {}
 export interface PodSpec extends Typed<typeof podSpec> {}
 export interface Metadata extends Typed<typeof metadata> {}
 export interface NodeSelectorTerm extends Typed<typeof nodeSelectorTerm> {}
+export interface Toleration extends Typed<typeof toleration> {}
 
 /** A pod, or a pod template. Any field may be absent: the API server checks which are required. */
 export interface Pod {

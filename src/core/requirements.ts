@@ -1,3 +1,4 @@
+import type { ClassScheduling } from './class-scheduling.ts';
 import type { NamePattern } from './name-pattern.ts';
 import type { AppArmorProfile, SeccompProfile } from './pod.ts';
 
@@ -28,6 +29,13 @@ export interface ProfileRequirements {
   readonly allowsHugePages: boolean;
   /** Extended resources that a container may ask for. */
   readonly allowedDevices: ReadonlySet<string>;
+  /** CSI drivers whose inline volumes a pod may have. */
+  readonly csiDrivers: ReadonlySet<string>;
+  /** Taints that a pod may not tolerate, and labels of nodes that it may not ask for: each a `key` or a `key=value`. */
+  readonly deniedTolerations: ReadonlySet<string>;
+  readonly deniedNodeLabels: ReadonlySet<string>;
+  /** What the profile's runtime classes bring, which the pod may have although it is denied. */
+  readonly classScheduling: ClassScheduling;
   /** Whether `SYSBOX_SYSCONT_MODE` decides what capabilities mean, as it does under Sysbox alone. */
   readonly isSysbox: boolean;
   /** Whether required anti-affinity may select pods of other namespaces. */

@@ -82,8 +82,12 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     paths: ['spec.volumes[*].configMap', 'spec.volumes[*].downwardAPI', 'spec.volumes[*].secret'],
   },
   {
-    reason: 'Storage classes, drivers and volumes, which the administrator controls, decide what a claim gets.',
-    paths: ['spec.volumes[*].csi', 'spec.volumes[*].ephemeral', 'spec.volumes[*].persistentVolumeClaim'],
+    reason: 'Storage classes and volumes, which the administrator controls, decide what a claim gets.',
+    paths: ['spec.volumes[*].ephemeral', 'spec.volumes[*].persistentVolumeClaim'],
+  },
+  {
+    reason: 'The driver, which is judged, decides what they mean.',
+    paths: fieldsIn('spec.volumes[*].csi', 'fsType', 'nodePublishSecretRef', 'readOnly', 'volumeAttributes'),
   },
   {
     reason: 'An image’s files are mounted read-only.',
@@ -131,13 +135,6 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
       'mismatchLabelKeys',
       'topologyKey',
     ),
-  },
-  {
-    reason: 'It names a node to the scheduler, as every DaemonSet does, and taints still apply.',
-    paths: [
-      `${NODE_AFFINITY}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[*].matchFields`,
-      `${NODE_AFFINITY}.preferredDuringSchedulingIgnoredDuringExecution[*].preference.matchFields`,
-    ],
   },
   {
     reason: 'The administrator runs the schedulers; a pod that names a missing one stays pending.',

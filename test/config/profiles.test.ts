@@ -96,6 +96,43 @@ const WRONG_PROFILES: Table<string> = {
     'userns: {devices: [nvidia/gpu]}',
     'profiles.userns.devices[0]: must be an extended resource with its domain, such as nvidia.com/gpu',
   ],
+  'a CSI driver that is no name': [
+    "userns: {csiDrivers: [nfs.csi.k8s.io, 'csi:nfs']}",
+    'profiles.userns.csiDrivers[1]: must be the name of a CSI driver, such as secrets-store.csi.k8s.io',
+  ],
+  'CSI drivers, not in a list': ['userns: {csiDrivers: all}', 'profiles.userns.csiDrivers: must be a list of CSI drivers'],
+  'a taint with its effect': [
+    "userns: {deniedTolerations: ['dedicated=build:NoSchedule']}",
+    'profiles.userns.deniedTolerations[0]: must be a key, or key=value, such as kubernetes.azure.com/mode=system',
+  ],
+  'a taint that is a map': [
+    'userns: {deniedTolerations: [{key: dedicated}]}',
+    'profiles.userns.deniedTolerations[0]: must be a key, or key=value, such as kubernetes.azure.com/mode=system',
+  ],
+  'a label with a pattern, and one without a key': [
+    "gvisor: {deniedNodeLabels: ['pool=*', '=build', pool]}",
+    'profiles.gvisor.deniedNodeLabels[0]: must be a key, or key=value, such as kubernetes.azure.com/mode=system',
+    'profiles.gvisor.deniedNodeLabels[1]: must be a key, or key=value, such as kubernetes.azure.com/mode=system',
+  ],
+  'the scheduling of a class that is a list': [
+    'kata-qemu: {runtimeClassScheduling: [{operator: Exists}]}',
+    'profiles.kata-qemu.runtimeClassScheduling: must be a map with nodeSelector and tolerations, as in the RuntimeClass',
+  ],
+  'the scheduling of a class with an unknown key': [
+    'kata-qemu: {runtimeClassScheduling: {toleration: []}}',
+    'profiles.kata-qemu.runtimeClassScheduling.toleration: is unknown (did you mean tolerations?): known here are nodeSelector and tolerations',
+  ],
+  'a toleration of a class with unknown values and keys': [
+    "kata-qemu: {runtimeClassScheduling: {tolerations: [{operator: Exists}, {operator: exists, effect: Never, keys: a, tolerationSeconds: '1'}]}}",
+    'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].operator: must be one of Exists, Equal, Lt, Gt',
+    'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].effect: must be one of NoSchedule, PreferNoSchedule, NoExecute',
+    'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].tolerationSeconds: must be a number of seconds',
+    'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].keys: is unknown (did you mean key?): known here are key, operator, value, effect and tolerationSeconds',
+  ],
+  'a node selector of a class that is no map of labels': [
+    'kata-qemu: {runtimeClassScheduling: {nodeSelector: {kata: true}}}',
+    'profiles.kata-qemu.runtimeClassScheduling.nodeSelector.kata: must be the value of a label',
+  ],
   'an invalid RuntimeClass name': [
     'userns: {runtimeClassName: Kata_QEMU}',
     'profiles.userns.runtimeClassName: must be the name of a RuntimeClass',
@@ -226,6 +263,30 @@ describe('profiles', () => {
     expect(small?.requirementsFor('containers').workspace.storage).toEqual(['/a']);
     expect([...(small?.requirementsFor('none').allowedDevices ?? [])]).toEqual(['a.b/c']);
     expect(profiles.get('kata-qemu')?.requirementsFor('none').wall.runtimeClassName).toBe('kata-qemu');
+  });
+
+  test('what a profile denies comes on top of the known taints and labels, and its CSI drivers replace the known ones', () => {
+    const options = '{deniedTolerations: [dedicated=build], deniedNodeLabels: [team-b/pool=], csiDrivers: [NFS.csi]}';
+    const { profiles } = contentOf(withProfiles(`userns: ${options}\ngvisor: {}`));
+    const of = (id: string) => profiles.get(id)?.requirementsFor('sudo');
+    expect([...(of('userns')?.deniedTolerations ?? [])]).toEqual([...(of('gvisor')?.deniedTolerations ?? []), 'dedicated=build']);
+    expect([...(of('userns')?.deniedNodeLabels ?? [])]).toEqual([...(of('gvisor')?.deniedNodeLabels ?? []), 'team-b/pool=']);
+    expect([...(of('userns')?.csiDrivers ?? [])]).toEqual(['NFS.csi']);
+    expect(of('gvisor')?.deniedTolerations).toContain('CriticalAddonsOnly');
+    expect(of('gvisor')?.deniedNodeLabels).toContain('node-role.kubernetes.io/control-plane');
+    expect(of('gvisor')?.csiDrivers).toContain('csi.spiffe.io');
+  });
+
+  test('the scheduling of a RuntimeClass is accepted as its object has it', () => {
+    const { profiles } = contentOf(
+      withProfiles(
+        "kata-qemu: {runtimeClassScheduling: {nodeSelector: {katacontainers.io/kata-runtime: 'true'}, tolerations: [{key: kata, operator: Equal, value: '', effect: NoExecute, tolerationSeconds: 60}, {operator: Exists}]}}",
+      ),
+    );
+    const { classScheduling } = profiles.get('kata-qemu')?.requirementsFor('sudo') ?? {};
+    expect([...(classScheduling?.nodeSelector ?? [])]).toEqual([['katacontainers.io/kata-runtime', 'true']]);
+    expect(classScheduling?.tolerations.size).toBe(2);
+    expect(profiles.get('kata-qemu')?.withoutIsolation.classScheduling.tolerations.size).toBe(0);
   });
 
   test('a profile may extend a backend that is not offered itself', () => {

@@ -82,6 +82,7 @@ test('messages about empty list elements mention no undefined value', () => {
       {},
       { hostPath: {} },
       { nfs: {} },
+      { csi: {} },
       { emptyDir: { medium: 'HugePages' } },
       { projected: { sources: [{ serviceAccountToken: {} }] } },
     ],
@@ -115,6 +116,7 @@ test('messages about empty list elements mention no undefined value', () => {
     'sysctl without a name is not a safe one',
     'volume "" holds a service account token',
     'volume "" is made of HugePages, which cannot be id-mapped',
+    'volume "" is mounted by the CSI driver without a name',
     'volume "" is of kind nfs',
     'volume "" is the node\'s file system',
   ]);

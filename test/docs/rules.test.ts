@@ -85,7 +85,8 @@ const findingsOf = (id: string, findings: readonly { readonly rule: string }[]):
 
 /** Below a map any key is a pod's own to choose. */
 const isKnown = (path: string): boolean =>
-  known.has(path) || known.has(/^spec\.(?:nodeSelector|overhead|.*\.(?:limits|requests))\./.exec(path)?.[0].concat('*') ?? '');
+  known.has(path) ||
+  known.has(/^spec\.(?:nodeSelector|overhead|.*\.(?:limits|requests|volumeAttributes))\./.exec(path)?.[0].concat('*') ?? '');
 
 function exemption(rule: string, values: readonly string[]): Exemption {
   return {

@@ -8,7 +8,7 @@ testRule(nodeName, {
     'the field is absent': {},
     'null and empty, as before scheduling': { nodeName: '' },
     null: { nodeName: null },
-    'a wish for a node that the scheduler may grant': { nodeSelector: { 'kubernetes.io/hostname': 'worker-1' } },
+    'a node by its label, which node-selection judges': { nodeSelector: { 'kubernetes.io/hostname': 'worker-1' } },
     'a pod that was scheduled since': { old: { nodeName: 'worker-1' }, pod: { nodeName: 'worker-1', metadata: { labels: { a: 'b' } } } },
   },
   fails: {

@@ -3,7 +3,7 @@ import { judge } from '../../src/core/judge.ts';
 import { volumeTypes } from '../../src/core/rules/volume-types.ts';
 import { type Failing, inputOf, type Sketch, testRule } from '../support/test-rule.ts';
 
-const SAFE = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'];
+const SAFE = ['configMap', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'];
 const REFUSED = [
   'awsElasticBlockStore',
   'azureDisk',
@@ -26,9 +26,13 @@ const REFUSED = [
   'storageos',
   'vsphereVolume',
 ];
-const volume = (source: Sketch): Sketch => ({ volumes: [{ name: 'data', ...source }] });
+const volume = (source: Sketch) => ({ volumes: [{ name: 'data', ...source }] });
 const host = (path: string) => ({ volumes: [{ name: 'data', hostPath: { path } }] });
 const finds = ['spec.volumes[0].hostPath'];
+const csi = (driver?: string) => volume({ csi: driver === undefined ? {} : { driver, volumeAttributes: { server: 'files' } } });
+/** Drivers that bring secrets or identities. */
+const SECRET_DRIVERS = ['secrets-store.csi.k8s.io', 'csi.cert-manager.io', 'spiffe.csi.cert-manager.io', 'csi.spiffe.io'];
+const csiFinds = ['spec.volumes[0].csi'];
 
 testRule(volumeTypes, {
   passes: {
@@ -36,6 +40,10 @@ testRule(volumeTypes, {
     ...Object.fromEntries(SAFE.map((kind) => [kind, volume({ [kind]: {} })])),
     'a kind that is null': volume({ emptyDir: {}, hostPath: null }),
     'an exempt kind': { exempt: { 'volume-types': ['nfs'] }, pod: volume({ nfs: { server: 'files', path: '/' } }) },
+    ...Object.fromEntries(SECRET_DRIVERS.map((driver) => [`the driver ${driver}`, csi(driver)])),
+    'a driver of the profile': { options: { csiDrivers: ['nfs.csi.k8s.io'] }, pod: csi('nfs.csi.k8s.io') },
+    'an exempt driver': { exempt: { 'volume-types': ['csi:nfs.csi.k8s.io'] }, pod: csi('nfs.csi.k8s.io') },
+    'a claim, whose driver the operator chose': volume({ ephemeral: { volumeClaimTemplate: { spec: { storageClassName: 'nfs' } } } }),
     'an exempt path of the node': { exempt: { 'volume-types': ['hostPath:/dev/fuse'] }, pod: host('/dev/fuse') },
   },
   fails: {
@@ -51,6 +59,47 @@ testRule(volumeTypes, {
         { profile, grant: 'containers', pod: host('/'), finds, fixed: 'nothing' },
       ]),
     ),
+    'a driver that mounts what the pod names': {
+      says: ['volume "data" is mounted by the CSI driver nfs.csi.k8s.io'],
+      pod: csi('nfs.csi.k8s.io'),
+      finds: csiFinds,
+      fixed: 'nothing',
+    },
+    'a driver under kata, whose node mounts it too': {
+      profile: 'kata-qemu',
+      pod: csi('smb.csi.k8s.io'),
+      finds: csiFinds,
+      fixed: 'nothing',
+    },
+    'a default driver that the profile does not list': {
+      options: { csiDrivers: [] },
+      pod: csi('secrets-store.csi.k8s.io'),
+      finds: csiFinds,
+      fixed: 'nothing',
+    },
+    'a driver in another case of letters, and one below': {
+      pod: { volumes: [...csi('CSI.spiffe.io').volumes, ...csi('x.csi.spiffe.io').volumes] },
+      finds: [...csiFinds, 'spec.volumes[1].csi'],
+      fixed: 'nothing',
+    },
+    'a driver without a name': {
+      says: ['volume "data" is mounted by the CSI driver without a name'],
+      pod: csi(),
+      finds: csiFinds,
+      fixed: 'nothing',
+    },
+    'all drivers cannot be exempt at once': {
+      exempt: { 'volume-types': ['csi'] },
+      pod: csi('nfs.csi.k8s.io'),
+      finds: csiFinds,
+      fixed: 'nothing',
+    },
+    'a csi volume that was there, and an added container mounts': {
+      old: csi('nfs.csi.k8s.io'),
+      pod: { ...csi('nfs.csi.k8s.io'), ephemeralContainers: [{ name: 'debug', volumeMounts: [{ name: 'data', mountPath: '/data' }] }] },
+      finds: ['spec.ephemeralContainers[0].volumeMounts[0].name'],
+      fixed: 'nothing',
+    },
     'an unknown kind': {
       says: ['volume "data" is of kind teleport'],
       pod: volume({ teleport: {} }),

@@ -28,6 +28,10 @@ export interface Setting {
   readonly seLinuxType?: string;
   readonly storage?: readonly string[];
   readonly devices?: readonly string[];
+  readonly csiDrivers?: readonly string[];
+  readonly deniedTolerations?: readonly string[];
+  readonly deniedNodeLabels?: readonly string[];
+  readonly runtimeClassScheduling?: { readonly nodeSelector: Readonly<Record<string, string>>; readonly tolerations: readonly Doc[] };
   readonly runtimeClassName?: string;
   readonly runtimeClasses?: readonly string[];
   readonly idsPerPod?: number;
@@ -121,7 +125,7 @@ const volume = fc.constantFrom<Doc>(
     { name: 'i', image: {} },
   ],
   ...[
-    { name: 'k', csi: { driver: 'k' } },
+    { name: 'k', csi: { driver: 'secrets-store.csi.k8s.io' } },
     { name: 'bare' },
     { name: 'nothing', hostPath: null },
     { name: 'data', emptyDir: { medium: 'Memory' } },
@@ -154,6 +158,7 @@ const badVolume = fc.constantFrom<Doc>(
     { name: 'h2', emptyDir: { medium: 'HugePages' } },
     { name: 'h3', emptyDir: { medium: 'HugePages-2Mi' } },
   ],
+  ...['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'CSI.spiffe.io', '', null].map((driver) => ({ name: 'k', csi: { driver } })),
   ...[{ name: 'mine', projected: { sources: [{ serviceAccountToken: { audience: 'vault' } }] } }],
   ...[{ name: 'identity', projected: { sources: [{ podCertificate: { signerName: 'x.y/z', keyType: 'ED25519' } }] } }],
 );
@@ -181,6 +186,9 @@ const HARMLESS_ANNOTATIONS = [
   'hasOwnProperty',
 ];
 const annotation = fc.constantFrom('true', '', 'auto:size=65536', 'auto:size=65536;map-to-root=true', 'unconfined', '\u202e\u0000\n');
+/** What the runtime class of some settings brings. */
+const BROUGHT_TOLERATION = { operator: 'Exists', effect: 'NoExecute' };
+const BROUGHT_LABELS = { 'kubernetes.io/hostname': 'kata-1', 'kubernetes.azure.com/mode': 'system' };
 const toleration = fc.constantFrom<Doc>(
   ...[{ key: 'team', operator: 'Exists' }, { operator: 'Exists' }, { key: '', operator: 'Exists' }, { key: null }, {}],
   ...[
@@ -188,14 +196,36 @@ const toleration = fc.constantFrom<Doc>(
     { key: 'node-role.kubernetes.io/etcd', operator: 'Exists' },
     { key: 'node-role.kubernetes.io/master', effect: 'NoSchedule' },
   ],
+  ...[
+    { key: 'CriticalAddonsOnly', operator: 'Exists' },
+    { key: 'node-role.kubernetes.io/infra', value: '' },
+    { key: 'components.gke.io/gke-managed-components', value: 'true' },
+  ],
+  ...['system', 'spare', ''].flatMap((value) => [
+    { key: 'dedicated', value },
+    { key: 'dedicated', operator: 'Equal', value, effect: 'NoSchedule' },
+  ]),
+  ...[{ key: 'dedicated', operator: 'Exists' }, { key: 'dedicated', operator: 'Gt', value: '1' }, BROUGHT_TOLERATION],
+  ...[
+    { ...BROUGHT_TOLERATION, tolerationSeconds: 5 },
+    { ...BROUGHT_TOLERATION, effect: 'NoSchedule' },
+  ],
 );
 const term = fc.constantFrom<Doc>(
   ...[{}, { matchExpressions: null }, { matchExpressions: [{ key: 'zone', operator: 'In', values: ['a'] }] }],
   ...[{ matchExpressions: [{ key: 'node-role.kubernetes.io/control-plane', operator: 'DoesNotExist' }] }],
+  ...[{ matchExpressions: [{ key: 'kubernetes.azure.com/mode', operator: 'In', values: ['user'] }] }],
+  ...[{ matchFields: [{ key: 'metadata.name', operator: 'NotIn', values: ['node-1'] }] }],
+  ...[{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'NotIn', values: ['node-1'] }], matchFields: null }],
 );
 const badTerm = fc.constantFrom<Doc>(
   ...[{ matchExpressions: [{ key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' }] }],
   ...[{ matchExpressions: [{ key: 'zone' }, { key: 'node-role.kubernetes.io/master', operator: 'In', values: [''] }] }],
+  ...[{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['node-1'] }] }, { matchFields: [{ key: 'metadata.name' }] }],
+  ...[{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['node-1'] }] }],
+  ...[{ matchExpressions: [{ key: 'kubernetes.azure.com/mode', operator: 'In', values: ['user', 'system'] }] }],
+  ...[{ matchExpressions: [{ key: 'pool', operator: 'In', values: ['spare', 'build'] }] }],
+  ...[{ matchExpressions: [{ key: 'pool', operator: 'Exists' }] }, { matchExpressions: [{ key: 'karpenter.sh/nodepool' }] }],
 );
 const antiAffinityTerm = fc.record(
   {
@@ -310,7 +340,14 @@ const REFUSED_POD_FIELDS: readonly Field[] = [
   [['spec', 'securityContext', 'windowsOptions'], fc.constantFrom(null, {}, { hostProcess: true })],
   [['spec', 'os'], fc.constantFrom({ name: 'windows' }, { name: '' }, { name: 'Linux' })],
   [['spec', 'nodeName'], fc.constantFrom('control-plane-0', ' ')],
-  [['spec', 'nodeSelector'], fc.constantFrom<unknown>(null, {}, { zone: 'a' }, { 'node-role.kubernetes.io/control-plane': '' })],
+  [
+    ['spec', 'nodeSelector'],
+    fc.constantFrom<unknown>(
+      ...[null, {}, { zone: 'a' }, { 'node-role.kubernetes.io/control-plane': '' }, { 'kubernetes.io/hostname': 'node-1' }],
+      ...[{ 'kubernetes.azure.com/mode': 'user' }, { 'kubernetes.azure.com/mode': 'system' }, { 'node-role.kubernetes.io/infra': '' }],
+      ...[{ pool: 'build' }, { pool: 'spare' }, BROUGHT_LABELS, { ...BROUGHT_LABELS, 'kubernetes.io/hostname': 'kata-2' }],
+    ),
+  ],
   [
     ['spec', 'affinity', 'nodeAffinity', 'requiredDuringSchedulingIgnoredDuringExecution'],
     badTerm.map((each) => ({ nodeSelectorTerms: [{}, each] })),
@@ -472,6 +509,10 @@ export const setting: fc.Arbitrary<Setting> = fc
     seLinuxType: fc.constantFrom(undefined, undefined, 'container_engine_t', 'custom_engine_t'),
     storage: fc.constantFrom(undefined, undefined, [], ['/data', '/var/lib/docker']),
     devices: optional(['nvidia.com/gpu']),
+    csiDrivers: fc.constantFrom(undefined, undefined, ['nfs.csi.k8s.io'], []),
+    deniedTolerations: optional(['dedicated=system', 'team']),
+    deniedNodeLabels: optional(['pool=build', 'zone']),
+    runtimeClassScheduling: optional({ nodeSelector: BROUGHT_LABELS, tolerations: [BROUGHT_TOLERATION] }),
     runtimeClassName: optional('custom'),
     runtimeClasses: optional(['other']),
     serviceAccountToken: fc.constantFrom(undefined, 'keep', 'remove'),
@@ -496,6 +537,13 @@ export const setting: fc.Arbitrary<Setting> = fc
       ],
       ...[{ apparmor: ['open'], 'runtime-annotations': ['io.kubernetes.cri-o.Devices'], 'unknown-fields': ['futureField'] }],
       ...[{ 'extended-resources': ['devices.kubevirt.io/kvm'], 'resource-claims': ['gpu'] }],
+      ...[
+        {
+          'node-selection': ['metadata.name', 'kubernetes.io/hostname'],
+          'runtime-annotations': ['k8s.v1.cni.cncf.io/networks'],
+          'volume-types': ['csi:smb.csi.k8s.io'],
+        },
+      ],
     ),
   })
   .map(({ own, ...common }) => {

@@ -109,10 +109,20 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
     }),
     'resourceClaims',
   );
-  for (const { key } of list(spec.tolerations).map(map)) wrong(!text(key) || isControlPlane(text(key)), `toleration of ${key}`);
-  for (const key of Object.keys(map(spec.nodeSelector))) wrong(isControlPlane(key), `nodeSelector ${key}`);
-  for (const { key, operator } of expressions(map(map(spec.affinity).nodeAffinity))) {
-    wrong(isControlPlane(text(key)) && operator !== 'NotIn' && operator !== 'DoesNotExist', `node affinity to ${key}`);
+  // What the class of the pod brings, the pod may have.
+  const hasClass = text(spec.runtimeClassName) !== '' && setting.isUnwalled !== true;
+  const brought = hasClass ? setting.runtimeClassScheduling : undefined;
+  for (const toleration of list(spec.tolerations).map(map)) {
+    const isBrought = brought?.tolerations.some((each) => TOLERATION_FIELDS.every((field) => isSame(each[field], toleration[field])));
+    wrong(isBrought !== true && isDeniedToleration(toleration, setting), `toleration of ${toleration.key}`);
+  }
+  for (const [key, value] of Object.entries(map(spec.nodeSelector))) {
+    const isBrought = brought !== undefined && Object.hasOwn(brought.nodeSelector, key) && brought.nodeSelector[key] === value;
+    wrong(!isBrought && asksForNode(key, [value], setting), `nodeSelector ${key}`);
+  }
+  for (const { key, operator, values } of expressions(map(map(spec.affinity).nodeAffinity))) {
+    const asked = operator === 'In' ? list(values) : undefined;
+    wrong(operator !== 'NotIn' && operator !== 'DoesNotExist' && asksForNode(text(key), asked, setting), `node affinity to ${key}`);
   }
   for (const { namespaces, namespaceSelector } of list(
     map(map(spec.affinity).podAntiAffinity).requiredDuringSchedulingIgnoredDuringExecution,
@@ -136,7 +146,10 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
   for (const { name, value } of list(sysctls).map(map)) {
     wrong(!SYSCTLS.includes(text(name)), `sysctl ${name}`);
     const groups = text(value).trim().split(/\s+/).map(Number);
-    wrong(name === 'net.ipv4.ping_group_range' && groups.length === 2 && !isMapped(groups[1], setting), 'ping_group_range');
+    wrong(
+      name === 'net.ipv4.ping_group_range' && groups.length === 2 && groups.every(Number.isInteger) && !isMapped(groups[1], setting),
+      'ping_group_range',
+    );
   }
   wrong(windowsOptions != null, 'windowsOptions');
   for (const [name, id] of Object.entries({ fsGroup, runAsUser, runAsGroup })) wrong(!isMapped(id, setting), name);
@@ -277,11 +290,13 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 type Wrong = (isWrong: boolean, what: string) => void;
 
 function wrongsOfVolume(volume: Doc, setting: Setting, wrong: Wrong): void {
-  const { backend, serviceAccountToken } = setting;
+  const { backend, serviceAccountToken, csiDrivers = CSI_DRIVERS } = setting;
   for (const [kind, source] of Object.entries(volume)) {
     if (kind === 'name' || source == null) continue;
-    const value = kind === 'hostPath' ? `hostPath:${map(source).path}` : kind;
-    wrong(!VOLUMES.includes(kind) && !isExempt('volume-types', value, setting), `volume ${value}`);
+    const { path, driver } = map(source);
+    const value = kind === 'hostPath' ? `hostPath:${path}` : kind === 'csi' ? `csi:${driver}` : kind;
+    const isListed = kind === 'csi' && csiDrivers.includes(text(driver));
+    wrong(!VOLUMES.includes(kind) && !isListed && !isExempt('volume-types', value, setting), `volume ${value}`);
   }
   wrong(backend === 'userns' && text(map(volume.emptyDir).medium).startsWith('HugePages'), 'huge pages');
   const hasToken = list(map(volume.projected).sources).some((source) => map(source).serviceAccountToken != null);
@@ -322,8 +337,30 @@ function expressions({
   preferredDuringSchedulingIgnoredDuringExecution: preferred,
 }: Doc): Doc[] {
   const terms = [...list(map(required).nodeSelectorTerms), ...list(preferred).map((each) => map(each).preference)];
-  return terms.flatMap((term) => list(map(term).matchExpressions).map(map));
+  return terms.flatMap((term) => [...list(map(term).matchExpressions), ...list(map(term).matchFields)].map(map));
 }
+
+function isDeniedToleration({ key, operator, value }: Doc, { deniedTolerations = [] }: Setting): boolean {
+  if (!text(key) || isControlPlane(text(key)) || SYSTEM_TAINT.test(text(key))) return true;
+  const isAnyValue = text(operator) !== '' && operator !== 'Equal';
+  return deniedTolerations.some((denied) => {
+    const [deniedKey, ...deniedValue] = denied.split('=');
+    return key === deniedKey && (deniedValue.length === 0 || isAnyValue || deniedValue[0] === text(value));
+  });
+}
+
+/** @param values undefined: any */
+function asksForNode(key: string, values: readonly unknown[] | undefined, { deniedNodeLabels = [], exempt }: Setting): boolean {
+  if (isControlPlane(key)) return true;
+  const denied = [...SYSTEM_LABELS, ...deniedNodeLabels];
+  if (denied.some((each) => each === key || (values ?? [each.slice(key.length + 1)]).some((value) => each === `${key}=${value}`)))
+    return true;
+  return ONE_NODE.includes(key) && exempt?.['node-selection']?.includes(key) !== true;
+}
+
+/** An absent field is an empty one; an absent operator means Equal. */
+const isSame = (one: unknown, other: unknown): boolean => (one ?? '') === (other ?? '');
+const TOLERATION_FIELDS = ['key', 'operator', 'value', 'effect', 'tolerationSeconds'];
 
 function isMapped(id: unknown, { backend, idsPerPod = 65536 }: Setting): boolean {
   return typeof id !== 'number' || (backend !== 'userns' && backend !== 'sysbox') || id < idsPerPod;
@@ -348,7 +385,17 @@ const NETWORK =
 const NETWORK_STATUS =
   /^k8s\.ovn\.org\/|^cni\.projectcalico\.org\/|^([^/]*\.)?ovn\.kubernetes\.io\/|^vpc\.amazonaws\.com\/pod-(eni|ips)$|^networking\.gke\.io\/pod-ips$/;
 
-const VOLUMES = 'configMap csi downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret'.split(' ');
+const SYSTEM_TAINT =
+  /^(CriticalAddonsOnly|components\.gke\.io\/gke-managed-components|node-role\.kubernetes\.io\/infra|node\.ocs\.openshift\.io\/storage|hypershift\.openshift\.io\/(control-plane|request-serving-component)|kubeegressgateway\.azure\.com\/mode)$/;
+const SYSTEM_LABELS = (
+  'kubernetes.azure.com/mode=system kubernetes.azure.com/mode=gateway karpenter.sh/nodepool=system node-role.kubernetes.io/infra ' +
+  'components.gke.io/gke-managed-components hypershift.openshift.io/control-plane hypershift.openshift.io/request-serving-component ' +
+  'kubeegressgateway.azure.com/mode cluster.ocs.openshift.io/openshift-storage'
+).split(' ');
+const ONE_NODE = ['kubernetes.io/hostname', 'metadata.name', 'alpha.eksctl.io/instance-id', 'k3s.io/hostname'];
+const CSI_DRIVERS = ['secrets-store.csi.k8s.io', 'csi.cert-manager.io', 'spiffe.csi.cert-manager.io', 'csi.spiffe.io'];
+
+const VOLUMES = 'configMap downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret'.split(' ');
 const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'];
 const SYSCTLS = (
   'kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.tcp_syncookies net.ipv4.ping_group_range ' +

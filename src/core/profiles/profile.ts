@@ -1,3 +1,5 @@
+import { makeClassScheduling, NO_SCHEDULING, type WrittenScheduling } from '../class-scheduling.ts';
+import { CONTROL_PLANE_LABELS, SECRET_CSI_DRIVERS, SYSTEM_NODE_LABELS, SYSTEM_TAINTS } from '../known-names.ts';
 import type { NamePattern } from '../name-pattern.ts';
 import {
   BASELINE_CAPABILITIES,
@@ -28,9 +30,15 @@ export interface ProfileOptions {
   /** Profiles that a pod's label may choose instead. */
   readonly mayChoose?: readonly string[] | undefined;
   readonly devices?: readonly string[] | undefined;
+  readonly csiDrivers?: readonly string[] | undefined;
+  /** Beside the known ones; each a `key` or a `key=value`. */
+  readonly deniedTolerations?: readonly string[] | undefined;
+  readonly deniedNodeLabels?: readonly string[] | undefined;
   readonly runtimeClassName?: string | undefined;
   /** Further classes that a pod may name. */
   readonly runtimeClasses?: readonly string[] | undefined;
+  /** The field `scheduling` of these RuntimeClasses. */
+  readonly runtimeClassScheduling?: WrittenScheduling | undefined;
   /** Ids in a pod's user namespace, as the kubelets' `userNamespaces.idsPerPod` says. */
   readonly idsPerPod?: number | undefined;
   /** How a Sysbox pod gets its user namespace: `hostUsers`, or the annotation of CRI-O nodes that predate it. */
@@ -60,8 +68,12 @@ export const COMMON_OPTIONS = [
   'storage',
   'mayChoose',
   'devices',
+  'csiDrivers',
+  'deniedTolerations',
+  'deniedNodeLabels',
   'runtimeClassName',
   'runtimeClasses',
+  'runtimeClassScheduling',
   'serviceAccountToken',
   'antiAffinity',
   'maxTerminationGracePeriodSeconds',
@@ -111,7 +123,7 @@ export function makeProfile(id: string, backend: Backend, options: ProfileOption
     grant: options.grant ?? DEFAULT_GRANT,
     mayChoose: options.mayChoose ?? [],
     requirementsFor,
-    withoutIsolation: { ...none, workspace: { ...none.workspace, ...defaultWorkspaceOf('none') } },
+    withoutIsolation: { ...none, classScheduling: NO_SCHEDULING, workspace: { ...none.workspace, ...defaultWorkspaceOf('none') } },
   };
 
   function requirementsFor(grant: Grant): ProfileRequirements {
@@ -133,6 +145,10 @@ function makeRequirements(profile: string, backend: Backend, options: ProfileOpt
     allowedDevices: new Set(options.devices),
     allowsWideAntiAffinity: options.antiAffinity === 'all-namespaces',
     maxTerminationGracePeriodSeconds: options.maxTerminationGracePeriodSeconds ?? DEFAULT_GRACE_PERIOD_SECONDS,
+    csiDrivers: new Set(options.csiDrivers ?? SECRET_CSI_DRIVERS),
+    deniedTolerations: new Set([...CONTROL_PLANE_LABELS, ...SYSTEM_TAINTS, ...(options.deniedTolerations ?? [])]),
+    deniedNodeLabels: new Set([...CONTROL_PLANE_LABELS, ...SYSTEM_NODE_LABELS, ...(options.deniedNodeLabels ?? [])]),
+    classScheduling: makeClassScheduling(options.runtimeClassScheduling ?? {}),
     removesToken: options.serviceAccountToken === 'remove',
   };
 }

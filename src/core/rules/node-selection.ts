@@ -1,45 +1,73 @@
-import { CONTROL_PLANE_LABELS } from '../known-names.ts';
+import { getsClassScheduling } from '../class-scheduling.ts';
+import { containsKeyValue } from '../key-values.ts';
+import { NODE_IDENTITIES } from '../known-names.ts';
 import { type NodeSelectorTerm, orEmpty, specOf } from '../pod.ts';
-import type { Reporter, Rule } from './rule.ts';
-
-const REMEDY = 'remove it, or name a label of worker nodes';
+import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 /**
- * From a workspace on a control-plane node, one kernel bug leads to the whole cluster.
+ * From a workspace on a control-plane node, one kernel bug leads to the whole cluster; from one on a system pool, to the credentials of the
+ * cluster's components. A pod that names its node chooses its neighbours, as with `nodeName`.
  *
  * Fields: spec.nodeSelector, spec.affinity.nodeAffinity
- * Allowed: anything that does not ask for a control-plane node (`NotIn` and `DoesNotExist` are allowed)
+ * Allowed: anything that asks neither for one node nor for such a node (`NotIn` and `DoesNotExist` are allowed); what the profile's runtime
+ * class brings
  * Fix: none.
+ * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/
  */
 export const nodeSelection: Rule = {
   id: 'node-selection',
-  summary: 'The pod does not ask for a control-plane node.',
+  summary: 'The pod asks for no node by its name, and for no node of the control plane or of a system pool.',
   fields: [
     'spec.nodeSelector.*',
     'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[*].matchExpressions[*]',
+    'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[*].matchFields[*]',
     'spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[*].preference.matchExpressions[*]',
+    'spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[*].preference.matchFields[*]',
   ],
-  checkPod(pod, report) {
+  exemptibleValues: 'kubernetes.io/hostname, or metadata.name, which the DaemonSet controller writes',
+  checkPod(pod, report, context) {
     const { nodeSelector, affinity } = specOf(pod);
-    for (const key of Object.keys(nodeSelector ?? {})) {
-      if (CONTROL_PLANE_LABELS.has(key))
-        report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${key}`, remedy: REMEDY });
+    if (nodeSelector != null) {
+      const { wall, classScheduling } = context.requirements;
+      const brought = getsClassScheduling(pod, wall) ? classScheduling.nodeSelector : NONE;
+      for (const [key, value] of Object.entries(nodeSelector)) {
+        const remedy = brought.get(key) === value ? undefined : findRemedy(key, [value], context);
+        if (remedy !== undefined) report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${key}`, remedy });
+      }
     }
     const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
       affinity?.nodeAffinity ?? {};
     const path = ['spec', 'affinity', 'nodeAffinity'];
     for (const [index, term] of orEmpty(required?.nodeSelectorTerms).entries()) {
-      checkTerm(term, [...path, 'requiredDuringSchedulingIgnoredDuringExecution', 'nodeSelectorTerms', index], report);
+      checkTerm(term, [...path, 'requiredDuringSchedulingIgnoredDuringExecution', 'nodeSelectorTerms', index], report, context);
     }
     for (const [index, term] of orEmpty(preferred).entries()) {
-      checkTerm(term.preference, [...path, 'preferredDuringSchedulingIgnoredDuringExecution', index, 'preference'], report);
+      checkTerm(term.preference, [...path, 'preferredDuringSchedulingIgnoredDuringExecution', index, 'preference'], report, context);
     }
   },
 };
 
-function checkTerm(term: NodeSelectorTerm | null | undefined, path: (string | number)[], report: Reporter): void {
-  for (const [index, { key, operator }] of orEmpty(term?.matchExpressions).entries()) {
-    if (!CONTROL_PLANE_LABELS.has(key ?? '') || operator === 'NotIn' || operator === 'DoesNotExist') continue;
-    report({ path: [...path, 'matchExpressions', index], message: `node affinity asks for ${key}`, remedy: REMEDY });
+const NONE: ReadonlyMap<string, string> = new Map();
+const LISTS = ['matchExpressions', 'matchFields'] as const;
+
+function checkTerm(
+  term: NodeSelectorTerm | null | undefined,
+  path: readonly (string | number)[],
+  report: Reporter,
+  context: RuleContext,
+): void {
+  for (const list of LISTS) {
+    for (const [index, { key, operator, values }] of orEmpty(term?.[list]).entries()) {
+      if (operator === 'NotIn' || operator === 'DoesNotExist') continue;
+      const remedy = findRemedy(key ?? '', operator === 'In' ? orEmpty(values) : undefined, context);
+      if (remedy !== undefined) report({ path: [...path, list, index], message: `node affinity asks for ${key}`, remedy });
+    }
   }
+}
+
+/** What to do where the key may not be asked for with these values. */
+function findRemedy(key: string, values: readonly string[] | undefined, { requirements, exempts }: RuleContext): string | undefined {
+  if (containsKeyValue(requirements.deniedNodeLabels, key, values)) return 'remove it, or name a label of worker nodes';
+  if (NODE_IDENTITIES.has(key) && !exempts(key)) return 'remove it, or ask the operator for an exemption; the scheduler picks the node';
+  return undefined;
 }

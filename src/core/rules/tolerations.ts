@@ -1,24 +1,41 @@
-import { CONTROL_PLANE_LABELS } from '../known-names.ts';
-import { orEmpty, specOf } from '../pod.ts';
+import { getsClassScheduling, printToleration } from '../class-scheduling.ts';
+import { containsKeyValue } from '../key-values.ts';
+import { specOf, type Toleration } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
- * A toleration without a key tolerates every taint, including those of the control plane and of other tenants' nodes.
+ * A toleration without a key tolerates every taint, including those of the control plane and of other tenants' nodes. The nodes behind a
+ * system taint run the cluster's own components, whose credentials allow more than a tenant's.
  *
  * Fields: spec.tolerations[*]
- * Allowed: a key, and not a control-plane one
+ * Allowed: a key, and not one of the control plane, of a system pool, or of the profile's `deniedTolerations`; exactly what the profile's
+ * runtime class brings
  * Fix: drop the toleration.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
  */
 export const tolerations: Rule = {
   id: 'tolerations',
-  summary: 'The pod tolerates no taint of the control plane, and not all taints at once.',
+  summary: 'The pod tolerates no taint of the control plane or of a system pool, and not all taints at once.',
   fields: ['spec.tolerations[*]'],
-  checkPod(pod, report) {
-    for (const [index, { key }] of orEmpty(specOf(pod).tolerations).entries()) {
+  checkPod(pod, report, { requirements }) {
+    const { tolerations: written } = specOf(pod);
+    if (written == null) return;
+    const brought = getsClassScheduling(pod, requirements.wall) ? requirements.classScheduling.tolerations : NONE;
+    for (const [index, toleration] of written.entries()) {
+      const { key } = toleration;
+      const isBrought = brought.size > 0 && brought.has(printToleration(toleration));
+      if (isBrought) continue;
       const path = ['spec', 'tolerations', index];
       if (!key) report({ path, message: 'a toleration without a key tolerates every taint', fix: REMOVE });
-      else if (CONTROL_PLANE_LABELS.has(key)) report({ path, message: `taint ${key} is tolerated`, fix: REMOVE });
+      else if (containsKeyValue(requirements.deniedTolerations, key, valuesOf(toleration)))
+        report({ path, message: `taint ${key} is tolerated`, fix: REMOVE });
     }
   },
 };
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** The values of the taint that are tolerated; undefined: every value, or the numbers above or below one. */
+function valuesOf({ operator, value }: Toleration): readonly string[] | undefined {
+  return !operator || operator === 'Equal' ? [value ?? ''] : undefined;
+}

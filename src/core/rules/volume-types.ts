@@ -5,7 +5,6 @@ import type { Rule, RuleContext } from './rule.ts';
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
 const SAFE: ReadonlySet<string> = new Set([
   'configMap',
-  'csi',
   'downwardAPI',
   'emptyDir',
   'ephemeral',
@@ -17,10 +16,11 @@ const SAFE: ReadonlySet<string> = new Set([
 
 /**
  * A hostPath gives the pod files of the node: id mapping makes the pod's root their owner, virtio-fs passes them into the guest, and no
- * profile isolates them. The in-tree network volumes make the node's kernel mount a source of the author's choice.
+ * profile isolates them. The in-tree network volumes make the node's kernel mount a source of the author's choice, and so
+ * does a csi volume of a driver that mounts what the pod names.
  *
  * Fields: spec.volumes[*], by the key beside its name
- * Allowed: the kinds of Pod Security restricted; unknown kinds are not among them
+ * Allowed: the kinds of Pod Security restricted, csi only of the profile's `csiDrivers`; unknown kinds are not among them
  * Fix: none; removing the volume would break the containers that mount it.
  * Source: https://kubernetes.io/docs/concepts/storage/volumes/, CVE-2024-10220 (gitRepo)
  */
@@ -28,14 +28,15 @@ export const volumeTypes: Rule = {
   id: 'volume-types',
   summary: 'Volumes are of kinds that do not reach the node.',
   fields: ['spec.volumes[*].*', 'spec.containers[*].volumeMounts[*].name'],
-  exemptibleValues: 'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse',
+  exemptibleValues:
+    'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse; a csi volume with its driver, csi:nfs.csi.k8s.io',
   checkPod(pod, report, context) {
     const unsafe = new Map<string | null | undefined, string>();
     for (const [index, volume] of orEmpty(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
         const message = printVolume(volume, kind);
         unsafe.set(volume.name, message);
-        report({ path: ['spec', 'volumes', index, kind], message, remedy: REMEDY });
+        report({ path: ['spec', 'volumes', index, kind], message, remedy: kind === 'csi' ? CSI_REMEDY : REMEDY });
       }
     }
     for (const { list, index, spec } of context.containers.filter(joinsRunningPod)) {
@@ -49,15 +50,24 @@ export const volumeTypes: Rule = {
 };
 
 const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
+const CSI_REMEDY = 'use a persistentVolumeClaim, or ask the operator to list the driver in the csiDrivers of the profile';
 
-function unsafeKinds(volume: Volume, { exempts }: RuleContext): string[] {
+function unsafeKinds(volume: Volume, { exempts, requirements }: RuleContext): string[] {
   return Object.keys(volume).filter((kind) => {
     if (kind === 'name' || SAFE.has(kind) || volume[kind as keyof Volume] == null) return false;
-    return !exempts(kind === 'hostPath' ? `hostPath:${volume.hostPath?.path}` : kind);
+    if (kind === 'csi' && requirements.csiDrivers.has(volume.csi?.driver ?? '')) return false;
+    return !exempts(exemptibleValueOf(volume, kind));
   });
 }
 
-function printVolume({ name, hostPath }: Volume, kind: string): string {
-  const what = kind === 'hostPath' ? `the node's ${excerptOf(hostPath?.path ?? 'file system')}` : `of kind ${excerptOf(kind)}`;
-  return `volume "${excerptOf(name ?? '')}" is ${what}`;
+function exemptibleValueOf({ csi, hostPath }: Volume, kind: string): string {
+  if (kind === 'hostPath') return `hostPath:${hostPath?.path}`;
+  return kind === 'csi' ? `csi:${csi?.driver}` : kind;
+}
+
+function printVolume({ name, csi, hostPath }: Volume, kind: string): string {
+  const volume = `volume "${excerptOf(name ?? '')}"`;
+  if (kind === 'hostPath') return `${volume} is the node's ${excerptOf(hostPath?.path ?? 'file system')}`;
+  if (kind === 'csi') return `${volume} is mounted by the CSI driver ${excerptOf(csi?.driver || 'without a name')}`;
+  return `${volume} is of kind ${excerptOf(kind)}`;
 }
