@@ -6,11 +6,13 @@ import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
 import type { Rule } from '../core/rules/rule.ts';
+import { unknownFields } from '../core/rules/unknown-fields.ts';
 import { UNJUDGED_FIELDS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { fail } from './shared/fail.ts';
 import { configOption } from './shared/flags.ts';
-import { addHelp } from './shared/help.ts';
+import { addHelp, terminalWidth } from './shared/help.ts';
+import { printPage } from './shared/terminal-page.ts';
 
 /** `cloister explain`: the page of a rule or a profile, or the rules that judge a field. */
 export const command: Command = new Command('explain')
@@ -95,25 +97,29 @@ function describeProfile({ id, backend, grant, mayChoose, requirementsFor }: Pro
 }
 
 /** The path is the same from src/commands and from dist/commands. */
-function readPage(folder: 'rules' | 'profiles', id: string): Promise<string> {
-  return readFile(new URL(`../../docs/${folder}/${id}.md`, import.meta.url), 'utf8');
+async function readPage(folder: 'rules' | 'profiles', id: string): Promise<string> {
+  return printPage(await readFile(new URL(`../../docs/${folder}/${id}.md`, import.meta.url), 'utf8'), terminalWidth());
 }
 
 /** The rules that judge a field or the fields in it, and why no rule judges the others. */
 function explainField(written: string, self: Command): string {
   const field = normalize(written);
   const harmless = UNJUDGED_FIELDS.find(({ path }) => isWithin(field, path));
-  if (harmless !== undefined) return `No rule judges ${field}. ${harmless.reason}\n`;
+  if (harmless !== undefined) return `${printPage(`No rule judges ${field}. ${harmless.reason}`, terminalWidth())}\n`;
   const judging = rulesOf(field);
   const unjudged = Map.groupBy(
     UNJUDGED_FIELDS.filter(({ path }) => isWithin(path, field)),
     ({ reason }) => reason,
   );
-  if (judging.length === 0 && unjudged.size === 0) {
-    const known = [...rules.flatMap(({ fields }) => fields), ...UNJUDGED_FIELDS.map(({ path }) => path)];
-    fail(self, [
-      `no rule knows the field "${written}"${didYouMean(field, known)}: write it with its full path, such as spec.containers[*].image`,
-    ]);
+  // `unknown-fields` judges whatever no other rule knows, misspelt fields included.
+  const isKnown = unjudged.size > 0 || judging.some(({ id }) => id !== unknownFields.id);
+  const known = [
+    ...rules.filter(({ id }) => id !== unknownFields.id).flatMap(({ fields }) => fields),
+    ...UNJUDGED_FIELDS.map(({ path }) => path),
+  ];
+  const guess = isKnown ? '' : didYouMean(field, known);
+  if (guess !== '' || (!isKnown && judging.length === 0)) {
+    fail(self, [`no rule knows the field "${written}"${guess}: write it with its full path, such as spec.containers[*].image`]);
   }
   const width = Math.max(0, ...judging.map(({ id }) => id.length));
   const sections = [

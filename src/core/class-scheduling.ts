@@ -1,6 +1,4 @@
-import { type Pod, specOf, type Toleration } from './pod.ts';
-import type { Wall } from './requirements.ts';
-import { isClassOf } from './wall.ts';
+import type { Toleration } from './pod.ts';
 
 /** The field `scheduling` of a RuntimeClass, as its object has it. */
 export interface WrittenScheduling {
@@ -30,9 +28,4 @@ export function makeClassScheduling({ nodeSelector, tolerations }: WrittenSchedu
 /** Equal texts for tolerations that the API server takes for equal. */
 export function printToleration({ key, operator, value, effect, tolerationSeconds }: WrittenToleration): string {
   return JSON.stringify([key || '', operator || 'Equal', value || '', effect || '', tolerationSeconds ?? null]);
-}
-
-/** Whether the pod has a class of the profile, or is given one. */
-export function getsClassScheduling(pod: Pod, wall: Wall): boolean {
-  return wall.runtimeClassName !== undefined || isClassOf(wall, specOf(pod).runtimeClassName ?? '');
 }

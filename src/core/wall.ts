@@ -61,3 +61,8 @@ export function findRuntimeClassGaps(pod: Pod, wall: Wall): WallGap[] {
 export function isClassOf(wall: Wall, runtimeClassName: string): boolean {
   return runtimeClassName === wall.runtimeClassName || wall.runtimeClasses.has(runtimeClassName);
 }
+
+/** Whether the pod has a class of the profile, or is given one. */
+export function getsClassScheduling(pod: Pod, wall: Wall): boolean {
+  return wall.runtimeClassName !== undefined || isClassOf(wall, specOf(pod).runtimeClassName ?? '');
+}

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { printPage } from '../../src/commands/shared/terminal-page.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
 import { cloister } from '../support/run.ts';
@@ -19,7 +20,11 @@ test.each([
   ['a rule', 'volume-types', 'rules/volume-types.md'],
   ['a profile', 'kata-qemu', 'profiles/kata-qemu.md'],
 ])('explain prints the page of %s', async (_, name, page) => {
-  expect(await cloister(['explain', name])).toEqual({ code: 0, stdout: await readFile(join(docs, page), 'utf8'), stderr: '' });
+  expect(await cloister(['explain', name])).toEqual({
+    code: 0,
+    stdout: printPage(await readFile(join(docs, page), 'utf8'), 80),
+    stderr: '',
+  });
 });
 
 test('explain sysbox quotes the errors of engines that cannot run there, and names the settings of the node that its pods change', async () => {
@@ -34,7 +39,7 @@ test('explain sysbox quotes the errors of engines that cannot run there, and nam
     'fs.file-max',
     'net.unix.max_dgram_qlen',
   ]) {
-    expect(stdout).toContain(said);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(said);
   }
 });
 
@@ -51,7 +56,7 @@ test('explain prints what a configured profile extends, and the page of its back
   ]);
   await rm(folder, { recursive: true });
   expect(stdout).toMatch(/^In this configuration, kata-team-a extends kata-qemu, grants containers, runs on runtime class kata-a\.\n\n/);
-  expect(stdout).toContain(await readFile(join(docs, 'profiles/kata-qemu.md'), 'utf8'));
+  expect(stdout).toContain(printPage(await readFile(join(docs, 'profiles/kata-qemu.md'), 'utf8'), 80));
   expect(list.stdout).toMatch(/Profiles of this configuration:\n {2}kata-team-a +extends kata-qemu/);
 });
 
@@ -82,7 +87,7 @@ test('explain suggests a name for an unknown one', async () => {
 
 describe('a field of a pod', () => {
   test.each([
-    ['a field that no rule judges', 'spec.hostAliases', /^No rule judges spec\.hostAliases\. [A-Z].*\.\n$/],
+    ['a field that no rule judges', 'spec.hostAliases', /^No rule judges spec\.hostAliases\. [A-Z][\s\S]*\.\n$/],
     ['a field below one that no rule judges', 'spec.volumes[3].secret.items', /^No rule judges spec\.volumes\[\*\]\.secret\.items\. /],
     ['a field that a rule judges', 'spec.hostPID', /^Rules that judge spec\.hostPID:\n {2}host-namespaces {2}.*\n$/],
     ['a field of an init container', 'spec.initContainers[0].securityContext.privileged', /\n {2}privileged {2}/],
@@ -96,6 +101,15 @@ describe('a field of a pod', () => {
     const { code, stdout, stderr } = await cloister(['explain', field]);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(answer);
+  });
+
+  test('explain names the rule unknown-fields for a field that resembles none', async () => {
+    const { code, stdout } = await cloister(['explain', 'spec.futureContainers']);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout:
+        'Rules that judge spec.futureContainers:\n  unknown-fields  This version of Cloister knows every field of the pod that it should judge.\n',
+    });
   });
 
   test('explain suggests a field for an unknown one', async () => {

@@ -20,13 +20,20 @@ export function helpTextOf(command: Command): HelpText | undefined {
   return helpTexts.get(command);
 }
 
+const DEFAULT_WIDTH = 80;
+/** Longer lines are hard to read, however wide the terminal is. */
+const MAX_WIDTH = 100;
+
+/** The width of a line of text, in characters. Into a file or a pipe: 80. */
+export const terminalWidth = (): number => Math.min(process.stdout.columns ?? DEFAULT_WIDTH, MAX_WIDTH);
+
 /** Wrapped to the width of the terminal, as commander wraps the flags. */
 function printHelp(command: Command, { notes, exitStatus, examples = [] }: HelpText): string {
   const helper = command.createHelp();
-  helper.prepareContext({ helpWidth: process.stdout.columns ?? 80 });
+  helper.prepareContext({ helpWidth: terminalWidth() });
   const statuses = Object.entries(exitStatus).map(([status, meaning]) => helper.formatItem(status, status.length, meaning, helper));
   return [
-    ...(notes === undefined ? [] : ['', helper.boxWrap(notes, helper.helpWidth ?? 80)]),
+    ...(notes === undefined ? [] : ['', helper.boxWrap(notes, terminalWidth())]),
     '',
     'Exit status:',
     ...statuses,

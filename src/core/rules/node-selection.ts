@@ -1,7 +1,9 @@
-import { getsClassScheduling } from '../class-scheduling.ts';
+import { NO_SCHEDULING } from '../class-scheduling.ts';
+import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { NODE_IDENTITIES } from '../known-names.ts';
 import { type NodeSelectorTerm, orEmpty, specOf } from '../pod.ts';
+import { getsClassScheduling } from '../wall.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 /**
@@ -29,10 +31,11 @@ export const nodeSelection: Rule = {
     const { nodeSelector, affinity } = specOf(pod);
     if (nodeSelector != null) {
       const { wall, classScheduling } = context.requirements;
-      const brought = getsClassScheduling(pod, wall) ? classScheduling.nodeSelector : NONE;
+      const brought = getsClassScheduling(pod, wall) ? classScheduling.nodeSelector : NO_SCHEDULING.nodeSelector;
       for (const [key, value] of Object.entries(nodeSelector)) {
         const remedy = brought.get(key) === value ? undefined : findRemedy(key, [value], context);
-        if (remedy !== undefined) report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${key}`, remedy });
+        if (remedy !== undefined)
+          report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${excerptOf(key)}`, remedy });
       }
     }
     const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
@@ -47,7 +50,6 @@ export const nodeSelection: Rule = {
   },
 };
 
-const NONE: ReadonlyMap<string, string> = new Map();
 const LISTS = ['matchExpressions', 'matchFields'] as const;
 
 function checkTerm(
@@ -60,7 +62,7 @@ function checkTerm(
     for (const [index, { key, operator, values }] of orEmpty(term?.[list]).entries()) {
       if (operator === 'NotIn' || operator === 'DoesNotExist') continue;
       const remedy = findRemedy(key ?? '', operator === 'In' ? orEmpty(values) : undefined, context);
-      if (remedy !== undefined) report({ path: [...path, list, index], message: `node affinity asks for ${key}`, remedy });
+      if (remedy !== undefined) report({ path: [...path, list, index], message: `node affinity asks for ${excerptOf(key ?? '')}`, remedy });
     }
   }
 }

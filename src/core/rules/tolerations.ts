@@ -1,6 +1,8 @@
-import { getsClassScheduling, printToleration } from '../class-scheduling.ts';
+import { NO_SCHEDULING, printToleration } from '../class-scheduling.ts';
+import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { specOf, type Toleration } from '../pod.ts';
+import { getsClassScheduling } from '../wall.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -20,7 +22,7 @@ export const tolerations: Rule = {
   checkPod(pod, report, { requirements }) {
     const { tolerations: written } = specOf(pod);
     if (written == null) return;
-    const brought = getsClassScheduling(pod, requirements.wall) ? requirements.classScheduling.tolerations : NONE;
+    const brought = getsClassScheduling(pod, requirements.wall) ? requirements.classScheduling.tolerations : NO_SCHEDULING.tolerations;
     for (const [index, toleration] of written.entries()) {
       const { key } = toleration;
       const isBrought = brought.size > 0 && brought.has(printToleration(toleration));
@@ -28,12 +30,10 @@ export const tolerations: Rule = {
       const path = ['spec', 'tolerations', index];
       if (!key) report({ path, message: 'a toleration without a key tolerates every taint', fix: REMOVE });
       else if (containsKeyValue(requirements.deniedTolerations, key, valuesOf(toleration)))
-        report({ path, message: `taint ${key} is tolerated`, fix: REMOVE });
+        report({ path, message: `taint ${excerptOf(key)} is tolerated`, fix: REMOVE });
     }
   },
 };
-
-const NONE: ReadonlySet<string> = new Set();
 
 /** The values of the taint that are tolerated; undefined: every value, or the numbers above or below one. */
 function valuesOf({ operator, value }: Toleration): readonly string[] | undefined {
