@@ -37,7 +37,7 @@ const WRONG: Table<object> = {
   'an element without a mode': [{ governs: [{ namespaces: ['a'] }] }, `governs[0]: ${A_MODE}`],
   'an element with an unknown mode': [
     { governs: [{ namespaces: ['a'], enforced: 'userns' }] },
-    'governs[0].enforced: is unknown (did you mean enforce?): known here are namespaces, enforce, warn and audit',
+    'governs[0].enforced: is unknown (did you mean enforce?): the keys known here are namespaces, enforce, warn and audit',
     `governs[0]: ${A_MODE}`,
   ],
   'an element with a profile that is not configured': [
@@ -65,7 +65,7 @@ const WRONG: Table<object> = {
   ],
   'a default for namespaces': [
     { default: { warn: 'userns', namespaces: ['a'] } },
-    'default.namespaces: is unknown: known here are enforce, warn, audit and except',
+    'default.namespaces: is unknown: the keys known here are enforce, warn, audit and except',
   ],
 };
 

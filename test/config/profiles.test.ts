@@ -120,14 +120,14 @@ const WRONG_PROFILES: Table<string> = {
   ],
   'the scheduling of a class with an unknown key': [
     'kata-qemu: {runtimeClassScheduling: {toleration: []}}',
-    'profiles.kata-qemu.runtimeClassScheduling.toleration: is unknown (did you mean tolerations?): known here are nodeSelector and tolerations',
+    'profiles.kata-qemu.runtimeClassScheduling.toleration: is unknown (did you mean tolerations?): the keys known here are nodeSelector and tolerations',
   ],
   'a toleration of a class with unknown values and keys': [
     "kata-qemu: {runtimeClassScheduling: {tolerations: [{operator: Exists}, {operator: exists, effect: Never, keys: a, tolerationSeconds: '1'}]}}",
     'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].operator: must be one of Exists, Equal, Lt, Gt',
     'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].effect: must be one of NoSchedule, PreferNoSchedule, NoExecute',
     'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].tolerationSeconds: must be a number of seconds',
-    'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].keys: is unknown (did you mean key?): known here are key, operator, value, effect and tolerationSeconds',
+    'profiles.kata-qemu.runtimeClassScheduling.tolerations[1].keys: is unknown (did you mean key?): the keys known here are key, operator, value, effect and tolerationSeconds',
   ],
   'a node selector of a class that is no map of labels': [
     'kata-qemu: {runtimeClassScheduling: {nodeSelector: {kata: true}}}',
