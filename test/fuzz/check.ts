@@ -35,7 +35,15 @@ function repairedBy(respond: Respond, pod: Doc): Doc {
 
 /** R3: a larger grant, or an additional exemption, refuses nothing that was admitted before. */
 function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): string[] {
-  const ask = (given: Setting): Doc => map(map(JSON.parse(make(given)(ENFORCE, bytes).body)).response);
+  let crash: string | undefined;
+  const ask = (given: Setting): Doc => {
+    try {
+      return map(map(JSON.parse(make(given)(ENFORCE, bytes).body)).response);
+    } catch (error) {
+      crash = `R1: a crash: ${(error as Error).stack}`;
+      return {};
+    }
+  };
   if (ask(setting).allowed !== true) return [];
   // What a grant promises to hundreds of containers is more than one patch gives.
   const hasMany = list(map(map(map(map(JSON.parse(Buffer.from(bytes).toString())).request).object).spec).containers).length > 200;
@@ -44,6 +52,7 @@ function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): s
   const exempt = { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['Unconfined'], ...setting.exempt };
   return [...larger, { ...setting, exempt }].flatMap((looser) => {
     const { allowed, status } = ask(looser);
+    if (crash !== undefined) return [crash];
     if (allowed === true || (hasMany && String(map(status).message).includes('- pod-size: '))) return [];
     return [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
   });

@@ -4,6 +4,7 @@ import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import type { PolicyConfig } from '../../src/core/policy.ts';
 import { backendById } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
+import { NAMESPACE } from './oracle.ts';
 
 /** A document that any user may write. */
 export type Doc = { [key: string]: unknown };
@@ -51,7 +52,7 @@ export interface Setting {
 }
 
 export const NOW = new Date('2026-11-21T10:00:00Z');
-export const NAMESPACE = 'team-a';
+export { NAMESPACE };
 
 const capability = fc.constantFrom(
   ...['ALL', 'all', 'CAP_ALL', 'CHOWN', 'chown', 'CAP_CHOWN', 'cap_Chown', 'CAP_CAP_CHOWN', 'SETUID', 'SETGID', 'FOWNER', 'DAC_OVERRIDE'],

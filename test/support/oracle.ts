@@ -1,5 +1,8 @@
 import { BASELINE } from './baseline.ts';
-import { type Doc, NAMESPACE, type Setting } from './hostile-pods.ts';
+import type { Doc, Setting } from './hostile-pods.ts';
+
+/** The namespace of every generated pod. */
+export const NAMESPACE = 'team-a';
 
 /** The profile that a pod may choose where its setting says so. */
 const OTHER: Setting = { id: 'other', backend: 'userns', grant: 'sudo' };

@@ -90,7 +90,7 @@ describe('T05, T19: an update of a pod whose profile is unknown', () => {
     ['changes tolerations', { tolerations: [{ key: 'a', operator: 'Exists' }, { operator: 'Exists' }] }],
     ['changes affinity', { affinity: deep(1_000) }],
   ])('the update that %s is denied, and only reported where nothing is enforced', async (change, spec) => {
-    const message = `the label of this namespace names a profile that is not configured, and the update ${change}; configured are: `;
+    const message = `the label of this namespace names a profile that is not configured, and the update ${change}; the configured profiles are: `;
     expect((await answer(changed(spec))).message).toContain(message);
     expect(await answer(changed(spec), 'warn')).toMatchObject({ allowed: true, warnings: [expect.stringContaining(message)] });
     expect(await answer(changed(spec), 'audit')).toMatchObject({ allowed: true, warnings: undefined });
@@ -253,7 +253,7 @@ test('T45: a patch contains no number that JavaScript cannot represent', async (
   const { patch } = await ask('/mutate/userns', body.replace('"@"', '9007199254740993').replace('"@"', '1e400'));
   const operations: readonly { readonly path: string }[] = JSON.parse(Buffer.from(patch ?? '', 'base64').toString());
   expect(operations.length).toBeGreaterThan(0);
-  expect(JSON.stringify(operations)).not.toMatch(/900719925474099|Seconds|null/);
+  expect(JSON.stringify(operations)).not.toMatch(/900719925474099|1e400|null/);
 });
 
 test('T61: a repeated review has the same answer each time', async () => {

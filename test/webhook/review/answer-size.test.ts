@@ -38,7 +38,7 @@ const keysOf = (count: number, filling: string): string[] => Array.from({ length
 const manyAnnotations = annotated(keysOf(990, 'x'.repeat(230)));
 const slashes = annotated(keysOf(990, '/'.repeat(2_000)), 'v'.repeat(6_000));
 /** Few enough findings, whose pointers are twice as long as their paths. */
-const escapedKeys = annotated(keysOf(60, '/'.repeat(2_000)));
+const escapedKeys = annotated(keysOf(55, '/'.repeat(2_000)));
 const longProfile = podWith({
   securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'x'.repeat(240_000) } },
   ephemeralContainers: Array.from({ length: 990 }, (_, index) => ({ name: `debug-${index}` })),
