@@ -186,7 +186,7 @@ describe('T23: keys with a meaning in JavaScript', () => {
   const mapOf = (name: string): object => JSON.parse(`{"${name}":"x"}`);
 
   test.each(names)('a label and an annotation %s do not affect the decision', async (name) => {
-    const volumes = [{ name: 'data', csi: { driver: 'csi.example.com', volumeAttributes: mapOf(name) } }];
+    const volumes = [{ name: 'data', csi: { driver: 'secrets-store.csi.k8s.io', volumeAttributes: mapOf(name) } }];
     const metadata = name === '__proto__' ? {} : { labels: mapOf(name), annotations: mapOf(name) };
     const pod = named(plainPod('keys', { volumes, ...(name !== '__proto__' && { nodeSelector: mapOf(name) }) }), metadata);
     const { status, body } = await create(pod);
