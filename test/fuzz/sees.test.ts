@@ -29,6 +29,14 @@ const warned = (change: (warning: unknown) => unknown): NonNullable<Sabotage['re
   return (response) => (response.warnings === undefined ? undefined : { ...response, warnings: list(response.warnings).map(change) });
 };
 
+function admittingUpdates(entry: string): NonNullable<Sabotage['whole']> {
+  return (answer, path, body) => {
+    if (path !== entry || answer.status !== 200 || !Buffer.from(body).includes('"operation":"UPDATE"')) return answer;
+    const review = map(JSON.parse(answer.body));
+    return { ...answer, body: JSON.stringify({ ...review, response: { uid: map(review.response).uid, allowed: true } }) };
+  };
+}
+
 let counter = 0;
 const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   'crashes sometimes': {
@@ -51,6 +59,15 @@ const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   'admits everything': { response: ({ uid }) => ({ uid, allowed: true }), says: /^R3: let through/ },
   'admits pods of a namespace with an unknown label': {
     response: ({ uid }, path) => (path.startsWith('/unknown/') ? { uid, allowed: true } : undefined),
+    says: /^R3: .* cannot know/,
+  },
+  'admits every update of a pod that is older than its label': {
+    whole: admittingUpdates('/validate/enforce/own'),
+    // The generated updates keep fields of the wall, so it is missed only where the whole pod counts.
+    says: /^R3: let through: the wall does not stand/,
+  },
+  'admits every update of a pod whose profile is unknown': {
+    whole: admittingUpdates('/unknown/enforce'),
     says: /^R3: .* cannot know/,
   },
   'denies under audit': {
