@@ -342,7 +342,7 @@ describe('T05, T19: a pod whose namespace no longer names a profile', () => {
     ],
   ])('the update that %s is refused', async (change, body) => {
     const answer = await tenant.request<Stored>('PATCH', path, body, STRATEGIC);
-    expect(answer.body.message).toContain(`${refusal}${change}; configured are: `);
+    expect(answer.body.message).toContain(`${refusal}${change}; the configured profiles are: `);
     expect(answer.status).toBe(403);
   });
 
