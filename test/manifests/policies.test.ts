@@ -81,3 +81,15 @@ test('no entry of a list can end a CEL string early', () => {
   for (const { names, prefixes, domains } of [RUNTIME_ANNOTATIONS, NETWORK_STATUS_ANNOTATIONS])
     for (const each of [...names, ...prefixes, ...domains]) expect(each).toMatch(/^[-\w./]+$/);
 });
+
+test.each([
+  ['cloister-namespace-labels', ['labels']],
+  ['cloister-namespace-advice', ['labels']],
+  ['cloister-pods', ['labels', 'annotations']],
+] as const)('the policy %s is evaluated only where a map that it restricts changes, however many keys the object has', (name, maps) => {
+  const { matchConditions } = named(name).spec as { readonly matchConditions: readonly { readonly expression: string }[] };
+  const changes = maps.map(
+    (map) => `object.metadata.?${map}.orValue({}) != (oldObject == null ? {} : oldObject.metadata.?${map}.orValue({}))`,
+  );
+  expect(matchConditions.map(({ expression }) => expression)).toEqual([changes.join(' ||\n')]);
+});
