@@ -97,7 +97,7 @@ testRule(volumeTypes, {
     'a csi volume that was there, and an added container mounts': {
       old: csi('nfs.csi.k8s.io'),
       pod: { ...csi('nfs.csi.k8s.io'), ephemeralContainers: [{ name: 'debug', volumeMounts: [{ name: 'data', mountPath: '/data' }] }] },
-      finds: ['spec.ephemeralContainers[0].volumeMounts[0].name'],
+      finds: ['spec.volumes[0].csi', 'spec.ephemeralContainers[0].volumeMounts[0].name'],
       fixed: 'nothing',
     },
     'an unknown kind': {
