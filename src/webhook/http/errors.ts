@@ -44,7 +44,7 @@ export function errorBody(code: HttpErrorCode, message: string = HTTP_ERRORS[cod
 
 /** How much of a rejected request is read. Each piece counts as so many bytes at least: it costs time, however small it is. */
 const MAX_REST_BYTES = 16 * 1024 * 1024;
-const PIECE_BYTES = 256;
+const PIECE_BYTES = 8 * 1024;
 
 /**
  * Answers with an error and closes the connection, but not before the caller has sent the whole request: closing earlier would reset the
