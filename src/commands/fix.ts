@@ -32,7 +32,7 @@ export const command: Command = addManifestFlags(
   .addOption(
     new Option(
       '-o, --output <format>',
-      'yaml: the manifests, JSON as JSON; json-patch: a list with the RFC 6902 operations for each object',
+      'yaml: the manifests in the format of the input, so that JSON stays JSON; json-patch: a list with the RFC 6902 operations for each object',
     )
       .choices(['yaml', 'json-patch'])
       .default('yaml'),

@@ -44,7 +44,7 @@ export function warnOfUnenforced({ byName, otherwise: { enforce } }: Governance)
   if (enforce === undefined) return [];
   return byName.flatMap(({ profiles }, index) => {
     if (profiles.enforce !== undefined || Object.keys(profiles).length === 0) return [];
-    const problem = `names no enforce, so that its namespaces enforce nothing, although default enforces ${enforce}: add enforce if they should`;
+    const problem = `has no enforce, so nothing is enforced in its namespaces, although default enforces ${enforce}: add enforce here if a profile should be enforced in them`;
     return [printProblem(['governs', index], problem)];
   });
 }

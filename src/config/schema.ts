@@ -96,7 +96,7 @@ export const optionSchemas = {
     NO_APPARMOR_PROFILE,
   ),
   seLinuxType: textLike(/^\w+$/, 'be the name of an SELinux type, such as container_engine_t'),
-  grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container and native sidecar'),
+  grantTo: someOf(glob, 'list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant'),
   storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(refuseRepeated)).meta({ uniqueItems: true }),
   storageMedium: oneOf(['memory', 'disk']),
   storageSize: textLike(SIZE, 'be a size in M, G, T, Mi, Gi or Ti, such as 4Gi'),
@@ -120,7 +120,7 @@ export const optionSchemas = {
 export const configSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION, must(`be ${API_VERSION}`)),
   kind: z.literal('Config', must('be Config')),
-  profiles: mapOf('of profiles by name; leave it out for userns alone, write {} for none').optional(),
+  profiles: mapOf('of profiles by name; without `profiles`, userns is the only profile; with {}, there is no profile').optional(),
   governs: listOf(z.unknown(), 'be a list of namespaces, each with its profiles')
     .max(MAX_GOVERNS, must(`have at most ${MAX_GOVERNS} elements`))
     .optional(),

@@ -55,11 +55,11 @@ const WRONG_PROFILES: Table<string> = {
   ],
   'no container to grant to': [
     'userns: {grantTo: []}',
-    'profiles.userns.grantTo: must list at least one container name; leave it out for every regular container and native sidecar',
+    'profiles.userns.grantTo: must list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
   ],
   'containers to grant to, not in a list': [
     'userns: {grantTo: main}',
-    'profiles.userns.grantTo: must list at least one container name; leave it out for every regular container and native sidecar',
+    'profiles.userns.grantTo: must list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
   ],
   'an invalid container name': [
     'userns: {grantTo: [main, Tools]}',

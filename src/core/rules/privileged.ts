@@ -19,6 +19,11 @@ export const privileged: Rule = {
     const given = hasGrant && requirements.workspace.makesPrivileged;
     if (isPrivileged && !given) report({ path, message: 'privileged is true', fix: { set: false } });
     if (!isPrivileged && given)
-      report({ path, message: 'privileged is not true, as containers in the guest need', fix: { set: true }, kind: 'promise' });
+      report({
+        path,
+        message: 'privileged is not true, but containers in the guest need it to be true',
+        fix: { set: true },
+        kind: 'promise',
+      });
   },
 };

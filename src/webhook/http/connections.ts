@@ -8,7 +8,7 @@ import { type HandshakeLimits, makeHandshakes } from './handshakes.ts';
 
 /** What the server knows of its connections: which certificate each began under, why one is blocked, and which one to close for a new one. */
 export interface Connections {
-  /** A TCP connection, of which nothing was read yet. Its handshake starts in its turn. */
+  /** A new TCP connection. Nothing was read from it yet. Its handshake starts in its turn. */
   open(socket: Socket, startHandshake: () => void): void;
   /** A connection whose handshake is complete. */
   add(socket: TLSSocket): void;

@@ -11,7 +11,7 @@ export interface HandshakeLimits {
 
 export interface Handshakes {
   /**
-   * Takes a TCP connection of which nothing was read yet.
+   * Takes a new TCP connection. Nothing was read from it yet.
    * @param start starts the handshake; it is called at most once, when it is the connection's turn. Bytes that were read are in the socket again
    */
   add(socket: Socket, start: () => void): void;

@@ -79,7 +79,7 @@ export function denialOf(
   const whole =
     wholeBecause === undefined
       ? ''
-      : ` The update ${wholeBecause}, so the whole pod is judged: what the update cannot change needs a new pod.`;
+      : ` The update ${wholeBecause}, so the whole pod is judged. Findings in fields that an update cannot change need a new pod.`;
   return { message: joinLines([denial + whole, ...lines]), causes };
 }
 
@@ -91,7 +91,7 @@ function titleOfRepairable(operation: PodOperation, section: 'only' | 'second'):
   if (operation === 'update') return 'Cannot be changed on an existing pod (pods are repaired only on creation):';
   return section === 'second'
     ? 'Repaired automatically once the above is fixed:'
-    : 'Not repaired, or changed after the repair (by another webhook, or by the API server, which drops fields whose feature gate is off). To change:';
+    : 'Not repaired, or the repair was undone (by another webhook, or by the API server, which drops fields whose feature gate is off). Change these fields:';
 }
 
 /**

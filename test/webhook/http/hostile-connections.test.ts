@@ -168,7 +168,7 @@ describe('handshakes', () => {
     expect((await closed()).handshakes).toBeGreaterThan(2);
   });
 
-  test('a slow handshake is completed while nobody waits', async () => {
+  test('a slow handshake is completed while no other connection waits', async () => {
     const { begin, review, closed } = await start({ maxHandshakes: 2, contendedHandshakeMs: 1 });
     const slow = await begin();
     await until(() => slow.bytesRead > 0);
