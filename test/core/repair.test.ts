@@ -199,3 +199,13 @@ test('a pod without metadata gets the parents of the annotation', () => {
     metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
   });
 });
+
+test('a patch of more than 144 KiB is not made: the pod stays as it is, and is too large', () => {
+  const container = (index: number) => ({ name: `c-${index}-${'x'.repeat(50)}`, securityContext: { privileged: true } });
+  const input = inputOf({ ...SAFE, hostUsers: false, containers: Array.from({ length: 980 }, (_, index) => container(index)) });
+  const { repair: done } = judgeAndRepair(input);
+  expect(done.patch).toEqual([]);
+  expect(done.repaired).toEqual([]);
+  expect(done.unresolved.map(({ rule }) => rule)).toEqual(['pod-size']);
+  expect(done.subject).toBe(input.subject);
+});
