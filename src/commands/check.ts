@@ -4,7 +4,7 @@ import { type CheckReport, isDenied } from '../report/report.ts';
 import { printText } from '../report/text.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { addManifestFlags, type JudgedManifests, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
+import { addManifestFlags, type JudgedManifests, judgeManifests, type ManifestFlags, printChoices } from './shared/judge-manifests.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
@@ -13,7 +13,7 @@ export const command: Command = addManifestFlags(
     .description(
       'Judges the pods in manifests as the webhook does, and prints each finding: the rule, the place, and what to do. A finding is an escape, ' +
         'for which the pod is refused; a promise, which warns that the grant will not have its full effect; or an unknown field, which no rule judges. ' +
-        'Workloads are judged by their pod template. Nothing is changed.',
+        'Workloads are judged by their pod template. A pod in a namespace that only warns or audits is never denied. Nothing is changed.',
     ),
 )
   .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
@@ -42,17 +42,20 @@ async function run(flags: Flags, self: Command): Promise<void> {
 
 function makeReport({ sources, judgements }: JudgedManifests): CheckReport {
   return {
-    pods: judgements.map(({ source, found, input, verdict }) => ({
+    pods: judgements.map(({ source, found, choice, input, verdict }) => ({
       file: source.file,
       line: found.line,
       kind: found.subject.kind,
       name: found.subject.name,
       namespace: input.namespace,
       profile: input.policy.profile.id,
+      mode: choice.mode,
+      because: choice.because,
       grant: input.policy.grant,
       findings: verdict.findings.map((finding) => ({ ...finding, line: found.lineOf(finding.path) })),
       exempted: verdict.exempted,
     })),
+    choices: printChoices(judgements),
     withoutPod: sources.flatMap(({ documents }) => documents).reduce((sum, { withoutPod }) => sum + withoutPod, 0),
   };
 }

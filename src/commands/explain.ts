@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
-import type { Governance, ProfileByMode } from '../core/governance.ts';
+import { type Governance, governs } from '../core/governance.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
@@ -63,15 +63,13 @@ function printList(profiles: ReadonlyMap<string, Profile>, governance: Governanc
 /** Where no namespace is governed by name: nothing. */
 function printGovernance({ byName, otherwise }: Governance): string {
   const elements = [...byName, { namespaces: ['every other namespace'], profiles: otherwise }];
-  if (elements.every(({ profiles }) => isEmpty(profiles))) return '';
+  if (!elements.some(({ profiles }) => governs(profiles))) return '';
   const lines = elements.map(({ namespaces, profiles }) => {
     const modes = Object.entries(profiles).map(([mode, profile]) => `${mode} ${profile}`);
     return `  ${namespaces.join(', ')}: ${modes.length === 0 ? 'not governed' : modes.join(', ')}\n`;
   });
   return `\nNamespaces without a label of Cloister, by their names; the first line that matches counts:\n${lines.join('')}`;
 }
-
-const isEmpty = (profiles: ProfileByMode): boolean => Object.keys(profiles).length === 0;
 
 async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
   if (ruleById.has(name)) return readPage('rules', name);

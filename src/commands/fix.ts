@@ -15,7 +15,7 @@ import { edit } from '../manifests/edit/edit.ts';
 import { printInputProblem, readText, type Source } from '../manifests/read.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { addManifestFlags, type JudgedPod, judgeManifests, type ManifestFlags } from './shared/judge-manifests.ts';
+import { addManifestFlags, type JudgedPod, judgeManifests, type ManifestFlags, printChoices } from './shared/judge-manifests.ts';
 
 /** `cloister fix`: fixes manifests as the webhook fixes pods, without a cluster. */
 export const command: Command = addManifestFlags(
@@ -84,6 +84,11 @@ async function run(flags: Flags, self: Command): Promise<void> {
     if (unwritten.length > 0) return fail(self, unwritten);
   } else process.stdout.write(printStream(texts));
 
+  process.stderr.write(
+    printChoices(repaired)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
   const unfixed = repaired.filter(needsPerson);
   if (unfixed.length === 0) return;
   process.stderr.write(unfixed.map(printUnfixed).join(''));
@@ -149,6 +154,7 @@ function printPatches(repaired: readonly RepairedPod[]): string {
     name: each.found.subject.name,
     namespace: each.input.namespace,
     profile: each.input.policy.profile.id,
+    mode: each.choice.mode,
     grant: each.input.policy.grant,
     patch: needsPerson(each) ? [] : each.repair.patch,
   }));

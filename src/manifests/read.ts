@@ -24,6 +24,7 @@ export interface Source {
 export interface SourceDocument {
   readonly value: Json;
   readonly pods: readonly FoundPod[];
+  readonly namespaces: readonly FoundNamespace[];
   /** Number of objects in the document that have no pod. */
   readonly withoutPod: number;
 }
@@ -36,6 +37,13 @@ export interface FoundPod {
   readonly line: number;
   /** Line of a field of the object, or of the nearest parent that the text has. */
   lineOf(path: Path): number;
+}
+
+/** A Namespace object. */
+export interface FoundNamespace {
+  readonly name: string;
+  /** Only those whose value is a text. */
+  readonly labels: ReadonlyMap<string, string>;
 }
 
 export interface InputProblem {
@@ -140,9 +148,10 @@ function readProblemOf(file: string, error: unknown): InputProblem {
 
 function readDocument(file: string, document: YamlDocument, lines: LineCounter, problems: InputProblem[]): SourceDocument {
   const pods: FoundPod[] = [];
+  const namespaces: FoundNamespace[] = [];
   let withoutPod = 0;
   if (document.value !== null) readObject(document.value, []);
-  return { value: document.value, pods, withoutPod };
+  return { value: document.value, pods, namespaces, withoutPod };
 
   function readObject(value: Json, at: Path): void {
     // As in kubectl, an object with a list of items is a list of objects.
@@ -158,6 +167,7 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
     const { kind } = value as { readonly kind: string };
     if (podPathOf(group.value, kind) === undefined) {
       withoutPod += 1;
+      if (group.value === '' && kind === 'Namespace') namespaces.push(namespaceOf(value as object));
       return;
     }
     const subject = subjectOf(value, group.value, kind);
@@ -176,6 +186,12 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
   function lineOf(at: Path): number {
     return positionOf(lines, offsetOf(document.root, at)).line;
   }
+}
+
+function namespaceOf(object: { readonly metadata?: unknown }): FoundNamespace {
+  const { name, labels } = (isObject(object.metadata) ? object.metadata : {}) as { readonly name?: unknown; readonly labels?: unknown };
+  const texts = Object.entries(isObject(labels) ? labels : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  return { name: typeof name === 'string' ? name : '', labels: new Map(texts) };
 }
 
 /** The items of a PodList may lack apiVersion and kind. */

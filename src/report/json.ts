@@ -1,3 +1,4 @@
+import { escapesOf } from '../core/judge.ts';
 import { printPath } from '../core/path.ts';
 import { pointerOf } from '../core/pointer.ts';
 import { remedyOf } from '../core/remedy.ts';
@@ -8,7 +9,8 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
  *
  * - `apiVersion`, `kind`: the type of the document
  * - `summary`: number of `pods`, of `refused` pods (they would be denied as written), and of objects `withoutPod`, which are skipped
- * - `pods[]`: `file`, `line`, `kind`, `name`, `namespace`, `profile`, `grant`, `verdict` (`clean` or `refused`), `exempted[]` (`rule`,
+ * - `pods[]`: `file`, `line`, `kind`, `name`, `namespace`, `profile`, `grant`, `mode`, `because` (why this profile and mode, where that is not obvious),
+ *   `verdict` (what mode enforce gives: `clean` or `refused`), `exempted[]` (`rule`,
  *   `value`, `reason`), and
  * - `pods[].findings[]`: `rule`, `kind` (`escape`, `promise` or `unknown`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
  *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
@@ -25,9 +27,9 @@ export function printJson(report: CheckReport): string {
 }
 
 function podFieldsOf(pod: PodReport): object {
-  const { file, line, kind, name, namespace, profile, grant, findings, exempted } = pod;
-  const verdict = isDenied(pod) ? 'refused' : 'clean';
-  return { file, line, kind, name, namespace, profile, grant, verdict, findings: findings.map(findingFieldsOf), exempted };
+  const { file, line, kind, name, namespace, profile, grant, mode, because, findings, exempted } = pod;
+  const verdict = escapesOf(findings).length > 0 ? 'refused' : 'clean';
+  return { file, line, kind, name, namespace, profile, grant, mode, because, verdict, findings: findings.map(findingFieldsOf), exempted };
 }
 
 function findingFieldsOf(finding: PlacedFinding): object {

@@ -1,10 +1,13 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
 import { escapesOf } from '../core/judge.ts';
+import type { Mode } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
 /** The result of `cloister check`, for people and programs. */
 export interface CheckReport {
   readonly pods: readonly PodReport[];
+  /** Which profile pods are judged by, and why, where that is not obvious. */
+  readonly choices: readonly string[];
   /** Number of objects without a pod. */
   readonly withoutPod: number;
 }
@@ -17,6 +20,9 @@ export interface PodReport {
   readonly name: string;
   readonly namespace: string;
   readonly profile: string;
+  readonly mode: Mode;
+  /** Why this profile in this mode; undefined: it is obvious. */
+  readonly because: string | undefined;
   readonly grant: string;
   readonly findings: readonly PlacedFinding[];
   readonly exempted: readonly ExemptionUse[];
@@ -27,7 +33,7 @@ export interface PlacedFinding extends Finding {
   readonly line: number;
 }
 
-/** Whether the pod would be denied as written. */
-export function isDenied({ findings }: PodReport): boolean {
-  return escapesOf(findings).length > 0;
+/** Whether the pod would be denied as written: modes that do not enforce admit every pod. */
+export function isDenied({ mode, findings }: PodReport): boolean {
+  return mode === 'enforce' && escapesOf(findings).length > 0;
 }

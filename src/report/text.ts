@@ -11,7 +11,8 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
 export function printText(report: CheckReport, stream: NodeJS.WriteStream): string {
   const styled = (style: Style, text: string): string => styleText(style, text, { stream });
   const pods = report.pods.flatMap((pod) => (pod.findings.length === 0 ? [] : [printPod(pod, styled), '']));
-  return `${[...pods, printSummary(report)].join('\n')}\n`;
+  const choices = report.choices.length === 0 ? [] : [...report.choices, ''];
+  return `${[...pods, ...choices, printSummary(report)].join('\n')}\n`;
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -19,7 +20,7 @@ type Styled = (style: Style, text: string) => string;
 
 function printPod(pod: PodReport, styled: Styled): string {
   const title = `${pod.file}: ${pod.kind} ${pod.name || '(no name)'} (line ${pod.line})`;
-  const rest = `${isDenied(pod) ? 'refused' : 'admitted'} under profile ${pod.profile}, grant ${pod.grant}`;
+  const rest = `${isDenied(pod) ? 'refused' : 'admitted'} under profile ${pod.profile}, grant ${pod.grant}${pod.mode === 'enforce' ? '' : `, in mode ${pod.mode}`}`;
   return [`${styled('bold', printable(title))}: ${printable(rest)}`, ...pod.findings.map((finding) => printFinding(finding, styled))].join(
     '\n',
   );

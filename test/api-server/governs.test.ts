@@ -1,9 +1,13 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer } from '../support/client.ts';
 import { dockerInDocker, hostNamespaces, hostPath, type PodManifest, plainPod } from '../support/pod-manifests.ts';
+import { cloister } from '../support/run.ts';
 import { type Cloister, startCloister } from '../support/webhook.ts';
 
 /** Namespaces without a label, which the configuration governs by name. It governs the whole cluster, so each has an API server of its own. */
@@ -34,15 +38,15 @@ type Labels = Readonly<Record<string, string>>;
 
 async function start(config: object, namespaces: Readonly<Record<string, Labels>>): Promise<Started> {
   const apiServer = await startApiServer();
-  let cloister: Cloister | undefined;
+  let server: Cloister | undefined;
   const stop = async () => {
-    await cloister?.stop();
+    await server?.stop();
     await apiServer.stop();
   };
   try {
     await apiServer.createRuntimeClass('gvisor', { handler: 'runsc' });
     const text = stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', ...config });
-    cloister = await startCloister(apiServer, { config: text, apply: true });
+    server = await startCloister(apiServer, { config: text, apply: true });
     for (const [name, labels] of Object.entries(namespaces)) await apiServer.createNamespace(name, labels);
     return { apiServer, stop, create: (namespace, pod) => apiServer.admin.request<Stored>('POST', podsOf(namespace), pod) };
   } catch (error) {
@@ -106,6 +110,33 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     const { body } = await create('gl-rd-ns-labelled', named(plainPod()));
     expect(body).toMatchObject({ spec: { runtimeClassName: 'gvisor' }, metadata: { annotations: { [APPLIED]: 'gvisor/sudo' } } });
     expect(body.spec.hostUsers).toBeUndefined();
+  });
+
+  test('`cloister check` judges a pod of each namespace by the profile that the API server applies', async () => {
+    const manifests = Object.entries(namespaces).flatMap(([name, labels]) => [
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } },
+      { ...plainPod(), metadata: { name: 'plain', namespace: name } },
+    ]);
+    const folder = await mkdtemp(join(tmpdir(), 'cloister-governs-'));
+    const file = join(folder, 'config.yaml');
+    await writeFile(file, stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', ...config }));
+    // In a namespace that nothing governs, check needs a profile that is asked for.
+    const governed = manifests.filter(
+      ({ metadata: { name, ...rest } }) => ![name, 'namespace' in rest && rest.namespace].includes('open-house'),
+    );
+    const { stdout, stderr } = await cloister(
+      ['check', '-f', '-', '--config', file, '-o', 'json'],
+      governed.map((each) => stringify(each)).join('---\n'),
+    );
+    await rm(folder, { recursive: true });
+    expect(stderr).toBe('');
+    const pods: readonly { namespace: string; profile: string; mode: string }[] = JSON.parse(stdout).pods;
+    expect(pods).toHaveLength(Object.keys(namespaces).length - 1);
+    for (const { namespace, profile, mode } of pods) {
+      const { body } = await create(namespace, named(plainPod()));
+      const applied = body.metadata.annotations?.[APPLIED];
+      expect([namespace, applied]).toEqual([namespace, mode === 'enforce' ? `${profile}/sudo` : undefined]);
+    }
   });
 
   test('T75: a label that is removed gives the namespace back to `governs`', async () => {

@@ -90,7 +90,7 @@ describe('the profile', () => {
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', config()], CLEAN);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      'error: -:1: no profile is named to judge by: set --profile, or label the pod cloister.dev/profile; the configured profiles are: userns, kata-qemu\n',
+      'error: -:1: no profile is named to judge by: set --profile, label the pod cloister.dev/profile, or name namespace default in `governs` of the configuration; the configured profiles are: userns, kata-qemu\n',
     );
   });
   test('a label with a profile that is not configured is a finding where only one profile is configured', async () => {
@@ -118,4 +118,145 @@ test('the JSON report has the line of each finding', async () => {
 test('output into a pipe has no colours', async () => {
   const { stdout } = await cloister(['check', '-f', '-'], CLEAN, { NO_COLOR: undefined, FORCE_COLOR: undefined });
   expect(stdout).not.toContain('\u001b');
+});
+
+describe('the profile of a namespace', () => {
+  const governing = (): string => join(folder, 'governs.yaml');
+  beforeAll(() =>
+    writeFile(
+      governing(),
+      `apiVersion: cloister.dev/v1alpha1
+kind: Config
+profiles: {userns: {mayChoose: [gvisor]}, gvisor: {}, kata-qemu: {}}
+governs:
+- {namespaces: [gl-rd-ns-*], enforce: userns, audit: kata-qemu}
+- {namespaces: [lab], audit: gvisor, warn: userns}
+default: {enforce: kata-qemu, except: [open-*, monitoring]}
+`,
+    ),
+  );
+  const podIn = (namespace: string, label?: string): string =>
+    `apiVersion: v1
+kind: Pod
+metadata: {name: ws, namespace: ${namespace}${label === undefined ? '' : `, labels: {cloister.dev/profile: ${label}}`}}
+spec: {hostPID: true, containers: [{name: a, image: b}]}
+---
+`;
+  const namespace = (name: string, labels: string): string =>
+    `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}, labels: ${labels}}\n---\n`;
+  const checked = async (input: string, ...args: readonly string[]) => {
+    const { code, stdout, stderr } = await cloister(['check', '-f', '-', '--config', governing(), '-o', 'json', ...args], input);
+    expect(stderr).toBe('');
+    const pods: readonly { profile: string; mode: string; because?: string; verdict: string }[] = JSON.parse(stdout).pods;
+    return {
+      code,
+      chosen: pods.map(({ profile, mode, because }) => [profile, mode, because]),
+      verdicts: pods.map(({ verdict }) => verdict),
+    };
+  };
+  const because = (by: string): string => `${by} of the configuration governs the namespace`;
+  const labelled = (mode: string): string => `the label cloister.dev/${mode} of the namespace names it`;
+
+  test.each([
+    ['an element of `governs` that enforces', podIn('gl-rd-ns-1'), ['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')], 1],
+    [
+      'an element that only warns and audits: warn counts, and no pod is denied',
+      podIn('lab'),
+      ['userns', 'warn', because('governs[1] (lab)')],
+      0,
+    ],
+    ['the default', podIn('team-a'), ['kata-qemu', 'enforce', because('default')], 1],
+    ['the label of a pod where no profile is enforced', podIn('lab', 'gvisor'), ['gvisor', 'enforce', undefined], 1],
+    ['the label of a pod in an exception of the default', podIn('open-house', 'gvisor'), ['gvisor', 'enforce', undefined], 1],
+    [
+      'the label of a pod that the profile in force lets it choose',
+      podIn('gl-rd-ns-1', 'gvisor'),
+      ['gvisor', 'enforce', because('governs[0] (gl-rd-ns-*)')],
+      1,
+    ],
+    [
+      'the label of the Namespace, which wins',
+      namespace('team-a', '{cloister.dev/enforce: userns}') + podIn('team-a'),
+      ['userns', 'enforce', labelled('enforce')],
+      1,
+    ],
+    [
+      'the label of a Namespace after the pod',
+      podIn('team-a') + namespace('team-a', '{cloister.dev/enforce: userns}'),
+      ['userns', 'enforce', labelled('enforce')],
+      1,
+    ],
+    [
+      'the label of the Namespace for a mode, mode by mode',
+      namespace('gl-rd-ns-1', '{cloister.dev/audit: gvisor}') + podIn('gl-rd-ns-1'),
+      ['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')],
+      1,
+    ],
+    [
+      'the label of the Namespace that only audits',
+      namespace('open-a', '{cloister.dev/audit: gvisor}') + podIn('open-a'),
+      ['gvisor', 'audit', labelled('audit')],
+      0,
+    ],
+  ])('a pod is judged by %s', async (_, input, choice, code) => {
+    expect(await checked(input)).toEqual({ code, chosen: [choice], verdicts: ['refused'] });
+  });
+  test('the label of a Namespace in a List counts, and a label that is no text does not', async () => {
+    const list = (value: string): string => `apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Namespace, metadata: {name: team-a, labels: {cloister.dev/enforce: ${value}}}}
+- {apiVersion: v1, kind: Pod, metadata: {name: ws, namespace: team-a}, spec: {containers: [{name: a, image: b}]}}
+`;
+    expect((await checked(list('userns'))).chosen).toEqual([['userns', 'enforce', labelled('enforce')]]);
+    expect((await checked(list('7'))).chosen).toEqual([['kata-qemu', 'enforce', because('default')]]);
+  });
+  test('--namespace names the namespace of pods without one, and --profile wins over everything', async () => {
+    const pod = podIn('x').replace(', namespace: x', '');
+    expect((await checked(pod, '-n', 'gl-rd-ns-7')).chosen).toEqual([['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')]]);
+    expect((await checked(pod, '-n', 'gl-rd-ns-7', '--profile', 'gvisor')).chosen).toEqual([['gvisor', 'enforce', undefined]]);
+  });
+  test('a label of a pod that names another profile than the one in force is a finding', async () => {
+    const { code, stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('gl-rd-ns-1', 'kata-qemu'));
+    expect(code).toBe(1);
+    expect(stdout).toContain('profile "kata-qemu" may not be chosen here; remove the label, or set it to userns or gvisor');
+  });
+  test('the text says once for each namespace what chose the profile', async () => {
+    const { stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('lab') + podIn('lab') + podIn('team-a'));
+    expect(stdout).toContain(`
+namespace lab: judged by profile userns in mode warn, because ${because('governs[1] (lab)')}
+namespace team-a: judged by profile kata-qemu in mode enforce, because ${because('default')}
+
+3 pods, 1 refused as written: 1 can be fixed`);
+    expect(stdout).toContain('Pod ws (line 1): admitted under profile userns, grant sudo, in mode warn');
+  });
+  test.each([
+    ['an exception of the default', podIn('monitoring'), 'label the pod cloister.dev/profile, or name namespace monitoring in `governs`'],
+    [
+      'a namespace of the system, whose labels have no effect',
+      namespace('kube-system', '{cloister.dev/enforce: userns}') + podIn('kube-system'),
+      'no profile is named to judge by',
+    ],
+    [
+      'a Namespace whose label names no profile',
+      namespace('a', '{cloister.dev/enforce: usrns}') + podIn('a'),
+      'label cloister.dev/enforce of namespace a: profile "usrns" is not configured; the configured profiles are: userns, gvisor, kata-qemu',
+    ],
+  ])('check exits with 2 for a pod in %s', async (_, input, problem) => {
+    const { code, stderr } = await cloister(['check', '-f', '-', '--config', governing()], input);
+    expect(code).toBe(2);
+    expect(stderr).toContain(problem);
+  });
+  test('the only configured profile judges a pod that nothing governs, and the text says so where the configuration governs others', async () => {
+    const file = join(folder, 'one.yaml');
+    await writeFile(
+      file,
+      'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}}\ngoverns: [{namespaces: [a], enforce: userns}]\n',
+    );
+    const { code, stdout } = await cloister(['check', '-f', '-', '--config', file], podIn('b'));
+    expect(code).toBe(1);
+    expect(stdout).toContain(
+      'namespace b: judged by profile userns in mode enforce, because it is the only configured profile; the configuration does not govern the namespace by its name\n',
+    );
+  });
 });

@@ -41,12 +41,21 @@ const promise: PlacedFinding = {
 
 const podWith = (...findings: PlacedFinding[]): PodReport => ({
   ...{ file: 'dind.yaml', line: 1, kind: 'Pod', name: 'dind', namespace: 'team-a', profile: 'userns', grant: 'sudo' },
+  ...{ mode: 'enforce', because: undefined },
   findings,
   exempted: [],
 });
-const report = (...pods: PodReport[]): CheckReport => ({ pods, withoutPod: 2 });
+const report = (...pods: PodReport[]): CheckReport => ({ pods, choices: [], withoutPod: 2 });
 
 describe('text', () => {
+  test('a pod of a mode that does not enforce is admitted, and what chose its profile is said before the summary', () => {
+    const choice = 'namespace team-a: judged by profile userns in mode warn, because default of the configuration governs the namespace';
+    const text = printText({ ...report({ ...podWith(breach), mode: 'warn' }), choices: [choice] }, pipe);
+    expect(text).toContain(
+      'dind.yaml: Pod dind (line 1): admitted under profile userns, grant sudo, in mode warn\n  escape   capabilities',
+    );
+    expect(text).toContain(`remove it\n\n${choice}\n\n1 pod, none refused`);
+  });
   test('the text lists each pod with its findings, one per line', () => {
     expect(
       printText(report(podWith(breach, promise), podWith()), pipe),
@@ -65,7 +74,7 @@ describe('text', () => {
   });
 
   test('a promise does not make a pod denied', () => {
-    expect(printText({ pods: [podWith(promise)], withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none refused\n$/);
+    expect(printText({ ...report(podWith(promise)), withoutPod: 0 }, pipe)).toMatch(/: admitted under[\s\S]*\n1 pod, none refused\n$/);
   });
 
   test('the text has colours only on a terminal, and not with NO_COLOR', () => {
@@ -98,6 +107,7 @@ test('the JSON report has the documented fields', () => {
           namespace: 'team-a',
           profile: 'userns',
           grant: 'sudo',
+          mode: 'enforce',
           verdict: 'refused',
         },
         findings: [

@@ -1,13 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
-import { loadConfig } from '../../config/load.ts';
+import { type Config, loadConfig } from '../../config/load.ts';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
-import { type PolicyConfig, printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
-import type { Profile } from '../../core/profiles/profile.ts';
+import { selectPolicy } from '../../core/policy.ts';
+import { printable } from '../../core/printable.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import { type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
+import { type FoundNamespace, type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
+import { chooseProfile, type ProfileChoice } from './choose-profile.ts';
 import { configOption } from './flags.ts';
 
 /** A pod of a manifest and its verdict. */
@@ -16,6 +17,7 @@ export interface JudgedPod {
   /** Index of its document in the source. */
   readonly document: number;
   readonly found: FoundPod;
+  readonly choice: ProfileChoice;
   readonly input: JudgeInput;
   readonly verdict: Verdict;
 }
@@ -41,10 +43,11 @@ export function addManifestFlags(command: Command): Command {
     )
     .option(
       '--profile <id>',
-      'profile to judge by; without it, the profile in the cloister.dev/profile label of each pod, or else the only configured profile',
+      'profile to judge by, in mode enforce; without it, the profile that the webhook would use: that of the labels of the Namespace object in ' +
+        'the manifests, of `governs` or `default` of the configuration, or of the cloister.dev/profile label of the pod; or else the only configured profile',
     )
     .addOption(configOption())
-    .option('-n, --namespace <name>', 'namespace of objects without one; exemptions depend on it', 'default');
+    .option('-n, --namespace <name>', 'namespace of objects without one; exemptions, `governs` and `default` depend on it', 'default');
 }
 
 /**
@@ -61,43 +64,40 @@ export async function judgeManifests(
   const problems = [...(config.ok ? [] : config.error), ...(read.ok ? [] : read.error.map(printInputProblem))];
   if (!config.ok || !read.ok) return err(problems);
 
+  const namespaces = read.value.flatMap(({ documents }) => documents).flatMap((document) => document.namespaces);
+  const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
   const judgements: JudgedPod[] = [];
   for (const source of read.value) {
     for (const [document, { pods }] of source.documents.entries()) {
       for (const found of pods) {
-        const input = makeInput(found, config.value, flags, now);
-        if (input.ok) judgements.push({ source, document, found, input: input.value, verdict: judge(input.value) });
-        else problems.push(`${source.file}:${found.line}: ${input.error}`);
+        const made = makeInput(found, config.value, flags, { labelsOf, now });
+        if (made.ok) judgements.push({ source, document, found, ...made.value, verdict: judge(made.value.input) });
+        else problems.push(`${source.file}:${found.line}: ${made.error}`);
       }
     }
   }
   return problems.length > 0 ? err(problems) : ok({ sources: read.value, judgements });
 }
 
-function makeInput(
-  { subject }: FoundPod,
-  config: PolicyConfig,
-  { profile: asked, namespace = 'default' }: ManifestFlags,
-  now: Date,
-): Result<JudgeInput, string> {
-  const profile = selectProfile(asked, labelOf(subject.pod, PROFILE_LABEL), config.profiles);
-  if (!profile.ok) return profile;
-  const policy = selectPolicy(profile.value, subject.pod, { profiles: config.profiles, obeysProfileLabel: true });
-  return ok({ subject, policy, namespace: subject.namespace ?? namespace, exemptions: config.exemptions, now });
+/** For each namespace in which the choice of the profile is not obvious, a line that says which profile its pods are judged by, and why. */
+export function printChoices(judgements: readonly JudgedPod[]): readonly string[] {
+  const lines = judgements.flatMap(({ choice: { profile, mode, because }, input: { namespace } }) =>
+    because === undefined ? [] : [`namespace ${namespace}: judged by profile ${profile.id} in mode ${mode}, because ${because}`],
+  );
+  return [...new Set(lines)].map((line) => printable(line, 1_000));
 }
 
-/** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
-function selectProfile(
-  asked: string | undefined,
-  label: string | undefined,
-  profiles: ReadonlyMap<string, Profile>,
-): Result<Profile, string> {
-  const [first, ...others] = profiles.values();
-  const only = others.length === 0 ? first : undefined;
-  const profile = asked === undefined ? (profiles.get(label ?? '') ?? only) : profiles.get(asked);
-  if (profile !== undefined) return ok(profile);
-  const known = printConfigured(profiles);
-  if (asked !== undefined) return err(`--profile: ${printUnknownProfile(asked)}; ${known}`);
-  if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
-  return err(`no profile is named to judge by: set --profile, or label the pod ${PROFILE_LABEL}; ${known}`);
+function makeInput(
+  { subject }: FoundPod,
+  config: Config,
+  { profile: asked, namespace: given = 'default' }: ManifestFlags,
+  { labelsOf, now }: { readonly labelsOf: ReadonlyMap<string, FoundNamespace['labels']>; readonly now: Date },
+): Result<Pick<JudgedPod, 'input' | 'choice'>, string> {
+  const namespace = subject.namespace ?? given;
+  const circumstances = { asked, label: labelOf(subject.pod, PROFILE_LABEL), namespace, namespaceLabels: labelsOf.get(namespace) };
+  const choice = chooseProfile(circumstances, config);
+  if (!choice.ok) return choice;
+  const { profile, mode } = choice.value;
+  const policy = selectPolicy(profile, subject.pod, { profiles: config.profiles, obeysProfileLabel: mode === 'enforce' });
+  return ok({ choice: choice.value, input: { subject, policy, namespace, exemptions: config.exemptions, now } });
 }
