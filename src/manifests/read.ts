@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { isMap, isScalar, isSeq, type LineCounter, type ParsedNode } from 'yaml';
 import type { Json } from '../core/json.ts';
-import { type Path, printPath } from '../core/path.ts';
+import { type Path, printPath, valueAt } from '../core/path.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
@@ -167,7 +167,7 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
     const { kind } = value as { readonly kind: string };
     if (podPathOf(group.value, kind) === undefined) {
       withoutPod += 1;
-      if (group.value === '' && kind === 'Namespace') namespaces.push(namespaceOf(value as object));
+      if (group.value === '' && kind === 'Namespace') namespaces.push(namespaceOf(value));
       return;
     }
     const subject = subjectOf(value, group.value, kind);
@@ -188,8 +188,9 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
   }
 }
 
-function namespaceOf(object: { readonly metadata?: unknown }): FoundNamespace {
-  const { name, labels } = (isObject(object.metadata) ? object.metadata : {}) as { readonly name?: unknown; readonly labels?: unknown };
+function namespaceOf(object: Json): FoundNamespace {
+  const name = valueAt(object, ['metadata', 'name']);
+  const labels = valueAt(object, ['metadata', 'labels']);
   const texts = Object.entries(isObject(labels) ? labels : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   return { name: typeof name === 'string' ? name : '', labels: new Map(texts) };
 }

@@ -101,6 +101,25 @@ describe('the profile', () => {
   });
 });
 
+test('a DaemonSet is refused for the name of a node, which its controller writes into its pods, with the line of its template', async () => {
+  const daemonSet = `apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  template:
+    spec:
+      hostUsers: false
+      securityContext: {seccompProfile: {type: RuntimeDefault}}
+      containers: [{name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}]
+`;
+  const { code, stdout } = await cloister(['check', '-f', '-', '-o', 'json'], daemonSet);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout).pods[0].findings).toMatchObject([{ rule: 'node-selection', line: 6, fixable: false }]);
+  const fixed = await cloister(['fix', '-f', '-'], daemonSet);
+  expect([fixed.code, fixed.stdout]).toEqual([1, daemonSet]);
+  expect(fixed.stderr).toContain('the DaemonSet controller adds it to each pod of a DaemonSet');
+});
+
 test('exemptions apply by namespace, and are in the report', async () => {
   const meshed = CLEAN.replace('image: b', 'image: b, securityContext: {capabilities: {add: [NET_ADMIN]}}');
   const args = ['check', '-f', '-', '--config', config(), '--profile', 'userns', '-o', 'json'];

@@ -70,6 +70,11 @@ function checkTerm(
 /** What to do where the key may not be asked for with these values. */
 function findRemedy(key: string, values: readonly string[] | undefined, { requirements, exempts }: RuleContext): string | undefined {
   if (containsKeyValue(requirements.deniedNodeLabels, key, values)) return 'remove it, or name a label of worker nodes';
-  if (NODE_IDENTITIES.has(key) && !exempts(key)) return 'remove it, or ask the operator for an exemption; the scheduler picks the node';
-  return undefined;
+  if (!NODE_IDENTITIES.has(key) || exempts(key)) return undefined;
+  if (key === 'metadata.name') return OF_DAEMON_SETS;
+  return 'remove it, or ask the operator for an exemption; the scheduler picks the node';
 }
+
+/** The same for a pod and for the template of a DaemonSet, which does not have the field. */
+const OF_DAEMON_SETS =
+  'remove it; the DaemonSet controller adds it to each pod of a DaemonSet, for which the operator can make an exemption';
