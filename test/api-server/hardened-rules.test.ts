@@ -345,6 +345,15 @@ describe('T34: sysctls', () => {
     ]);
   });
 
+  test('a setting in two spellings is stored once, with the value that counts for a kubelet', async () => {
+    const twice = sysctls(['kernel/shm_rmid_forced', '1'], ['net.ipv4.tcp_syncookies', '1'], ['kernel.shm_rmid_forced', '0']);
+    const { spec } = await storedOf('governed', twice);
+    expect(spec.securityContext?.sysctls).toEqual([
+      { name: 'net.ipv4.tcp_syncookies', value: '1' },
+      { name: 'kernel.shm_rmid_forced', value: '0' },
+    ]);
+  });
+
   test('the sysctls that are safe since Kubernetes 1.37 are left to Pod Security', async () => {
     const newer = sysctls(['net.ipv4.tcp_slow_start_after_idle', '0'], ['net.ipv4.tcp_notsent_lowat', '131072']);
     const alone = await create('baseline', newer);

@@ -146,6 +146,8 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
     wrong(!isKnown && value != null && !exempt('unknown-fields', name), `unknown field ${name}`);
   }
   const { sysctls, fsGroup, supplementalGroups, runAsUser, runAsGroup, windowsOptions } = map(spec.securityContext);
+  const dotted = list(sysctls).map((each) => text(map(each).name).replaceAll('/', '.'));
+  wrong(new Set(dotted).size < dotted.length, 'a sysctl that is set twice');
   for (const { name, value } of list(sysctls).map(map)) {
     wrong(!SYSCTLS.includes(text(name)), `sysctl ${name}`);
     const groups = text(value).trim().split(/\s+/).map(Number);
