@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { containersOf } from '../../src/core/containers.ts';
+import { inspect } from '../../src/core/inspect.ts';
 import { type JudgeInput, judge } from '../../src/core/judge.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { type SharedField, specOf } from '../../src/core/pod.ts';
@@ -147,10 +148,14 @@ describe('T12, T13: a container that is added to a running pod', () => {
   test.each(inheritable)('the rule %s finds an added container that inherits a bad %s', (id, field) => {
     const { bad, good } = INHERITED[field];
     const old = { hostUsers: false, securityContext: { [field]: bad }, containers: [{ name: 'main' }] };
-    const pathsWith = (securityContext: Sketch): string[] =>
-      judge(inputOf({ ...old, ephemeralContainers: [{ name: 'debug', securityContext }] }, { old }))
-        .findings.filter(({ rule, container }) => rule === id && container === 'debug')
+    const pathsWith = (securityContext: Sketch): string[] => {
+      const { subject, policy, namespace } = inputOf({ ...old, ephemeralContainers: [{ name: 'debug', securityContext }] });
+      const circumstances = { namespace, isUpdate: true, labelProblems: [], exempts: () => false };
+      // A verdict leaves the finding out where the pod has the same one.
+      return inspect(subject.pod, subject.at, policy.profile.requirementsFor(policy.grant), circumstances)
+        .filter(({ rule, container }) => rule === id && container === 'debug')
         .map(({ path }) => path.slice(0, 5).join('.'));
+    };
     expect(pathsWith({})).toEqual([`spec.ephemeralContainers.0.securityContext.${field}`]);
     if (good !== undefined) expect(pathsWith({ [field]: good })).toEqual([]);
   });

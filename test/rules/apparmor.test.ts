@@ -89,10 +89,10 @@ testRule(apparmor, {
       finds: ['securityContext.appArmorProfile'],
       fixed: none,
     }),
-    'an added container would have what the pod has, which cannot be written any more': {
+    'an added container would have what the pod has: once for the pod, which cannot be written any more': {
       old: { ...under(UNCONFINED), ...plain },
       pod: { ...under(UNCONFINED), ...plain, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.securityContext.appArmorProfile', 'spec.ephemeralContainers[0].securityContext.appArmorProfile'],
+      finds: ['spec.securityContext.appArmorProfile'],
       fixed: 'nothing',
     },
     'an ephemeral container that an annotation waits for': {

@@ -45,7 +45,7 @@ testRule(sysctls, {
       finds: SAFE.map((_, index) => `spec.securityContext.sysctls[${index}].name`),
       fixed: setting(...SAFE),
     },
-    'a setting in two spellings, of which the last one counts': {
+    'a setting in two spellings: the last one counts': {
       pod: {
         securityContext: {
           sysctls: [
