@@ -201,6 +201,7 @@ export function memoryLimitOf(resources: Resources | null | undefined): unknown 
   return entryOf(resources?.limits, 'memory');
 }
 
-function entryOf<T>(entries: { readonly [key: string]: T } | null | undefined, key: string): T | undefined {
+/** The entry of a map whose keys a pod's author chose. */
+export function entryOf<T>(entries: { readonly [key: string]: T } | null | undefined, key: string): T | undefined {
   return entries != null && Object.hasOwn(entries, key) ? entries[key] : undefined;
 }

@@ -23,7 +23,8 @@ export interface Rule {
 export type Fix = { readonly set: Json } | { readonly remove: true } | { readonly append: readonly Json[] };
 
 /**
- * `escape`: the pod must not run like this. `promise`: a grant has no effect; it is fixed or warned about, and never a reason to deny.
+ * `escape`: the pod must not run like this. `promise`: the pod will not work as its author expects, mostly because a grant has no effect; it is
+ * fixed or warned about, and never a reason to deny.
  * `unknown`: no rule judges the field; it is warned about and counted, and never a reason to deny.
  */
 export type FindingKind = 'escape' | 'promise' | 'unknown';
