@@ -112,14 +112,16 @@ testRule(seccomp, {
     },
     "containers: the pod's filter counts as a container's own": {
       grant: 'containers',
-      pod: { ...under(RUNTIME), ...plain },
-      promises: [MAIN],
+      pod: { ...under(RUNTIME), containers: [{ name: 'main' }, { name: 'other' }] },
+      says: ["the pod's seccompProfile is RuntimeDefault, under which builds and nested containers will not work"],
+      promises: ['spec.securityContext.seccompProfile'],
       fixed: 'nothing',
     },
     'containers: a filter of its own gives way to grantTo': {
       grant: 'containers',
       options: { grantTo: [makeNamePattern('main')] },
       pod: { ...under(RUNTIME), ...plain },
+      says: ["the pod's seccompProfile is RuntimeDefault, under which builds and nested containers will not work"],
       promises: [MAIN],
       fixed: { ...under(RUNTIME), ...main(WORKSPACE) },
     },

@@ -55,6 +55,7 @@ testRule(selinux, {
         ...labelled({ type: 'spc_t' }),
         ephemeralContainers: [{ name: 'debug' }, { name: 'own', ...labelled({ type: 'container_t' }) }],
       },
+      says: ['SELinux type is spc_t'],
       finds: ['spec.securityContext.seLinuxOptions.type'],
       fixed: 'nothing',
     },

@@ -29,6 +29,9 @@ export const seccomp: Rule = {
       if (needsDefault) report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
     } else if (!isDefault(profile) && !isGranted(profile, context.requirements) && !isExempt(profile, context)) {
       report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
+    } else if (isDefault(profile) && context.containers.some((container) => losesGrantToPod(container, context.requirements))) {
+      const message = `the pod's ${TOO_STRICT}`;
+      report({ path, message, remedy: 'remove it: each container then gets the profile that it needs', kind: 'promise' });
     }
   },
   checkContainer(container, report, context, pod) {
@@ -65,10 +68,19 @@ function checkWorkspace(
     report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix });
     return;
   }
-  const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
+  const isOwn = container.spec.securityContext?.seccompProfile != null;
+  const message = isOwn ? TOO_STRICT : `the pod's ${TOO_STRICT}`;
   const remedy = 'remove seccompProfile if this container is the workspace';
-  const isNamed = context.requirements.grantTo !== undefined;
-  report(isNamed ? { path: FIELD, message, fix, kind: 'promise' } : { path: FIELD, message, remedy, kind: 'promise' });
+  if (context.requirements.grantTo !== undefined) report({ path: FIELD, message, fix, kind: 'promise' });
+  // What the container has from its pod is reported on the pod.
+  else if (isOwn) report({ path: FIELD, message, remedy, kind: 'promise' });
+}
+
+const TOO_STRICT = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
+
+/** Whether the pod's RuntimeDefault keeps a workspace container from the profile of its grant. */
+function losesGrantToPod({ spec, hasGrant }: Container, { workspace, grantTo }: ProfileRequirements): boolean {
+  return hasGrant && grantTo === undefined && workspace.seccompProfile !== undefined && spec.securityContext?.seccompProfile == null;
 }
 
 /** Whether one line on the pod serves the container: it sets no profile, is granted none, and does not join the pod later. */
