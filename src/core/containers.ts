@@ -55,6 +55,15 @@ function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, i
   return !listed.every(isWritten) || !listed.some((capability) => added.includes(capability));
 }
 
+/** Why the grant, if there is one, is not this container's, worded to follow "because"; undefined: it is. */
+export function whyWithoutGrant({ list, spec, hasGrant }: Container, { grant, grantTo }: ProfileRequirements): string | undefined {
+  if (grant === 'none') return 'the grant is none';
+  if (hasGrant) return undefined;
+  if (!lastsAsLongAsPod({ list, spec }))
+    return list === 'initContainers' ? 'it ends before the workspace starts' : 'it joins a running pod';
+  return grantTo === undefined ? 'it restricts itself' : 'grantTo does not match its name';
+}
+
 /** What does not work in a container without the grant, for messages. */
 export function whatStopsWorking({ grant }: ProfileRequirements): string {
   return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';

@@ -53,8 +53,11 @@ export function findRuntimeClassGaps(pod: Pod, wall: Wall): WallGap[] {
     runtimeClassName == null
       ? 'runtimeClassName is not set'
       : `runtimeClassName "${excerptOf(runtimeClassName)}" does not belong to this profile (the nodeSelector and tolerations that this class added stay)`;
-  const fix = wall.runtimeClassName === undefined ? REMOVE : { set: wall.runtimeClassName };
-  return [{ finding: { path: ['spec', 'runtimeClassName'], message, fix }, isStillIsolated: false }];
+  const { runtimeClassName: wanted } = wall;
+  const fix = wanted === undefined ? REMOVE : { set: wanted };
+  const change = wanted === undefined ? 'remove it' : `set it to ${wanted}`;
+  const wayOut = runtimeClassName ? { remedy: `${change}, or ask the operator to list it in the runtimeClasses of the profile` } : {};
+  return [{ finding: { path: ['spec', 'runtimeClassName'], message, fix, ...wayOut }, isStillIsolated: false }];
 }
 
 /** Whether the runtime class is one of the profile's. */

@@ -2,7 +2,7 @@ import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation } from
 import { excerptOf } from '../excerpt.ts';
 import type { Path } from '../path.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
-import { exemptionValueOf, printProfile } from '../security-profile.ts';
+import { exemptionOf, exemptionValueOf, printProfile } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
@@ -30,7 +30,7 @@ export const apparmor: Rule = {
   checkPod(pod, report, context) {
     const own = specOf(pod).securityContext?.appArmorProfile;
     if (own != null && !isAllowed(own, context)) {
-      report({ path: ['spec', ...FIELD], message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE });
+      report({ path: ['spec', ...FIELD], message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE, ...exemptionOf(own) });
     }
     checkAnnotations(pod, report, context);
     checkDefaults(pod, report, context);
@@ -56,7 +56,9 @@ function checkAnnotations(pod: Pod, report: Reporter, context: RuleContext): voi
     const allowed = isAllowed(profile, context, container?.name);
     if (granted === undefined ? allowed : isSame(profile, granted)) continue;
     const kind = allowed ? 'promise' : 'escape';
-    report({ path: ['metadata', 'annotations', key], message: `annotation sets AppArmor to ${excerptOf(value)}`, fix: REMOVE, kind });
+    const message = `annotation sets AppArmor to ${excerptOf(value)}`;
+    const path = ['metadata', 'annotations', key];
+    report({ path, message, fix: REMOVE, kind, ...(allowed ? {} : exemptionOf(profile)) });
   }
 }
 
@@ -83,7 +85,8 @@ function placeOfDefault({ list, index, name, spec }: Container, pod: Pod): Path 
 function checkOrdinary(container: Container, report: Reporter, context: RuleContext, pod: Pod): void {
   const own = container.spec.securityContext?.appArmorProfile;
   if (own != null) {
-    if (!isAllowed(own, context)) report({ path: FIELD, message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE });
+    if (!isAllowed(own, context))
+      report({ path: FIELD, message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE, ...exemptionOf(own) });
     return;
   }
   // The running pod keeps its profile and its annotations, so the container needs a profile of its own.

@@ -37,6 +37,8 @@ export interface RuleFinding {
   readonly remedy?: string;
   /** Absent: a person must decide. */
   readonly fix?: Fix;
+  /** The value that an exemption from the rule would list to let this through. Absent: none does, or an option of the profile is meant for it. */
+  readonly exemption?: string;
   /** Absent: `escape`. */
   readonly kind?: FindingKind;
 }

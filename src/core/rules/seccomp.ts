@@ -1,6 +1,6 @@
 import { type Container, joinsRunningPod, type SeccompProfile, specOf } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
-import { exemptionValueOf, printProfile } from '../security-profile.ts';
+import { exemptionOf, exemptionValueOf, printProfile } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 const FIELD = ['securityContext', 'seccompProfile'];
@@ -28,7 +28,7 @@ export const seccomp: Rule = {
       const needsDefault = context.containers.some((container) => leavesDefaultToPod(container, context.requirements));
       if (needsDefault) report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
     } else if (!isDefault(profile) && !isGranted(profile, context.requirements) && !isExempt(profile, context)) {
-      report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
+      report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT }, ...exemptionOf(profile) });
     } else if (isDefault(profile) && context.containers.some((container) => losesGrantToPod(container, context.requirements))) {
       const message = `the pod's ${TOO_STRICT}`;
       report({ path, message, remedy: 'remove it: each container then gets the profile that it needs', kind: 'promise' });
@@ -51,7 +51,7 @@ function checkOrdinary(container: Container, podProfile: MaybeProfile, report: R
   if (own == null && isJudgedOnPod) return;
   const profile = own ?? podProfile;
   if (profile != null && (isDefault(profile) || isExempt(profile, context))) return;
-  report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
+  report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT }, ...exemptionOf(profile) });
 }
 
 function checkWorkspace(
@@ -65,7 +65,7 @@ function checkWorkspace(
   if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context))) return;
   const fix = { set: { ...granted } };
   if (profile == null || !isDefault(profile)) {
-    report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix });
+    report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix, ...exemptionOf(profile) });
     return;
   }
   const isOwn = container.spec.securityContext?.seccompProfile != null;

@@ -33,8 +33,9 @@ export const volumeTypes: Rule = {
   checkPod(pod, report, context) {
     for (const [index, volume] of orEmpty(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
-        const remedy = kind === 'csi' ? CSI_REMEDY : REMEDY;
-        report({ path: ['spec', 'volumes', index, kind], message: printVolume(volume, kind), remedy });
+        const message = printVolume(volume, kind);
+        const wayOut = kind === 'csi' ? { remedy: CSI_REMEDY } : { remedy: REMEDY, exemption: exemptibleValueOf(volume, kind) };
+        report({ path: ['spec', 'volumes', index, kind], message, ...wayOut });
       }
     }
   },
