@@ -52,15 +52,16 @@ const container = object({
   securityContext,
   startupProbe: probe,
   volumeDevices: list(object({ name: string, devicePath: string })),
-  volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string })),
+  volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string, readOnly: boolean })),
 });
 
 /** A volume's source is the one key beside its name. Rules judge the key itself, so that unknown kinds of volume are not let through. */
 const volume = object({
   name: string,
-  csi: object({ driver: string }),
+  csi: object({ driver: string, readOnly: boolean }),
   emptyDir: object({ medium: string }),
   hostPath: object({ path: string }),
+  persistentVolumeClaim: object({ readOnly: boolean }),
   projected: object({ sources: list(object({ podCertificate: anything, serviceAccountToken: anything })) }),
 });
 

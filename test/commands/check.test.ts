@@ -39,8 +39,12 @@ describe('exit status', () => {
     expect(stdout).toContain('1 pod, none refused');
   });
   test.each([
-    ['there is no volume at the path of the profile', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
-    ['there is no volume at all', '{grant: containers, storage: []}', 'container "a" has no mount that could hold the images'],
+    ['there is no volume at the path of the profile', '{grant: containers}', '(container "a"): nothing is mounted at /var/lib/containers'],
+    [
+      'there is no volume at all',
+      '{grant: containers, storage: []}',
+      '(container "a"): the container has no mount that could hold the images',
+    ],
   ])('check exits with 0 and hints that nested containers have no storage for images where %s', async (_, options, hint) => {
     const file = join(folder, 'containers.yaml');
     await writeFile(file, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: ${options}}\n`);

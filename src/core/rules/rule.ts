@@ -37,6 +37,8 @@ export interface RuleFinding {
   readonly remedy?: string;
   /** Absent: a person must decide. */
   readonly fix?: Fix;
+  /** Changes elsewhere in the pod that belong to the fix. */
+  readonly also?: readonly { readonly path: Path; readonly fix: Fix }[];
   /** The value that an exemption from the rule would list to let this through. Absent: none does, or an option of the profile is meant for it. */
   readonly exemption?: string;
   /** Absent: `escape`. */
@@ -48,6 +50,8 @@ export type Reporter = (found: RuleFinding) => void;
 export interface Finding extends RuleFinding {
   readonly rule: string;
   readonly kind: FindingKind;
+  /** Whether the pod has a value at the path, so that a fix changes or removes it. */
+  readonly isWritten?: true;
   readonly container?: string;
 }
 
