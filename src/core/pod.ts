@@ -40,6 +40,8 @@ const resources = object({ limits: map(anything), requests: map(anything) });
 
 const container = object({
   name: string,
+  args: list(string),
+  command: list(string),
   image: string,
   env: list(object({ name: string, value: string, valueFrom: anything })),
   envFrom: list(object({ prefix: string })),

@@ -145,7 +145,12 @@ describe('a hostile document', () => {
       overhead: { cpu: deep },
       volumes: [{ name: 'v', csi: deep }],
       containers: [
-        { name: 'main', args: list, env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: deep }], resources: { limits: { 'a/b': deep } } },
+        {
+          name: 'main',
+          startupProbe: { exec: { command: list } },
+          env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: deep }],
+          resources: { limits: { 'a/b': deep } },
+        },
       ],
     };
     const found = subjectOf({ metadata, spec }, '', 'Pod');
