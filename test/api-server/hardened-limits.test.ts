@@ -77,7 +77,7 @@ describe('T77: a pod that disturbs other tenants by its place and its end', () =
       terminationGracePeriodSeconds: 3_600,
       containers: [{ livenessProbe: { terminationGracePeriodSeconds: 3_600 } }],
     });
-    expect(warnings.join('\n')).toMatch(/anti-affinity: .*grace-period: /s);
+    expect(warnings.join('\n')).toMatch(/takes away .*anti-affinity \(.*grace-period \(/s);
   });
 
   test('anti-affinity to its own namespace stays, and so does what the profile allows', async () => {
@@ -163,7 +163,7 @@ describe('T22, T24: a pod whose findings are too long', () => {
     const answer = await create('enforced', large('large'));
     expect(answer.status).toBe(403);
     expect(answer.body.message).toContain(
-      '- pod-size: spec.containers: the findings about the pod have more than 128 Ki characters; fix some of them',
+      '- pod-size: spec.containers: the escapes of the pod have more than 128 Ki characters; fix some of them',
     );
   });
 });

@@ -139,7 +139,7 @@ describe.each(profiles)('T10: kubectl debug on a pod of %s', (profile) => {
       if (added === undefined) throw new Error(`no container ${kind} was added: ${stderr}`);
       isHarmless(added);
       const repaired = {
-        sysadmin: 'privileged: privileged is true',
+        sysadmin: 'privileged \\(privileged is true',
         netadmin: 'capability NET_ADMIN is added',
         general: 'capability SYS_PTRACE is added',
       };

@@ -22,12 +22,9 @@ export const privileged: Rule = {
     const isPrivileged = spec.securityContext?.privileged === true;
     const given = hasGrant && requirements.workspace.makesPrivileged;
     if (isPrivileged && !given) {
-      report({
-        path,
-        message: 'privileged is true',
-        fix: { set: false },
-        remedy: `set it to false${printSubstitute(container, requirements)}`,
-      });
+      const substitute = printSubstitute(container, requirements);
+      const advice = substitute === undefined ? {} : { remedy: `set it to false; ${substitute}` };
+      report({ path, message: 'privileged is true', fix: { set: false }, ...advice });
     }
     if (!isPrivileged && given)
       report({
@@ -40,8 +37,8 @@ export const privileged: Rule = {
 };
 
 /** What the container has instead, where that is less than what it probably wanted: to run an engine. */
-function printSubstitute(container: Container, requirements: ProfileRequirements): string {
+function printSubstitute(container: Container, requirements: ProfileRequirements): string | undefined {
   const why = whyWithoutGrant(container, requirements);
-  if (why !== undefined) return `; the container gets no grant in its place, because ${why}`;
-  return requirements.grant === 'containers' ? '' : `; the grant ${requirements.grant} takes its place, under which no engine runs`;
+  if (why !== undefined) return `the container gets no grant in its place, because ${why}`;
+  return requirements.grant === 'containers' ? undefined : `the grant ${requirements.grant} takes its place, under which no engine runs`;
 }
