@@ -36,8 +36,17 @@ async function run(flags: Flags, self: Command): Promise<void> {
   const judged = await judgeManifests(flags, process.stdin, new Date());
   if (!judged.ok) return fail(self, judged.error);
   const report = makeReport(judged.value);
+  process.stderr.write(printUnjudged(judged.value));
   process.stdout.write(flags.output === 'json' ? printJson(report) : printText(report, process.stdout));
   if (report.pods.some(isDenied)) process.exitCode = 1;
+}
+
+/** A note about pods that were read from a cluster: kubectl hides who wrote their fields. */
+function printUnjudged({ judgements }: JudgedManifests): string {
+  const count = judgements.filter(({ found }) => found.unjudged.length > 0).length;
+  if (count === 0) return '';
+  const pods = count === 1 ? '1 pod was' : `${count} pods were`;
+  return `${pods} read from a cluster without managedFields, which show whether the author or the scheduler wrote nodeName: it is not judged. Read them by \`kubectl get --show-managed-fields\`.\n`;
 }
 
 function makeReport({ sources, judgements }: JudgedManifests): CheckReport {

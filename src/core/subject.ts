@@ -14,6 +14,8 @@ export interface Subject {
   readonly at: Path;
   /** The whole document. */
   readonly document: object;
+  /** Keys of the document's pod that others than its author wrote, as paths from the pod: `pod` lacks them. Indices of lists stay as they are. */
+  readonly leftOut?: readonly Path[];
 }
 
 /** The path of the pod in each kind that contains one, by API group and kind. */
@@ -65,5 +67,13 @@ export function subjectOf(document: unknown, group: string, kind: string): Resul
 
 /** The subject with another version of its document, whose pod is not checked again. */
 export function withDocument(subject: Subject, document: object): Subject {
-  return { ...subject, document, pod: valueAt(document, subject.at) as Pod };
+  const { at, leftOut = [] } = subject;
+  return { ...subject, document, pod: leftOut.reduce(withoutKey, valueAt(document, at)) as Pod };
+}
+
+/** A copy of the value without one of its keys; the value is not changed. */
+function withoutKey(value: unknown, [key, ...rest]: Path): unknown {
+  if (!isObject(value) || typeof key !== 'string' || !Object.hasOwn(value, key)) return value;
+  const { [key]: inner, ...others } = value;
+  return rest.length === 0 ? others : { ...others, [key]: withoutKey(inner, rest) };
 }

@@ -10,6 +10,7 @@ import { type Path, printPath, valueAt } from '../core/path.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
+import { asWritten } from '../core/written.ts';
 import { fileProblemOf } from '../io-errors.ts';
 import { keyOf, parseStream, type YamlDocument } from './yaml.ts';
 
@@ -31,6 +32,8 @@ export interface SourceDocument {
 
 export interface FoundPod {
   readonly subject: Subject;
+  /** Fields of a pod that was read from a cluster which are not judged, because nothing shows whether its author wrote them. */
+  readonly unjudged: readonly Path[];
   /** Path of the object in the document: [] or, in a List, ['items', 0]. */
   readonly at: Path;
   /** Line of the object. */
@@ -172,7 +175,7 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
     }
     const subject = subjectOf(value, group.value, kind);
     if (subject.ok) {
-      pods.push({ subject: subject.value, at, line: lineOf(at), lineOf: (path) => lineOf([...at, ...path]) });
+      pods.push({ ...asWritten(subject.value), at, line: lineOf(at), lineOf: (path) => lineOf([...at, ...path]) });
       return;
     }
     const { path, expected } = subject.error;

@@ -281,5 +281,41 @@ namespace team-a: judged by profile kata-qemu in mode enforce, because ${because
     expect(stdout).toContain(
       'namespace b: judged by profile userns in mode enforce, because it is the only configured profile; the configuration does not govern the namespace by its name\n',
     );
+describe('pods that were read from a cluster', () => {
+  const live = (name: string, rest: string): string => `- apiVersion: v1
+  kind: Pod
+  metadata: {name: ${name}, namespace: team-a, uid: ${name}-1, resourceVersion: '1'${rest}}
+  spec:
+    hostUsers: false
+    nodeName: worker-1
+    securityContext: {seccompProfile: {type: RuntimeDefault}}
+    containers: [{name: a, image: b}]
+  status: {phase: Running}
+`;
+  const wrote = (fields: string): string =>
+    `, managedFields: [{manager: kubectl, operation: Update, fieldsType: FieldsV1, fieldsV1: {'f:spec': {'f:containers': {}${fields}}}}]`;
+  const list = (...pods: readonly string[]): string => `apiVersion: v1\nkind: List\nitems:\n${pods.join('')}`;
+
+  test('a node that the scheduler chose is no finding, and one that the author chose is', async () => {
+    const { code, stdout, stderr } = await cloister(
+      ['check', '-f', '-'],
+      list(live('scheduled', wrote('')), live('placed', wrote(", 'f:nodeName': {}"))),
+    );
+    expect([code, stderr]).toEqual([1, '']);
+    expect(stdout.match(/escape .*/g)).toEqual([expect.stringContaining('node-name  spec.nodeName: nodeName is worker-1')]);
+    expect(stdout).toContain('Pod placed');
+  });
+
+  test('without managedFields the node is not judged, and one note says so for all pods', async () => {
+    const { code, stdout, stderr } = await cloister(['check', '-f', '-'], list(live('a', ''), live('b', '')));
+    expect([code, stdout.match(/escape/g)]).toEqual([0, null]);
+    expect(stderr).toMatch(/^2 pods were read from a cluster without managedFields.*--show-managed-fields.*\n$/);
+  });
+
+  test('fix keeps the node in such a pod', async () => {
+    const { code, stdout, stderr } = await cloister(['fix', '-f', '-'], list(live('a', '').replace('hostUsers: false', 'hostPID: true')));
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('nodeName: worker-1');
+    expect(stdout).toContain('hostUsers: false');
   });
 });
