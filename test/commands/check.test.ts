@@ -281,6 +281,9 @@ namespace team-a: judged by profile kata-qemu in mode enforce, because ${because
     expect(stdout).toContain(
       'namespace b: judged by profile userns in mode enforce, because it is the only configured profile; the configuration does not govern the namespace by its name\n',
     );
+  });
+});
+
 describe('pods that were read from a cluster', () => {
   const live = (name: string, rest: string): string => `- apiVersion: v1
   kind: Pod
