@@ -27,7 +27,8 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
   // One reporter and one context for all rules: closures for each rule and container would cost more than the rules.
   let rule = '';
   let container: Container | undefined;
-  const exempts = (value: string, name = container?.name): boolean => circumstances.exempts(rule, value, name);
+  const exempts = (value: string, name: string | null | undefined = container?.name): boolean =>
+    circumstances.exempts(rule, value, name ?? undefined);
   const context: RuleContext = { ...circumstances, requirements, containers, exempts };
   let excess: Excess | undefined;
   const escapes: Budget = { findings: MAX_ESCAPES, chars: MAX_ESCAPES_CHARS };

@@ -27,6 +27,17 @@ testRule(seccomp, {
     "the runtime's, where nesting goes by SYS_ADMIN": { grant: 'containers', options: { nesting: 'sysadmin' }, pod: main(RUNTIME) },
     "the runtime's, in a virtual machine": { profile: 'kata-qemu', grant: 'containers', pod: main(RUNTIME) },
     'an exempt local profile': { exempt: { seccomp: ['mine.json'] }, pod: main(FOREIGN) },
+    'an exempt profile of the pod, also for the workspace': {
+      grant: 'containers',
+      exempt: { seccomp: ['mine.json'] },
+      pod: { ...under(FOREIGN), ...plain },
+    },
+    'a profile of its own that only the workspace may have': {
+      grant: 'containers',
+      exempt: { seccomp: ['mine.json'] },
+      exemptIn: ['main'],
+      pod: { ...under(RUNTIME), ...main(FOREIGN) },
+    },
     'an exempt lack of any': { exempt: { seccomp: ['Unconfined'] }, pod: { ...under(UNCONFINED), ...plain } },
     "an ephemeral container that leaves it to the pod's": {
       old: { ...under(RUNTIME), ...plain },
@@ -138,6 +149,14 @@ testRule(seccomp, {
       pod: main({ type: 'Localhost', localhostProfile: 'Mine.json' }),
       finds: [MAIN],
       fixed: main(RUNTIME),
+    },
+    'a profile on the pod that only the workspace may have': {
+      grant: 'containers',
+      exempt: { seccomp: ['mine.json'] },
+      exemptIn: ['main'],
+      pod: { ...under(FOREIGN), ...plain },
+      finds: [POD, MAIN],
+      fixed: { ...under(RUNTIME), ...main(WORKSPACE) },
     },
     'no type': { pod: main({}), finds: [MAIN], fixed: main(RUNTIME) },
     'a local profile without a name': { pod: main({ type: 'Localhost' }), finds: [MAIN], fixed: main(RUNTIME) },

@@ -68,9 +68,9 @@ export interface RuleContext {
   readonly labelProblems: readonly RuleFinding[];
   /**
    * Whether an exemption in force lets this value through the rule that asks.
-   * @param container the name of the container that has the value; absent: the container that is checked, or else the pod
+   * @param container the name of the container that has the value; `null`: the pod has it; absent: the container that is checked, or else the pod
    */
-  exempts(value: string, container?: string): boolean;
+  exempts(value: string, container?: string | null): boolean;
 }
 
 export const REMOVE: Fix = { remove: true };

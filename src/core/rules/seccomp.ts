@@ -61,14 +61,17 @@ function checkWorkspace(
   report: Reporter,
   context: RuleContext,
 ): void {
-  const profile = container.spec.securityContext?.seccompProfile ?? podProfile;
-  if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context))) return;
+  const own = container.spec.securityContext?.seccompProfile;
+  const profile = own ?? podProfile;
+  // checkPod changes the profile of a new pod unless the pod may have it, whatever the container may have.
+  const isOfPod = own == null && !joinsRunningPod(container);
+  if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context, isOfPod ? null : undefined))) return;
   const fix = { set: { ...granted } };
   if (profile == null || !isDefault(profile)) {
     report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix, ...exemptionOf(profile) });
     return;
   }
-  const isOwn = container.spec.securityContext?.seccompProfile != null;
+  const isOwn = own != null;
   const message = isOwn ? TOO_STRICT : `the pod's ${TOO_STRICT}`;
   const remedy = 'remove seccompProfile if this container is the workspace';
   if (context.requirements.grantTo !== undefined) report({ path: FIELD, message, fix, kind: 'promise' });
@@ -96,6 +99,6 @@ function isGranted({ type, localhostProfile }: SeccompProfile, { workspace }: Pr
   return granted !== undefined && type === granted.type && localhostProfile === granted.localhostProfile;
 }
 
-function isExempt(profile: SeccompProfile, { exempts }: RuleContext): boolean {
-  return exempts(exemptionValueOf(profile));
+function isExempt(profile: SeccompProfile, { exempts }: RuleContext, container?: null): boolean {
+  return exempts(exemptionValueOf(profile), container);
 }
