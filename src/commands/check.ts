@@ -49,7 +49,7 @@ function printUnjudged({ judgements }: JudgedManifests): string {
   return `${pods} read from a cluster without managedFields, which show whether the author or the scheduler wrote nodeName: it is not judged. Read them by \`kubectl get --show-managed-fields\`.\n`;
 }
 
-function makeReport({ sources, judgements }: JudgedManifests): CheckReport {
+function makeReport({ sources, judgements, notJudged }: JudgedManifests): CheckReport {
   return {
     pods: judgements.map(({ source, found, choice, input, verdict }) => ({
       file: source.file,
@@ -65,6 +65,7 @@ function makeReport({ sources, judgements }: JudgedManifests): CheckReport {
       exempted: verdict.exempted,
     })),
     choices: printChoices(judgements),
+    notJudged,
     withoutPod: sources.flatMap(({ documents }) => documents).reduce((sum, { withoutPod }) => sum + withoutPod, 0),
   };
 }

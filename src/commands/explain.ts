@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
-import { type Governance, governs } from '../core/governance.ts';
+import { type Governance, governsAny } from '../core/governance.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
@@ -61,9 +61,9 @@ function printList(profiles: ReadonlyMap<string, Profile>, governance: Governanc
 }
 
 /** Where no namespace is governed by name: nothing. */
-function printGovernance({ byName, otherwise }: Governance): string {
-  const elements = [...byName, { namespaces: ['every other namespace'], profiles: otherwise }];
-  if (!elements.some(({ profiles }) => governs(profiles))) return '';
+function printGovernance(governance: Governance): string {
+  if (!governsAny(governance)) return '';
+  const elements = [...governance.byName, { namespaces: ['every other namespace'], profiles: governance.otherwise }];
   const lines = elements.map(({ namespaces, profiles }) => {
     const modes = Object.entries(profiles).map(([mode, profile]) => `${mode} ${profile}`);
     return `  ${namespaces.join(', ')}: ${modes.length === 0 ? 'not governed' : modes.join(', ')}\n`;

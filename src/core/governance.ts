@@ -46,3 +46,7 @@ export function governedBy(namespace: string, { byName, otherwise }: Governance)
 
 /** Whether a profile is in force in any mode. */
 export const governs = (profiles: ProfileByMode): boolean => Object.keys(profiles).length > 0;
+
+/** Whether a namespace can be governed by its name. */
+export const governsAny = ({ byName, otherwise }: Governance): boolean =>
+  [otherwise, ...byName.map(({ profiles }) => profiles)].some(governs);

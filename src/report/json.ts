@@ -8,7 +8,8 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
  * The report for programs. Later versions only add fields:
  *
  * - `apiVersion`, `kind`: the type of the document
- * - `summary`: number of `pods`, of `refused` pods (they would be denied as written), and of objects `withoutPod`, which are skipped
+ * - `summary`: number of `pods`, of `refused` pods (they would be denied as written), of pods `notJudged` because nothing
+ *   governs their namespace, and of objects `withoutPod`; the last two are skipped
  * - `pods[]`: `file`, `line`, `kind`, `name`, `namespace`, `profile`, `grant`, `mode`, `because` (why this profile and mode, where that is not obvious),
  *   `verdict` (what mode enforce gives: `clean` or `refused`), `exempted[]` (`rule`,
  *   `value`, `reason`), and
@@ -16,11 +17,11 @@ import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from '
  *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  */
 export function printJson(report: CheckReport): string {
-  const { pods, withoutPod } = report;
+  const { pods, notJudged, withoutPod } = report;
   const document = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
-    summary: { pods: pods.length, refused: pods.filter(isDenied).length, withoutPod },
+    summary: { pods: pods.length, refused: pods.filter(isDenied).length, notJudged, withoutPod },
     pods: pods.map(podFieldsOf),
   };
   return `${JSON.stringify(document, null, 2)}\n`;

@@ -8,6 +8,8 @@ export interface CheckReport {
   readonly pods: readonly PodReport[];
   /** Which profile pods are judged by, and why, where that is not obvious. */
   readonly choices: readonly string[];
+  /** Number of pods in namespaces that nothing governs. */
+  readonly notJudged: number;
   /** Number of objects without a pod. */
   readonly withoutPod: number;
 }

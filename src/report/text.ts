@@ -32,11 +32,14 @@ function printFinding(finding: PlacedFinding, styled: Styled): string {
   return `  ${label}  ${rule}  ${styled('dim', printPlace(finding))}: ${printable(message)}; ${printable(remedyOf(finding))}`;
 }
 
-function printSummary({ pods, withoutPod }: CheckReport): string {
+function printSummary({ pods, notJudged, withoutPod }: CheckReport): string {
   const denied = pods.filter(isDenied);
   const byHand = denied.filter(({ findings }) => findings.some(({ kind, fix }) => kind === 'escape' && fix === undefined));
-  const skipped = withoutPod === 0 ? '' : `; ${printCount(withoutPod, 'object')} without a pod skipped`;
-  if (pods.length === 0) return `no pod found${skipped}`;
+  const skipped = [
+    ...(notJudged === 0 ? [] : [`; ${printCount(notJudged, 'pod')} in namespaces that nothing governs not judged`]),
+    ...(withoutPod === 0 ? [] : [`; ${printCount(withoutPod, 'object')} without a pod skipped`]),
+  ].join('');
+  if (pods.length === 0) return `${notJudged === 0 ? 'no pod found' : 'no pod judged'}${skipped}`;
   if (denied.length === 0) return `${printCount(pods.length, 'pod')}, none refused${skipped}`;
   const fixable = denied.length - byHand.length;
   const means = [

@@ -256,11 +256,6 @@ namespace team-a: judged by profile kata-qemu in mode enforce, because ${because
   test.each([
     ['an exception of the default', podIn('monitoring'), 'label the pod cloister.dev/profile, or name namespace monitoring in `governs`'],
     [
-      'a namespace of the system, whose labels have no effect',
-      namespace('kube-system', '{cloister.dev/enforce: userns}') + podIn('kube-system'),
-      'no profile is named to judge by',
-    ],
-    [
       'a Namespace whose label names no profile',
       namespace('a', '{cloister.dev/enforce: usrns}') + podIn('a'),
       'label cloister.dev/enforce of namespace a: profile "usrns" is not configured; the configured profiles are: userns, gvisor, kata-qemu',
@@ -269,6 +264,25 @@ namespace team-a: judged by profile kata-qemu in mode enforce, because ${because
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', governing()], input);
     expect(code).toBe(2);
     expect(stderr).toContain(problem);
+  });
+  test('a pod is not judged if its namespace is known to have no label, and the configuration governs only others', async () => {
+    const pods = [
+      namespace('monitoring', '{team: a}') + podIn('monitoring'),
+      namespace('kube-system', '{cloister.dev/enforce: userns}') + podIn('kube-system'),
+    ].join('');
+    const args = ['check', '-f', '-', '--config', governing()];
+    const { code, stdout } = await cloister(args, pods + podIn('team-a'));
+    expect(code).toBe(1);
+    expect(stdout).toContain('; 2 pods in namespaces that nothing governs not judged; 2 objects without a pod skipped\n');
+    expect(await cloister(args, pods)).toEqual({
+      code: 0,
+      stdout: 'no pod judged; 2 pods in namespaces that nothing governs not judged; 2 objects without a pod skipped\n',
+      stderr: '',
+    });
+    // With its own label the pod opts in.
+    expect((await checked(namespace('monitoring', '{}') + podIn('monitoring', 'gvisor'))).chosen).toEqual([
+      ['gvisor', 'enforce', undefined],
+    ]);
   });
   test('the only configured profile judges a pod that nothing governs, and the text says so where the configuration governs others', async () => {
     const file = join(folder, 'one.yaml');

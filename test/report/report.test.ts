@@ -45,7 +45,7 @@ const podWith = (...findings: PlacedFinding[]): PodReport => ({
   findings,
   exempted: [],
 });
-const report = (...pods: PodReport[]): CheckReport => ({ pods, choices: [], withoutPod: 2 });
+const report = (...pods: PodReport[]): CheckReport => ({ pods, choices: [], notJudged: 0, withoutPod: 2 });
 
 describe('text', () => {
   test('a pod of a mode that does not enforce is admitted, and what chose its profile is said before the summary', () => {
@@ -96,7 +96,7 @@ test('the JSON report has the documented fields', () => {
   expect(JSON.parse(printJson(report(podWith(breach, byHand))))).toEqual({
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
-    summary: { pods: 1, refused: 1, withoutPod: 2 },
+    summary: { pods: 1, refused: 1, notJudged: 0, withoutPod: 2 },
     pods: [
       {
         ...{

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/load.ts';
-import { governedBy, governs, SYSTEM_NAMESPACES } from '../../core/governance.ts';
+import { governedBy, governsAny, SYSTEM_NAMESPACES } from '../../core/governance.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { printConfigured, printUnknownProfile } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
@@ -26,12 +26,15 @@ export interface Circumstances {
 
 type Profiled = Pick<Config, 'profiles' | 'governance'>;
 
+/** The webhook does not judge the pod: its namespace is known to have no label, and the configuration governs others by their names. */
+export const NOT_JUDGED = 'not judged';
+
 /**
  * Chooses as the webhook entries do, as far as manifests and configuration show it. Where a namespace has several modes, the strictest
- * counts. Where nothing governs a pod, it is judged by the only configured profile.
+ * counts. Where nothing that is known governs a pod, it is judged by the only configured profile.
  * @returns an error: what names a profile that is not configured, or that nothing names one
  */
-export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice, string> {
+export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice | typeof NOT_JUDGED, string> {
   const { asked, label } = circumstances;
   if (asked !== undefined) return findProfile({ where: '--profile', profile: asked, mode: 'enforce' }, config);
   const [governing] = governingOf(circumstances, config);
@@ -40,6 +43,7 @@ export function chooseProfile(circumstances: Circumstances, config: Profiled): R
   const chosen = config.profiles.get(label ?? '');
   if (chosen !== undefined) return ok({ profile: chosen, mode: 'enforce' });
   if (label === undefined && governing !== undefined) return findProfile(governing, config);
+  if (label === undefined && isKnownUngoverned(circumstances, config)) return ok(NOT_JUDGED);
   return fallBack(circumstances, config);
 }
 
@@ -75,14 +79,17 @@ function governingOf({ namespace, namespaceLabels }: Circumstances, { governance
   });
 }
 
+function isKnownUngoverned({ namespace, namespaceLabels }: Circumstances, { governance }: Profiled): boolean {
+  return governsAny(governance) && (namespaceLabels !== undefined || SYSTEM_NAMESPACES.includes(namespace));
+}
+
 /** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
 function fallBack({ label, namespace }: Circumstances, { profiles, governance }: Profiled): Result<ProfileChoice, string> {
   const [only, ...others] = profiles.values();
   const known = printConfigured(profiles);
   if (only !== undefined && others.length === 0) {
     const because = 'it is the only configured profile; the configuration does not govern the namespace by its name';
-    const isExpected = ![...governance.byName.map((each) => each.profiles), governance.otherwise].some(governs);
-    return ok({ profile: only, mode: 'enforce', ...(!isExpected && label === undefined && { because }) });
+    return ok({ profile: only, mode: 'enforce', ...(governsAny(governance) && label === undefined && { because }) });
   }
   if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
   return err(

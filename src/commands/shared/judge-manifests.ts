@@ -8,7 +8,7 @@ import { selectPolicy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import { type FoundNamespace, type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
-import { chooseProfile, type ProfileChoice } from './choose-profile.ts';
+import { chooseProfile, NOT_JUDGED, type ProfileChoice } from './choose-profile.ts';
 import { configOption } from './flags.ts';
 
 /** A pod of a manifest and its verdict. */
@@ -25,6 +25,8 @@ export interface JudgedPod {
 export interface JudgedManifests {
   readonly sources: readonly Source[];
   readonly judgements: readonly JudgedPod[];
+  /** Number of pods that the webhook does not judge. */
+  readonly notJudged: number;
 }
 
 export interface ManifestFlags {
@@ -67,16 +69,18 @@ export async function judgeManifests(
   const namespaces = read.value.flatMap(({ documents }) => documents).flatMap((document) => document.namespaces);
   const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
   const judgements: JudgedPod[] = [];
+  let notJudged = 0;
   for (const source of read.value) {
     for (const [document, { pods }] of source.documents.entries()) {
       for (const found of pods) {
         const made = makeInput(found, config.value, flags, { labelsOf, now });
-        if (made.ok) judgements.push({ source, document, found, ...made.value, verdict: judge(made.value.input) });
-        else problems.push(`${source.file}:${found.line}: ${made.error}`);
+        if (!made.ok) problems.push(`${source.file}:${found.line}: ${made.error}`);
+        else if (made.value === NOT_JUDGED) notJudged += 1;
+        else judgements.push({ source, document, found, ...made.value, verdict: judge(made.value.input) });
       }
     }
   }
-  return problems.length > 0 ? err(problems) : ok({ sources: read.value, judgements });
+  return problems.length > 0 ? err(problems) : ok({ sources: read.value, judgements, notJudged });
 }
 
 /** For each namespace in which the choice of the profile is not obvious, a line that says which profile its pods are judged by, and why. */
@@ -92,11 +96,12 @@ function makeInput(
   config: Config,
   { profile: asked, namespace: given = 'default' }: ManifestFlags,
   { labelsOf, now }: { readonly labelsOf: ReadonlyMap<string, FoundNamespace['labels']>; readonly now: Date },
-): Result<Pick<JudgedPod, 'input' | 'choice'>, string> {
+): Result<Pick<JudgedPod, 'input' | 'choice'> | typeof NOT_JUDGED, string> {
   const namespace = subject.namespace ?? given;
   const circumstances = { asked, label: labelOf(subject.pod, PROFILE_LABEL), namespace, namespaceLabels: labelsOf.get(namespace) };
   const choice = chooseProfile(circumstances, config);
   if (!choice.ok) return choice;
+  if (choice.value === NOT_JUDGED) return ok(NOT_JUDGED);
   const { profile, mode } = choice.value;
   const policy = selectPolicy(profile, subject.pod, { profiles: config.profiles, obeysProfileLabel: mode === 'enforce' });
   return ok({ choice: choice.value, input: { subject, policy, namespace, exemptions: config.exemptions, now } });
