@@ -71,6 +71,9 @@ export type Requirement =
   | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
   | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
 
+/** The name of the condition of entries for namespaces that the configuration governs by their names. */
+export const GOVERNED_BY_NAME = 'governed-by-name';
+
 /** The API server calls mutating webhooks in the order of the names of their configurations; `zz-` puts this one after most others. */
 export const MUTATING_CONFIGURATION = 'zz-cloister';
 export const VALIDATING_CONFIGURATION = 'cloister';
@@ -239,7 +242,7 @@ function selectionsFor(governance: Governance, target: Target) {
     governedNamespace(mode: Mode, id: string): Selection | undefined {
       const expression = governedWhere((profiles) => profiles[mode] === id, governance);
       if (expression === 'false') return undefined;
-      return { namespaceSelector: unlabelled(mode), condition: { name: 'governed-by-name', expression } };
+      return { namespaceSelector: unlabelled(mode), condition: { name: GOVERNED_BY_NAME, expression } };
     },
     /** Pods that name the profile, in namespaces that enforce no profile. */
     optedInPod: (id: string): Selection => ({

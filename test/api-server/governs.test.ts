@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { RUNNING_PODS_STAY } from '../../src/ensure/enforcement.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer } from '../support/client.ts';
 import { dockerInDocker, hostNamespaces, hostPath, type PodManifest, plainPod } from '../support/pod-manifests.ts';
@@ -224,6 +225,29 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     }
     expect((await annotate('open-house')).status).toBe(200);
     expect((await annotate('a-watched')).status).toBe(200);
+  });
+
+  test('the command of the warning of `ensure` lists what recreating the running workloads would change', async () => {
+    const workload = { metadata: { name: 'running', labels: { app: 'running' } } };
+    const spec = { selector: { matchLabels: { app: 'running' } }, template: { metadata: workload.metadata, spec: hostPath().spec } };
+    for (const namespace of ['gl-rd-ns-1', 'a-watched', 'open-house']) {
+      const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+      expect((await started.apiServer.admin.request('POST', path, { ...workload, spec })).status).toBe(201);
+    }
+    const [, resources = ''] = /kubectl get (\S+) --all-namespaces/.exec(RUNNING_PODS_STAY) ?? [];
+    const listed = await started.apiServer.kubectl(['get', resources, '--all-namespaces', '--output', 'yaml']);
+    const folder = await mkdtemp(join(tmpdir(), 'cloister-governs-'));
+    const file = join(folder, 'config.yaml');
+    await writeFile(file, stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', ...config }));
+    const { code, stdout, stderr } = await cloister(['check', '-f', '-', '--config', file, '-o', 'json'], listed.stdout);
+    await rm(folder, { recursive: true });
+    expect([code, stderr]).toEqual([1, '']);
+    const { summary, pods } = JSON.parse(stdout);
+    expect(summary).toMatchObject({ pods: 2, refused: 1, notJudged: 1 });
+    expect(pods).toMatchObject([
+      { namespace: 'a-watched', profile: 'userns', mode: 'warn', verdict: 'refused' },
+      { namespace: 'gl-rd-ns-1', profile: 'userns', mode: 'enforce', verdict: 'refused' },
+    ]);
   });
 
   test('the author of a workload in a governed namespace gets the warnings about its pods', async () => {
