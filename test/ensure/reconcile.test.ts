@@ -355,6 +355,9 @@ describe('namespaces that the configuration enforces by name', () => {
     const enforced = governing('default: {enforce: userns, except: [a, b]}');
     expect(await warningsOf(enforced)).toEqual(warned);
     expect(await warningsOf(enforced)).toEqual([]);
+    // Other entries change.
+    const more = governing('profiles: {userns: {}, gvisor: {}}\ndefault: {enforce: userns, except: [a, b]}');
+    expect(await warningsOf(more)).toEqual([]);
     expect(await warningsOf(governing('default: {enforce: userns, except: [a]}'))).toEqual(warned);
     expect(await warningsOf(audited)).toEqual([]);
   });
