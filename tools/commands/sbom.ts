@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../../src/make-folder.ts';
 import { readArguments } from './shared/arguments.ts';
 
 /**
@@ -22,7 +23,7 @@ try {
   await writeFile(join(project, 'package.json'), JSON.stringify(manifest));
   for (const file of ['package-lock.json', '.npmrc']) await cp(join(root, file), join(project, file));
   await npm(project, 'prune', '--package-lock-only', '--offline');
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const [format, ending] of [
     ['cyclonedx', 'cdx'],
     ['spdx', 'spdx'],
