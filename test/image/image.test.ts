@@ -58,7 +58,7 @@ describe.skipIf(!canBuildImage)('with buildah, as root', () => {
     const mebibytes = Number(size.split('\t')[0]) / 1_024;
     process.stdout.write(`the image adds ${mebibytes.toFixed(1)} MiB to its base\n`);
     const [, said] = /(\d+) MiB of Cloister/.exec(await readFile(join(root, 'docs/install.md'), 'utf8')) ?? [];
-    expect(Math.abs(mebibytes - Number(said))).toBeLessThan(2);
+    expect(Math.abs(mebibytes - Number(said))).toBeLessThan(1);
   });
 
   test('the image prints its version', async () => {
