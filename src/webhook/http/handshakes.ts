@@ -17,8 +17,6 @@ export interface Handshakes {
   add(socket: Socket, start: () => void): void;
   /** The handshake of this TCP connection is complete. */
   end(socket: Socket): void;
-  /** Closes the connections that wait. */
-  stop(): void;
 }
 
 /** The connections of one remote address, in the order in which they came here. */
@@ -43,21 +41,18 @@ const HANDSHAKE_RECORD = 22;
  */
 export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Handshakes {
   const maxOfPeer = Math.ceil(limits.maxHandshakes / 2);
-  const silent = new Set<Socket>();
   // The address whose turn was last is at the end.
   const peers = new Map<string, Peer>();
   let active = 0;
   let timer: NodeJS.Timeout | undefined;
-  return { add, end, stop };
+  return { add, end };
 
   function add(socket: Socket, start: () => void): void {
     const address = socket.remoteAddress ?? '';
-    silent.add(socket);
     socket.on('error', () => {});
     socket.setTimeout(limits.handshakeTimeoutMs, () => socket.destroy());
     socket.once('close', () => leave(socket, address));
     awaitFirstRecord(socket, () => {
-      silent.delete(socket);
       peerAt(address).waiting.set(socket, start);
       startNext();
     });
@@ -67,11 +62,6 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     leave(socket, socket.remoteAddress ?? '');
   }
 
-  function stop(): void {
-    for (const socket of silent) socket.destroy();
-    for (const { waiting } of peers.values()) for (const socket of waiting.keys()) socket.destroy();
-  }
-
   function peerAt(address: string): Peer {
     const peer = peers.get(address) ?? { waiting: new Map(), active: new Map() };
     peers.set(address, peer);
@@ -79,7 +69,6 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
   }
 
   function leave(socket: Socket, address: string): void {
-    silent.delete(socket);
     const peer = peers.get(address);
     if (peer === undefined) return;
     peer.waiting.delete(socket);
