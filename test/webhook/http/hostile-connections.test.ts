@@ -153,9 +153,13 @@ describe('handshakes', () => {
     expect(await closed()).toEqual({});
   });
 
-  test('T24: silent connections take no place, also where all callers share an address', async () => {
+  test.each([
+    ['silent connections', 0],
+    ['connections that send a part of their first message', 100],
+  ])('T24: %s take no place, also where all callers share an address', async (_, bytes) => {
     const { stall, review, closed } = await start({ maxHandshakes: 2, contendedHandshakeMs: 600_000 });
-    for (let opened = 0; opened < 20; opened += 1) await stall();
+    const hello = await clientHello();
+    for (let opened = 0; opened < 20; opened += 1) (await stall()).write(hello.subarray(0, bytes));
     expect((await review({ localAddress: ATTACKER })).status).toBe(200);
     expect(await closed()).toEqual({});
   });
