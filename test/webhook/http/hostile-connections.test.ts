@@ -180,15 +180,28 @@ describe('handshakes', () => {
     expect([(await review()).status, slow.destroyed, await closed()]).toEqual([200, false, {}]);
   });
 
-  test('the first record may come byte by byte', async () => {
+  test.each([
+    ['a first message in a few pieces is answered', 40, true],
+    ['a client that sends its first message byte by byte is disconnected', 1, false],
+  ])('%s', async (_, size, isAnswered) => {
     const { stall } = await start();
-    const socket = await stall();
-    socket.setNoDelay(true);
-    for (const byte of await clientHello()) {
-      socket.write(Buffer.of(byte));
-      await new Promise(setImmediate);
+    const socket = (await stall()).resume().setNoDelay(true);
+    const hello = await clientHello();
+    for (let at = 0; at < hello.length && !socket.destroyed; at += size) {
+      socket.write(hello.subarray(at, at + size));
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await until(() => socket.bytesRead > 0);
+    await until(() => socket.bytesRead > 0 || socket.destroyed);
+    expect(socket.bytesRead > 0).toBe(isAnswered);
+  });
+
+  test('a client that leaves before its first message is complete is forgotten', async () => {
+    const { stall, server } = await start();
+    const socket = await stall();
+    socket.write((await clientHello()).subarray(0, 100));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.end();
+    await server.close();
   });
 
   test('a client that sends more than the first record before its turn is disconnected', async () => {
