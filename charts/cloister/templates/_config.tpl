@@ -158,6 +158,15 @@
     {{- $problems = append $problems "env: POD_IP is set by the chart, as the address to listen on: remove it" -}}
   {{- end -}}
 {{- end -}}
+{{- $set := dict "--config" "profiles" "--tls-dir" "certificates" "--listen" "ports.webhook" "--operations-listen" "ports.operations" "--metrics-listen" "ports.metrics" "--log-level" "logLevel" "--drain-delay" "drainDelay" -}}
+{{- if $values.clientCertificates.caConfigMap -}}
+  {{- $set = merge $set (dict "--client-ca" "clientCertificates.caConfigMap" "--client-name" "clientCertificates.names") -}}
+{{- end -}}
+{{- range $values.extraArgs -}}
+  {{- with get $set (splitList "=" . | first) -}}
+    {{- $problems = append $problems (printf "extraArgs: the chart sets this flag from `%s`: use that value" .) -}}
+  {{- end -}}
+{{- end -}}
 {{- with $values.certificates.certManager -}}
   {{- if le (include "cloister.seconds" .duration | int64) (include "cloister.seconds" .renewBefore | int64) -}}
     {{- $problems = append $problems (printf "certificates.certManager.renewBefore: %s is not shorter than the duration, %s: set it to a third of the duration" .renewBefore .duration) -}}
