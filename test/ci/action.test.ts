@@ -132,7 +132,9 @@ test('the action judges by the configuration that it is given', async () => {
 });
 
 test('nothing is uploaded with upload: false', async () => {
-  expect((await runAction({ files: 'repairable pod.yaml', upload: 'false' })).uploaded).toBeUndefined();
+  const outcome = await runAction({ files: 'repairable pod.yaml', upload: 'false' });
+  expect(outcome.code).toBe(0);
+  expect(outcome.uploaded).toBeUndefined();
 });
 
 test('the action ends with 2 for a file that it cannot read, and uploads nothing', async () => {
