@@ -1,5 +1,5 @@
 import { type Path, valueAt } from './path.ts';
-import { type Pod, podIs } from './pod.ts';
+import { orEmpty, type Pod, podIs, specOf } from './pod.ts';
 import { err, ok, type Result } from './result.ts';
 import { isObject, type Mismatch } from './shape.ts';
 
@@ -57,13 +57,27 @@ export function subjectOf(document: unknown, group: string, kind: string): Resul
     kind,
     name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '',
     namespace: textOf(metadata.namespace),
-    pod: found as Pod,
+    pod: withClaims(document, found as Pod),
     at,
     document: document as object,
   });
 }
 
+/** The pods of a StatefulSet have a volume for each of its claim templates; it replaces a volume of the same name. */
+function withClaims(document: unknown, pod: Pod): Pod {
+  const { kind, spec } = document as { readonly kind?: unknown; readonly spec?: { readonly volumeClaimTemplates?: unknown } };
+  const templates = kind === 'StatefulSet' ? spec?.volumeClaimTemplates : undefined;
+  if (!Array.isArray(templates)) return pod;
+  const volumes = orEmpty(specOf(pod).volumes);
+  const names = templates.flatMap((template) => {
+    const metadata = isObject(template) && isObject(template.metadata) ? template.metadata : {};
+    return typeof metadata.name === 'string' && !volumes.some(({ name }) => name === metadata.name) ? [metadata.name] : [];
+  });
+  const claims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...pod, spec: { ...specOf(pod), volumes: [...volumes, ...claims] } };
+}
+
 /** The subject with another version of its document, whose pod is not checked again. */
 export function withDocument(subject: Subject, document: object): Subject {
-  return { ...subject, document, pod: valueAt(document, subject.at) as Pod };
+  return { ...subject, document, pod: withClaims(document, valueAt(document, subject.at) as Pod) };
 }

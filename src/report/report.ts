@@ -1,33 +1,99 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
-import { escapesOf } from '../core/judge.ts';
+import type { EnforcementOutcome } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
 /** The result of `cloister check`, for people and programs. */
 export interface CheckReport {
   readonly pods: readonly PodReport[];
+  /** Objects that may have a pod and are not judged. */
+  readonly unjudged: readonly UnjudgedReport[];
+  /** Files that are no manifests. */
+  readonly skipped: readonly SkippedFile[];
   /** Number of objects without a pod. */
   readonly withoutPod: number;
+  /** Number of files that a pattern ignores. */
+  readonly ignored: number;
+}
+
+/** A range of a file. Lines and columns start at 1; `endColumn` is the one behind the last. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+  readonly endLine: number;
+  readonly endColumn: number;
 }
 
 /** A pod, or a workload with a pod template, and its place in the manifests. */
-export interface PodReport {
+export interface PodReport extends Place {
   readonly file: string;
-  readonly line: number;
   readonly kind: string;
   readonly name: string;
   readonly namespace: string;
   readonly profile: string;
   readonly grant: string;
+  /** What chose the profile and the grant, such as `--profile` or the name of a configuration file. */
+  readonly chosenBy: readonly string[];
+  /** What a cluster that enforces the profile does with the pod. */
+  readonly verdict: EnforcementOutcome;
   readonly findings: readonly PlacedFinding[];
   readonly exempted: readonly ExemptionUse[];
 }
 
-export interface PlacedFinding extends Finding {
-  /** Line of the field, or of the nearest parent that the file has. */
-  readonly line: number;
+/** A finding with the place of the field, or of the container or pod that lacks it. Its path starts at the object. */
+export interface PlacedFinding extends Finding, Place {}
+
+export interface UnjudgedReport extends Place {
+  readonly file: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly reason: string;
 }
 
-/** Whether the pod would be denied as written. */
-export function isDenied({ findings }: PodReport): boolean {
-  return escapesOf(findings).length > 0;
+export interface SkippedFile {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+/** From the worst to the best. */
+export const VERDICTS: readonly EnforcementOutcome[] = ['refused', 'repairable', 'clean'];
+
+export function countVerdicts(pods: readonly PodReport[]): Readonly<Record<EnforcementOutcome, number>> {
+  const counts = { clean: 0, repairable: 0, refused: 0 };
+  for (const { verdict } of pods) counts[verdict] += 1;
+  return counts;
+}
+
+/** `Deployment web`, or `Pod (no name)`. */
+export function titleOf({ kind, name }: Pick<PodReport, 'kind' | 'name'>): string {
+  return `${kind} ${name || '(no name)'}`;
+}
+
+/** From when on a command fails. */
+export const FAIL_ON = ['refused', 'repairable', 'promise', 'unjudged', 'never'] as const;
+export type FailOn = (typeof FAIL_ON)[number];
+
+/** Whether the pod decides that the command fails. */
+export function isFailing({ verdict, findings }: PodReport, failOn: FailOn): boolean {
+  switch (failOn) {
+    case 'never':
+      return false;
+    case 'refused':
+    case 'unjudged':
+      return verdict === 'refused';
+    case 'repairable':
+      return verdict !== 'clean';
+    case 'promise':
+      return verdict !== 'clean' || findings.some(({ kind }) => kind === 'promise');
+    default:
+      return failOn satisfies never;
+  }
+}
+
+/** Whether the command fails because of the report. */
+export function failsBy({ pods, unjudged }: CheckReport, failOn: FailOn): boolean {
+  return pods.some((pod) => isFailing(pod, failOn)) || (failOn === 'unjudged' && unjudged.length > 0);
 }

@@ -1,14 +1,15 @@
 import type { Readable } from 'node:stream';
-import type { Command } from 'commander';
-import { loadConfig } from '../../config/load.ts';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
-import { type PolicyConfig, printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
+import { printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import { type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
-import { configOption } from './flags.ts';
+import { filesOf } from '../../manifests/files.ts';
+import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
+import { type FoundPod, readSource, type Source } from '../../manifests/read.ts';
+import type { ManifestFlags } from './manifest-flags.ts';
+import type { PolicySettings } from './policy-settings.ts';
 
 /** A pod of a manifest and its verdict. */
 export interface JudgedPod {
@@ -18,86 +19,109 @@ export interface JudgedPod {
   readonly found: FoundPod;
   readonly input: JudgeInput;
   readonly verdict: Verdict;
+  /** What chose its profile and its grant, such as `--profile` or the name of a configuration file. */
+  readonly chosenBy: readonly string[];
 }
 
-export interface JudgedManifests {
-  readonly sources: readonly Source[];
-  readonly judgements: readonly JudgedPod[];
+export interface JudgedSource {
+  readonly source: Source;
+  readonly pods: readonly JudgedPod[];
 }
 
-export interface ManifestFlags {
-  readonly filename: readonly string[];
-  readonly profile?: string;
-  readonly config?: string;
-  readonly namespace?: string;
-}
-
-/** The flags of every command that judges manifests. */
-export function addManifestFlags(command: Command): Command {
-  return command
-    .requiredOption(
-      '-f, --filename <file...>',
-      'manifests: files, folders (searched recursively for *.yaml, *.yml, *.json), or - for standard input (required)',
-    )
-    .option(
-      '--profile <id>',
-      'profile to judge by; without it, the profile in the cloister.dev/profile label of each pod, or else the only configured profile',
-    )
-    .addOption(configOption())
-    .option('-n, --namespace <name>', 'namespace of objects without one; exemptions depend on it', 'default');
+/** What reading and judging all files gave, besides the pods. */
+export interface InputSummary {
+  /** Number of files that a pattern ignores. */
+  readonly ignored: number;
+  readonly skipped: readonly InputProblem[];
+  /** What cannot be used, one per line. */
+  readonly problems: readonly string[];
+  /** Number of objects, with pods and without. */
+  readonly objects: number;
 }
 
 /**
- * Reads manifests and judges the pods in them as new pods.
- * @returns the verdicts in the order of the files, or all problems of the input, one per line
+ * Reads manifests and judges the pods in them as new pods, file by file: only one file is in memory.
+ * @param visit called with each file whose manifests can be used, in the order of the files
  */
 export async function judgeManifests(
-  flags: ManifestFlags,
-  stdin: Readable,
-  now: Date,
-): Promise<Result<JudgedManifests, readonly string[]>> {
-  const config = await loadConfig(flags.config, { now });
-  const read = await readManifests(flags.filename, stdin);
-  const problems = [...(config.ok ? [] : config.error), ...(read.ok ? [] : read.error.map(printInputProblem))];
-  if (!config.ok || !read.ok) return err(problems);
-
-  const judgements: JudgedPod[] = [];
-  for (const source of read.value) {
-    for (const [document, { pods }] of source.documents.entries()) {
-      for (const found of pods) {
-        const input = makeInput(found, config.value, flags, now);
-        if (input.ok) judgements.push({ source, document, found, input: input.value, verdict: judge(input.value) });
-        else problems.push(`${source.file}:${found.line}: ${input.error}`);
-      }
+  names: readonly string[],
+  {
+    settings,
+    flags,
+    stdin,
+    now,
+  }: { readonly settings: PolicySettings; readonly flags: ManifestFlags; readonly stdin: Readable; readonly now: Date },
+  visit: (judged: JudgedSource) => void | Promise<void>,
+): Promise<InputSummary> {
+  const { files, ignored, problems: unread } = await filesOf(names, settings.ignore);
+  const problems = unread.map(printInputProblem);
+  const skipped: InputProblem[] = [];
+  let objects = 0;
+  for (const file of files) {
+    const content = await readSource(file, stdin);
+    if ('problems' in content) for (const problem of content.problems) problems.push(printInputProblem(problem));
+    else if ('skipped' in content) skipped.push(content.skipped);
+    else {
+      const { source } = content;
+      for (const { pods, unjudged, withoutPod } of source.documents) objects += pods.length + unjudged.length + withoutPod;
+      const judged = judgeSource(source, settings, flags, now);
+      if (judged.ok) await visit({ source, pods: judged.value });
+      else problems.push(...judged.error);
     }
   }
-  return problems.length > 0 ? err(problems) : ok({ sources: read.value, judgements });
+  return {
+    ignored,
+    skipped,
+    problems: [...problems, ...problemsOf({ objects, skipped, hasProblems: problems.length > 0 }, flags)],
+    objects,
+  };
 }
 
-function makeInput(
-  { subject }: FoundPod,
-  config: PolicyConfig,
-  { profile: asked, namespace = 'default' }: ManifestFlags,
-  now: Date,
-): Result<JudgeInput, string> {
-  const profile = selectProfile(asked, labelOf(subject.pod, PROFILE_LABEL), config.profiles);
-  if (!profile.ok) return profile;
-  const policy = selectPolicy(profile.value, subject.pod, { profiles: config.profiles, obeysProfileLabel: true });
-  return ok({ subject, policy, namespace: subject.namespace ?? namespace, exemptions: config.exemptions, now });
+/** Problems of the input as a whole. */
+function problemsOf(
+  { objects, skipped, hasProblems }: Pick<InputSummary, 'objects' | 'skipped'> & { readonly hasProblems: boolean },
+  { strict, allowEmpty }: ManifestFlags,
+): string[] {
+  if (strict && skipped.length > 0) return skipped.map((each) => `${printInputProblem(each)} (--strict)`);
+  if (objects > 0 || allowEmpty || hasProblems) return [];
+  const details = skipped.length === 0 ? '' : `: ${skipped.map(printInputProblem).join('\n')}`;
+  return [`the input has no Kubernetes object${details}${skipped.length === 0 ? '; check what writes it, or set --allow-empty' : ''}`];
+}
+
+function judgeSource(source: Source, settings: PolicySettings, flags: ManifestFlags, now: Date): Result<JudgedPod[], readonly string[]> {
+  const judged: JudgedPod[] = [];
+  const problems: string[] = [];
+  for (const [document, { pods }] of source.documents.entries()) {
+    for (const found of pods) {
+      const chosen = choose(found, settings);
+      if (!chosen.ok) {
+        problems.push(`${source.file}:${found.range.line}: ${chosen.error}`);
+        continue;
+      }
+      const { subject } = found;
+      const { profile, chosenBy } = chosen.value;
+      const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: true });
+      const namespace = subject.namespace ?? flags.namespace;
+      const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
+      judged.push({ source, document, found, input, verdict: judge(input), chosenBy });
+    }
+  }
+  return problems.length > 0 ? err(problems) : ok(judged);
 }
 
 /** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
-function selectProfile(
-  asked: string | undefined,
-  label: string | undefined,
-  profiles: ReadonlyMap<string, Profile>,
-): Result<Profile, string> {
-  const [first, ...others] = profiles.values();
-  const only = others.length === 0 ? first : undefined;
-  const profile = asked === undefined ? (profiles.get(label ?? '') ?? only) : profiles.get(asked);
-  if (profile !== undefined) return ok(profile);
+function choose(
+  { subject }: FoundPod,
+  { profiles, profile: asked, origin, grantOrigin }: PolicySettings,
+): Result<{ readonly profile: Profile; readonly chosenBy: readonly string[] }, string> {
+  const grantedBy = grantOrigin ?? origin;
+  if (asked !== undefined) return ok({ profile: asked, chosenBy: [...new Set(['--profile', grantedBy])] });
+  const label = labelOf(subject.pod, PROFILE_LABEL);
+  const labelled = profiles.get(label ?? '');
+  if (labelled !== undefined) return ok({ profile: labelled, chosenBy: ["the pod's label", grantedBy] });
+  const [only, ...others] = profiles.values();
+  if (only !== undefined && others.length === 0) return ok({ profile: only, chosenBy: [...new Set([origin, grantedBy])] });
   const known = printConfigured(profiles);
-  if (asked !== undefined) return err(`--profile: ${printUnknownProfile(asked)}; ${known}`);
   if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
   return err(`no profile is named to judge by: set --profile, or label the pod ${PROFILE_LABEL}; ${known}`);
 }
