@@ -1,13 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { relative, resolve, sep } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { Command, Option } from 'commander';
-import { printJson } from '../report/json.ts';
+import { STDIN } from '../manifests/files.ts';
+import { FILE_FORMATS, formats } from '../report/formats.ts';
 import { type CheckReport, FAIL_ON, type FailOn, failsBy, isFailing, type PodReport, type UnjudgedReport } from '../report/report.ts';
-import { printFindings, printText } from '../report/text.ts';
+import { printFindings } from '../report/text.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
 import { type JudgedPod, judgeManifests } from './shared/judge-manifests.ts';
 import { addManifestFlags, type ManifestFlags, NO_FILES, namesOf } from './shared/manifest-flags.ts';
 import { loadPolicySettings } from './shared/policy-settings.ts';
 import { outcomeOf } from './shared/repair-manifests.ts';
+import { version } from './shared/version.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
@@ -20,7 +25,13 @@ export const command: Command = addManifestFlags(
         'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. Nothing is changed.',
     ),
 )
-  .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+  .addOption(
+    new Option('-o, --output <format>', 'output format; its status is the same in all of them')
+      .choices([...formats.keys()])
+      .default('text'),
+  )
+  .option('--root <folder>', 'folder that the file names of sarif, junit, github and gitlab start at: the root of the repository', '.')
+  .option('--category <name>', 'with -o sarif: a name for this report, where a commit has several')
   .addOption(
     new Option(
       '--fail-on <verdict>',
@@ -43,17 +54,23 @@ addHelp(command, {
     'cloister check manifests/ --config config.yaml --profile kata-qemu --fail-on repairable',
     'helm template charts/workspace | cloister check -',
     'kubectl get deployments -n team-a -o yaml | cloister check - -o json',
+    'cloister check deploy/ -o sarif > cloister.sarif',
   ],
 });
 
 interface Flags extends ManifestFlags {
-  readonly output: 'text' | 'json';
+  readonly output: string;
+  readonly root: string;
+  readonly category?: string;
   readonly failOn: FailOn;
 }
 
 async function run(manifests: readonly string[], flags: Flags, self: Command): Promise<void> {
   const names = namesOf(manifests, flags);
   if (names.length === 0) return fail(self, [NO_FILES]);
+  if (FILE_FORMATS.has(flags.output) && names.includes(STDIN)) {
+    return fail(self, [`-o ${flags.output} shows findings in files, and standard input is none: name files, or use another format`]);
+  }
   const now = new Date();
   const settings = await loadPolicySettings(flags, now);
   if (!settings.ok) return fail(self, settings.error);
@@ -95,12 +112,30 @@ function reportOf(judged: JudgedPod): PodReport {
   };
 }
 
-function print(report: CheckReport, { output, quiet, failOn }: Flags): string {
-  if (output === 'json') return printJson(report);
-  if (quiet)
+function print(report: CheckReport, { output, quiet, failOn, root, category }: Flags): string {
+  if (quiet && output === 'text')
     return printFindings(
       report.pods.filter((pod) => isFailing(pod, failOn)),
       process.stdout,
     );
-  return printText(report, process.stdout);
+  const format = formats.get(output);
+  if (format === undefined) throw new Error(`there is no format ${output}`);
+  const placed = output === 'text' || output === 'json' ? report : withFilesBelow(report, root);
+  return format(placed, { stream: process.stdout, version: version(), category, seconds: performance.now() / 1_000, helpOf: readHelp });
+}
+
+/** The report with file names that start at a folder, with slashes. A file outside of the folder has its whole path. */
+function withFilesBelow(report: CheckReport, root: string): CheckReport {
+  const place = <T extends { readonly file: string }>(each: T): T => {
+    const below = relative(root, resolve(each.file));
+    const file = each.file === STDIN ? STDIN : below.startsWith('..') ? resolve(each.file) : below;
+    return { ...each, file: file.split(sep).join('/') };
+  };
+  return { ...report, pods: report.pods.map(place), unjudged: report.unjudged.map(place), skipped: report.skipped.map(place) };
+}
+
+/** The page of a rule without its links, which lead to other pages. The path is the same from src/commands and from dist/commands. */
+function readHelp(rule: string): string {
+  const page = readFileSync(new URL(`../../docs/rules/${rule}.md`, import.meta.url), 'utf8');
+  return page.replace(/\[([^\]]+)\]\((?!https?:)[^)]*\)/g, '$1');
 }

@@ -58,6 +58,19 @@ export interface SkippedFile {
   readonly remedy: string;
 }
 
+/** What a format may print besides the report. */
+export interface ReportContext {
+  readonly stream: NodeJS.WriteStream;
+  /** Version of Cloister. */
+  readonly version: string;
+  /** Distinguishes several reports of one commit. */
+  readonly category: string | undefined;
+  /** How long the run took. */
+  readonly seconds: number;
+  /** The page of a rule, as Markdown. */
+  helpOf(rule: string): string;
+}
+
 /** From the worst to the best. */
 export const VERDICTS: readonly EnforcementOutcome[] = ['refused', 'repairable', 'clean'];
 

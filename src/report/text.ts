@@ -61,9 +61,12 @@ function printSkipped(skipped: SkippedFile): string {
   return `${placeOf(skipped)}: skipped: ${skipped.message}; ${skipped.remedy}`;
 }
 
+/** The longest path of a file on Linux. */
+const MAX_FILE_CHARS = 4_096;
+
 /** `file:line:column`, which terminals and editors open. */
 function placeOf({ file, line, column }: { readonly file: string; readonly line?: number; readonly column?: number }): string {
-  return [printable(file), line, column].filter((part) => part !== undefined).join(':');
+  return [printable(file, MAX_FILE_CHARS), line, column].filter((part) => part !== undefined).join(':');
 }
 
 /** How many pods there are, what enforcing does with them, what they are judged by, and what is not judged. */
