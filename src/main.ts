@@ -33,8 +33,8 @@ try {
 
 async function run(args: readonly string[]): Promise<number> {
   const [name = ''] = args;
-  const asksForAll = name === '' || name === 'help' || name.startsWith('-');
-  if (!asksForAll && !commands.has(name)) {
+  const asksForHelp = name === '' || name === 'help' || name.startsWith('-');
+  if (!asksForHelp && !commands.has(name)) {
     const problem = `there is no command "${name}"${didYouMean(name, commands.keys())}: \`cloister --help\` lists them`;
     process.stderr.write(`${printError(problem)}\n`);
     return UNUSABLE;
@@ -52,7 +52,7 @@ async function run(args: readonly string[]): Promise<number> {
     },
   });
   for (const [each, load] of commands) {
-    if (asksForAll || each === name) program.addCommand((await load()).command);
+    if (asksForHelp || each === name || name === 'completion') program.addCommand((await load()).command);
   }
   throwInsteadOfExit(program);
   try {

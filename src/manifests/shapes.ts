@@ -23,6 +23,7 @@ const RECORDS: ReadonlySet<string> = new Set([
   'admission.k8s.io/AdmissionReview',
   'apiextensions.k8s.io/CustomResourceDefinition',
   'apps/ControllerRevision',
+  'cloister.dev/PolicyTest',
 ]);
 
 /** The groups of Kubernetes itself. Those of its subprojects, such as `agents.x-k8s.io`, have custom resources. */

@@ -7,7 +7,7 @@ import { type CheckReport, type PlacedFinding, type PodReport, titleOf } from '.
 import { SEVERITIES, type Severity, severityOf } from './severity.ts';
 
 /** A finding as an entry of its own, for tools that know no pods. */
-export interface Entry {
+export interface ReportEntry {
   readonly pod: PodReport;
   readonly finding: PlacedFinding;
   readonly severity: Severity;
@@ -18,10 +18,10 @@ export interface Entry {
 }
 
 /** The findings of all pods, worst first. */
-export function entriesOf({ pods }: CheckReport): Entry[] {
+export function entriesOf({ pods }: CheckReport): ReportEntry[] {
   const seen = new Map<string, number>();
   const entries = pods.flatMap((pod) =>
-    pod.findings.map((finding): Entry => {
+    pod.findings.map((finding): ReportEntry => {
       const identity = identityOf(pod, finding);
       const uses = (seen.get(identity) ?? 0) + 1;
       seen.set(identity, uses);
@@ -36,7 +36,7 @@ export function entriesOf({ pods }: CheckReport): Entry[] {
       };
     }),
   );
-  const rank = ({ severity }: Entry): number => SEVERITIES.indexOf(severity);
+  const rank = ({ severity }: ReportEntry): number => SEVERITIES.indexOf(severity);
   return entries.sort((a, b) => rank(a) - rank(b));
 }
 

@@ -1,7 +1,7 @@
 import type { Location, Log, Notification, ReportingDescriptor, Result } from 'sarif';
 import { printable } from '../core/printable.ts';
 import { ruleById } from '../core/rules/index.ts';
-import { type Entry, entriesOf } from './entries.ts';
+import { entriesOf, type ReportEntry } from './entries.ts';
 import { type CheckReport, type Place, type ReportContext, type SkippedFile, titleOf, type UnjudgedReport } from './report.ts';
 import { type Severity, severityOfRule } from './severity.ts';
 
@@ -56,7 +56,7 @@ export function printSarif(report: CheckReport, { version, category, helpOf }: R
 }
 
 /** The worst results that fit. */
-function limit(entries: readonly Entry[]): Result[] {
+function limit(entries: readonly ReportEntry[]): Result[] {
   const results: Result[] = [];
   let bytes = 0;
   for (const entry of entries) {
@@ -76,7 +76,7 @@ function limit(entries: readonly Entry[]): Result[] {
 
 const FILE_START: Place = { line: 1, column: 1, endLine: 1, endColumn: 1 };
 
-function resultOf({ pod, finding, severity, message, fingerprint }: Entry): Result {
+function resultOf({ pod, finding, severity, message, fingerprint }: ReportEntry): Result {
   return {
     ruleId: finding.rule,
     level: LEVELS[severity],

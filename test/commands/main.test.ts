@@ -15,7 +15,7 @@ test('--version prints the version of the package', async () => {
 test.each([[['--help']], [['help']]])('%j lists every command', async (args) => {
   const { code, stdout } = await cloister(args);
   expect(code).toBe(0);
-  for (const name of ['serve', 'fix', 'check', 'explain', 'manifests', 'ensure', 'certs'])
+  for (const name of ['serve', 'fix', 'check', 'test', 'explain', 'schema', 'manifests', 'ensure', 'certs', 'completion', 'version'])
     expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
 });
 
@@ -39,7 +39,7 @@ describe('an unknown command or flag', () => {
 });
 
 describe('the help of a command', () => {
-  test.each(['serve', 'fix', 'check', 'explain', 'manifests', 'ensure'])(
+  test.each(['serve', 'fix', 'check', 'test', 'explain', 'manifests', 'ensure'])(
     'the help of %s has flags, exit statuses and examples',
     async (name) => {
       const { code, stdout } = await cloister([name, '--help']);

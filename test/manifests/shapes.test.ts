@@ -106,6 +106,7 @@ describe('what may have a pod and is not judged is named', () => {
       'apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {properties: {containers: {items: {image: a}}}, x: {containers: [{image: b}]}}\n',
     ],
     ['a recorded review', `apiVersion: admission.k8s.io/v1\nkind: AdmissionReview\nrequest: {object: {kind: Pod, spec: ${SPEC}}}\n`],
+    ['a policy test', `apiVersion: cloister.dev/v1alpha1\nkind: PolicyTest\ntests: [{pod: {kind: Pod, spec: ${SPEC}}}]\n`],
     ['the status of an object', `apiVersion: a.b/v1\nkind: X\nstatus: {template: {spec: ${SPEC}}, image: a}\n`],
   ])('%s has no pod', (_, text) => {
     const { pods, unjudged, withoutPod } = read(text);

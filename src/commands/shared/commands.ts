@@ -5,9 +5,13 @@ export const commands: ReadonlyMap<string, () => Promise<{ readonly command: Com
   ['serve', () => import('../serve.ts')],
   ['fix', () => import('../fix.ts')],
   ['check', () => import('../check.ts')],
+  ['test', () => import('../test.ts')],
   ['explain', () => import('../explain.ts')],
+  ['schema', () => import('../schema.ts')],
   ['manifests', () => import('../manifests.ts')],
   ['ensure', () => import('../ensure.ts')],
   ['certs', () => import('../certs.ts')],
   ['node-profile', () => import('../node-profile.ts')],
+  ['completion', () => import('../completion.ts')],
+  ['version', () => import('../version.ts')],
 ]);

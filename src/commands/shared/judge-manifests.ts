@@ -88,7 +88,13 @@ function problemsOf(
   return [`the input has no Kubernetes object${details}${skipped.length === 0 ? '; check what writes it, or set --allow-empty' : ''}`];
 }
 
-function judgeSource(source: Source, settings: PolicySettings, flags: ManifestFlags, now: Date): Result<JudgedPod[], readonly string[]> {
+/** @returns the pods with their verdicts, or those that have no profile to be judged by, one per line */
+export function judgeSource(
+  source: Source,
+  settings: PolicySettings,
+  flags: ManifestFlags,
+  now: Date,
+): Result<JudgedPod[], readonly string[]> {
   const judged: JudgedPod[] = [];
   const problems: string[] = [];
   for (const [document, { pods }] of source.documents.entries()) {
