@@ -8,8 +8,8 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
-# The build bundles all code that runs, including the packages, so the image needs no node_modules.
-RUN npm run --silent build
+# The build bundles all code that runs, including the packages, so the image needs no node_modules. Source maps are a file of the release.
+RUN npm run --silent build && find dist -name '*.map' -delete
 
 FROM ${BASE}
 COPY --from=build /src/package.json /src/LICENSE /cloister/

@@ -18,7 +18,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const { node } = process.versions;
 if (Number.parseInt(node, 10) < oldestNode()) {
-  const problem = `cloister needs Node ${oldestNode()} or later, and this is ${node}: install it, or run cloister with another node`;
+  const problem = `cloister needs Node.js ${oldestNode()} or later, and this is Node.js ${node}: install a newer Node.js, or run cloister with another Node.js that is installed`;
   process.stderr.write(`${printError(problem)}\n`);
   process.exit(UNUSABLE);
 }

@@ -22,6 +22,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'apply-patch',
     'did-you-mean',
     'io-errors',
+    'make-folder',
     'address',
     'core',
   ],
@@ -37,6 +38,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'apply-patch': ['core'],
   'did-you-mean': [],
   'io-errors': [],
+  'make-folder': [],
   address: [],
   core: [],
 };
@@ -186,6 +188,14 @@ test('F20, T60: the serving process resolves no name, opens no connection, start
   expect(reached.flatMap((file) => (imports.get(file) ?? []).filter((name) => outward.test(name)))).toEqual([]);
   const asks = /\b(?:fetch|request|connect|createConnection|writeFile|appendFile|createWriteStream|eval)\(|\bnew Function\(/;
   expect(reached.filter((file) => asks.test(codeOf(file)))).toEqual([]);
+});
+
+// `mkdir` with `recursive` never returns in /proc: `makeFolder` says why.
+test('folders above a folder are created only by makeFolder', () => {
+  const root = join(src, '..');
+  const programs = globSync('{src,tools,bench}/**/*.ts', { cwd: root });
+  expect(programs.length).toBeGreaterThan(200);
+  expect(programs.filter((file) => /\bmkdir(?:Sync)?\([^;]*\brecursive: true/.test(readFileSync(join(root, file), 'utf8')))).toEqual([]);
 });
 
 test('no file has a default export', () => {

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { makeFolder } from '../../src/make-folder.ts';
 import type { Daemon, Daemons } from '../../test/support/daemons.ts';
 import { imageSettings } from '../../test/support/image.ts';
 import { createAuthority, issueServerCertificate, type KeyPair } from '../../test/support/openssl.ts';
@@ -108,7 +109,7 @@ async function buildGoServer(name: string): Promise<string | undefined> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cloister', 'bench');
   const part = join(folder, `${name}-${process.pid}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await exec('go', ['build', '-o', part, '.'], { cwd: join(import.meta.dirname, name) });
     await rename(part, join(folder, name));
     return join(folder, name);

@@ -20,7 +20,7 @@ export interface Cluster {
   version(): Promise<ServerVersion | undefined>;
 }
 
-/** The version of Kubernetes whose behaviour an API server has: the emulated version, if it emulates one. */
+/** The version of Kubernetes that an API server behaves like: its emulated version if it emulates one, otherwise its own. */
 export interface ServerVersion {
   readonly major: number;
   readonly minor: number;

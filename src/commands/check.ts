@@ -22,7 +22,8 @@ export const command: Command = addManifestFlags(
       'Judges the pods in manifests as the webhook does, and prints each finding: its place, the rule, and what to do. The verdict of a pod is what ' +
         'enforcing does with it: clean (nothing), repairable (it is changed and admitted) or refused (its author must change it). A finding is an ' +
         'escape, which a pod may not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
-        'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. Nothing is changed.',
+        'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. A pod in a namespace that only ' +
+        'warns or audits is never refused. Nothing is changed.',
     ),
 )
   .addOption(
@@ -78,25 +79,37 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   const pods: PodReport[] = [];
   const unjudged: UnjudgedReport[] = [];
   let withoutPod = 0;
-  const { ignored, skipped, problems, objects } = await judgeManifests(
+  let notJudged = 0;
+  let withHiddenFields = 0;
+  const { ignored, skipped, problems, objects, choices } = await judgeManifests(
     names,
     { settings: settings.value, flags, stdin: process.stdin, now },
-    ({ source, pods: judged }) => {
+    ({ source, pods: judged, notJudged: left }) => {
       pods.push(...judged.map(reportOf));
+      notJudged += left;
+      withHiddenFields += judged.filter(({ found }) => found.unjudged.length > 0).length;
       for (const document of source.documents) {
         unjudged.push(...document.unjudged.map(({ range, ...object }) => ({ file: source.file, ...range, ...object })));
         withoutPod += document.withoutPod;
       }
     },
   );
-  const report = { pods, unjudged, skipped, withoutPod, ignored };
+  const report = { pods, unjudged, skipped, choices, notJudged, withoutPod, ignored };
+  process.stderr.write(noteHiddenFields(withHiddenFields));
   if (objects > 0 || problems.length === 0) process.stdout.write(print(report, flags));
   if (problems.length > 0) return fail(self, problems);
   if (failsBy(report, flags.failOn)) process.exitCode = 1;
 }
 
+/** A note about pods that were read from a cluster: kubectl hides who wrote their fields. */
+function noteHiddenFields(count: number): string {
+  if (count === 0) return '';
+  const pods = count === 1 ? '1 pod was' : `${count} pods were`;
+  return `${pods} read from a cluster without managedFields, which show whether the author or the scheduler wrote nodeName: it is not judged. Read them by \`kubectl get --show-managed-fields\`.\n`;
+}
+
 function reportOf(judged: JudgedPod): PodReport {
-  const { source, found, input, verdict, chosenBy } = judged;
+  const { source, found, choice, input, verdict, chosenBy } = judged;
   return {
     file: source.file,
     ...found.range,
@@ -104,6 +117,8 @@ function reportOf(judged: JudgedPod): PodReport {
     name: found.subject.name,
     namespace: input.namespace,
     profile: input.policy.profile.id,
+    mode: choice.mode,
+    because: choice.because,
     grant: input.policy.grant,
     chosenBy,
     verdict: outcomeOf(judged),

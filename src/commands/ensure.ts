@@ -30,8 +30,8 @@ export const command: Command = addClusterFlags(
     .description(
       'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
         'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +
-        'namespace of the Service. Entries are written when all ready serving pods run the same version and configuration, and present a ' +
-        'certificate that the entries trust; where there are no entries yet, one such pod is enough. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
+        'namespace of the Service. Entries are written when every ready serving pod runs the version and configuration of this ' +
+        'command, and presents a certificate that the entries trust. Where there are no entries yet, one such pod is enough. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
         'is due, and continues where an earlier run ended. Objects with the annotation cloister.dev/hands-off: "true" are not changed, and ' +
         'their differences are reported.',
     )
@@ -54,7 +54,13 @@ export const command: Command = addClusterFlags(
       'serving pods, as HOST:PORT/OPERATIONS-PORT with commas between them; without it, those of the EndpointSlices of the Service',
     ).argParser(parseEndpoints),
   )
-  .addOption(duration('--wait <duration>', 'how long to wait for the serving pods before entries are written', [300_000, '5m']))
+  .addOption(
+    duration(
+      '--wait <duration>',
+      'how long to wait for the serving pods; if they are not ready by then, the entries are not written and the command fails',
+      [300_000, '5m'],
+    ),
+  )
   .addOption(
     duration(
       '--settle <duration>',
@@ -63,10 +69,11 @@ export const command: Command = addClusterFlags(
     ),
   )
   .addOption(
-    duration('--overlap <duration>', 'how long after a renewal a pod may still start with the previous serving certificate', [
-      600_000,
-      '10m',
-    ]),
+    duration(
+      '--overlap <duration>',
+      'how long the previous authority stays trusted after a renewal at least, because a pod may still start with the previous serving certificate',
+      [600_000, '10m'],
+    ),
   )
   .addOption(new Option('--dry-run', 'write nothing: print the changes as a unified diff, without any private key'))
   .action(run);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
-import type { Governance, ProfileByMode } from '../core/governance.ts';
+import { type Governance, governsAny } from '../core/governance.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
@@ -61,17 +61,15 @@ function printList(profiles: ReadonlyMap<string, Profile>, governance: Governanc
 }
 
 /** Where no namespace is governed by name: nothing. */
-function printGovernance({ byName, otherwise }: Governance): string {
-  const elements = [...byName, { namespaces: ['every other namespace'], profiles: otherwise }];
-  if (elements.every(({ profiles }) => isEmpty(profiles))) return '';
+function printGovernance(governance: Governance): string {
+  if (!governsAny(governance)) return '';
+  const elements = [...governance.byName, { namespaces: ['every other namespace'], profiles: governance.otherwise }];
   const lines = elements.map(({ namespaces, profiles }) => {
     const modes = Object.entries(profiles).map(([mode, profile]) => `${mode} ${profile}`);
     return `  ${namespaces.join(', ')}: ${modes.length === 0 ? 'not governed' : modes.join(', ')}\n`;
   });
   return `\nNamespaces without a label of Cloister, by their names; the first line that matches counts:\n${lines.join('')}`;
 }
-
-const isEmpty = (profiles: ProfileByMode): boolean => Object.keys(profiles).length === 0;
 
 async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
   if (ruleById.has(name)) return readPage('rules', name);

@@ -36,7 +36,7 @@ export const command: Command = addManifestFlags(
   .addOption(
     new Option(
       '-o, --output <format>',
-      'yaml: the manifests, JSON as JSON; json-patch: a list with the RFC 6902 operations for each object',
+      'yaml: the manifests in the format of the input, so that JSON stays JSON; json-patch: a list with the RFC 6902 operations for each object',
     )
       .choices(['yaml', 'json-patch'])
       .default('yaml'),
@@ -85,7 +85,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   const output = outputOf(flags);
   const unfixed: string[] = [];
   const failures: string[] = [];
-  const { skipped, problems } = await judgeManifests(
+  const { skipped, problems, choices } = await judgeManifests(
     names,
     { settings: settings.value, flags, stdin: process.stdin, now },
     async (judged) => {
@@ -98,7 +98,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   );
   if (problems.length === 0 || unfixed.length > 0) output.end();
   if (!flags.quiet) for (const each of skipped) process.stderr.write(`${printable(printInputProblem(each), 1_000)}; the file is skipped\n`);
-  process.stderr.write(unfixed.join(''));
+  process.stderr.write([...choices.map((line) => `${line}\n`), ...unfixed].join(''));
   if (problems.length + failures.length > 0) return fail(self, [...problems, ...failures]);
   if (unfixed.length > 0) process.exitCode = 1;
 }
@@ -203,6 +203,7 @@ function patchOf(each: RepairedPod): object {
     name: each.found.subject.name,
     namespace: each.input.namespace,
     profile: each.input.policy.profile.id,
+    mode: each.choice.mode,
     grant: each.input.policy.grant,
     patch: needsPerson(each) ? [] : operationsOf(each.found, each.repair.patch),
   };

@@ -12,19 +12,23 @@ import { addHelp } from './shared/help.ts';
 const install: Command = new Command('install')
   .summary('install the seccomp profile for the kubelet')
   .description(
-    'Installs the seccomp profile for `grant: containers` with `nesting: seccomp` where the kubelet of this node reads it. A profile of ' +
-      'another version of Cloister is replaced in one step, the profile of this version is kept, and a file that Cloister did not write is ' +
-      'never changed. Pods that wait for the profile start without further action.',
+    'Installs the seccomp profile that `grant: containers` with `nesting: seccomp` needs, in the folder from which the kubelet of this node ' +
+      'reads profiles. A profile of another version of Cloister is replaced in one step, the profile of this version is kept, and a file ' +
+      'that Cloister did not write is never changed. Pods that are waiting for the profile then start by themselves.',
   )
   .addOption(
     flagWithVariable(
       '--dir <dir>',
-      'seccomp folder of the kubelet, as mounted here: `seccomp` below its --root-dir',
+      'path at which this command sees the seccomp folder of the kubelet (on the node: `seccomp` below the --root-dir of the kubelet)',
       'SECCOMP_DIR',
     ).default('/var/lib/kubelet/seccomp'),
   )
   .addOption(
-    flagWithVariable('--name <path>', 'path below the folder, the `seccompProfile` of the configuration', 'SECCOMP_PROFILE')
+    flagWithVariable(
+      '--name <path>',
+      'path of the file below --dir; the same value as `seccompProfile` in the configuration',
+      'SECCOMP_PROFILE',
+    )
       .default('cloister/workspace.json')
       .argParser(parseName),
   )
@@ -72,7 +76,10 @@ const OPENING = '{\n  "cloister": {\n';
  * prevents accidents; it is not a signature.
  */
 export function seal(profile: LinuxSeccomp): string {
-  const cloister = { about: 'Made and replaced by `cloister node-profile install`: change a copy.', sha256: digestOf(profile) };
+  const cloister = {
+    about: 'Written by `cloister node-profile install`; another version of Cloister overwrites it. Edit a copy of this file instead.',
+    sha256: digestOf(profile),
+  };
   return `${JSON.stringify({ cloister, ...profile }, null, 2)}\n`;
 }
 

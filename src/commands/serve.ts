@@ -64,7 +64,7 @@ export const command: Command = new Command('serve')
   .addOption(
     flagWithVariable(
       '--client-ca <file>',
-      'PEM file with authorities; only callers with a certificate that one of them signed are answered; reloaded when changed',
+      'PEM file with authorities; a caller is answered only if one of them signed its certificate; reloaded when changed',
       'CLIENT_CA',
     ),
   )
@@ -88,7 +88,7 @@ export const command: Command = new Command('serve')
     addressOption(
       '--operations-listen',
       ['OPERATIONS_LISTEN', '0.0.0.0:9443'],
-      'address for the probes /livez and /readyz; port 0 picks a free port, also for the other addresses',
+      'address for the probes /livez and /readyz; port 0 picks a free port (the other addresses accept 0 too)',
     ),
   )
   .addOption(addressOption('--metrics-listen', ['METRICS_LISTEN', '0.0.0.0:9444'], 'address for /metrics, which Prometheus scrapes'))

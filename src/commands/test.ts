@@ -87,7 +87,10 @@ async function judgeTest(
   if (!settings.ok) return settings;
   if (test.pod !== undefined) {
     const content = readText(`${file} (${test.name})`, JSON.stringify(test.pod));
-    if ('source' in content) return judgeSource(content.source, settings.value, flags, now);
+    if ('source' in content) {
+      const { pods, problems } = judgeSource(content.source, { settings: settings.value, flags, now });
+      return problems.length > 0 ? err(problems) : ok(pods);
+    }
     return err(('skipped' in content ? [content.skipped] : content.problems).map(printInputProblem));
   }
   const pods: JudgedPod[] = [];

@@ -36,7 +36,7 @@ export function warnOfEveryContainer(exemptions: readonly Exemption[]): string[]
   return exemptions.flatMap(({ allow, containers }, index) => {
     const ids = [...allow.keys()].filter(isAboutContainers);
     if (containers !== undefined || ids.length === 0) return [];
-    const problem = `reaches every container of its pods, with ${joinWords(ids, 'and')}: name the containers that need it in \`containers\``;
+    const problem = `allows values of ${joinWords(ids, 'and')} in every container of its pods: list in \`containers\` the containers that need them`;
     return [printProblem(['exemptions', index], problem)];
   });
 }

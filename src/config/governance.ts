@@ -1,4 +1,4 @@
-import type { Governance, NamedNamespaces, ProfileByMode } from '../core/governance.ts';
+import { type Governance, governs, type NamedNamespaces, type ProfileByMode } from '../core/governance.ts';
 import { DNS_LABEL } from '../core/name-pattern.ts';
 import type { Path } from '../core/path.ts';
 import type { Mode } from '../core/request-record.ts';
@@ -12,11 +12,11 @@ import { defaultSchema, fieldOf, governsSchema, MAX_NAMESPACE_PATTERNS, MODES } 
  * @param known the names of the profiles of the file
  */
 export function readGovernance(file: unknown, known: readonly string[], problems: string[]): Governance {
-  const governs = fieldOf(file, 'governs');
-  const elements = (Array.isArray(governs) ? governs : []).flatMap((written: unknown, index): NamedNamespaces[] => {
+  const written = fieldOf(file, 'governs');
+  const elements = (Array.isArray(written) ? written : []).flatMap((each: unknown, index): NamedNamespaces[] => {
     const path = ['governs', index];
-    const element = parseLevel(governsSchema, written, path, problems);
-    problems.push(...problemsOfModes(written, path, known));
+    const element = parseLevel(governsSchema, each, path, problems);
+    problems.push(...problemsOfModes(each, path, known));
     return element === undefined ? [] : [{ namespaces: element.namespaces, profiles: profilesIn(element) }];
   });
 
@@ -44,8 +44,8 @@ function readDefault(
 export function warnOfUnenforced({ byName, otherwise: { enforce } }: Governance): string[] {
   if (enforce === undefined) return [];
   return byName.flatMap(({ profiles }, index) => {
-    if (profiles.enforce !== undefined || Object.keys(profiles).length === 0) return [];
-    const problem = `names no enforce, so that its namespaces enforce nothing, although default enforces ${enforce}: add enforce if they should`;
+    if (profiles.enforce !== undefined || !governs(profiles)) return [];
+    const problem = `has no enforce, so nothing is enforced in its namespaces, although default enforces ${enforce}: add enforce here if a profile should be enforced in them`;
     return [printProblem(['governs', index], problem)];
   });
 }

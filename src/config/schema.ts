@@ -25,17 +25,24 @@ const mapOf = (what: string) => z.custom<Readonly<Record<string, unknown>>>(isOb
 
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const TOO_LONG_A_SUBDOMAIN = /^.{254}/;
-const EXTENDED_RESOURCE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/;
 const NO_BLANK_ENDS = /^\S(.*\S)?$/;
+/** Modules in CIL, such as those of udica, have types with a dot. */
+const SELINUX_TYPE = /^\w[-\w.]*$/;
 /** The default of the runtime, which a missing option means, and the values of the legacy annotation. */
 const NO_APPARMOR_PROFILE = /^(RuntimeDefault|runtime\/default|unconfined)$|^localhost\//;
 const LEAVES_ITS_FOLDER = /^\/|(^|\/)\.\.(\/|$)/;
-const ABSOLUTE_PATH = /^(\/[^/:\s]+)+$/;
-/** The sizes that a volume for images can have: at least a megabyte, in the usual units. */
-const SIZE = /^[1-9]\d*(\.\d+)?[MGT]i?$/;
-/** A qualified name, as labels and taints have it, with a value or without. */
-const QUALIFIED_NAME = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/;
-const LABEL_VALUE = /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/;
+const ABSOLUTE_PATH = /^(\/[^/:\t\r\n]+)+$/;
+/** The quantities that a volume for images can have: a megabyte or more. */
+const SIZE =
+  /^(([1-9]\d*(\.\d*)?|0?\.\d*[1-9]\d*)[MGTPE]i?|[1-9]\d{3,}(\.\d*)?(k|Ki)|[1-9]\d{6,}(\.\d*)?|[1-9]\d*(\.\d*)?[eE]\+?([6-9]|1\d))$/;
+const PREFIX = `${DNS_SUBDOMAIN.source.slice(0, -1)}/`;
+const NAME = '[A-Za-z0-9]([-\\w.]{0,61}[A-Za-z0-9])?';
+/** Qualified names, as labels and taints have them, and with the prefix that an extended resource must have. */
+const QUALIFIED_NAME = new RegExp(`^(${PREFIX.slice(1)})?${NAME}$`);
+const EXTENDED_RESOURCE = new RegExp(`${PREFIX}${NAME}$`);
+const LABEL_VALUE = new RegExp(`^(${NAME})?$`);
+/** The value of a toleration: with the operators Lt and Gt a number, which may be negative. */
+const TOLERATION_VALUE = new RegExp(`^(${NAME}|-[1-9]\\d*)?$`);
 const KEY_VALUE = new RegExp(`${QUALIFIED_NAME.source.slice(0, -1)}(=${LABEL_VALUE.source.slice(1, -1)})?$`);
 const CSI_DRIVER = /^[A-Za-z0-9]([-A-Za-z0-9.]{0,61}[A-Za-z0-9])?$/;
 const HAS_DOTS = /\/\.\.?(\/|$)/;
@@ -62,7 +69,7 @@ const toleration = z
     {
       key: qualifiedName,
       operator: oneOf(['Exists', 'Equal', 'Lt', 'Gt']),
-      value: labelValue,
+      value: textLike(TOLERATION_VALUE, 'be the value of a taint'),
       effect: oneOf(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
       tolerationSeconds: z.int(seconds),
     },
@@ -94,11 +101,11 @@ export const optionSchemas = {
     "be Unconfined or the name of a profile on the nodes; leave it out for the runtime's default",
     NO_APPARMOR_PROFILE,
   ),
-  seLinuxType: textLike(/^\w+$/, 'be the name of an SELinux type, such as container_engine_t'),
-  grantTo: someOf(glob, 'list at least one container name; leave it out for every regular container and native sidecar'),
+  seLinuxType: textLike(SELINUX_TYPE, 'be the name of an SELinux type, such as container_engine_t'),
+  grantTo: someOf(glob, 'list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant'),
   storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(refuseRepeated)).meta({ uniqueItems: true }),
   storageMedium: oneOf(['memory', 'disk']),
-  storageSize: textLike(SIZE, 'be a size in M, G, T, Mi, Gi or Ti, such as 4Gi'),
+  storageSize: textLike(SIZE, 'be a quantity of bytes, at least a megabyte, such as 4Gi'),
   mayChoose: listOf(profileName, 'be a list of profile names'),
   devices: listOf(device, 'be a list of extended resources, such as nvidia.com/gpu'),
   csiDrivers: listOf(csiDriver, 'be a list of CSI drivers'),
@@ -119,7 +126,7 @@ export const optionSchemas = {
 export const configSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION, must(`be ${API_VERSION}`)),
   kind: z.literal('Config', must('be Config')),
-  profiles: mapOf('of profiles by name; leave it out for userns alone, write {} for none').optional(),
+  profiles: mapOf('of profiles by name; without `profiles`, userns is the only profile; with {}, there is no profile').optional(),
   governs: listOf(z.unknown(), 'be a list of namespaces, each with its profiles')
     .max(MAX_GOVERNS, must(`have at most ${MAX_GOVERNS} elements`))
     .optional(),

@@ -19,6 +19,9 @@ export interface ClassScheduling {
   readonly tolerations: ReadonlySet<string>;
 }
 
+/** For what a pod of such a class has and may not have otherwise. */
+export const BROUGHT_REMEDY = 'if its RuntimeClass brings it, ask the operator to repeat it in runtimeClassScheduling';
+
 export const NO_SCHEDULING: ClassScheduling = { nodeSelector: new Map(), tolerations: new Set() };
 
 export function makeClassScheduling({ nodeSelector, tolerations }: WrittenScheduling): ClassScheduling {

@@ -48,13 +48,41 @@ function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, i
   if (!dropsAll(orEmpty(drop))) return false;
   // `drop: [ALL]` together with everything that the grant adds is how a grant is written, not a restriction.
   if (isSysbox && workspace.sysboxMode === 'TRUE') return !orEmpty(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
-  const added = orEmpty(add).map(normalizeCapability);
-  return !(workspace.addedCapabilities ?? SUDO_CAPABILITIES).every((capability) => added.includes(capability));
+  // What the author dropped by its name, a grant leaves out.
+  const [added, dropped] = [add, drop].map((written) => orEmpty(written).map(normalizeCapability)) as [string[], string[]];
+  const listed = workspace.addedCapabilities ?? SUDO_CAPABILITIES;
+  const isWritten = (capability: string): boolean => added.includes(capability) || dropped.includes(capability);
+  return !listed.every(isWritten) || !listed.some((capability) => added.includes(capability));
+}
+
+/** Why the grant, if there is one, is not this container's, worded to follow "because"; undefined: it is. */
+export function whyWithoutGrant({ list, spec, hasGrant }: Container, { grant, grantTo }: ProfileRequirements): string | undefined {
+  if (grant === 'none') return 'the grant is none';
+  if (hasGrant) return undefined;
+  if (!lastsAsLongAsPod({ list, spec }))
+    return list === 'initContainers' ? 'it ends before the workspace starts' : 'it joins a running pod';
+  return grantTo === undefined ? 'it restricts itself' : 'grantTo does not match its name';
 }
 
 /** What does not work in a container without the grant, for messages. */
 export function whatStopsWorking({ grant }: ProfileRequirements): string {
   return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';
+}
+
+/** Where engines run through sudo, they need each capability of the list but these: without NET_ADMIN only a network of their own. */
+const NOT_NEEDED: ReadonlySet<string> = new Set(['AUDIT_WRITE', 'MKNOD', 'NET_ADMIN']);
+
+/**
+ * What does not work without a capability, as far as it was found by leaving out one at a time; undefined: everything worked without it.
+ * Only where the grant lists SYS_ADMIN do engines that run through sudo take capabilities of the pod: elsewhere they make a user namespace, in
+ * which they have all.
+ */
+export function whatNeeds(capability: string, requirements: ProfileRequirements): string | undefined {
+  if (capability === 'SETUID' || capability === 'SETGID') return whatStopsWorking(requirements);
+  if (SUDO_CAPABILITIES.includes(capability)) return '`sudo apt-get install`';
+  const listed = requirements.workspace.addedCapabilities ?? [];
+  const isNeeded = listed.includes('SYS_ADMIN') && listed.includes(capability) && !NOT_NEEDED.has(capability);
+  return isNeeded ? 'builds through sudo' : undefined;
 }
 
 /** Whether Sysbox obeys a container's capabilities (FALSE), or gives its root all capabilities of the user namespace (TRUE). */

@@ -1,3 +1,4 @@
+import { makeNamePattern } from './name-pattern.ts';
 import type { Mode } from './request-record.ts';
 
 /** A profile for each mode that is in force. */
@@ -22,3 +23,30 @@ export const NO_GOVERNANCE: Governance = { byName: [], otherwise: {} };
 
 /** Namespaces that Cloister never governs, besides its own. */
 export const SYSTEM_NAMESPACES: readonly string[] = ['kube-node-lease', 'kube-system'];
+
+/** The profiles of one namespace without a label, and the part of the configuration that gives them to it. */
+export interface Governed {
+  readonly profiles: ProfileByMode;
+  /** As messages print it: `governs[0] (gl-rd-ns-*)` or `default`. */
+  readonly by: string;
+}
+
+/**
+ * What the webhook entries of a configuration select by the name of a namespace, where it has no label for the mode.
+ * @returns undefined: nothing, as the configuration does not name the namespace, excepts it, or may not govern it
+ */
+export function governedBy(namespace: string, { byName, otherwise }: Governance): Governed | undefined {
+  if (SYSTEM_NAMESPACES.includes(namespace)) return undefined;
+  for (const [index, { namespaces, profiles }] of byName.entries()) {
+    const pattern = namespaces.find((each) => makeNamePattern(each)(namespace));
+    if (pattern !== undefined) return governs(profiles) ? { profiles, by: `governs[${index}] (${pattern})` } : undefined;
+  }
+  return governs(otherwise) ? { profiles: otherwise, by: 'default' } : undefined;
+}
+
+/** Whether a profile is in force in any mode. */
+export const governs = (profiles: ProfileByMode): boolean => Object.keys(profiles).length > 0;
+
+/** Whether a namespace can be governed by its name. */
+export const governsAny = ({ byName, otherwise }: Governance): boolean =>
+  [otherwise, ...byName.map(({ profiles }) => profiles)].some(governs);

@@ -1,8 +1,8 @@
 import { containersOf } from './containers.ts';
 import type { ActiveExemptions } from './exemptions.ts';
-import { MAX_FINDINGS, MAX_FINDINGS_CHARS } from './limits.ts';
-import type { Path } from './path.ts';
-import { type Container, type Pod, specOf } from './pod.ts';
+import { MAX_ESCAPES, MAX_ESCAPES_CHARS, MAX_NAME_CHARS, MAX_OTHER_FINDINGS, MAX_OTHER_FINDINGS_CHARS } from './limits.ts';
+import { type Path, valueAt } from './path.ts';
+import { CONTAINER_LISTS, type Container, type ContainerList, orEmpty, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
 import type { ProfileRequirements } from './requirements.ts';
 import { rules } from './rules/index.ts';
@@ -27,22 +27,38 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
   // One reporter and one context for all rules: closures for each rule and container would cost more than the rules.
   let rule = '';
   let container: Container | undefined;
-  const exempts = (value: string, name = container?.name): boolean => circumstances.exempts(rule, value, name);
+  const exempts = (value: string, name: string | null | undefined = container?.name): boolean =>
+    circumstances.exempts(rule, value, name ?? undefined);
   const context: RuleContext = { ...circumstances, requirements, containers, exempts };
   let excess: Excess | undefined;
-  let chars = 0;
+  const escapes: Budget = { findings: MAX_ESCAPES, chars: MAX_ESCAPES_CHARS };
+  const others: Budget = { findings: MAX_OTHER_FINDINGS, chars: MAX_OTHER_FINDINGS_CHARS };
   const report = (found: RuleFinding): void => {
     if (excess !== undefined) return;
-    const base = container === undefined ? at : [...at, 'spec', container.list, container.index];
-    const path = base.length === 0 ? found.path : [...base, ...found.path];
+    const inPod = container === undefined ? found.path : ['spec', container.list, container.index, ...found.path];
+    const path = at.length === 0 ? inPod : [...at, ...inPod];
     // Messages quote input of the pod's author.
     const message = printable(found.message);
-    chars += message.length + charsOf(path);
-    if (findings.length === MAX_FINDINGS) excess = 'findings';
-    else if (chars > MAX_FINDINGS_CHARS) excess = 'text';
-    if (excess !== undefined) return;
-    const finding = { ...found, rule, path, message, kind: found.kind ?? 'escape' };
-    findings.push(container === undefined ? finding : { ...finding, container: container.name });
+    const kind = found.kind ?? 'escape';
+    const budget = kind === 'escape' ? escapes : others;
+    budget.findings -= 1;
+    budget.chars -= message.length + charsOf(path);
+    if (budget.findings < 0 || budget.chars < 0) {
+      excess = budget === others ? 'others' : budget.findings < 0 ? 'escapes' : 'text';
+      return;
+    }
+    const also = found.also?.map((each) => ({ ...each, path: [...at, ...each.path] }));
+    const name = container === undefined ? nameOfContainerAt(inPod, pod) : container.name;
+    findings.push({
+      ...found,
+      rule,
+      path,
+      message,
+      kind,
+      ...(name === undefined ? undefined : { container: name }),
+      ...(also === undefined ? undefined : { also }),
+      ...(valueAt(pod, inPod) == null ? undefined : { isWritten: true }),
+    });
   };
 
   for (const each of podRules) {
@@ -59,6 +75,18 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
   // Stands for all further findings. A pod that was not judged completely is rejected, not repaired.
   if (excess !== undefined) findings.push(makeSizeFinding(excess, at));
   return findings;
+}
+
+/** How much may still be reported. */
+interface Budget {
+  findings: number;
+  chars: number;
+}
+
+/** The name of the container that a path of the pod leads into. */
+function nameOfContainerAt([spec, list, index]: Path, pod: Pod): string | undefined {
+  if (spec !== 'spec' || typeof index !== 'number' || !CONTAINER_LISTS.some((each) => each === list)) return undefined;
+  return orEmpty(specOf(pod)[list as ContainerList])[index]?.name?.slice(0, MAX_NAME_CHARS) ?? '';
 }
 
 /** A step may be a key of any length; an index counts as one character. */

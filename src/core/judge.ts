@@ -1,5 +1,7 @@
 import { type Exemption, type ExemptionUse, findActiveExemptions } from './exemptions.ts';
+import { withoutInherited } from './inherited-findings.ts';
 import { inspect } from './inspect.ts';
+import { makePod } from './made-pod.ts';
 import { selectNewFindings } from './new-findings.ts';
 import { type Pod, specOf } from './pod.ts';
 import { findAddedProgram, findStart } from './pod-update.ts';
@@ -39,7 +41,7 @@ export function judge({ subject, old, policy, namespace, exemptions, now }: Judg
   // Exemptions, like grants, apply only to isolated pods.
   const exempts = requirements === policy.profile.withoutIsolation ? () => false : active.exempts;
   const circumstances = { namespace, isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
-  const findings = inspect(subject.pod, subject.at, requirements, circumstances);
+  const findings = withoutInherited(inspect(makePod(subject), subject.at, requirements, circumstances), subject);
   if (old === undefined || findings.length === 0) return { findings, exempted: active.used };
 
   const before = inspect(old.pod, old.at, requirements, circumstances);

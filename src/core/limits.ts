@@ -6,11 +6,18 @@ export const MAX_CONTAINERS = 1_000;
 /** The API server allows 63 characters, but validates a name only after admission. Every finding repeats the container's name. */
 export const MAX_NAME_CHARS = 253;
 
-/** More findings than a person can fix by hand, and than a patch should hold. */
-export const MAX_FINDINGS = 1_000;
+/** More escapes than a person can fix by hand. */
+export const MAX_ESCAPES = 1_000;
 
-/** Characters of the paths and messages of all findings together. A thousand ordinary ones have 100,000. */
-export const MAX_FINDINGS_CHARS = 128 * 1024;
+/** Characters of the paths and messages of all escapes together. A thousand ordinary ones have 100,000. */
+export const MAX_ESCAPES_CHARS = 128 * 1024;
+
+/**
+ * Findings for which no pod is refused, such as a grant that has no effect yet. A plain container has seven; the size of the patch bounds what is
+ * repaired, and these bound the work that is done before it is known.
+ */
+export const MAX_OTHER_FINDINGS = 10 * MAX_ESCAPES;
+export const MAX_OTHER_FINDINGS_CHARS = 10 * MAX_ESCAPES_CHARS;
 
 /** As JSON. Encoded in base64, and with all warnings and annotations that it can have, an answer with this patch stays below 256 KiB. */
 export const MAX_PATCH_BYTES = 144 * 1024;

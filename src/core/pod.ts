@@ -1,7 +1,7 @@
 import { anything, boolean, list, map, number, object, type Shape, string, type Typed } from './shape.ts';
 
 /**
- * Exactly the fields of a pod that rules read. Of a document with this shape, rules may use the fields without checking their types.
+ * Exactly the fields of a pod that rules read. If a document has this shape, rules may use its fields without checking their types.
  * Field names and meanings: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 const seccompProfile = object({ type: string, localhostProfile: string });
@@ -40,6 +40,8 @@ const resources = object({ limits: map(anything), requests: map(anything) });
 
 const container = object({
   name: string,
+  args: list(string),
+  command: list(string),
   image: string,
   env: list(object({ name: string, value: string, valueFrom: anything })),
   envFrom: list(object({ prefix: string })),
@@ -52,15 +54,16 @@ const container = object({
   securityContext,
   startupProbe: probe,
   volumeDevices: list(object({ name: string, devicePath: string })),
-  volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string })),
+  volumeMounts: list(object({ name: string, mountPath: string, mountPropagation: string, readOnly: boolean })),
 });
 
 /** A volume's source is the one key beside its name. Rules judge the key itself, so that unknown kinds of volume are not let through. */
 const volume = object({
   name: string,
-  csi: object({ driver: string }),
+  csi: object({ driver: string, readOnly: boolean }),
   emptyDir: object({ medium: string }),
   hostPath: object({ path: string }),
+  persistentVolumeClaim: object({ readOnly: boolean }),
   projected: object({ sources: list(object({ podCertificate: anything, serviceAccountToken: anything })) }),
 });
 
@@ -117,7 +120,7 @@ const metadata = object({
 
 const podShape = object({ metadata, spec: podSpec });
 
-/** Interfaces, because the compiler names an interface in its errors, where it would print the whole of an alias. */
+/** These are interfaces because the compiler prints only the name of an interface in an error, but the whole text of a type alias. */
 export interface SeccompProfile extends Typed<typeof seccompProfile> {}
 export interface AppArmorProfile extends Typed<typeof appArmorProfile> {}
 export interface SeLinuxOptions extends Typed<typeof seLinuxOptions> {}
@@ -160,7 +163,10 @@ export interface Container {
 /** Security settings that a container has, or inherits from its pod. */
 export type SharedField = keyof SecurityContext & keyof PodSecurityContext;
 
-/** The container's own setting, or what it inherits from a running pod. For all other containers a rule judges the pod's setting on the pod. */
+/**
+ * The container's own setting or, for a container that joins a running pod, what it inherits from the pod. For other containers a rule judges the
+ * pod's setting once, on the pod.
+ */
 export function effectiveOf<Field extends SharedField>(
   { spec, inherited }: Container,
   field: Field,
@@ -171,7 +177,7 @@ export function effectiveOf<Field extends SharedField>(
 /** Ephemeral containers are added while the pod runs. Nothing but the new container can be repaired then. */
 export const joinsRunningPod = ({ list }: Pick<Container, 'list'>): boolean => list === 'ephemeralContainers';
 
-/** Regular containers, and native sidecars: init containers that restart until the pod ends. Since Kubernetes 1.29 engines run as such. */
+/** Regular containers, and native sidecars: init containers that restart until the pod ends. Since Kubernetes 1.29, container engines also run as native sidecars. */
 export const lastsAsLongAsPod = ({ list, spec }: Pick<Container, 'list' | 'spec'>): boolean =>
   list === 'containers' || (list === 'initContainers' && spec.restartPolicy === 'Always');
 
@@ -198,6 +204,7 @@ export function memoryLimitOf(resources: Resources | null | undefined): unknown 
   return entryOf(resources?.limits, 'memory');
 }
 
-function entryOf<T>(entries: { readonly [key: string]: T } | null | undefined, key: string): T | undefined {
+/** The entry of a map whose keys a pod's author chose. */
+export function entryOf<T>(entries: { readonly [key: string]: T } | null | undefined, key: string): T | undefined {
   return entries != null && Object.hasOwn(entries, key) ? entries[key] : undefined;
 }

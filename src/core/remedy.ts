@@ -1,10 +1,17 @@
 import { excerptOf } from './excerpt.ts';
 import type { Json } from './json.ts';
-import type { Fix } from './rules/rule.ts';
+import type { Finding, Fix } from './rules/rule.ts';
 
-/** What a person should do about a finding: its remedy, or else what its fix does. The one place for this wording. */
-export function remedyOf({ fix, remedy }: { readonly fix?: Fix; readonly remedy?: string }): string {
-  if (remedy !== undefined) return remedy;
+/**
+ * What a person should do about a finding: its remedy, or else what its fix does; and the exemption that would let the value through, as the
+ * operator writes it. The one place for this wording.
+ */
+export function remedyOf({ rule, fix, remedy, exemption }: Pick<Finding, 'rule' | 'fix' | 'remedy' | 'exemption'>): string {
+  const change = remedy ?? printFix(fix);
+  return exemption === undefined ? change : `${change}, or ask the operator for an exemption (${rule}: ${printValue([exemption])})`;
+}
+
+function printFix(fix: Fix | undefined): string {
   if (fix === undefined) return 'change it by hand';
   if ('set' in fix) return `set it to ${printValue(fix.set)}`;
   if ('append' in fix) return `add ${fix.append.map(printValue).join(', ')}`;

@@ -43,10 +43,10 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   const unresolved: Finding[] = [];
   const intents: PatchIntent[] = [];
   for (const finding of findings) {
-    const { fix, path, kind } = finding;
+    const { fix, path, kind, also = [] } = finding;
     if (fix !== undefined && isMutable(finding)) {
       repaired.push(finding);
-      intents.push({ path, fix });
+      intents.push({ path, fix }, ...also);
     } else if (kind === 'escape') unresolved.push(finding);
   }
   if (addsAnnotation) intents.push(...annotate(input));

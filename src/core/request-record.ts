@@ -26,7 +26,7 @@ export const WORKER_LOSSES = ['ended', 'memory', 'overdue'] as const;
 export type WorkerLoss = (typeof WORKER_LOSSES)[number];
 
 /**
- * Why a connection is closed early. `full`: there were too many. `handshakes`: too many were in their TLS handshake. `unread`: the caller did not
+ * Why a connection is closed early. `full`: there were too many. `handshakes`: its TLS handshake took long while others waited. `unread`: the caller did not
  * read its answer in time, or all answers that wait to be read had too many bytes.
  */
 export const CLOSE_REASONS = ['full', 'handshakes', 'unread'] as const;

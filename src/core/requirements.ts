@@ -38,6 +38,8 @@ export interface ProfileRequirements {
   readonly classScheduling: ClassScheduling;
   /** Whether `SYSBOX_SYSCONT_MODE` decides what capabilities mean, as it does under Sysbox alone. */
   readonly isSysbox: boolean;
+  /** Whether an engine that runs as root of the pod works in a container with the grant `containers`. */
+  readonly runsRootfulEngines: boolean;
   /** Whether required anti-affinity may select pods of other namespaces. */
   readonly allowsWideAntiAffinity: boolean;
   readonly maxTerminationGracePeriodSeconds: number;

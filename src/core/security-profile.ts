@@ -13,6 +13,12 @@ export function printProfile(profile: SecurityProfile | null | undefined): strin
   return type === 'Localhost' ? `Localhost ${excerptOf(localhostProfile ?? 'without a name')}` : excerptOf(type ?? 'without a type');
 }
 
+/** For a finding: the exemption that would let the profile through. A profile without a name has none. */
+export function exemptionOf(profile: SecurityProfile | null | undefined): { readonly exemption?: string } {
+  const exemption = profile == null ? '' : exemptionValueOf(profile);
+  return exemption === '' ? {} : { exemption };
+}
+
 /** The value that exempts the profile in a configuration. */
 export function exemptionValueOf({ type, localhostProfile }: SecurityProfile): string {
   return (type === 'Localhost' ? localhostProfile : type) ?? '';

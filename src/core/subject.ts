@@ -1,5 +1,5 @@
 import { type Path, valueAt } from './path.ts';
-import { orEmpty, type Pod, podIs, specOf } from './pod.ts';
+import { type Pod, podIs } from './pod.ts';
 import { err, ok, type Result } from './result.ts';
 import { isObject, type Mismatch } from './shape.ts';
 
@@ -14,6 +14,8 @@ export interface Subject {
   readonly at: Path;
   /** The whole document. */
   readonly document: object;
+  /** Keys of the document's pod that others than its author wrote, as paths from the pod: `pod` lacks them. Indices of lists stay as they are. */
+  readonly leftOut?: readonly Path[];
 }
 
 /** The path of the pod in each kind that contains one, by API group and kind. */
@@ -57,27 +59,21 @@ export function subjectOf(document: unknown, group: string, kind: string): Resul
     kind,
     name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '',
     namespace: textOf(metadata.namespace),
-    pod: withClaims(document, found as Pod),
+    pod: found as Pod,
     at,
     document: document as object,
   });
 }
 
-/** The pods of a StatefulSet have a volume for each of its claim templates; it replaces a volume of the same name. */
-function withClaims(document: unknown, pod: Pod): Pod {
-  const { kind, spec } = document as { readonly kind?: unknown; readonly spec?: { readonly volumeClaimTemplates?: unknown } };
-  const templates = kind === 'StatefulSet' ? spec?.volumeClaimTemplates : undefined;
-  if (!Array.isArray(templates)) return pod;
-  const volumes = orEmpty(specOf(pod).volumes);
-  const names = templates.flatMap((template) => {
-    const metadata = isObject(template) && isObject(template.metadata) ? template.metadata : {};
-    return typeof metadata.name === 'string' && !volumes.some(({ name }) => name === metadata.name) ? [metadata.name] : [];
-  });
-  const claims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
-  return { ...pod, spec: { ...specOf(pod), volumes: [...volumes, ...claims] } };
-}
-
 /** The subject with another version of its document, whose pod is not checked again. */
 export function withDocument(subject: Subject, document: object): Subject {
-  return { ...subject, document, pod: withClaims(document, valueAt(document, subject.at) as Pod) };
+  const { at, leftOut = [] } = subject;
+  return { ...subject, document, pod: leftOut.reduce(withoutKey, valueAt(document, at)) as Pod };
+}
+
+/** A copy of the value without one of its keys; the value is not changed. */
+function withoutKey(value: unknown, [key, ...rest]: Path): unknown {
+  if (!isObject(value) || typeof key !== 'string' || !Object.hasOwn(value, key)) return value;
+  const { [key]: inner, ...others } = value;
+  return rest.length === 0 ? others : { ...others, [key]: withoutKey(inner, rest) };
 }

@@ -21,3 +21,11 @@ export function isInjected({ name }: Volume): boolean {
 export function injectedTokensOf(volumes: readonly Volume[]): VolumeNames {
   return new Set(volumes.flatMap((volume) => (holdsToken(volume) && isInjected(volume) ? [volume.name] : [])));
 }
+
+/**
+ * The places of the projected sources without content. The API server checks none, and drops a podCertificate whose feature gate is off after
+ * it has called the mutating entries: what is left is an empty source.
+ */
+export function emptySourcesOf({ projected }: Volume): readonly number[] {
+  return orEmpty(projected?.sources).flatMap((source, index) => (Object.values(source).every((each) => each == null) ? [index] : []));
+}

@@ -18,7 +18,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   {
     reason: 'The wall isolates every program: none is trusted, so none is judged.',
     paths: [
-      ...fieldsIn(CONTAINER, 'args', 'command', 'image', 'stdin', 'stdinOnce', 'tty', 'workingDir', 'targetContainerName'),
+      ...fieldsIn(CONTAINER, 'stdin', 'stdinOnce', 'tty', 'workingDir', 'targetContainerName'),
       ...fieldsIn(PROBES, 'exec'),
       ...fieldsIn(HOOKS, 'exec', 'sleep'),
     ],

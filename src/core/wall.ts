@@ -33,7 +33,7 @@ export function findUserNamespaceGaps(pod: Pod, wall: Wall): WallGap[] {
     gaps.push({ finding: { path, message, fix: { set: false } }, isStillIsolated: false });
   }
   if (wall.hostUsers === undefined && hostUsers != null) {
-    const message = `hostUsers is ${hostUsers}, which this profile's runtime does not take`;
+    const message = `hostUsers is ${hostUsers}, but this profile's runtime does not accept this field`;
     // `true` means what an absent field means, so the pod runs behind the runtime's own kernel as if the field were not there. `false` asks
     // for a user namespace, which such a runtime does not support: what it does with the pod is not known.
     gaps.push({ finding: { path, message, fix: REMOVE }, isStillIsolated: hostUsers });
@@ -52,9 +52,12 @@ export function findRuntimeClassGaps(pod: Pod, wall: Wall): WallGap[] {
   const message =
     runtimeClassName == null
       ? 'runtimeClassName is not set'
-      : `runtimeClassName "${excerptOf(runtimeClassName)}" is not this profile's (what it put into nodeSelector and tolerations stays)`;
-  const fix = wall.runtimeClassName === undefined ? REMOVE : { set: wall.runtimeClassName };
-  return [{ finding: { path: ['spec', 'runtimeClassName'], message, fix }, isStillIsolated: false }];
+      : `runtimeClassName "${excerptOf(runtimeClassName)}" does not belong to this profile (the nodeSelector and tolerations that this class added stay)`;
+  const { runtimeClassName: wanted } = wall;
+  const fix = wanted === undefined ? REMOVE : { set: wanted };
+  const change = wanted === undefined ? 'remove it' : `set it to ${wanted}`;
+  const wayOut = runtimeClassName ? { remedy: `${change}, or ask the operator to list it in the runtimeClasses of the profile` } : {};
+  return [{ finding: { path: ['spec', 'runtimeClassName'], message, fix, ...wayOut }, isStillIsolated: false }];
 }
 
 /** Whether the runtime class is one of the profile's. */

@@ -55,7 +55,7 @@ function planAuthority(certificates: Certificates, { objects }: ObservedState, d
     if (isHandsOff(live)) return { handsOff: [{ object, why: [authorityDue] }] };
     const untrusting = authority === undefined ? [] : liveConfigurations(desired, objects).filter(isHandsOff);
     if (untrusting.length > 0) {
-      const why = `${authorityDue}; but it is kept, because ${untrusting.map(titleOf).join(' and ')} must not be changed to trust its successor`;
+      const why = `${authorityDue}; but this authority is kept: a new one would have to be added to ${untrusting.map(titleOf).join(' and ')}, marked hands-off`;
       return { handsOff: [{ object, why: [why] }] };
     }
     const before = authority === undefined ? [] : [{ certificate: authority.chain[0], reason: 'it was the current authority until now' }];

@@ -71,13 +71,16 @@ export type Requirement =
   | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
   | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
 
+/** The name of the condition of entries for namespaces that the configuration governs by their names. */
+export const GOVERNED_BY_NAME = 'governed-by-name';
+
 /** The API server calls mutating webhooks in the order of the names of their configurations; `zz-` puts this one after most others. */
 export const MUTATING_CONFIGURATION = 'zz-cloister';
 export const VALIDATING_CONFIGURATION = 'cloister';
 
 /**
- * The webhook entries that assign profiles and modes to pods. The API server matches the labels, or the name of a namespace without a label,
- * and the path of an entry contains what it matched, so that the webhook server looks nothing up.
+ * The webhook entries that assign profiles and modes to pods. The API server matches the labels, or the name of a namespace without a label.
+ * The URL path of an entry contains its profile and mode, so that the webhook server looks nothing up.
  */
 export function entriesOf({ profiles, governance }: ClusterConfig, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
   const ids = [...profiles.keys()];
@@ -159,7 +162,10 @@ const resources = (group: string, names: readonly string[], operations: Resource
   scope: 'Namespaced',
 });
 
-/** Conditions skip updates of other metadata, such as finalizers, so that a pod can be deleted while the webhook is down. Subresources always match. */
+/**
+ * An update that changes none of these, but only finalizers for example, does not call the webhook, so that a pod can be deleted while the webhook is
+ * down. Subresources always match.
+ */
 const SPEC_CHANGED = [
   "request.operation != 'UPDATE'",
   "(has(request.subResource) && request.subResource != '')",
@@ -201,7 +207,7 @@ const ADVISE = {
   ...WATCH,
 } as const;
 
-/** Where a label no longer names a profile, pods must still get no debug container, no other image, and no other nodes. */
+/** Where a label no longer names a profile, updates that add a debug container, change an image or allow other nodes must still be refused. */
 const UNKNOWN = {
   rules: [resources('', ['pods'], ['CREATE', 'UPDATE']), resources('', ['pods/ephemeralcontainers'], ['UPDATE'])],
   matchConditions: [{ name: 'spec-changes', expression: SPEC_CHANGED.join(' ||\n') }],
@@ -209,7 +215,7 @@ const UNKNOWN = {
 const UNKNOWN_WATCH = { ...UNKNOWN, ...WATCH } as const;
 const UNKNOWN_ENFORCE = { ...UNKNOWN, ...ENFORCE } as const;
 
-/** The API server sets this label and users cannot change it, so that only it may exclude a namespace. */
+/** The API server sets this label and users cannot change it. Therefore no other label may exclude a namespace. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 /** The namespaces of the system and of Cloister. */
@@ -236,7 +242,7 @@ function selectionsFor(governance: Governance, target: Target) {
     governedNamespace(mode: Mode, id: string): Selection | undefined {
       const expression = governedWhere((profiles) => profiles[mode] === id, governance);
       if (expression === 'false') return undefined;
-      return { namespaceSelector: unlabelled(mode), condition: { name: 'governed-by-name', expression } };
+      return { namespaceSelector: unlabelled(mode), condition: { name: GOVERNED_BY_NAME, expression } };
     },
     /** Pods that name the profile, in namespaces that enforce no profile. */
     optedInPod: (id: string): Selection => ({

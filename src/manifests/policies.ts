@@ -121,13 +121,16 @@ interface Parts {
   /** The metadata maps that the policy restricts. */
   readonly differs: readonly MetadataMap[];
   readonly variables: Readonly<Record<string, string>>;
-  readonly validations: readonly {
-    readonly expression: string;
-    readonly messageExpression: string;
-    readonly reason?: 'Forbidden' | 'Invalid';
-  }[];
+  /** A validation that asks the authorizer comes first: messages cannot ask it. */
+  readonly validations: readonly Validation[];
   /** `Warn`: the policy never rejects a request, even if it cannot be evaluated. Default: `Deny`. */
   readonly action?: 'Deny' | 'Warn';
+}
+
+interface Validation {
+  readonly expression: string;
+  readonly messageExpression: string;
+  readonly reason?: 'Forbidden' | 'Invalid';
 }
 
 const NAMESPACES = ['namespaces', 'namespaces/status', 'namespaces/finalize'];
@@ -151,12 +154,19 @@ function policy(name: string, { resourceRules, differs, variables, validations, 
       { name: `${differs.join('-or-')}-change`, expression: differs.map((map) => `${newMap(map)} != (${oldMap(map)})`).join(' ||\n') },
     ],
     variables: [...maps, ...Object.entries(variables).map(([variable, expression]) => ({ name: variable, expression }))],
-    validations,
+    validations: validations.map((each, index) => ({ ...each, messageExpression: messageWith(each, validations.slice(index + 1)) })),
   };
   return [
     { apiVersion: GROUP, kind: 'ValidatingAdmissionPolicy', metadata, spec },
     { apiVersion: GROUP, kind: 'ValidatingAdmissionPolicyBinding', metadata, spec: { policyName: name, validationActions: [action] } },
   ];
+}
+
+/** In CEL. Of several validations that fail, the API server reports the first alone, so that its message has those of the others. */
+function messageWith({ messageExpression }: Validation, later: readonly Validation[]): string {
+  if (later.length === 0) return messageExpression;
+  const others = later.map((each) => `(${each.expression} ? [] : [${each.messageExpression}])`);
+  return `(${[`[${messageExpression}]`, ...others].join(' +\n')}).join('. Also: ')`;
 }
 
 function rule(resources: readonly string[], operations: readonly ('CREATE' | 'UPDATE')[], scope: 'Cluster' | 'Namespaced'): object {

@@ -1,13 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import type { Json } from '../core/json.ts';
-import { type Path, printPath } from '../core/path.ts';
+import { type Path, printPath, valueAt } from '../core/path.ts';
 import { CONTAINER_LISTS } from '../core/pod.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
+import { asWritten, type Written } from '../core/written.ts';
 import { readProblemOf, STDIN } from './files.ts';
 import type { InputProblem } from './problem.ts';
 import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
@@ -25,13 +24,23 @@ export interface Source {
 export interface SourceDocument {
   readonly value: Json;
   readonly pods: readonly FoundPod[];
+  readonly namespaces: readonly FoundNamespace[];
   /** Objects that may have a pod which cannot be judged. */
   readonly unjudged: readonly UnjudgedObject[];
   /** Number of objects in the document that have no pod. */
   readonly withoutPod: number;
 }
 
+/** A Namespace object. */
+export interface FoundNamespace {
+  readonly name: string;
+  /** Only those whose value is a text. */
+  readonly labels: ReadonlyMap<string, string>;
+}
+
 export interface FoundPod {
+  /** Fields of a pod that was read from a cluster which are not judged, because nothing shows whether its author wrote them. */
+  readonly unjudged: readonly Path[];
   /** Its document is the object; where the pod was found by its shape, the pod alone. */
   readonly subject: Subject;
   /** Path of the object in the document: [] or, in a List, ['items', 0]. */
@@ -62,16 +71,32 @@ export type FileContent =
   | { readonly skipped: InputProblem }
   | { readonly problems: readonly InputProblem[] };
 
-/** @param file a name that `filesOf` returned */
-export async function readSource(file: string, stdin: Readable): Promise<FileContent> {
-  let bytes: Buffer;
+/**
+ * @param file a name that `filesOf` returned
+ * @param input what standard input has, which `-` names
+ */
+export async function readSource(file: string, input: Buffer): Promise<FileContent> {
+  let bytes = input;
   try {
-    bytes = file === STDIN ? await buffer(stdin) : await readFile(file);
+    if (file !== STDIN) bytes = await readFile(file);
   } catch (error) {
     return { problems: [readProblemOf(file, error)] };
   }
   if (!isUtf8(bytes)) return { problems: [{ file, message: 'the text is not UTF-8', remedy: 'save it as UTF-8' }] };
   return readText(file, bytes.toString('utf8'));
+}
+
+/** The Namespace objects of all files. Files that cannot be read are left out. */
+export async function readNamespaces(files: readonly string[], input: Buffer): Promise<FoundNamespace[]> {
+  const namespaces: FoundNamespace[] = [];
+  for (const file of files) {
+    const bytes = file === STDIN ? input : await readFile(file).catch(() => undefined);
+    // Parsing costs far more than searching.
+    if (bytes?.includes('Namespace') !== true) continue;
+    const content = await readSource(file, bytes);
+    if ('source' in content) namespaces.push(...content.source.documents.flatMap((document) => document.namespaces));
+  }
+  return namespaces;
 }
 
 /** Reads the documents of a text. */
@@ -122,10 +147,11 @@ interface TypedObject {
 function readDocument(file: string, placed: PlacedDocument, problems: InputProblem[]): SourceDocument {
   const { value: root } = placed.document;
   const pods: FoundPod[] = [];
+  const namespaces: FoundNamespace[] = [];
   const unjudged: UnjudgedObject[] = [];
   let withoutPod = 0;
   if (root !== null) readObject(root, []);
-  return { value: root, pods, unjudged, withoutPod };
+  return { value: root, pods, namespaces, unjudged, withoutPod };
 
   function readObject(value: Json, at: Path): void {
     // As in kubectl, an object with a list of items is a list of objects.
@@ -140,12 +166,13 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
     }
     const object = value as TypedObject;
     if (podPathOf(group.value, object.kind) === undefined) {
+      if (group.value === '' && object.kind === 'Namespace') namespaces.push(namespaceOf(value));
       readShapes(object, group.value, at);
       return;
     }
     const subject = subjectOf(value, group.value, object.kind);
     if (subject.ok) {
-      pods.push(makeFoundPod(placed, subject.value, at, undefined));
+      pods.push(makeFoundPod(placed, asWritten(subject.value), at, undefined));
       return;
     }
     const { path, expected } = subject.error;
@@ -159,7 +186,7 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
     let reason = shapes.unjudged === undefined ? undefined : `${printPath(shapes.unjudged)} may be part of a pod, and its kind is unknown`;
     for (const shaped of shapes.pods) {
       const subject = subjectOf(shaped.pod, '', 'Pod');
-      if (subject.ok) pods.push(makeFoundPod(placed, { ...subject.value, kind, name, namespace }, at, shaped));
+      if (subject.ok) pods.push(makeFoundPod(placed, { subject: { ...subject.value, kind, name, namespace }, unjudged: [] }, at, shaped));
       else reason ??= `${printPath([...shaped.specAt, ...subject.error.path.slice(1)])} is not ${subject.error.expected}`;
     }
     if (reason !== undefined) unjudged.push({ kind, name, range: headOf(placed, at), reason });
@@ -172,7 +199,7 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
   }
 }
 
-function makeFoundPod(placed: PlacedDocument, subject: Subject, at: Path, shaped: ShapedPod | undefined): FoundPod {
+function makeFoundPod(placed: PlacedDocument, { subject, unjudged }: Written, at: Path, shaped: ShapedPod | undefined): FoundPod {
   const pathOf = (path: Path): Path => {
     if (shaped === undefined) return path;
     return path[0] === 'spec' ? [...shaped.specAt, ...path.slice(1)] : [...shaped.at, ...path];
@@ -180,6 +207,7 @@ function makeFoundPod(placed: PlacedDocument, subject: Subject, at: Path, shaped
   const isMixed = shaped !== undefined && subject.kind.toLowerCase() !== 'pod' && (shaped.at.length === 0 || shaped.at === shaped.specAt);
   return {
     subject,
+    unjudged,
     at,
     pathOf,
     isMixed,
@@ -202,6 +230,13 @@ function namesOf(object: TypedObject): { readonly name: string; readonly namespa
   const metadata = isObject(object.metadata) ? object.metadata : {};
   const textOf = (field: unknown): string | undefined => (typeof field === 'string' && field !== '' ? field : undefined);
   return { name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '', namespace: textOf(metadata.namespace) };
+}
+
+function namespaceOf(object: Json): FoundNamespace {
+  const name = valueAt(object, ['metadata', 'name']);
+  const labels = valueAt(object, ['metadata', 'labels']);
+  const texts = Object.entries(isObject(labels) ? labels : {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  return { name: typeof name === 'string' ? name : '', labels: new Map(texts) };
 }
 
 /** The items of a PodList may lack apiVersion and kind. */

@@ -59,7 +59,7 @@ export interface YamlStream {
   readonly lines: LineCounter;
 }
 
-/** Values. Far more than in a manifest, whose size the API server limits to 3 MB, and far fewer than aliases of aliases can expand to. */
+/** How many values aliases may expand to: far more than a manifest of 3 MB has, the API server's limit, and far fewer than aliases of aliases can produce. */
 const MAX_EXPANDED = 100_000;
 
 /** Reads a stream of YAML (or JSON) documents. The value of an empty document is null. */

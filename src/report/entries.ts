@@ -3,13 +3,14 @@ import { printPlace } from '../core/finding-text.ts';
 import { printPath } from '../core/path.ts';
 import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
-import { type CheckReport, type PlacedFinding, type PodReport, titleOf } from './report.ts';
+import { type CheckReport, isEnforced, type PlacedFinding, type PodReport, titleOf } from './report.ts';
 import { SEVERITIES, type Severity, severityOf } from './severity.ts';
 
 /** A finding as an entry of its own, for tools that know no pods. */
 export interface ReportEntry {
   readonly pod: PodReport;
   readonly finding: PlacedFinding;
+  /** An escape that no mode refuses is a warning, as a promise is. */
   readonly severity: Severity;
   /** The pod, the field, what was found and what to do, on one line. */
   readonly message: string;
@@ -28,7 +29,7 @@ export function entriesOf({ pods }: CheckReport): ReportEntry[] {
       return {
         pod,
         finding,
-        severity: severityOf(finding),
+        severity: isEnforced(pod) || finding.kind !== 'escape' ? severityOf(finding) : 'promise',
         message: `${printable(titleOf(pod))}: ${describe(finding)}`,
         fingerprint: createHash('sha256')
           .update(uses === 1 ? identity : `${identity} ${uses}`)

@@ -2,7 +2,7 @@ import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
 import { describe } from './entries.ts';
 import { type CaseOutcome, printSuites } from './junit-xml.ts';
-import { type CheckReport, type PodReport, type ReportContext, titleOf, type UnjudgedReport } from './report.ts';
+import { type CheckReport, isEnforced, type PodReport, type ReportContext, titleOf, type UnjudgedReport } from './report.ts';
 
 /**
  * JUnit's XML, which most CI systems read: a suite for each file, and a case for each pod. Escapes fail a case; promises alone, and what is not judged,
@@ -20,7 +20,7 @@ function outcomeOf(pod: PodReport): CaseOutcome {
   const { findings, verdict, profile, grant } = pod;
   const fixes = findings.filter(({ fix }) => fix !== undefined).map((finding) => `${describe(finding)}`);
   const output = fixes.length === 0 ? [] : ['`cloister fix` changes:', ...fixes];
-  if (findings.some(({ kind }) => kind === 'escape')) {
+  if (isEnforced(pod) && findings.some(({ kind }) => kind === 'escape')) {
     const lines = findings.map(
       (finding) => `${pod.file}:${finding.line}:${finding.column}: ${finding.kind} ${finding.rule}: ${describe(finding)}`,
     );
@@ -28,7 +28,7 @@ function outcomeOf(pod: PodReport): CaseOutcome {
     return { outcome: 'failed', type: verdict, message, lines, output };
   }
   if (findings.length === 0) return { outcome: 'passed', output: [] };
-  const warnings = findings.map(({ rule, message, ...rest }) => `${rule}: ${printable(message)}; ${printable(remedyOf(rest))}`);
+  const warnings = findings.map((finding) => `${finding.rule}: ${printable(finding.message)}; ${printable(remedyOf(finding))}`);
   return { outcome: 'skipped', lines: warnings, output };
 }
 

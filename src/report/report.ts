@@ -1,5 +1,5 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
-import type { EnforcementOutcome } from '../core/request-record.ts';
+import type { EnforcementOutcome, Mode } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
 /** The result of `cloister check`, for people and programs. */
@@ -9,6 +9,10 @@ export interface CheckReport {
   readonly unjudged: readonly UnjudgedReport[];
   /** Files that are no manifests. */
   readonly skipped: readonly SkippedFile[];
+  /** Which profile pods are judged by, and why, where that is not obvious. */
+  readonly choices: readonly string[];
+  /** Number of pods in namespaces that nothing governs. */
+  readonly notJudged: number;
   /** Number of objects without a pod. */
   readonly withoutPod: number;
   /** Number of files that a pattern ignores. */
@@ -30,6 +34,10 @@ export interface PodReport extends Place {
   readonly name: string;
   readonly namespace: string;
   readonly profile: string;
+  /** The mode that is in force in its namespace. */
+  readonly mode: Mode;
+  /** Why this profile in this mode; undefined: it is obvious. */
+  readonly because: string | undefined;
   readonly grant: string;
   /** What chose the profile and the grant, such as `--profile` or the name of a configuration file. */
   readonly chosenBy: readonly string[];
@@ -74,9 +82,13 @@ export interface ReportContext {
 /** From the worst to the best. */
 export const VERDICTS: readonly EnforcementOutcome[] = ['refused', 'repairable', 'clean'];
 
+/** Modes that do not enforce admit every pod as it is. */
+export const isEnforced = ({ mode }: PodReport): boolean => mode === 'enforce';
+
+/** Of the pods in namespaces that enforce. */
 export function countVerdicts(pods: readonly PodReport[]): Readonly<Record<EnforcementOutcome, number>> {
   const counts = { clean: 0, repairable: 0, refused: 0 };
-  for (const { verdict } of pods) counts[verdict] += 1;
+  for (const { verdict } of pods.filter(isEnforced)) counts[verdict] += 1;
   return counts;
 }
 
@@ -90,7 +102,9 @@ export const FAIL_ON = ['refused', 'repairable', 'promise', 'unjudged', 'never']
 export type FailOn = (typeof FAIL_ON)[number];
 
 /** Whether the pod decides that the command fails. */
-export function isFailing({ verdict, findings }: PodReport, failOn: FailOn): boolean {
+export function isFailing(pod: PodReport, failOn: FailOn): boolean {
+  const { verdict, findings } = pod;
+  if (!isEnforced(pod)) return false;
   switch (failOn) {
     case 'never':
       return false;

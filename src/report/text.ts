@@ -5,6 +5,7 @@ import { remedyOf } from '../core/remedy.ts';
 import {
   type CheckReport,
   countVerdicts,
+  isEnforced,
   type PlacedFinding,
   type PodReport,
   type SkippedFile,
@@ -18,7 +19,8 @@ import {
  * @param stream the output; colours are used only if it is a terminal and `NO_COLOR` is not set
  */
 export function printText(report: CheckReport, stream: NodeJS.WriteStream): string {
-  const paragraphs = [...printPods(report.pods, stream), printNotes(report)].filter((each) => each !== '');
+  const choices = report.choices.map((line) => `${line}\n`).join('');
+  const paragraphs = [...printPods(report.pods, stream), choices, printNotes(report)].filter((each) => each !== '');
   return [...paragraphs, `${printSummary(report)}\n`].join('\n');
 }
 
@@ -37,7 +39,8 @@ function printPods(pods: readonly PodReport[], stream: NodeJS.WriteStream): stri
 
 function printPod(pod: PodReport, styled: Styled): string {
   const title = `${placeOf(pod)}: ${printable(`${titleOf(pod)}`)}`;
-  const rest = `${pod.verdict} under profile ${pod.profile}, grant ${pod.grant}`;
+  const policy = `under profile ${pod.profile}, grant ${pod.grant}`;
+  const rest = isEnforced(pod) ? `${pod.verdict} ${policy}` : `admitted ${policy}, in mode ${pod.mode}; enforcing gives: ${pod.verdict}`;
   const lines = [`${styled('bold', title)}: ${printable(rest)}`, ...pod.findings.map((finding) => printFinding(pod, finding, styled))];
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -70,17 +73,20 @@ function placeOf({ file, line, column }: { readonly file: string; readonly line?
 }
 
 /** How many pods there are, what enforcing does with them, what they are judged by, and what is not judged. */
-function printSummary({ pods, unjudged, skipped, withoutPod, ignored }: CheckReport): string {
+function printSummary({ pods, unjudged, skipped, notJudged, withoutPod, ignored }: CheckReport): string {
   const rest = [
+    [notJudged, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
     [withoutPod, 'object without a pod', 'objects without a pod'],
     [unjudged.length, 'object not judged', 'objects not judged'],
     [skipped.length, 'file skipped', 'files skipped'],
     [ignored, 'file ignored', 'files ignored'],
   ] as const;
   const others = rest.filter(([count]) => count > 0).map(([count, one, several]) => `${count} ${count === 1 ? one : several}`);
-  if (pods.length === 0) return ['no pod found', ...others].join('; ');
+  if (pods.length === 0) return [notJudged === 0 ? 'no pod found' : 'no pod judged', ...others].join('; ');
   const counts = countVerdicts(pods);
   const verdicts = VERDICTS.filter((verdict) => counts[verdict] > 0).map((verdict) => `${counts[verdict]} ${printVerdict(verdict)}`);
+  const unenforced = pods.filter((pod) => !isEnforced(pod)).length;
+  if (unenforced > 0) verdicts.push(`${unenforced} admitted without enforcement`);
   return [`${pods.length} ${pods.length === 1 ? 'pod' : 'pods'}: ${verdicts.join(', ')}`, printPolicies(pods), ...others].join('; ');
 }
 

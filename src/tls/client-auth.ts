@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 export function makeClientCheck(names: readonly string[]): (socket: TLSSocket) => string | undefined {
   return (socket) => {
     const certificate = socket.getPeerX509Certificate();
-    if (certificate === undefined) return 'callers must present a client certificate, and this one presents none';
+    if (certificate === undefined) return 'callers must present a client certificate, and this caller presented none';
     if (!socket.authorized) return `the client certificate is not trusted: ${socket.authorizationError}`;
     if (names.length === 0) return undefined;
     const commonNames = [socket.getPeerCertificate().subject.CN].flat();

@@ -40,11 +40,11 @@ export function findTrustedPredecessors(
 
   function reasonFor(candidate: X509Certificate): string | undefined {
     const signed = leaves.find((leaf) => isSignedBy(leaf.certificate, candidate));
-    if (signed !== undefined) return `${signed.where} has a certificate that it signed`;
+    if (signed !== undefined) return `${signed.where} has a certificate that this authority signed`;
     if (!remembered.some(({ fingerprint256 }) => fingerprint256 === candidate.fingerprint256)) return undefined;
     if (unknown.length > 0) return `the certificate of ${unknown.join(', ')} is not known`;
     if (overlapEnds !== undefined && now < overlapEnds)
-      return `pods may start with a certificate that it signed until ${overlapEnds.toISOString()}`;
+      return `pods may start with a certificate that this authority signed until ${overlapEnds.toISOString()}`;
     return undefined;
   }
 }

@@ -55,12 +55,12 @@ test.each(ATTACK_NAMES)(
     const created: string[] = [];
     const end = performance.now() + SECONDS * 1_000;
     while (performance.now() < end) {
-      const { status, body } = await tenant.request<{ readonly spec?: { readonly hostUsers?: boolean } }>(
+      const { status, body } = await tenant.request<{ readonly spec?: { readonly hostUsers?: boolean }; readonly message?: string }>(
         'POST',
         `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`,
         { ...dockerInDocker(), metadata: { generateName: 'pod-' } },
       );
-      created.push(`${status}, hostUsers ${body.spec?.hostUsers}`);
+      created.push(`${status}, ${body.message ?? `hostUsers ${body.spec?.hostUsers}`}`);
       expect((await fetch(`${cloister.operationsUrl}/readyz`, { headers: { connection: 'close' } })).status).toBe(200);
     }
     await attacking;

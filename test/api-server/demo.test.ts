@@ -54,7 +54,7 @@ test('the demo shows the pod as requested and as stored', () => {
 });
 
 test('the demo shows the warnings of the author', () => {
-  expect(stdout).toMatch(/^Warning: cloister userns: privileged: privileged is true; repair: set it to false \(container workspace\)$/m);
+  expect(stdout).toMatch(/^Warning: cloister userns: the repair takes away .*privileged \(privileged is true\) \(container workspace\)/m);
   expect(stdout).toContain('\npod/workspace created\n');
 });
 

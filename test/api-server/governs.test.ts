@@ -1,9 +1,14 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { RUNNING_PODS_STAY } from '../../src/ensure/enforcement.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer } from '../support/client.ts';
 import { dockerInDocker, hostNamespaces, hostPath, type PodManifest, plainPod } from '../support/pod-manifests.ts';
+import { cloister } from '../support/run.ts';
 import { type Cloister, startCloister } from '../support/webhook.ts';
 
 /** Namespaces without a label, which the configuration governs by name. It governs the whole cluster, so each has an API server of its own. */
@@ -34,15 +39,15 @@ type Labels = Readonly<Record<string, string>>;
 
 async function start(config: object, namespaces: Readonly<Record<string, Labels>>): Promise<Started> {
   const apiServer = await startApiServer();
-  let cloister: Cloister | undefined;
+  let server: Cloister | undefined;
   const stop = async () => {
-    await cloister?.stop();
+    await server?.stop();
     await apiServer.stop();
   };
   try {
     await apiServer.createRuntimeClass('gvisor', { handler: 'runsc' });
     const text = stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', ...config });
-    cloister = await startCloister(apiServer, { config: text, apply: true });
+    server = await startCloister(apiServer, { config: text, apply: true });
     for (const [name, labels] of Object.entries(namespaces)) await apiServer.createNamespace(name, labels);
     return { apiServer, stop, create: (namespace, pod) => apiServer.admin.request<Stored>('POST', podsOf(namespace), pod) };
   } catch (error) {
@@ -106,6 +111,33 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     const { body } = await create('gl-rd-ns-labelled', named(plainPod()));
     expect(body).toMatchObject({ spec: { runtimeClassName: 'gvisor' }, metadata: { annotations: { [APPLIED]: 'gvisor/sudo' } } });
     expect(body.spec.hostUsers).toBeUndefined();
+  });
+
+  test('`cloister check` judges a pod of each namespace by the profile that the API server applies', async () => {
+    const manifests = Object.entries(namespaces).flatMap(([name, labels]) => [
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } },
+      { ...plainPod(), metadata: { name: 'plain', namespace: name } },
+    ]);
+    const folder = await mkdtemp(join(tmpdir(), 'cloister-governs-'));
+    const file = join(folder, 'config.yaml');
+    await writeFile(file, stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', ...config }));
+    // In a namespace that nothing governs, check needs a profile that is asked for.
+    const governed = manifests.filter(
+      ({ metadata: { name, ...rest } }) => ![name, 'namespace' in rest && rest.namespace].includes('open-house'),
+    );
+    const { stdout, stderr } = await cloister(
+      ['check', '-f', '-', '--config', file, '-o', 'json'],
+      governed.map((each) => stringify(each)).join('---\n'),
+    );
+    await rm(folder, { recursive: true });
+    expect(stderr).toBe('');
+    const pods: readonly { namespace: string; profile: string; mode: string }[] = JSON.parse(stdout).pods;
+    expect(pods).toHaveLength(Object.keys(namespaces).length - 1);
+    for (const { namespace, profile, mode } of pods) {
+      const { body } = await create(namespace, named(plainPod()));
+      const applied = body.metadata.annotations?.[APPLIED];
+      expect([namespace, applied]).toEqual([namespace, mode === 'enforce' ? `${profile}/sudo` : undefined]);
+    }
   });
 
   test('T75: a label that is removed gives the namespace back to `governs`', async () => {
@@ -193,6 +225,29 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     }
     expect((await annotate('open-house')).status).toBe(200);
     expect((await annotate('a-watched')).status).toBe(200);
+  });
+
+  test('the command of the warning of `ensure` lists what recreating the running workloads would change', async () => {
+    const workload = { metadata: { name: 'running', labels: { app: 'running' } } };
+    const spec = { selector: { matchLabels: { app: 'running' } }, template: { metadata: workload.metadata, spec: hostPath().spec } };
+    for (const namespace of ['gl-rd-ns-1', 'a-watched', 'open-house']) {
+      const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+      expect((await started.apiServer.admin.request('POST', path, { ...workload, spec })).status).toBe(201);
+    }
+    const [, resources = ''] = /kubectl get (\S+) --all-namespaces/.exec(RUNNING_PODS_STAY) ?? [];
+    const listed = await started.apiServer.kubectl(['get', resources, '--all-namespaces', '--output', 'yaml']);
+    const folder = await mkdtemp(join(tmpdir(), 'cloister-governs-'));
+    const file = join(folder, 'config.yaml');
+    await writeFile(file, stringify({ apiVersion: 'cloister.dev/v1alpha1', kind: 'Config', ...config }));
+    const { code, stdout, stderr } = await cloister(['check', '-f', '-', '--config', file, '-o', 'json'], listed.stdout);
+    await rm(folder, { recursive: true });
+    expect([code, stderr]).toEqual([1, '']);
+    const { summary, pods } = JSON.parse(stdout);
+    expect(summary).toMatchObject({ pods: 2, refused: 1, notJudged: 1 });
+    expect(pods).toMatchObject([
+      { namespace: 'a-watched', profile: 'userns', mode: 'warn', verdict: 'refused' },
+      { namespace: 'gl-rd-ns-1', profile: 'userns', mode: 'enforce', verdict: 'refused' },
+    ]);
   });
 
   test('the author of a workload in a governed namespace gets the warnings about its pods', async () => {

@@ -77,7 +77,7 @@ describe('T77: a pod that disturbs other tenants by its place and its end', () =
       terminationGracePeriodSeconds: 3_600,
       containers: [{ livenessProbe: { terminationGracePeriodSeconds: 3_600 } }],
     });
-    expect(warnings.join('\n')).toMatch(/anti-affinity: .*grace-period: /s);
+    expect(warnings.join('\n')).toMatch(/takes away .*anti-affinity \(.*grace-period \(/s);
   });
 
   test('anti-affinity to its own namespace stays, and so does what the profile allows', async () => {
@@ -104,9 +104,30 @@ describe('T78: a pod without a service account token', () => {
   });
 
   test('a pod certificate is refused, also where the API server drops it after the mutating entry, because its feature gate is off', async () => {
-    expect((await create('tokenless', withSource('certificate', { podCertificate: certificate }))).status).toBe(403);
+    const refused = await create('tokenless', withSource('certificate', { podCertificate: certificate }));
+    expect(refused.status).toBe(403);
+    expect(refused.body.message).toContain(`To change:
+- service-account-token: spec.volumes[0].projected.sources[0]: the API server dropped the content of a source of volume "identity": podCertificate, where its feature gate PodCertificateRequest is off (on by default since Kubernetes 1.37); remove its podCertificate source
+Repaired automatically once the above is fixed:
+- user-namespace: `);
+    expect(causesOf(refused)?.[0]).toEqual(['service-account-token', 'spec.volumes[0].projected.sources[0]']);
     const denial = await ask('/validate/enforce/userns-tokenless', withSource('certificate', { podCertificate: certificate }));
     expect(denial).toContain('holds a certificate of the pod');
+    expect(denial).not.toContain('dropped');
+  });
+});
+
+describe('a projected source that the API server drops', () => {
+  const withSources = (name: string, ...sources: object[]): PodManifest =>
+    plainPod(name, { volumes: [{ name: 'trust', projected: { sources } }] });
+
+  test('a source that no rule judges is dropped without a denial', async () => {
+    const bundle = { clusterTrustBundle: { name: 'example.com:roots', path: 'roots.pem' } };
+    const { status, body } = await create('tokenless', withSources('bundle', { downwardAPI: {} }, bundle));
+    expect({ status, message: body.message }).toEqual({ status: 201, message: undefined });
+    expect(body.spec.volumes).toContainEqual(
+      expect.objectContaining({ projected: expect.objectContaining({ sources: [{ downwardAPI: {} }, {}] }) }),
+    );
   });
 });
 
@@ -142,7 +163,7 @@ describe('T22, T24: a pod whose findings are too long', () => {
     const answer = await create('enforced', large('large'));
     expect(answer.status).toBe(403);
     expect(answer.body.message).toContain(
-      '- pod-size: spec.containers: the findings about the pod have more than 128 Ki characters; fix some of them',
+      '- pod-size: spec.containers: the escapes of the pod have more than 128 Ki characters; fix some of them',
     );
   });
 });

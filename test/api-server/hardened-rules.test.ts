@@ -222,10 +222,14 @@ describe('T79: nodes', () => {
         template: { metadata: { labels: { app: 'agent' } }, spec: plainPod().spec },
       },
     };
-    for (const namespace of ['unrestricted', 'exempt'] as const) {
-      const { status } = await apiServer.admin.request('POST', `/apis/apps/v1/namespaces/${namespace}/daemonsets`, daemonSet);
-      expect(status).toBe(201);
-    }
+    const apply = (namespace: Namespace) => apiServer.admin.request('POST', `/apis/apps/v1/namespaces/${namespace}/daemonsets`, daemonSet);
+    const [refused, exempt] = [await apply('unrestricted'), await apply('exempt')];
+    expect([refused.status, exempt.status]).toEqual([201, 201]);
+    // The warning for the author of the template states why its pods will be refused.
+    const finding =
+      'node affinity asks for metadata.name; remove it; the DaemonSet controller adds it to each pod of a DaemonSet, for which the operator can make an exemption';
+    expect(refused.warnings).toEqual([`cloister userns: node-selection: ${finding}`]);
+    expect(exempt.warnings).toEqual([]);
     interface List<T> {
       readonly items: readonly T[];
     }
@@ -238,7 +242,7 @@ describe('T79: nodes', () => {
       (await apiServer.admin.request<List<{ reason: string; message: string }>>('GET', '/api/v1/namespaces/unrestricted/events')).body
         .items;
     await until(async () => (await events()).some(({ reason }) => reason === 'FailedCreate'));
-    expect((await events()).find(({ reason }) => reason === 'FailedCreate')?.message).toContain('node affinity asks for metadata.name');
+    expect((await events()).find(({ reason }) => reason === 'FailedCreate')?.message).toContain(finding);
     expect(await agentsIn('unrestricted')).toEqual([]);
   });
 });
@@ -338,6 +342,15 @@ describe('T34: sysctls', () => {
     ]);
     expect((await storedOf('scheduled', every)).spec.securityContext?.sysctls).toEqual([
       { name: 'net.ipv4.ping_group_range', value: '0 2147483647' },
+    ]);
+  });
+
+  test('a setting in two spellings is stored once, with the value that counts for a kubelet', async () => {
+    const twice = sysctls(['kernel/shm_rmid_forced', '1'], ['net.ipv4.tcp_syncookies', '1'], ['kernel.shm_rmid_forced', '0']);
+    const { spec } = await storedOf('governed', twice);
+    expect(spec.securityContext?.sysctls).toEqual([
+      { name: 'net.ipv4.tcp_syncookies', value: '1' },
+      { name: 'kernel.shm_rmid_forced', value: '0' },
     ]);
   });
 

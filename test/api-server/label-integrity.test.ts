@@ -219,6 +219,21 @@ describe('a namespace', () => {
     expect(body.message).toMatch(/(cloister\.dev\/(enforce=usrns|warn=kata)(, )?){2}: no profile of this name is configured/);
   });
 
+  test('T76: one denial names every wrong label, whatever is wrong with it', async () => {
+    const labels = { 'cloister.dev/enfroce': 'userns', 'cloister.dev/enforce': 'usrns', 'cloister.dev/audit': 'userns' };
+    const unknown =
+      'cloister.dev/enfroce: Cloister has no such label on a namespace; use cloister.dev/enforce, cloister.dev/warn or cloister.dev/audit';
+    const unconfigured = 'cloister.dev/enforce=usrns: no profile of this name is configured; configured are: userns';
+    const attempt = (client: Client) => client.request<Problem>('POST', '/api/v1/namespaces', { metadata: { name: 'misspelt', labels } });
+    const wrong = await attempt(labeler);
+    expect(wrong.status).toBe(422);
+    expect(wrong.body.message).toMatch(new RegExp(`denied request: ${RegExp.escape(`${unknown}. Also: ${unconfigured}`)}$`));
+    const forbidden = await attempt(tenant);
+    expect(forbidden.status).toBe(403);
+    expect(forbidden.body.message).toContain(NEEDS_THE_VERB);
+    expect(forbidden.body.message).toMatch(new RegExp(`${RegExp.escape(`. Also: ${unknown}. Also: ${unconfigured}`)}$`));
+  });
+
   test('T76: a label with an unknown profile from before the policy can stay, be removed and be corrected', async () => {
     const path = '/api/v1/namespaces/mislabelled';
     const patch = (labels: Labels) => labeler.request('PATCH', `${path}?dryRun=All`, { metadata: { labels } }, MERGE);
@@ -320,6 +335,17 @@ describe('a pod', () => {
       expect(body.message).toContain(`io.katacontainers.config.hypervisor.path: ${CONFIGURES_RUNTIME}`);
       expect(status).toBe(403);
     }
+  });
+
+  test('one denial names every label and annotation of a pod that may not change', async () => {
+    const metadata = {
+      labels: { 'cloister.dev/profile': 'gvisor' },
+      annotations: { 'cloister.dev/profile-applied': 'x', 'io.katacontainers.x': 'y' },
+    };
+    const { status, body } = await pods('open/opted-in', 'PATCH', { metadata });
+    expect(status).toBe(403);
+    expect(body.message).toContain(`cloister.dev/profile, cloister.dev/profile-applied: ${SETTLED}`);
+    expect(body.message).toContain(`. Also: io.katacontainers.x: ${CONFIGURES_RUNTIME}`);
   });
 
   test('T17: a pod keeps its initial runtime annotations, which can be removed but not changed', async () => {

@@ -58,3 +58,8 @@ function pathsIn(value: object, { properties }: Schema): string[] {
 
 const LEAVES = ['profiles', 'resources', 'affinity', 'issuerRef', 'runAs'];
 const isPlace = (key: string, { properties }: Schema): boolean => properties !== undefined && !LEAVES.includes(key);
+
+test('examples/containers.yaml is the configuration of the default values', () => {
+  const { profiles } = parse(readFileSync(join(chart, '../../examples/containers.yaml'), 'utf8')) as object & { readonly profiles: object };
+  expect(values).toMatchObject({ profiles });
+});

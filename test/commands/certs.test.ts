@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeDevCertificates } from '../../src/commands/certs.ts';
+import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
 import { loadPair } from '../../src/tls/files.ts';
 
 const DAY = 24 * 60 * 60 * 1_000;
@@ -69,9 +71,81 @@ test.each([
   expect(await changedBy(action)).toEqual(changed);
 });
 
-test('a damaged file is replaced', async () => {
+test('a damaged file that certs dev wrote is replaced', async () => {
   await make();
-  await writeFile(join(dir, 'tls.key'), 'not a key');
+  const { 'tls.key': key = '' } = await contents();
+  await writeFile(join(dir, 'tls.key'), key.slice(0, -60));
   await make();
   expect((await loadPair({ folder: dir }, now)).ok).toBe(true);
+});
+
+describe('a file that certs dev did not write', () => {
+  interface Outcome {
+    readonly status: number | null;
+    readonly stderr: string;
+  }
+
+  const root = join(import.meta.dirname, '../..');
+  // With a limit: a command that hangs must fail here.
+  const run = (program: string, ...args: readonly string[]): Outcome =>
+    spawnSync(process.execPath, [join(root, program), ...args], { cwd: root, encoding: 'utf8', timeout: 60_000 });
+
+  /** A pair of another authority, as a mounted Secret has it. */
+  async function writeForeignPair(): Promise<void> {
+    const authority = await createAuthority('of the company', { now, days: 365 });
+    const { certificate, key } = await issueCertificate(authority, ['localhost'], { now, days: 90 });
+    await writeFile(join(dir, 'tls.crt'), certificate);
+    await writeFile(join(dir, 'tls.key'), key);
+  }
+
+  const filesOf = async (folder: string) =>
+    Promise.all((await readdir(folder)).sort().map(async (name) => [name, await readFile(join(folder, name), 'utf8')]));
+
+  test.each([
+    ['certs dev', () => run('src/main.ts', 'certs', 'dev', '--dir', dir), '--dir'],
+    ['./dev serve', () => run('tools/commands/serve.ts', '--tls-dir', dir), '--tls-dir'],
+  ])('%s keeps a pair of another authority, writes nothing, and names the files', async (_, command, flag) => {
+    await writeForeignPair();
+    const before = await filesOf(dir);
+    const { status, stderr } = command();
+    expect(status).toBe(2);
+    expect(stderr).toBe(
+      `error: \`cloister certs dev\` did not write ${join(dir, 'tls.crt')} and ${join(dir, 'tls.key')}, and would replace them: choose another folder with ${flag}, or run \`cloister certs dev --dir ${dir} --force\`\n`,
+    );
+    expect(await filesOf(dir)).toEqual(before);
+  });
+
+  test('certs dev --force replaces it', async () => {
+    await writeForeignPair();
+    expect(run('src/main.ts', 'certs', 'dev', '--dir', dir, '--force')).toMatchObject({ status: 0 });
+    const { 'ca.crt': ca = '', 'tls.crt': tls = '' } = await contents();
+    expect(new X509Certificate(tls).verify(new X509Certificate(ca).publicKey)).toBe(true);
+  });
+
+  test.each([
+    ['a key alone', 'ca.key', (file: string) => writeFile(file, 'a key with a passphrase')],
+    ['an empty file', 'tls.crt', (file: string) => writeFile(file, '')],
+    ['a link that leads nowhere', 'tls.key', (file: string) => symlink('nowhere', file)],
+    ['a folder', 'ca.crt', (file: string) => mkdir(file)],
+  ])('%s is kept', async (_, name, place) => {
+    await place(join(dir, name));
+    const { status, stderr } = run('src/main.ts', 'certs', 'dev', '--dir', dir);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`did not write ${join(dir, name)}, and would replace it:`);
+    expect(await readdir(dir)).toEqual([name]);
+  });
+
+  test.each(['/proc/x', '/proc/x/y', '/sys/x'])('a folder that cannot be created is an error, not a wait: --dir %s', (folder) => {
+    const { status, stderr } = run('src/main.ts', 'certs', 'dev', '--dir', folder);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /^error: \/(proc|sys)\/x cannot be read or written \([A-Z]+\): choose a folder that you can write with --dir\n$/,
+    );
+  });
+});
+
+test('missing folders are created', async () => {
+  const { length } = await makeDevCertificates(join(dir, 'a/b'), { hosts: [], force: false, now });
+  expect(length).toBe(2);
+  expect((await readdir(join(dir, 'a/b'))).sort()).toEqual([...FILES].sort());
 });

@@ -41,8 +41,12 @@ describe('exit status', () => {
     );
   });
   test.each([
-    ['there is no volume at the path of the profile', '{grant: containers}', 'spec.volumes: nothing is mounted at /var/lib/containers'],
-    ['there is no volume at all', '{grant: containers, storage: []}', 'container "a" has no mount that could hold the images'],
+    ['there is no volume at the path of the profile', '{grant: containers}', '(container "a"): nothing is mounted at /var/lib/containers'],
+    [
+      'there is no volume at all',
+      '{grant: containers, storage: []}',
+      '(container "a"): the container has no mount that could hold the images',
+    ],
   ])('check exits with 0 and hints that nested containers have no storage for images where %s', async (_, options, hint) => {
     const file = join(folder, 'containers.yaml');
     await writeFile(file, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: ${options}}\n`);
@@ -129,7 +133,7 @@ describe('the profile', () => {
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', config()], CLEAN);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      'error: -:1: no profile is named to judge by: set --profile, or label the pod cloister.dev/profile; the configured profiles are: userns, kata-qemu\n',
+      'error: -:1: no profile is named to judge by: set --profile, label the pod cloister.dev/profile, or name namespace default in `governs` of the configuration; the configured profiles are: userns, kata-qemu\n',
     );
   });
   test('a label with a profile that is not configured is a finding where only one profile is configured', async () => {
@@ -221,6 +225,25 @@ describe('files', () => {
   });
 });
 
+test('a DaemonSet is refused for the name of a node, which its controller writes into its pods, with the line of its template', async () => {
+  const daemonSet = `apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  template:
+    spec:
+      hostUsers: false
+      securityContext: {seccompProfile: {type: RuntimeDefault}}
+      containers: [{name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}]
+`;
+  const { code, stdout } = await cloister(['check', '-f', '-', '-o', 'json'], daemonSet);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout).pods[0].findings).toMatchObject([{ rule: 'node-selection', line: 5, fixable: false }]);
+  const fixed = await cloister(['fix', '-f', '-'], daemonSet);
+  expect([fixed.code, fixed.stdout]).toEqual([1, daemonSet]);
+  expect(fixed.stderr).toContain('the DaemonSet controller adds it to each pod of a DaemonSet');
+});
+
 test('exemptions apply by namespace, and are in the report', async () => {
   const meshed = CLEAN.replace('image: b', 'image: b, securityContext: {capabilities: {add: [NET_ADMIN]}}');
   const args = ['check', '-f', '-', '--config', config(), '--profile', 'userns', '-o', 'json'];
@@ -254,4 +277,201 @@ test('the claims of a StatefulSet count as storage', async () => {
   );
   expect(without?.stdout).toContain('image-storage');
   expect(withClaim?.stdout).not.toContain('image-storage');
+});
+
+describe('the profile of a namespace', () => {
+  const governing = (): string => join(folder, 'governs.yaml');
+  beforeAll(() =>
+    writeFile(
+      governing(),
+      `apiVersion: cloister.dev/v1alpha1
+kind: Config
+profiles: {userns: {mayChoose: [gvisor]}, gvisor: {}, kata-qemu: {}}
+governs:
+- {namespaces: [gl-rd-ns-*], enforce: userns, audit: kata-qemu}
+- {namespaces: [lab], audit: gvisor, warn: userns}
+default: {enforce: kata-qemu, except: [open-*, monitoring]}
+`,
+    ),
+  );
+  const podIn = (namespace: string, label?: string): string =>
+    `apiVersion: v1
+kind: Pod
+metadata: {name: ws, namespace: ${namespace}${label === undefined ? '' : `, labels: {cloister.dev/profile: ${label}}`}}
+spec: {hostPID: true, containers: [{name: a, image: b}]}
+---
+`;
+  const namespace = (name: string, labels: string): string =>
+    `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}, labels: ${labels}}\n---\n`;
+  const checked = async (input: string, ...args: readonly string[]) => {
+    const { code, stdout, stderr } = await cloister(
+      ['check', '-f', '-', '--config', governing(), '--fail-on', 'repairable', '-o', 'json', ...args],
+      input,
+    );
+    expect(stderr).toBe('');
+    const pods: readonly { profile: string; mode: string; because?: string; verdict: string }[] = JSON.parse(stdout).pods;
+    return {
+      code,
+      chosen: pods.map(({ profile, mode, because }) => [profile, mode, because]),
+      verdicts: pods.map(({ verdict }) => verdict),
+    };
+  };
+  const because = (by: string): string => `${by} of the configuration governs the namespace`;
+  const labelled = (mode: string): string => `the label cloister.dev/${mode} of the namespace names it`;
+
+  test.each([
+    ['an element of `governs` that enforces', podIn('gl-rd-ns-1'), ['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')], 1],
+    [
+      'an element that only warns and audits: warn counts, and no pod is denied',
+      podIn('lab'),
+      ['userns', 'warn', because('governs[1] (lab)')],
+      0,
+    ],
+    ['the default', podIn('team-a'), ['kata-qemu', 'enforce', because('default')], 1],
+    ['the label of a pod where no profile is enforced', podIn('lab', 'gvisor'), ['gvisor', 'enforce', undefined], 1],
+    ['the label of a pod in an exception of the default', podIn('open-house', 'gvisor'), ['gvisor', 'enforce', undefined], 1],
+    [
+      'the label of a pod that the profile in force lets it choose',
+      podIn('gl-rd-ns-1', 'gvisor'),
+      ['gvisor', 'enforce', because('governs[0] (gl-rd-ns-*)')],
+      1,
+    ],
+    [
+      'the label of the Namespace, which wins',
+      namespace('team-a', '{cloister.dev/enforce: userns}') + podIn('team-a'),
+      ['userns', 'enforce', labelled('enforce')],
+      1,
+    ],
+    [
+      'the label of a Namespace after the pod',
+      podIn('team-a') + namespace('team-a', '{cloister.dev/enforce: userns}'),
+      ['userns', 'enforce', labelled('enforce')],
+      1,
+    ],
+    [
+      'the label of the Namespace for a mode, mode by mode',
+      namespace('gl-rd-ns-1', '{cloister.dev/audit: gvisor}') + podIn('gl-rd-ns-1'),
+      ['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')],
+      1,
+    ],
+    [
+      'the label of the Namespace that only audits',
+      namespace('open-a', '{cloister.dev/audit: gvisor}') + podIn('open-a'),
+      ['gvisor', 'audit', labelled('audit')],
+      0,
+    ],
+  ])('a pod is judged by %s', async (_, input, choice, code) => {
+    expect(await checked(input)).toEqual({ code, chosen: [choice], verdicts: ['repairable'] });
+  });
+  test('the label of a Namespace in a List counts, and a label that is no text does not', async () => {
+    const list = (value: string): string => `apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Namespace, metadata: {name: team-a, labels: {cloister.dev/enforce: ${value}}}}
+- {apiVersion: v1, kind: Pod, metadata: {name: ws, namespace: team-a}, spec: {containers: [{name: a, image: b}]}}
+`;
+    expect((await checked(list('userns'))).chosen).toEqual([['userns', 'enforce', labelled('enforce')]]);
+    expect((await checked(list('7'))).chosen).toEqual([['kata-qemu', 'enforce', because('default')]]);
+  });
+  test('--namespace names the namespace of pods without one, and --profile wins over everything', async () => {
+    const pod = podIn('x').replace(', namespace: x', '');
+    expect((await checked(pod, '-n', 'gl-rd-ns-7')).chosen).toEqual([['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')]]);
+    expect((await checked(pod, '-n', 'gl-rd-ns-7', '--profile', 'gvisor')).chosen).toEqual([['gvisor', 'enforce', undefined]]);
+  });
+  test('a label of a pod that names another profile than the one in force is a finding', async () => {
+    const { code, stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('gl-rd-ns-1', 'kata-qemu'));
+    expect(code).toBe(1);
+    expect(stdout).toContain('profile "kata-qemu" may not be chosen here; remove the label, or set it to userns or gvisor');
+  });
+  test('the text says once for each namespace what chose the profile', async () => {
+    const { stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('lab') + podIn('lab') + podIn('team-a'));
+    expect(stdout).toContain(`
+namespace lab: judged by profile userns in mode warn, because ${because('governs[1] (lab)')}
+namespace team-a: judged by profile kata-qemu in mode enforce, because ${because('default')}
+
+3 pods: 1 repairable (by \`cloister fix\`, or at admission), 2 admitted without enforcement; judged by profile userns`);
+    expect(stdout).toContain('-:1:1: Pod ws: admitted under profile userns, grant sudo, in mode warn; enforcing gives: repairable\n');
+  });
+  test.each([
+    ['an exception of the default', podIn('monitoring'), 'label the pod cloister.dev/profile, or name namespace monitoring in `governs`'],
+    [
+      'a Namespace whose label names no profile',
+      namespace('a', '{cloister.dev/enforce: usrns}') + podIn('a'),
+      'label cloister.dev/enforce of namespace a: profile "usrns" is not configured; the configured profiles are: userns, gvisor, kata-qemu',
+    ],
+  ])('check exits with 2 for a pod in %s', async (_, input, problem) => {
+    const { code, stderr } = await cloister(['check', '-f', '-', '--config', governing()], input);
+    expect(code).toBe(2);
+    expect(stderr).toContain(problem);
+  });
+  test('a pod is not judged if its namespace is known to have no label, and the configuration governs only others', async () => {
+    const pods = [
+      namespace('monitoring', '{team: a}') + podIn('monitoring'),
+      namespace('kube-system', '{cloister.dev/enforce: userns}') + podIn('kube-system'),
+    ].join('');
+    const args = ['check', '-f', '-', '--config', governing(), '--fail-on', 'repairable'];
+    const { code, stdout } = await cloister(args, pods + podIn('team-a'));
+    expect(code).toBe(1);
+    expect(stdout).toContain('; 2 pods not judged, because nothing governs their namespaces; 2 objects without a pod\n');
+    expect(await cloister(args, pods)).toEqual({
+      code: 0,
+      stdout: 'no pod judged; 2 pods not judged, because nothing governs their namespaces; 2 objects without a pod\n',
+      stderr: '',
+    });
+    // With its own label the pod opts in.
+    expect((await checked(namespace('monitoring', '{}') + podIn('monitoring', 'gvisor'))).chosen).toEqual([
+      ['gvisor', 'enforce', undefined],
+    ]);
+  });
+  test('the only configured profile judges a pod that nothing governs, and the text says so where the configuration governs others', async () => {
+    const file = join(folder, 'one.yaml');
+    await writeFile(
+      file,
+      'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}}\ngoverns: [{namespaces: [a], enforce: userns}]\n',
+    );
+    const { code, stdout } = await cloister(['check', '-f', '-', '--config', file], podIn('b'));
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      'namespace b: judged by profile userns in mode enforce, because it is the only configured profile; the configuration does not govern the namespace by its name\n',
+    );
+  });
+});
+
+describe('pods that were read from a cluster', () => {
+  const live = (name: string, rest: string): string => `- apiVersion: v1
+  kind: Pod
+  metadata: {name: ${name}, namespace: team-a, uid: ${name}-1, resourceVersion: '1'${rest}}
+  spec:
+    hostUsers: false
+    nodeName: worker-1
+    securityContext: {seccompProfile: {type: RuntimeDefault}}
+    containers: [{name: a, image: b}]
+  status: {phase: Running}
+`;
+  const wrote = (fields: string): string =>
+    `, managedFields: [{manager: kubectl, operation: Update, fieldsType: FieldsV1, fieldsV1: {'f:spec': {'f:containers': {}${fields}}}}]`;
+  const list = (...pods: readonly string[]): string => `apiVersion: v1\nkind: List\nitems:\n${pods.join('')}`;
+
+  test('a node that the scheduler chose is no finding, and one that the author chose is', async () => {
+    const { code, stdout, stderr } = await cloister(
+      ['check', '-f', '-'],
+      list(live('scheduled', wrote('')), live('placed', wrote(", 'f:nodeName': {}"))),
+    );
+    expect([code, stderr]).toEqual([1, '']);
+    expect(stdout.match(/escape .*/g)).toEqual([expect.stringContaining('node-name  spec.nodeName: nodeName is worker-1')]);
+    expect(stdout).toContain('Pod placed');
+  });
+
+  test('without managedFields the node is not judged, and one note says so for all pods', async () => {
+    const { code, stdout, stderr } = await cloister(['check', '-f', '-'], list(live('a', ''), live('b', '')));
+    expect([code, stdout.match(/escape/g)]).toEqual([0, null]);
+    expect(stderr).toMatch(/^2 pods were read from a cluster without managedFields.*--show-managed-fields.*\n$/);
+  });
+
+  test('fix keeps the node in such a pod', async () => {
+    const { code, stdout, stderr } = await cloister(['fix', '-f', '-'], list(live('a', '').replace('hostUsers: false', 'hostPID: true')));
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('nodeName: worker-1');
+    expect(stdout).toContain('hostUsers: false');
+  });
 });

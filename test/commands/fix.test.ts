@@ -97,7 +97,7 @@ test('-o json-patch prints a list with the operations of each object', async () 
   const { stdout } = await cloister(['fix', '-f', '-', '-o', 'json-patch'], list);
   expect(JSON.parse(stdout)).toEqual([
     {
-      ...{ file: '-', line: 1, kind: 'Pod', name: 'ws', namespace: 'default', profile: 'userns', grant: 'sudo' },
+      ...{ file: '-', line: 1, kind: 'Pod', name: 'ws', namespace: 'default', profile: 'userns', grant: 'sudo', mode: 'enforce' },
       patch: [
         { op: 'add', path: '/spec/hostUsers', value: false },
         { op: 'remove', path: '/spec/hostIPC' },
@@ -206,4 +206,18 @@ describe('exit status 2', () => {
   ])('fix exits with 2 for %s', async (_, args, input, message) => {
     expect(await cloister(['fix', ...args], input)).toEqual({ code: 2, stdout: '', stderr: message });
   });
+});
+
+test('fix fixes by the profile that the configuration gives to the namespace, and says so on standard error', async () => {
+  const config = join(folder, 'governs.yaml');
+  await writeFile(
+    config,
+    'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}, gvisor: {}}\ngoverns: [{namespaces: ["*-che"], enforce: gvisor}]\n',
+  );
+  const { code, stdout, stderr } = await cloister(['fix', '-f', '-', '--config', config, '-n', 'dev-che'], BROKEN);
+  expect([code, stderr]).toEqual([
+    0,
+    'namespace dev-che: judged by profile gvisor in mode enforce, because governs[0] (*-che) of the configuration governs the namespace\n',
+  ]);
+  expect(stdout).toContain('runtimeClassName: gvisor');
 });

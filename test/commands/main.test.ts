@@ -60,7 +60,8 @@ test('an older Node is reported with the required version, without a stack', asy
   expect(await cloister(['--version'], '', { NODE_OPTIONS })).toEqual({
     code: 2,
     stdout: '',
-    stderr: 'error: cloister needs Node 24 or later, and this is 20.20.2: install it, or run cloister with another node\n',
+    stderr:
+      'error: cloister needs Node.js 24 or later, and this is Node.js 20.20.2: install a newer Node.js, or run cloister with another Node.js that is installed\n',
   });
 });
 

@@ -110,7 +110,7 @@ describe('exemptions', () => {
   test('T06: an exemption that reaches every container is valid, and is reported', () => {
     const reached = (fields: object) => contentOf(withExemption(fields)).warnings;
     expect(reached({ containers: undefined, allow: { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['x'] } })).toEqual([
-      'exemptions[0]: reaches every container of its pods, with capabilities and seccomp: name the containers that need it in `containers`',
+      'exemptions[0]: allows values of capabilities and seccomp in every container of its pods: list in `containers` the containers that need them',
     ]);
     expect(reached({ containers: undefined, allow: { 'volume-types': ['nfs'], 'resource-claims': ['gpu'] } })).toEqual([]);
     expect(reached({ containers: ['mesh'] })).toEqual([]);

@@ -122,7 +122,7 @@ describe('T75: the governed namespaces', () => {
   test('an element that keeps its namespaces from an enforcing default without enforcing anything is reported', () => {
     const audited = { governs: [{ namespaces: ['team-*'], audit: 'gvisor' }] };
     expect(contentOf(withGovernance({ ...audited, default: { enforce: 'userns' } })).warnings).toEqual([
-      'governs[0]: names no enforce, so that its namespaces enforce nothing, although default enforces userns: add enforce if they should',
+      'governs[0]: has no enforce, so nothing is enforced in its namespaces, although default enforces userns: add enforce here if a profile should be enforced in them',
     ]);
     expect(contentOf(withGovernance({ ...audited, default: { warn: 'userns' } })).warnings).toEqual([]);
     expect(contentOf(governing({})).warnings).toEqual([]);

@@ -35,11 +35,11 @@ const WRONG_TOPS: Table<string> = {
   ],
   'profiles without anything': [
     'profiles:',
-    'profiles: must be a map of profiles by name; leave it out for userns alone, write {} for none',
+    'profiles: must be a map of profiles by name; without `profiles`, userns is the only profile; with {}, there is no profile',
   ],
   'profiles as a list': [
     'profiles: [userns]',
-    'profiles: must be a map of profiles by name; leave it out for userns alone, write {} for none',
+    'profiles: must be a map of profiles by name; without `profiles`, userns is the only profile; with {}, there is no profile',
   ],
   'exemptions as a map': ['exemptions: {}', 'exemptions: must be a list of exemptions'],
 };

@@ -55,11 +55,11 @@ const WRONG_PROFILES: Table<string> = {
   ],
   'no container to grant to': [
     'userns: {grantTo: []}',
-    'profiles.userns.grantTo: must list at least one container name; leave it out for every regular container and native sidecar',
+    'profiles.userns.grantTo: must list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
   ],
   'containers to grant to, not in a list': [
     'userns: {grantTo: main}',
-    'profiles.userns.grantTo: must list at least one container name; leave it out for every regular container and native sidecar',
+    'profiles.userns.grantTo: must list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
   ],
   'an invalid container name': [
     'userns: {grantTo: [main, Tools]}',
@@ -92,9 +92,16 @@ const WRONG_PROFILES: Table<string> = {
     'userns: {devices: [gpu]}',
     'profiles.userns.devices[0]: must be an extended resource with its domain, such as nvidia.com/gpu',
   ],
-  'a device with a domain of one word': [
-    'userns: {devices: [nvidia/gpu]}',
-    'profiles.userns.devices[0]: must be an extended resource with its domain, such as nvidia.com/gpu',
+  'a device whose name is too long, and ones that are no qualified names': [
+    `userns: {devices: [a/${'b'.repeat(64)}, a/b/c, A.b/c, a/-b]}`,
+    ...[0, 1, 2, 3].map(
+      (index) => `profiles.userns.devices[${index}]: must be an extended resource with its domain, such as nvidia.com/gpu`,
+    ),
+  ],
+  'a path with a colon, and one of two lines': [
+    'userns: {storage: ["/a:b", "/a\\nb"]}',
+    'profiles.userns.storage[0]: must be an absolute path without `..`, a colon or a slash at its end',
+    'profiles.userns.storage[1]: must be an absolute path without `..`, a colon or a slash at its end',
   ],
   'a CSI driver that is no name': [
     "userns: {csiDrivers: [nfs.csi.k8s.io, 'csi:nfs']}",
@@ -154,29 +161,29 @@ const WRONG_PROFILES: Table<string> = {
     'userns: {storageMedium: disk}',
     'profiles.userns.storageMedium: is an option of kata-qemu, kata-clh, kata-fc and kata-acrn alone: remove it',
   ],
-  'a size in bytes alone': [
-    "kata-qemu: {storageSize: '4294967296'}",
-    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+  'a size in bytes that is too small': [
+    "kata-qemu: {storageSize: '429496'}",
+    'profiles.kata-qemu.storageSize: must be a quantity of bytes, at least a megabyte, such as 4Gi',
   ],
   'a size that is a number': [
     'kata-qemu: {storageSize: 4}',
-    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+    'profiles.kata-qemu.storageSize: must be a quantity of bytes, at least a megabyte, such as 4Gi',
   ],
   'a size of zero': [
     'kata-qemu: {storageSize: 0Gi}',
-    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+    'profiles.kata-qemu.storageSize: must be a quantity of bytes, at least a megabyte, such as 4Gi',
   ],
   'a size below a megabyte': [
     'kata-qemu: {storageSize: 64Ki}',
-    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+    'profiles.kata-qemu.storageSize: must be a quantity of bytes, at least a megabyte, such as 4Gi',
   ],
   'a size in a unit that Kubernetes does not know': [
     'kata-qemu: {storageSize: 4GB}',
-    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+    'profiles.kata-qemu.storageSize: must be a quantity of bytes, at least a megabyte, such as 4Gi',
   ],
   'a negative size': [
     'kata-qemu: {storageSize: -4Gi}',
-    'profiles.kata-qemu.storageSize: must be a size in M, G, T, Mi, Gi or Ti, such as 4Gi',
+    'profiles.kata-qemu.storageSize: must be a quantity of bytes, at least a megabyte, such as 4Gi',
   ],
   'a size of another backend': [
     'sysbox: {storageSize: 4Gi}',
@@ -295,10 +302,33 @@ describe('profiles', () => {
     expect(profiles.get('team')?.requirementsFor('sudo').wall.runtimeClassName).toBe('gvisor');
   });
 
-  test.each(['4Gi', '4096Mi', '1.5Gi', '2T', '1Ti', '500M', '10G'])('the size %s is valid and stays as it is written', (size) => {
-    const { profiles } = contentOf(withProfiles(`kata-qemu: {storageSize: ${size}}`));
-    expect(profiles.get('kata-qemu')?.requirementsFor('containers').workspace.storageSize).toBe(size);
+  test.each([
+    ['devices', ['smarter-devices/fuse', `squat.ai/${'x'.repeat(63)}`, 'a/B_c.d']],
+    ['storage', ['/home/dev user/images', '/a\u00e9']],
+    ['deniedTolerations', ['team/a=b', 'a.b/c_d']],
+    ['csiDrivers', ['NFS.csi.k8s.io', 'x']],
+    ['grantTo', ['a', '0-b']],
+    ['runtimeClasses', ['kata', 'kata.v2']],
+  ])('a value of %s that the API server accepts is accepted', (option, values) => {
+    expect(contentOf(parse(HEAD + stringify({ profiles: { userns: { [option]: values } } }))).profiles.size).toBe(1);
   });
+
+  test('an SELinux type of a module, and a negative number that is tolerated, are accepted', () => {
+    const { profiles } = contentOf(
+      withProfiles(
+        "kata-qemu: {seLinuxType: my_engine.process, runtimeClassScheduling: {tolerations: [{key: sla, operator: Gt, value: '-5', effect: NoSchedule}]}}",
+      ),
+    );
+    expect(profiles.get('kata-qemu')?.requirementsFor('containers').workspace.seLinuxType).toBe('my_engine.process');
+  });
+
+  test.each(['4Gi', '4096Mi', '1.5Gi', '0.5Gi', '.5Gi', '2T', '1Ti', '500M', '10G', '4194304Ki', '4000000k', '4e9', '1P'])(
+    'the size %s is valid and stays as it is written',
+    (size) => {
+      const { profiles } = contentOf(withProfiles(`kata-qemu: {storageSize: '${size}'}`));
+      expect(profiles.get('kata-qemu')?.requirementsFor('containers').workspace.storageSize).toBe(size);
+    },
+  );
 
   test('a pattern of grantTo matches whole container names, and * in it any run of characters', () => {
     const { profiles } = contentOf(withProfiles('userns: {grantTo: [tooling-*, notebook]}'));

@@ -241,10 +241,22 @@ describe('T10: an added ephemeral container', () => {
     ['selinux', { seLinuxOptions: { type: 'spc_t' } }],
     ['selinux', { seLinuxOptions: { level: 's0:c0.c1023' } }],
     ['windows', { windowsOptions: { hostProcess: true } }],
-  ])('an added ephemeral container has a finding about a bad setting that it inherits: %s', (rule, securityContext) => {
+    ['user-ids', { runAsUser: 70_000 }],
+  ])('a bad setting that an added ephemeral container inherits is reported once, for the pod: %s', (rule, securityContext) => {
     const old = { hostUsers: false, securityContext: { ...SAFE.securityContext, ...securityContext } };
     const found = escapes(old, { ...old, ephemeralContainers: [container('debug')] });
-    expect(found.filter((each) => each.startsWith(`${rule} at spec.ephemeralContainers[0]`))).toHaveLength(1);
+    expect(found).toEqual([expect.stringMatching(`^${rule} at spec\\.securityContext\\.`)]);
+    // The container's own setting is another fault.
+    const own = escapes(old, { ...old, ephemeralContainers: [container('debug', { securityContext })] });
+    expect(own).toEqual([...found, expect.stringMatching(`^${rule} at spec\\.ephemeralContainers\\[0\\]`)]);
+  });
+
+  test('a setting of the pod that only its workspace containers may have is reported for an added ephemeral container', () => {
+    const localhost = { seccompProfile: { type: 'Localhost', localhostProfile: 'cloister/workspace.json' } };
+    const old = { hostUsers: false, securityContext: localhost, containers: [container('main')] };
+    expect(escapes(old, { ...old, ephemeralContainers: [container('debug')] }, { grant: 'containers' })).toEqual([
+      'seccomp at spec.ephemeralContainers[0].securityContext.seccompProfile',
+    ]);
   });
 
   test('an added ephemeral container must have SYSBOX_SYSCONT_MODE=FALSE under sysbox', () => {

@@ -76,4 +76,5 @@ test.each([
   [GIB - 1, '1023Mi'],
   [0, '0Mi'],
   [2 ** 62, '4Ei'],
+  [2 ** 70, '1024Ei'],
 ])('%d bytes are written %s', (bytes, quantity) => expect(quantityOf(bytes)).toBe(quantity));

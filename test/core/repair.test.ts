@@ -142,8 +142,6 @@ describe('an update', () => {
     expect(printFindings(done.unresolved)).toEqual([
       'escape host-namespaces at spec.hostPID: hostPID is true',
       'escape volume-types at spec.volumes[0].hostPath: volume "root" is the node\'s /',
-      'escape volume-types at spec.ephemeralContainers[0].volumeMounts[0].name: volume "root" is the node\'s /',
-      'escape host-namespaces at spec.ephemeralContainers[0].name: the container joins a pod with hostPID',
     ]);
   });
 
@@ -198,4 +196,16 @@ test('a pod without metadata gets the parents of the annotation', () => {
     spec: { hostUsers: false, ...SAFE },
     metadata: { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
   });
+});
+
+test('a patch of more than 144 KiB is not made: the pod stays as it is, and is too large', () => {
+  const containers = Array.from({ length: 900 }, (_, index) => ({ name: `c-${index}` }));
+  const input = inputOf({ ...SAFE, hostUsers: false, containers }, { grant: 'containers' });
+  const { repair: done } = judgeAndRepair(input);
+  expect(input.subject.pod.spec?.containers?.length).toBe(900);
+  expect(done.unresolved.map(({ message }) => message).join()).toBe('the repair of the pod has more than 144 KiB');
+  expect(done.patch).toEqual([]);
+  expect(done.repaired).toEqual([]);
+  expect(done.unresolved.map(({ rule }) => rule)).toEqual(['pod-size']);
+  expect(done.subject).toBe(input.subject);
 });

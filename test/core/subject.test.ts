@@ -2,9 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { applyToCopy } from '../../src/apply-patch.ts';
 import { judge } from '../../src/core/judge.ts';
 import { printPath } from '../../src/core/path.ts';
-import { specOf } from '../../src/core/pod.ts';
 import { repair } from '../../src/core/repair.ts';
-import { podPathOf, subjectOf, withDocument } from '../../src/core/subject.ts';
+import { podPathOf, subjectOf } from '../../src/core/subject.ts';
 import { inputOf } from '../support/test-rule.ts';
 
 const KINDS: readonly (readonly [group: string, kind: string, at: readonly string[]])[] = [
@@ -146,7 +145,12 @@ describe('a hostile document', () => {
       overhead: { cpu: deep },
       volumes: [{ name: 'v', csi: deep }],
       containers: [
-        { name: 'main', args: list, env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: deep }], resources: { limits: { 'a/b': deep } } },
+        {
+          name: 'main',
+          startupProbe: { exec: { command: list } },
+          env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: deep }],
+          resources: { limits: { 'a/b': deep } },
+        },
       ],
     };
     const found = subjectOf({ metadata, spec }, '', 'Pod');
@@ -156,19 +160,4 @@ describe('a hostile document', () => {
     expect(() => repair(input, judge(input), { apply: applyToCopy, addsAnnotation: true })).not.toThrow();
     expect(wrong({ metadata, spec: { containers: [deep, list] } })).toBe('spec.containers[1]: an object');
   });
-});
-
-test('the claims of a StatefulSet are volumes of its pods, at the places behind those of the template', () => {
-  const template = { spec: { volumes: [{ name: 'a', emptyDir: {} }], containers: [] } };
-  const volumeClaimTemplates = [{ metadata: { name: 'a' } }, { metadata: { name: 'home' } }, {}, null];
-  const document = { apiVersion: 'apps/v1', kind: 'StatefulSet', spec: { template, volumeClaimTemplates } };
-  const expected = [
-    { name: 'a', emptyDir: {} },
-    { name: 'home', persistentVolumeClaim: { claimName: 'home' } },
-  ];
-  const subject = subjectOf(document, 'apps', 'StatefulSet');
-  if (!subject.ok) throw new Error(subject.error.expected);
-  expect(specOf(subject.value.pod).volumes).toEqual(expected);
-  expect(specOf(withDocument(subject.value, structuredClone(document)).pod).volumes).toEqual(expected);
-  expect(template.spec.volumes.length).toBe(1);
 });

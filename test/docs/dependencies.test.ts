@@ -1,17 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { shippedPackages } from '../../tools/commands/shared/shipped.ts';
 import { readPage, root, sectionOf } from './page.ts';
 
 type Versions = Readonly<Record<string, string>>;
 
 const page = readPage('docs/dependencies.md');
-const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Versions>;
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Readonly<Record<string, Versions>>;
 const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
 
-const sections = { 'What runs': dependencies, 'What builds and tests': devDependencies };
+const shipped = await shippedPackages();
+const others = Object.fromEntries(Object.entries(manifest.devDependencies ?? {}).filter(([name]) => !(name in shipped)));
+const sections = { 'What runs': shipped, 'What builds and tests': others };
 
-describe.each(Object.entries(sections))('T73: %s', (name, packages = {}) => {
+describe.each(Object.entries(sections))('T73: %s', (name, packages) => {
   const rows = [...sectionOf(page, name).matchAll(/^\| (`.*?) \| (.*?) \| (.*?) \|$/gm)];
 
   test('the page lists exactly the packages of package.json', () => {
@@ -32,8 +35,10 @@ describe.each(Object.entries(sections))('T73: %s', (name, packages = {}) => {
   });
 });
 
-test('T73: at most eleven packages are needed at run time', () => {
-  expect(Object.keys(dependencies ?? {}).length).toBeLessThanOrEqual(11);
+test('T73: at most eleven packages are bundled, and the npm package depends on none', () => {
+  expect(Object.keys(shipped).length).toBeGreaterThan(5);
+  expect(Object.keys(shipped).length).toBeLessThanOrEqual(11);
+  expect(Object.keys(manifest).filter((key) => /dependencies$/i.test(key))).toEqual(['devDependencies']);
 });
 
 test('T73: the lockfile has a hash and no address for every package', () => {

@@ -9,6 +9,7 @@ import { printPath } from '../../src/core/path.ts';
 import { selectPolicy } from '../../src/core/policy.ts';
 import { backendById, backends } from '../../src/core/profiles/index.ts';
 import { makeProfile, type Profile, type ProfileOptions } from '../../src/core/profiles/profile.ts';
+import { remedyOf } from '../../src/core/remedy.ts';
 import { repair } from '../../src/core/repair.ts';
 import type { Grant } from '../../src/core/requirements.ts';
 import type { Finding } from '../../src/core/rules/rule.ts';
@@ -116,7 +117,7 @@ export function optionsOf(written: object): ProfileOptions {
 
 function print(findings: readonly Finding[]): string {
   return findings
-    .map(({ path, message, remedy }) => [printPath(path), `  ${message}`, ...(remedy === undefined ? [] : [`  ${remedy}`])].join('\n'))
+    .map((finding) => [printPath(finding.path), `  ${finding.message}`, `  ${remedyOf(finding)}`].join('\n'))
     .map((paragraph) => `${paragraph}\n`)
     .join('');
 }

@@ -5,6 +5,7 @@ import { type Cluster, ClusterError } from '../../src/cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../../src/cluster/object.ts';
 import type { ServingPod } from '../../src/cluster/serving.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { RUNNING_PODS_STAY } from '../../src/ensure/enforcement.ts';
 import { namesOf, secretsOf } from '../../src/ensure/objects.ts';
 import { type Dependencies, reconcile } from '../../src/ensure/reconcile.ts';
 import type { DesiredState } from '../../src/ensure/types.ts';
@@ -317,5 +318,47 @@ describe('other writers and failures', () => {
       { ...timeouts, waitMs: 0 },
     );
     expect(plan.steps).toEqual([]);
+  });
+});
+
+describe('namespaces that the configuration enforces by name', () => {
+  const able: Found = {
+    authority: 'missing',
+    serving: 'missing',
+    remembered: [],
+    entries: ['missing', 'missing'],
+    published: [],
+    handsOff: [],
+    pods: [{ presents: null, isReady: true, isCurrent: true, follows: true }],
+  };
+  const governing = (text: string): DesiredState => {
+    const parsed = parseConfig(`apiVersion: cloister.dev/v1alpha1\nkind: Config\n${text}`, 'config.yaml');
+    if (!parsed.ok) throw new Error(parsed.error.join());
+    return { ...desired, configurations: entriesOf(parsed.value, { service }), policies: policies(parsed.value, { service }) };
+  };
+
+  test('a run that changes them warns once that pods which already run stay as they are, and no other run does', async () => {
+    const cluster = clusterOf(able, () => {});
+    const pods = podsOf(able, cluster);
+    const warnings: unknown[] = [];
+    const logger: Dependencies['logger'] = { info() {}, warn: (fields: unknown, text?: unknown) => void warnings.push([fields, text]) };
+    const warningsOf = async (state: DesiredState): Promise<readonly unknown[]> => {
+      warnings.length = 0;
+      const { plan } = await reconcile(state, { ...dependenciesOf(cluster, pods), logger }, timeouts);
+      expect(plan.waiting).toEqual([]);
+      return [...warnings];
+    };
+    const warned = [[{ entries: ['userns.governed.enforce.cloister.dev'] }, RUNNING_PODS_STAY]];
+    expect(await warningsOf(desired)).toEqual([]);
+    const audited = governing('default: {audit: userns}');
+    expect(await warningsOf(audited)).toEqual([]);
+    const enforced = governing('default: {enforce: userns, except: [a, b]}');
+    expect(await warningsOf(enforced)).toEqual(warned);
+    expect(await warningsOf(enforced)).toEqual([]);
+    // Other entries change.
+    const more = governing('profiles: {userns: {}, gvisor: {}}\ndefault: {enforce: userns, except: [a, b]}');
+    expect(await warningsOf(more)).toEqual([]);
+    expect(await warningsOf(governing('default: {enforce: userns, except: [a]}'))).toEqual(warned);
+    expect(await warningsOf(audited)).toEqual([]);
   });
 });

@@ -4,11 +4,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
-import { BUILT_IMAGE, type Buildah, buildImage, canBuildImage } from '../support/built-image.ts';
+import { BUILT_IMAGE, type Buildah, buildImage, missingForImage } from '../support/built-image.ts';
 import { run } from '../support/helm.ts';
 import { imageSettings } from '../support/image.ts';
+import { describeUnless } from '../support/needs.ts';
 import { exampleReview, send } from '../support/webhook-server.ts';
 
 /** The image as a cluster would run it: as its numeric user, with a read-only root. */
@@ -26,7 +27,7 @@ interface Inspected {
   };
 }
 
-describe.skipIf(!canBuildImage)('with buildah, as root', () => {
+describeUnless(missingForImage, 'the image', () => {
   let folder: string;
   let buildah: Buildah;
   let mounted: string;
@@ -58,7 +59,7 @@ describe.skipIf(!canBuildImage)('with buildah, as root', () => {
     const mebibytes = Number(size.split('\t')[0]) / 1_024;
     process.stdout.write(`the image adds ${mebibytes.toFixed(1)} MiB to its base\n`);
     const [, said] = /(\d+) MiB of Cloister/.exec(await readFile(join(root, 'docs/install.md'), 'utf8')) ?? [];
-    expect(Math.abs(mebibytes - Number(said))).toBeLessThan(2);
+    expect(Math.abs(mebibytes - Number(said))).toBeLessThan(1);
   });
 
   test('the image prints its version', async () => {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { filesOf } from '../../src/manifests/files.ts';
 import { parseIgnorePattern } from '../../src/manifests/ignore.ts';
@@ -29,8 +30,9 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function contentsOf(names: readonly string[], stdin = noInput): Promise<{ contents: FileContent[]; problems: string[] }> {
   const { files, problems } = await filesOf(names, []);
+  const input = names.includes('-') ? await buffer(stdin) : Buffer.alloc(0);
   const contents: FileContent[] = [];
-  for (const file of files) contents.push(await readSource(file, stdin));
+  for (const file of files) contents.push(await readSource(file, input));
   const found = [...problems, ...contents.flatMap((content) => ('problems' in content ? content.problems : []))];
   return { contents, problems: found.map((each) => printInputProblem(each).replaceAll(`${folder}/`, '')) };
 }

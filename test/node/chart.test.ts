@@ -1,9 +1,9 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WORKSPACE_IMAGE, workspaceImage } from '../../tools/programs/workspace-image.ts';
-import { BUILT_IMAGE, buildImage, canBuildImage } from '../support/built-image.ts';
+import { BUILT_IMAGE, buildImage } from '../support/built-image.ts';
 import type { Client } from '../support/client.ts';
 import { CHART, ensured, helm, NAMESPACE } from '../support/helm.ts';
 import { plainPod } from '../support/pod-manifests.ts';
@@ -27,114 +27,112 @@ const [repository, tag] = BUILT_IMAGE.split(':');
 const VALUES = { image: { repository, tag, pullPolicy: 'Never' }, nodeProfile: { namespace: NODES } };
 
 onNode('the chart', () => {
-  describe.skipIf(!canBuildImage)('with the image that buildah makes', () => {
-    let folder: string;
-    let cluster: Cluster;
-    let tenant: Client;
-    let workspace: Workspace;
+  let folder: string;
+  let cluster: Cluster;
+  let tenant: Client;
+  let workspace: Workspace;
 
-    beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'cloister-chart-'));
-      const buildah = await buildImage(folder);
-      const archive = join(folder, 'cloister.tar');
-      await buildah('push', BUILT_IMAGE, `docker-archive:${archive}:${BUILT_IMAGE}`);
-      cluster = await startCluster({ reachesPods: true });
-      await importImage(cluster.node, archive);
-      await importImage(cluster.node, await workspaceImage('workspace'));
-      const { apiServer } = cluster;
-      await apiServer.createNamespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' });
-      await apiServer.createNamespace(NODES, { 'pod-security.kubernetes.io/enforce': 'privileged' });
-      await apiServer.createNamespace(TEAM, { 'pod-security.kubernetes.io/enforce': 'baseline' });
-      tenant = await apiServer.createTenant(TEAM, 'tenant');
-    }, 900_000);
-    afterAll(async () => {
-      await cluster?.stop();
-      await rm(folder, { recursive: true, force: true });
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cloister-chart-'));
+    const buildah = await buildImage(folder);
+    const archive = join(folder, 'cloister.tar');
+    await buildah('push', BUILT_IMAGE, `docker-archive:${archive}:${BUILT_IMAGE}`);
+    cluster = await startCluster({ reachesPods: true });
+    await importImage(cluster.node, archive);
+    await importImage(cluster.node, await workspaceImage('workspace'));
+    const { apiServer } = cluster;
+    await apiServer.createNamespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' });
+    await apiServer.createNamespace(NODES, { 'pod-security.kubernetes.io/enforce': 'privileged' });
+    await apiServer.createNamespace(TEAM, { 'pod-security.kubernetes.io/enforce': 'baseline' });
+    tenant = await apiServer.createTenant(TEAM, 'tenant');
+  }, 900_000);
+  afterAll(async () => {
+    await cluster?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const kubectl = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await cluster.apiServer.kubectl(args);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  /** With what a kubelet had to say, where it does not come to be. */
+  const helmed = (...args: readonly string[]) =>
+    helm(cluster.apiServer, args, VALUES).catch(async ({ message }: Error) => {
+      const pods = await kubectl('get', 'pods', '--all-namespaces', '--output=wide');
+      throw new Error(`${message}\n${pods}\n${await kubectl('get', 'events', '--all-namespaces')}`);
     });
+  const ask = (pod: object) =>
+    tenant.request<{ readonly message?: string; readonly spec?: { readonly hostUsers?: boolean } }>(
+      'POST',
+      `/api/v1/namespaces/${TEAM}/pods?dryRun=All`,
+      pod,
+    );
 
-    const kubectl = async (...args: readonly string[]): Promise<string> => {
-      const { code, stdout, stderr } = await cluster.apiServer.kubectl(args);
-      if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-      return stdout;
+  test('`helm install --wait` returns with every pod ready, under Pod Security restricted', async () => {
+    const began = performance.now();
+    await helmed('install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-');
+    process.stdout.write(`helm came back after ${((performance.now() - began) / 1_000).toFixed(1)} s\n`);
+    await ensured(cluster.apiServer);
+    const { items } = JSON.parse(await kubectl('get', 'pods', `--namespace=${NAMESPACE}`, `--selector=${SERVING}`, '--output=json'));
+    expect(items.map(isReady)).toEqual([true, true, true]);
+  });
+
+  test('serving processes run on the node as an unprivileged user with a read-only root', async () => {
+    const look = `cat $(dirname $each)/status; awk '$5 == "/" { print "Root: " substr($6, 1, 2) }' $(dirname $each)/mountinfo`;
+    const { stdout } = await runOn(cluster.node, ['sh', '-c', `for each in $(grep -lzx serve /proc/[0-9]*/cmdline); do ${look}; done`]);
+    const values = (field: string) => [...stdout.matchAll(new RegExp(`^${field}:\\s+(.*)$`, 'gm'))].map(([, value]) => value);
+    expect(values('Uid')).toEqual(Array(3).fill('65532\t65532\t65532\t65532'));
+    expect(values('CapEff')).toEqual(Array(3).fill('0000000000000000'));
+    expect(values('CapBnd')).toEqual(Array(3).fill('0000000000000000'));
+    expect(values('NoNewPrivs')).toEqual(['1', '1', '1']);
+    expect(values('Seccomp')).toEqual(['2', '2', '2']);
+    expect(values('Root')).toEqual(['ro', 'ro', 'ro']);
+  });
+
+  test('`helm test` passes: one pod is repaired, and one is refused', async () => {
+    const { stdout } = await helmed('test', 'cloister', '--timeout=300s');
+    expect(stdout).toMatch(/Phase:\s+Succeeded/);
+  });
+
+  test('the seccomp profile is on the node', async () => {
+    const { stdout } = await runOn(cluster.node, ['cat', '/var/lib/kubelet/seccomp/cloister/workspace.json']);
+    expect(stdout).toBe(await readFile(join(import.meta.dirname, '../../seccomp/workspace.json'), 'utf8'));
+  });
+
+  test('after a namespace is labelled, a developer is root and builds and runs containers, and a pod that cannot be repaired is refused', async () => {
+    await kubectl('label', 'namespace', TEAM, 'cloister.dev/enforce=userns');
+    await expect.poll(async () => (await ask(plainPod('asked'))).body.spec?.hostUsers, { timeout: 30_000 }).toBe(false);
+    workspace = await enter({ bench: await bench() }, tenant, TEAM, plainWorkspace(WORKSPACE_IMAGE, 'userns'));
+    const outcomes = await takeSteps(workspace, stepsOf({ grant: 'containers' }));
+    expect(outcomes.length).toBeGreaterThan(10);
+    expect(outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said])).toEqual([]);
+    const refused = await ask(plainPod('refused', { volumes: [{ name: 'share', nfs: { server: '10.0.0.2', path: '/' } }] }));
+    expect(refused).toMatchObject({ status: 403, body: { message: expect.stringContaining('volume-types') } });
+  });
+
+  test('T71, F8: the cluster recovers by itself after all of it died at once, and refuses governed pods until then', async () => {
+    const containers = 'ctr --namespace=k8s.io tasks';
+    await runOn(cluster.node, ['sh', '-c', `${containers} list --quiet | xargs -P 32 -n 1 ${containers} kill --signal SIGKILL`]);
+    expect((await ask(plainPod('asked'))).status).toBe(500);
+    await cluster.restartControlPlane();
+    const status = () => ask(plainPod('asked')).then((answer) => answer.status, String);
+    await expect.poll(status, { timeout: 120_000, interval: 500 }).toBe(201);
+    await kubectl('wait', `--namespace=${NAMESPACE}`, '--for=condition=Ready', 'pod', `--selector=${SERVING}`, '--timeout=300s');
+    await kubectl('wait', `--namespace=${TEAM}`, '--for=condition=Ready', 'pod/plain', '--timeout=300s');
+    await expect.poll(() => exec(workspace, 'sudo -n id -u'), { timeout: 60_000 }).toMatchObject({ code: 0, stdout: '0\n' });
+  });
+
+  test('after it is uninstalled nothing is left, and the workspace continues', async () => {
+    await helmed('uninstall', 'cloister', '--wait', '--timeout=2m');
+    const asked = async () => {
+      const { status, body } = await ask(plainPod('asked'));
+      return { status, hostUsers: body.spec?.hostUsers };
     };
-    /** With what a kubelet had to say, where it does not come to be. */
-    const helmed = (...args: readonly string[]) =>
-      helm(cluster.apiServer, args, VALUES).catch(async ({ message }: Error) => {
-        const pods = await kubectl('get', 'pods', '--all-namespaces', '--output=wide');
-        throw new Error(`${message}\n${pods}\n${await kubectl('get', 'events', '--all-namespaces')}`);
-      });
-    const ask = (pod: object) =>
-      tenant.request<{ readonly message?: string; readonly spec?: { readonly hostUsers?: boolean } }>(
-        'POST',
-        `/api/v1/namespaces/${TEAM}/pods?dryRun=All`,
-        pod,
-      );
-
-    test('`helm install --wait` returns with every pod ready, under Pod Security restricted', async () => {
-      const began = performance.now();
-      await helmed('install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-');
-      process.stdout.write(`helm came back after ${((performance.now() - began) / 1_000).toFixed(1)} s\n`);
-      await ensured(cluster.apiServer);
-      const { items } = JSON.parse(await kubectl('get', 'pods', `--namespace=${NAMESPACE}`, `--selector=${SERVING}`, '--output=json'));
-      expect(items.map(isReady)).toEqual([true, true, true]);
-    });
-
-    test('serving processes run on the node as an unprivileged user with a read-only root', async () => {
-      const look = `cat $(dirname $each)/status; awk '$5 == "/" { print "Root: " substr($6, 1, 2) }' $(dirname $each)/mountinfo`;
-      const { stdout } = await runOn(cluster.node, ['sh', '-c', `for each in $(grep -lzx serve /proc/[0-9]*/cmdline); do ${look}; done`]);
-      const values = (field: string) => [...stdout.matchAll(new RegExp(`^${field}:\\s+(.*)$`, 'gm'))].map(([, value]) => value);
-      expect(values('Uid')).toEqual(Array(3).fill('65532\t65532\t65532\t65532'));
-      expect(values('CapEff')).toEqual(Array(3).fill('0000000000000000'));
-      expect(values('CapBnd')).toEqual(Array(3).fill('0000000000000000'));
-      expect(values('NoNewPrivs')).toEqual(['1', '1', '1']);
-      expect(values('Seccomp')).toEqual(['2', '2', '2']);
-      expect(values('Root')).toEqual(['ro', 'ro', 'ro']);
-    });
-
-    test('`helm test` passes: one pod is repaired, and one is refused', async () => {
-      const { stdout } = await helmed('test', 'cloister', '--timeout=300s');
-      expect(stdout).toMatch(/Phase:\s+Succeeded/);
-    });
-
-    test('the seccomp profile is on the node', async () => {
-      const { stdout } = await runOn(cluster.node, ['cat', '/var/lib/kubelet/seccomp/cloister/workspace.json']);
-      expect(stdout).toBe(await readFile(join(import.meta.dirname, '../../seccomp/workspace.json'), 'utf8'));
-    });
-
-    test('after a namespace is labelled, a developer is root and builds and runs containers, and a pod that cannot be repaired is refused', async () => {
-      await kubectl('label', 'namespace', TEAM, 'cloister.dev/enforce=userns');
-      await expect.poll(async () => (await ask(plainPod('asked'))).body.spec?.hostUsers, { timeout: 30_000 }).toBe(false);
-      workspace = await enter({ bench: await bench() }, tenant, TEAM, plainWorkspace(WORKSPACE_IMAGE, 'userns'));
-      const outcomes = await takeSteps(workspace, stepsOf({ grant: 'containers' }));
-      expect(outcomes.length).toBeGreaterThan(10);
-      expect(outcomes.filter(({ ok }) => !ok).map(({ step, said }) => [step.name, said])).toEqual([]);
-      const refused = await ask(plainPod('refused', { volumes: [{ name: 'share', nfs: { server: '10.0.0.2', path: '/' } }] }));
-      expect(refused).toMatchObject({ status: 403, body: { message: expect.stringContaining('volume-types') } });
-    });
-
-    test('T71, F8: the cluster recovers by itself after all of it died at once, and refuses governed pods until then', async () => {
-      const containers = 'ctr --namespace=k8s.io tasks';
-      await runOn(cluster.node, ['sh', '-c', `${containers} list --quiet | xargs -P 32 -n 1 ${containers} kill --signal SIGKILL`]);
-      expect((await ask(plainPod('asked'))).status).toBe(500);
-      await cluster.restartControlPlane();
-      const status = () => ask(plainPod('asked')).then((answer) => answer.status, String);
-      await expect.poll(status, { timeout: 120_000, interval: 500 }).toBe(201);
-      await kubectl('wait', `--namespace=${NAMESPACE}`, '--for=condition=Ready', 'pod', `--selector=${SERVING}`, '--timeout=300s');
-      await kubectl('wait', `--namespace=${TEAM}`, '--for=condition=Ready', 'pod/plain', '--timeout=300s');
-      await expect.poll(() => exec(workspace, 'sudo -n id -u'), { timeout: 60_000 }).toMatchObject({ code: 0, stdout: '0\n' });
-    });
-
-    test('after it is uninstalled nothing is left, and the workspace continues', async () => {
-      await helmed('uninstall', 'cloister', '--wait', '--timeout=2m');
-      const asked = async () => {
-        const { status, body } = await ask(plainPod('asked'));
-        return { status, hostUsers: body.spec?.hostUsers };
-      };
-      await expect.poll(asked, { timeout: 30_000 }).toEqual({ status: 201, hostUsers: undefined });
-      expect(await inside(workspace, 'sudo -n id -u')).toBe('0\n');
-      const left = () => kubectl('get', 'all,secrets,configmaps', `--namespace=${NAMESPACE}`, '--output=name');
-      await expect.poll(left, { timeout: 60_000 }).toBe('configmap/kube-root-ca.crt\n');
-    });
+    await expect.poll(asked, { timeout: 30_000 }).toEqual({ status: 201, hostUsers: undefined });
+    expect(await inside(workspace, 'sudo -n id -u')).toBe('0\n');
+    const left = () => kubectl('get', 'all,secrets,configmaps', `--namespace=${NAMESPACE}`, '--output=name');
+    await expect.poll(left, { timeout: 60_000 }).toBe('configmap/kube-root-ca.crt\n');
   });
 });
 

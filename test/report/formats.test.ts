@@ -213,6 +213,15 @@ test('gitlab: each finding has the fields of a Code Quality report, and a finger
   expect(new Set(violations.map(({ fingerprint }) => fingerprint)).size).toBe(violations.length);
 });
 
+test('an escape in a namespace that does not enforce is a warning', () => {
+  const report = large(4, 10);
+  const warned = { ...report, pods: report.pods.map((pod) => ({ ...pod, mode: 'warn' as const })) };
+  expect(formats.get('github')?.(warned, context)).not.toContain('::error');
+  expect(formats.get('sarif')?.(warned, context)).not.toContain('"level":"error","message"');
+  expect(formats.get('junit')?.(warned, context)).toContain('failures="0"');
+  expect(formats.get('github')?.(report, context)).toContain('::error');
+});
+
 describe('severities', () => {
   test('every ranked rule exists', () => expect(RANKED_RULES.filter((rule) => !ruleById.has(rule))).toEqual([]));
   test.each([
@@ -238,10 +247,11 @@ function large(count: number, messageChars: number): CheckReport {
     return { rule: 'tolerations', kind, path: ['spec', 'tolerations', index], message: 'x'.repeat(messageChars), ...place };
   });
   const pod: PodReport = {
-    ...{ file: 'a.yaml', kind: 'Pod', name: 'a', namespace: 'b', profile: 'userns', grant: 'sudo', chosenBy: [], verdict: 'refused' },
+    ...{ file: 'a.yaml', kind: 'Pod', name: 'a', namespace: 'b', profile: 'userns', grant: 'sudo', chosenBy: [] },
+    ...{ mode: 'enforce', because: undefined, verdict: 'refused' },
     ...place,
     findings,
     exempted: [],
   };
-  return { pods: [pod], unjudged: [], skipped: [], withoutPod: 0, ignored: 0 };
+  return { pods: [pod], unjudged: [], skipped: [], choices: [], notJudged: 0, withoutPod: 0, ignored: 0 };
 }

@@ -41,19 +41,13 @@ const promise: PlacedFinding = {
 
 const podWith = (...findings: PlacedFinding[]): PodReport => ({
   ...{ file: 'dind.yaml', line: 1, column: 1, endLine: 1, endColumn: 15, kind: 'Pod', name: 'dind', namespace: 'team-a' },
-  ...{ profile: 'userns', grant: 'sudo', chosenBy: ['--profile', 'config.yaml'] },
+  ...{ profile: 'userns', mode: 'enforce', because: undefined, grant: 'sudo', chosenBy: ['--profile', 'config.yaml'] },
   verdict: findings.includes(byHand) ? 'refused' : findings.length > 0 ? 'repairable' : 'clean',
   findings,
   exempted: [],
 });
-const reportOf = (parts: Partial<CheckReport>): CheckReport => ({
-  pods: [],
-  unjudged: [],
-  skipped: [],
-  withoutPod: 0,
-  ignored: 0,
-  ...parts,
-});
+const EMPTY: CheckReport = { pods: [], unjudged: [], skipped: [], choices: [], notJudged: 0, withoutPod: 0, ignored: 0 };
+const reportOf = (parts: Partial<CheckReport>): CheckReport => ({ ...EMPTY, ...parts });
 const report = (...pods: PodReport[]): CheckReport => reportOf({ pods, withoutPod: 2 });
 const sandbox: UnjudgedReport = {
   ...{ file: 'sandbox.yaml', line: 3, column: 1, endLine: 3, endColumn: 9 },
@@ -94,6 +88,16 @@ no pod found; 1 object not judged; 2 files skipped; 1 file ignored
 `);
   });
 
+  test('a pod of a mode that does not enforce is admitted, and what chose its profile is said before the summary', () => {
+    const choice = 'namespace team-a: judged by profile userns in mode warn, because default of the configuration governs the namespace';
+    const warned: PodReport = { ...podWith(breach), mode: 'warn' };
+    const text = printText(reportOf({ pods: [warned], choices: [choice], notJudged: 1 }), pipe);
+    expect(text).toContain('Pod dind: admitted under profile userns, grant sudo, in mode warn; enforcing gives: repairable\n');
+    expect(text).toContain(`remove it\n\n${choice}\n\n1 pod: 1 admitted without enforcement; judged by profile userns`);
+    expect(text).toMatch(/; 1 pod not judged, because nothing governs its namespace\n$/);
+    for (const failOn of FAIL_ON) expect(failsBy(report(warned), failOn)).toBe(false);
+  });
+
   test('findings are printed without a summary where it is quiet', () => {
     expect(printFindings([podWith(byHand)], pipe)).toBe(`dind.yaml:1:1: Pod dind: refused under profile userns, grant sudo
 dind.yaml:4:3: escape   node-name  spec.nodeName: nodeName is a; remove it; use affinity
@@ -124,14 +128,14 @@ test('the JSON report has the documented fields', () => {
   expect(rest).toEqual({
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
-    summary: { pods: 1, clean: 0, repairable: 0, refused: 1, withoutPod: 2, unjudged: 1, skipped: 1, ignored: 3 },
+    summary: { pods: 1, clean: 0, repairable: 0, refused: 1, notJudged: 0, withoutPod: 2, unjudged: 1, skipped: 1, ignored: 3 },
     unjudged: [sandbox],
     skipped,
   });
   expect(pods).toEqual([
     {
       ...{ file: 'dind.yaml', line: 1, column: 1, endLine: 1, endColumn: 15, kind: 'Pod', name: 'dind', namespace: 'team-a' },
-      ...{ profile: 'userns', grant: 'sudo', chosenBy: ['--profile', 'config.yaml'], verdict: 'refused' },
+      ...{ profile: 'userns', mode: 'enforce', grant: 'sudo', chosenBy: ['--profile', 'config.yaml'], verdict: 'refused' },
       findings: [
         {
           ...{ rule: 'capabilities', kind: 'escape', container: 'dev', line: 12, column: 5, endLine: 12, endColumn: 14 },

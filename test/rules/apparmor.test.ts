@@ -4,6 +4,7 @@ import { inEachList, type Sketch, testRule } from '../support/test-rule.ts';
 
 const KEY = 'container.apparmor.security.beta.kubernetes.io/';
 const RUNTIME = { type: 'RuntimeDefault' };
+const RUNTIME_CONTEXT = { appArmorProfile: RUNTIME };
 const UNCONFINED = { type: 'Unconfined' };
 const FOREIGN = { type: 'Localhost', localhostProfile: 'mine' };
 const NEST = { type: 'Localhost', localhostProfile: 'nest' };
@@ -89,10 +90,10 @@ testRule(apparmor, {
       finds: ['securityContext.appArmorProfile'],
       fixed: none,
     }),
-    'an added container would have what the pod has, which cannot be written any more': {
+    'an added container would have what the pod has: once for the pod, which cannot be written any more': {
       old: { ...under(UNCONFINED), ...plain },
       pod: { ...under(UNCONFINED), ...plain, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.securityContext.appArmorProfile', 'spec.ephemeralContainers[0].securityContext.appArmorProfile'],
+      finds: ['spec.securityContext.appArmorProfile'],
       fixed: 'nothing',
     },
     'an ephemeral container that an annotation waits for': {
@@ -133,7 +134,14 @@ testRule(apparmor, {
     "the runtime's, asked for by annotation: not changed, with a warning": {
       ...nest,
       pod: { ...annotated('runtime/default'), ...plain },
-      promises: [MAIN],
+      promises: [NOTE],
+      fixed: 'nothing',
+    },
+    "the runtime's, asked for by the pod: reported once, where it is written": {
+      ...nest,
+      pod: { securityContext: RUNTIME_CONTEXT, containers: [{ name: 'main' }, { name: 'other' }] },
+      says: ['AppArmor is RuntimeDefault, which may deny mounts to nested containers'],
+      promises: ['spec.securityContext.appArmorProfile'],
       fixed: 'nothing',
     },
     "the runtime's by annotation gives way to grantTo": {

@@ -77,6 +77,33 @@ testRule(capabilities, {
       finds: indices(0, 4),
       fixed: workspace(),
     },
+    'those of the network, from an init container that ends: it will probably fail': {
+      pod: {
+        initContainers: [
+          { name: 'iptables', ...adding('NET_ADMIN', 'cap_net_raw', 'SYS_TIME') },
+          { name: 'proxy', restartPolicy: 'Always', ...adding('NET_ADMIN') },
+        ],
+      },
+      says: [
+        'capability NET_ADMIN is added, without which this init container will probably fail',
+        'capability cap_net_raw is added, without which this init container will probably fail',
+        'capability SYS_TIME is added',
+        'capability NET_ADMIN is added',
+      ],
+      advises: ['NET_ADMIN', 'NET_RAW', 'SYS_TIME', 'NET_ADMIN'].map(
+        (each) => `remove it, or ask the operator for an exemption (capabilities: [${each}])`,
+      ),
+      finds: [
+        ...[0, 1, 2].map((index) => `spec.initContainers[0].securityContext.capabilities.add[${index}]`),
+        'spec.initContainers[1].securityContext.capabilities.add[0]',
+      ],
+      fixed: {
+        initContainers: [
+          { name: 'iptables', ...adding() },
+          { name: 'proxy', restartPolicy: 'Always', ...adding() },
+        ],
+      },
+    },
     'under none under kata all go, for exec keeps what a container holds': {
       profile: 'kata-qemu',
       grant: 'none',

@@ -168,6 +168,53 @@ testRule(capabilityGrant, {
       promises: [`${DROP}[0]`],
       fixed: 'nothing',
     },
+    'what no step was seen to need may be dropped by its name, and is not added then': {
+      grant: 'containers',
+      pod: holding(['KILL', 'MKNOD'], ['SETUID', 'SETGID']),
+      says: [
+        'capabilities are left to the runtime',
+        `capabilities ${ELEVEN.slice(2)
+          .filter((each) => each !== 'KILL')
+          .join(', ')} are missing`,
+      ],
+      promises: [DROP, ADD],
+      fixed: holding(
+        ['KILL', 'MKNOD', 'ALL'],
+        ELEVEN.filter((each) => each !== 'KILL'),
+      ),
+    },
+    'what builds through sudo were seen to need is a loss where the grant has SYS_ADMIN': {
+      grant: 'containers',
+      options: { nesting: 'sysadmin' },
+      pod: holding(['ALL', 'KILL', 'cap_kill'], [...ELEVEN, 'SYS_ADMIN']),
+      says: ['the container drops KILL, without which builds through sudo will not work'],
+      promises: [`${DROP}[1]`],
+      fixed: 'nothing',
+    },
+    'what sudo needs to install packages is a loss under every grant': {
+      grant: 'containers',
+      pod: holding(['ALL', 'CHOWN', 'SETUID'], ELEVEN),
+      says: [
+        'the container drops CHOWN, without which `sudo apt-get install` will not work',
+        'the container drops SETUID, without which sudo, builds and nested containers will not work',
+      ],
+      promises: [`${DROP}[1]`, `${DROP}[2]`],
+      fixed: 'nothing',
+    },
+    'a listed one dropped by name gives way to grantTo, although nothing was seen to need it': {
+      grant: 'containers',
+      options: toMain,
+      pod: holding(['ALL', 'KILL'], ELEVEN),
+      says: ['the container drops KILL, which the grant lists'],
+      promises: [`${DROP}[1]`],
+      fixed: holding(['ALL'], ELEVEN),
+    },
+    'a container that drops each of the list by its name, and ALL, restricts itself': {
+      grant: 'containers',
+      pod: holding(['ALL', ...ELEVEN]),
+      promises: [DROP],
+      fixed: 'nothing',
+    },
     'what a platform dropped gives way to grantTo': {
       options: toMain,
       pod: holding(['ALL']),

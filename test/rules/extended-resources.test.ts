@@ -15,6 +15,10 @@ testRule(extendedResources, {
       options: { devices: ['nvidia.com/gpu'] },
       pod: { containers: [{ name: 'main', ...limits('nvidia.com/gpu') }] },
     },
+    'none of a device, as charts write it': {
+      resources: { limits: { 'nvidia.com/gpu': '0' } },
+      containers: [{ name: 'main', resources: { limits: { 'nvidia.com/gpu': 0 }, requests: { 'nvidia.com/gpu': '0' } } }],
+    },
     'an exempt one': {
       exempt: { 'extended-resources': ['nvidia.com/gpu'] },
       pod: { containers: [{ name: 'main', ...limits('nvidia.com/gpu') }] },
@@ -33,6 +37,16 @@ testRule(extendedResources, {
     'a request without a limit': {
       pod: { containers: [{ name: 'main', resources: { requests: { 'smarter-devices/fuse': '1' } } }] },
       finds: ['spec.containers[0].resources.requests["smarter-devices/fuse"]'],
+      fixed: 'nothing',
+    },
+    'a device in both lists, once': {
+      pod: { containers: [{ name: 'main', resources: { limits: { 'amd.com/gpu': '1' }, requests: { 'amd.com/gpu': '1' } } }] },
+      finds: ['spec.containers[0].resources.limits["amd.com/gpu"]'],
+      fixed: 'nothing',
+    },
+    'a request beside a limit of none': {
+      pod: { containers: [{ name: 'main', resources: { limits: { 'amd.com/gpu': '0' }, requests: { 'amd.com/gpu': '1' } } }] },
+      finds: ['spec.containers[0].resources.requests["amd.com/gpu"]'],
       fixed: 'nothing',
     },
     "the pod's own resources": { pod: limits('nvidia.com/gpu'), finds: ['spec.resources.limits["nvidia.com/gpu"]'], fixed: 'nothing' },

@@ -25,14 +25,37 @@ testRule(podSize, {
       finds: ['spec.containers'],
       fixed: 'nothing',
     },
-    'more findings than a thousand': { pod: faulty(1_200), finds: ['spec.containers'], fixed: 'nothing' },
+    'more escapes than a thousand': { pod: faulty(1_200), finds: ['spec.containers'], fixed: 'nothing' },
   },
 });
 
 test('T22, T32: only the first thousand findings are reported, and the pod is not repaired', () => {
   const { verdict, repair } = judgeAndRepair(inputOf(faulty(5_000)));
   expect(verdict.findings).toHaveLength(1_001);
-  expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 findings']);
+  expect(repair.unresolved.map(({ rule, message }) => `${rule}: ${message}`)).toEqual(['pod-size: the pod has more than 1000 escapes']);
+});
+
+test.each([112, 180])(
+  '%i plain containers are repaired under the largest grant, because a grant that has no effect yet is no escape',
+  (count) => {
+    const { verdict, repair } = judgeAndRepair(inputOf(many(count), { grant: 'containers' }));
+    expect(verdict.findings.filter(({ kind }) => kind === 'promise').length).toBeGreaterThan(5 * count - 1);
+    expect(repair.unresolved).toEqual([]);
+    expect(repair.patch.length).toBeGreaterThan(count);
+  },
+);
+
+test('plain containers whose repair is too long are refused for its size', () => {
+  const { verdict, repair } = judgeAndRepair(inputOf(many(900), { grant: 'containers' }));
+  expect(verdict.findings.map(({ rule }) => rule)).not.toContain('pod-size');
+  expect(repair.unresolved.map(({ message }) => message)).toEqual(['the repair of the pod has more than 144 KiB']);
+});
+
+test('T22: a hundred thousand unknown fields are refused without naming each', () => {
+  const fields = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`future${index}`, true]));
+  const { findings } = judge(inputOf({ ...fields, containers: [{ name: 'main' }] }));
+  expect(findings.length).toBeLessThan(10_010);
+  expect(findings.at(-1)?.message).toBe('the pod has more than 10000 findings about its grant and its unknown fields, or too long ones');
 });
 
 test('T22: a name longer than any is refused, and no finding repeats it', () => {
@@ -58,5 +81,6 @@ test('an old pod of too many faults hides no new one among them', () => {
 
 test('T22: a million capabilities are refused without naming each', () => {
   const securityContext = { capabilities: { add: Array.from({ length: 500_000 }, () => 'A') } };
-  expect(judge(inputOf({ containers: [{ name: 'main', securityContext }] })).findings).toHaveLength(1_001);
+  const { findings } = judge(inputOf({ containers: [{ name: 'main', securityContext }] }));
+  expect(findings.filter(({ kind }) => kind === 'escape')).toHaveLength(1_001);
 });

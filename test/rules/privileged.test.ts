@@ -1,3 +1,4 @@
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { privileged } from '../../src/core/rules/privileged.ts';
 import { inEachList, testRule } from '../support/test-rule.ts';
 
@@ -56,6 +57,51 @@ testRule(privileged, {
       pod: { containers: [{ name: 'main' }] },
       promises: [path],
       fixed: { containers: [{ name: 'main', ...yes }] },
+    },
+    'true, in containers that get no grant in its place, each with the reason': {
+      grant: 'containers',
+      pod: {
+        initContainers: [{ name: 'set-up', ...yes }],
+        containers: [
+          { name: 'main', ...yes },
+          { name: 'strict', securityContext: { privileged: true, allowPrivilegeEscalation: false } },
+        ],
+      },
+      advises: [
+        'set it to false; the container gets no grant in its place, because it ends before the workspace starts',
+        'set it to false',
+        'set it to false; the container gets no grant in its place, because it restricts itself',
+      ],
+      finds: ['spec.initContainers[0]', 'spec.containers[0]', 'spec.containers[1]'].map((at) => `${at}.securityContext.privileged`),
+      fixed: {
+        initContainers: [{ name: 'set-up', ...no }],
+        containers: [
+          { name: 'main', ...no },
+          { name: 'strict', securityContext: { privileged: false, allowPrivilegeEscalation: false } },
+        ],
+      },
+    },
+    'true, in a native sidecar that grantTo does not name': {
+      profile: 'sysbox',
+      grant: 'containers',
+      options: { grantTo: [makeNamePattern('runner')] },
+      pod: { initContainers: [{ name: 'dind', restartPolicy: 'Always', ...yes }], containers: [{ name: 'runner' }] },
+      advises: ['set it to false; the container gets no grant in its place, because grantTo does not match its name'],
+      finds: ['spec.initContainers[0].securityContext.privileged'],
+      fixed: { initContainers: [{ name: 'dind', restartPolicy: 'Always', ...no }], containers: [{ name: 'runner' }] },
+    },
+    'true, under grants that run no engine': {
+      pod: { containers: [{ name: 'main', ...yes }] },
+      advises: ['set it to false; the grant sudo takes its place, under which no engine runs'],
+      finds: [path],
+      fixed: { containers: [{ name: 'main', ...no }] },
+    },
+    'true, under none': {
+      grant: 'none',
+      pod: { containers: [{ name: 'main', ...yes }] },
+      advises: ['set it to false; the container gets no grant in its place, because the grant is none'],
+      finds: [path],
+      fixed: { containers: [{ name: 'main', ...no }] },
     },
     'an operator cannot exempt it': {
       exempt: { privileged: ['true', 'privileged', 'main', ''] },

@@ -56,7 +56,7 @@ testRule(runtimeClass, {
     'another backend, and its scheduling stays': {
       profile: 'gvisor',
       pod: { runtimeClassName: 'kata-fc', nodeSelector: { 'katacontainers.io/kata-runtime': 'true' } },
-      says: ['runtimeClassName "kata-fc" is not this profile\'s (what it put into nodeSelector and tolerations stays)'],
+      says: ['runtimeClassName "kata-fc" does not belong to this profile (the nodeSelector and tolerations that this class added stay)'],
       finds,
       fixed: { runtimeClassName: 'gvisor', nodeSelector: { 'katacontainers.io/kata-runtime': 'true' } },
     },

@@ -27,6 +27,17 @@ testRule(seccomp, {
     "the runtime's, where nesting goes by SYS_ADMIN": { grant: 'containers', options: { nesting: 'sysadmin' }, pod: main(RUNTIME) },
     "the runtime's, in a virtual machine": { profile: 'kata-qemu', grant: 'containers', pod: main(RUNTIME) },
     'an exempt local profile': { exempt: { seccomp: ['mine.json'] }, pod: main(FOREIGN) },
+    'an exempt profile of the pod, also for the workspace': {
+      grant: 'containers',
+      exempt: { seccomp: ['mine.json'] },
+      pod: { ...under(FOREIGN), ...plain },
+    },
+    'a profile of its own that only the workspace may have': {
+      grant: 'containers',
+      exempt: { seccomp: ['mine.json'] },
+      exemptIn: ['main'],
+      pod: { ...under(RUNTIME), ...main(FOREIGN) },
+    },
     'an exempt lack of any': { exempt: { seccomp: ['Unconfined'] }, pod: { ...under(UNCONFINED), ...plain } },
     "an ephemeral container that leaves it to the pod's": {
       old: { ...under(RUNTIME), ...plain },
@@ -58,10 +69,10 @@ testRule(seccomp, {
       finds: ['securityContext.seccompProfile'],
       fixed: under(RUNTIME),
     }),
-    'an added container on a pod that says nothing: the pod cannot be written any more': {
+    'an added container on a pod that says nothing: once for the pod, which cannot be written any more': {
       old: plain,
       pod: { ...plain, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.securityContext.seccompProfile', 'spec.ephemeralContainers[0].securityContext.seccompProfile'],
+      finds: ['spec.securityContext.seccompProfile'],
       fixed: 'nothing',
     },
     "an added container on a pod with the grant's profile does not share it": {
@@ -112,14 +123,16 @@ testRule(seccomp, {
     },
     "containers: the pod's filter counts as a container's own": {
       grant: 'containers',
-      pod: { ...under(RUNTIME), ...plain },
-      promises: [MAIN],
+      pod: { ...under(RUNTIME), containers: [{ name: 'main' }, { name: 'other' }] },
+      says: ["the pod's seccompProfile is RuntimeDefault, under which builds and nested containers will not work"],
+      promises: ['spec.securityContext.seccompProfile'],
       fixed: 'nothing',
     },
     'containers: a filter of its own gives way to grantTo': {
       grant: 'containers',
       options: { grantTo: [makeNamePattern('main')] },
       pod: { ...under(RUNTIME), ...plain },
+      says: ["the pod's seccompProfile is RuntimeDefault, under which builds and nested containers will not work"],
       promises: [MAIN],
       fixed: { ...under(RUNTIME), ...main(WORKSPACE) },
     },
@@ -136,6 +149,14 @@ testRule(seccomp, {
       pod: main({ type: 'Localhost', localhostProfile: 'Mine.json' }),
       finds: [MAIN],
       fixed: main(RUNTIME),
+    },
+    'a profile on the pod that only the workspace may have': {
+      grant: 'containers',
+      exempt: { seccomp: ['mine.json'] },
+      exemptIn: ['main'],
+      pod: { ...under(FOREIGN), ...plain },
+      finds: [POD, MAIN],
+      fixed: { ...under(RUNTIME), ...main(WORKSPACE) },
     },
     'no type': { pod: main({}), finds: [MAIN], fixed: main(RUNTIME) },
     'a local profile without a name': { pod: main({ type: 'Localhost' }), finds: [MAIN], fixed: main(RUNTIME) },

@@ -45,6 +45,36 @@ testRule(sysctls, {
       finds: SAFE.map((_, index) => `spec.securityContext.sysctls[${index}].name`),
       fixed: setting(...SAFE),
     },
+    'a setting in two spellings: the last one counts': {
+      pod: {
+        securityContext: {
+          sysctls: [
+            { name: 'kernel/shm_rmid_forced', value: '1' },
+            { name: 'kernel.shm_rmid_forced', value: '0' },
+          ],
+        },
+      },
+      says: ['sysctl kernel/shm_rmid_forced is set again later, and the later value counts'],
+      finds: paths(0),
+      fixed: { securityContext: { sysctls: [{ name: 'kernel.shm_rmid_forced', value: '0' }] } },
+    },
+    'a setting in two spellings, the last one with slashes': {
+      pod: {
+        securityContext: {
+          sysctls: [
+            { name: PING, value: '0 0' },
+            { name: 'net/ipv4/ping_group_range', value: '0 2147483647' },
+          ],
+        },
+      },
+      finds: [...paths(0), ...paths(1).flatMap((path) => [`${path}.name`, `${path}.value`])],
+      fixed: pinging('0 65535'),
+    },
+    'a setting in two spellings, several times, beside others': {
+      pod: setting('net/ipv4/tcp_rmem', 'net.ipv4.tcp_wmem', 'net.ipv4.tcp_rmem', 'net/ipv4/tcp_rmem', 'kernel.shm_rmid_forced'),
+      finds: [...paths(0, 2), 'spec.securityContext.sysctls[3].name'],
+      fixed: setting('net.ipv4.tcp_wmem', 'net.ipv4.tcp_rmem', 'kernel.shm_rmid_forced'),
+    },
     'a name whose first separator is a dot, so that the slash belongs to a part': {
       pod: setting('net.ipv4/tcp_syncookies'),
       finds: paths(0),

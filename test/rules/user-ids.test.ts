@@ -28,6 +28,23 @@ testRule(userIds, {
     'an id as OpenShift assigns them': {
       pod: { securityContext: { runAsUser: 1_001_230_000, fsGroup: 1_001_230_000 }, containers: [{ name: 'main' }] },
       finds: ['spec.securityContext.runAsUser', 'spec.securityContext.fsGroup'],
+      advises: Array(2).fill(
+        "use an id below 65536; an SCC of OpenShift assigns such ids from the namespace's range: choose one with smaller ids, such as " +
+          'nested-container, by the annotation openshift.io/required-scc',
+      ),
+      fixed: 'nothing',
+    },
+    'an id of an SCC that names itself, beside one that is only too large': {
+      pod: {
+        metadata: { annotations: { 'openshift.io/scc': 'restricted-v2' } },
+        containers: [{ name: 'main', securityContext: { runAsUser: 1_000_650_000, runAsGroup: 70_000 } }],
+      },
+      finds: ['spec.containers[0].securityContext.runAsUser', 'spec.containers[0].securityContext.runAsGroup'],
+      advises: [
+        'use an id below 65536; the SCC restricted-v2 assigned it: choose one with smaller ids, such as nested-container, by the annotation ' +
+          'openshift.io/required-scc',
+        'use an id below 65536',
+      ],
       fixed: 'nothing',
     },
     ...inEachList(
@@ -38,13 +55,15 @@ testRule(userIds, {
         fixed: 'nothing',
       },
     ),
-    'what an added container takes over from a pod that was there': {
+    'what an added container takes over from a pod that was there, once for the pod': {
       old: { securityContext: { runAsUser: 70_000 } },
       pod: {
         securityContext: { runAsUser: 70_000 },
         ephemeralContainers: [{ name: 'debug' }, { name: 'own', securityContext: { runAsUser: 1000 } }],
       },
-      finds: ['spec.securityContext.runAsUser', 'spec.ephemeralContainers[0].securityContext.runAsUser'],
+      finds: ['spec.securityContext.runAsUser'],
+      says: ["id 70000 is not among the pod's 65536 ids"],
+      advises: ['use an id below 65536'],
       fixed: 'nothing',
     },
     "a container's own, over a good one of the pod": {

@@ -94,10 +94,10 @@ testRule(volumeTypes, {
       finds: csiFinds,
       fixed: 'nothing',
     },
-    'a csi volume that was there, and an added container mounts': {
+    'a csi volume that was there, and an added container mounts: once for the pod': {
       old: csi('nfs.csi.k8s.io'),
       pod: { ...csi('nfs.csi.k8s.io'), ephemeralContainers: [{ name: 'debug', volumeMounts: [{ name: 'data', mountPath: '/data' }] }] },
-      finds: ['spec.volumes[0].csi', 'spec.ephemeralContainers[0].volumeMounts[0].name'],
+      finds: ['spec.volumes[0].csi'],
       fixed: 'nothing',
     },
     'an unknown kind': {
@@ -135,14 +135,14 @@ testRule(volumeTypes, {
       finds,
       fixed: 'nothing',
     },
-    'one that was there, and an added container mounts': {
+    'one that was there, and an added container mounts: once for the pod': {
       old: host('/'),
       pod: {
         volumes: [{ name: 'home', emptyDir: {} }, ...host('/').volumes],
         ephemeralContainers: [{ name: 'debug', volumeMounts: ['home', 'data'].map((name) => ({ name, mountPath: `/${name}` })) }],
       },
-      says: ['volume "data" is the node\'s /', 'volume "data" is the node\'s /'],
-      finds: ['spec.volumes[1].hostPath', 'spec.ephemeralContainers[0].volumeMounts[1].name'],
+      says: ['volume "data" is the node\'s /'],
+      finds: ['spec.volumes[1].hostPath'],
       fixed: 'nothing',
     },
     'a path of the node that is not said': { pod: volume({ hostPath: {} }), finds, fixed: 'nothing' },
@@ -164,6 +164,6 @@ test('T22: volumes are looked through once, however many containers mount them',
   const input = inputOf({ ephemeralContainers: late });
   const pod = { ...input.subject.pod, spec: { ...input.subject.pod.spec, volumes } };
   const found = judge({ ...input, subject: { ...input.subject, pod } }).findings.filter(({ rule }) => rule === 'volume-types');
-  expect(found).toHaveLength(101);
+  expect(found).toHaveLength(1);
   expect(looks).toBeLessThan(20);
 });

@@ -5,6 +5,11 @@ testRule(windows, {
   passes: {
     'the field is absent': { containers: [{ name: 'main' }] },
     linux: { os: { name: 'linux' } },
+    'an empty name of a system, which the API server rejects': { os: { name: '' } },
+    'what an added container takes over from options that say nothing': {
+      old: { securityContext: { windowsOptions: {} } },
+      pod: { securityContext: { windowsOptions: {} }, ephemeralContainers: [{ name: 'debug' }] },
+    },
     null: {
       os: { name: null },
       securityContext: { windowsOptions: null },
@@ -28,15 +33,31 @@ testRule(windows, {
         fixed: 'nothing',
       },
     ),
-    'what an added container takes over from a pod that was there': {
-      old: { securityContext: { windowsOptions: {} } },
-      pod: { securityContext: { windowsOptions: {} }, ephemeralContainers: [{ name: 'debug' }] },
-      finds: ['spec.securityContext.windowsOptions', 'spec.ephemeralContainers[0].securityContext.windowsOptions'],
+    'what an added container takes over from a pod that was there, once for the pod': {
+      old: { securityContext: { windowsOptions: { runAsUserName: 'x' } } },
+      pod: { securityContext: { windowsOptions: { runAsUserName: 'x' } }, ephemeralContainers: [{ name: 'debug' }] },
+      finds: ['spec.securityContext.windowsOptions'],
       fixed: 'nothing',
     },
     'credentials of a Windows domain': {
       pod: { securityContext: { windowsOptions: { gmsaCredentialSpecName: 'x' } } },
       says: ['windowsOptions are set'],
+      finds: ['spec.securityContext.windowsOptions'],
+      fixed: 'nothing',
+    },
+    'options that say nothing, as charts write them with all their defaults': {
+      pod: {
+        securityContext: { windowsOptions: {} },
+        containers: [
+          { name: 'main', securityContext: { windowsOptions: { hostProcess: false, runAsUserName: '', gmsaCredentialSpec: null } } },
+        ],
+      },
+      says: ['windowsOptions say nothing', 'windowsOptions say nothing'],
+      promises: ['spec.securityContext.windowsOptions', 'spec.containers[0].securityContext.windowsOptions'],
+      fixed: { securityContext: {}, containers: [{ name: 'main', securityContext: {} }] },
+    },
+    'an option with a value beside one without': {
+      pod: { securityContext: { windowsOptions: { hostProcess: false, runAsUserName: 'x' } } },
       finds: ['spec.securityContext.windowsOptions'],
       fixed: 'nothing',
     },

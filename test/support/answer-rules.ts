@@ -12,6 +12,7 @@ export interface Asked {
 /** Limits that leave room for other content of an audit log and of a response. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 const MAX_ANNOTATION_BYTES = 8 * 1024;
+const MAX_WARNING_LETTERS = 4096;
 const RESPONSE_FIELDS = ['uid', 'allowed', 'status', 'patch', 'patchType', 'auditAnnotations', 'warnings'];
 const STATUS_FIELDS = ['status', 'code', 'reason', 'message', 'details'];
 const CAUSE_FIELDS = ['reason', 'field', 'message'];
@@ -43,6 +44,10 @@ export function faultsOfAnswer(text: string, asked: Asked): string[] {
   if ('patch' in response || 'patchType' in response) faults.push(...faultsOfPatch(patch, patchType, allowed, asked));
 
   fault(warnings !== undefined && list(warnings).length === 0, 'warnings without one');
+  // Beyond it the API server shortens every warning.
+  const letters = list(warnings).reduce<number>((sum, warning) => sum + String(warning).length, 0);
+  fault(letters > MAX_WARNING_LETTERS, `warnings of ${letters} letters`);
+  fault(list(warnings).filter((each) => String(each).includes(': the repair ')).length > 2, 'more than two warnings about the repair');
   for (const warning of list(warnings)) fault(!isOneLine(warning), `warning ${JSON.stringify(warning)}`);
   const annotations = Object.entries(map(auditAnnotations));
   fault(auditAnnotations !== undefined && annotations.length === 0, 'audit annotations without one');

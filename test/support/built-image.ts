@@ -1,53 +1,96 @@
-import { spawnSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { workspaceRoot } from '../../tools/programs/workspace-image.ts';
 import { run } from './helm.ts';
+import { missingForDebian } from './requirements.ts';
 
 /**
- * The image, built by buildah from the Dockerfile. Its bases are stood in for by what this machine has: for building its own programs, for running
- * its Node with the libraries that it needs, and nothing else. So every line of the Dockerfile is carried out.
+ * The image, built by the buildah of the workspace image from the Dockerfile. Files of this machine replace its bases: its programs for
+ * building, and its Node with the libraries that it needs, and nothing else, for running. So every line of the Dockerfile is carried out.
  */
 
 const root = join(import.meta.dirname, '../..');
 const NODE = process.execPath;
 
-/** Whether it can be built here. */
-export const canBuildImage = process.getuid?.() === 0 && spawnSync('buildah', ['--version']).status === 0;
+/** What this machine lacks to build the image, in words; nothing where it can. */
+export const missingForImage = await missingForDebian();
 
 export const BUILT_IMAGE = 'localhost/cloister:test';
 
-/** buildah with a store of its own. @throws with what it says */
+/** buildah with a store of its own. @throws with what it prints */
 export type Buildah = (...args: readonly string[]) => Promise<string>;
 
 /** Builds it into a store in a folder. */
 export async function buildImage(folder: string): Promise<Buildah> {
-  const store = ['--root', join(folder, 'store'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
-  const buildah: Buildah = async (...args) => {
-    const { code, stdout, stderr } = await run('buildah', [...store, ...args]);
-    if (code !== 0) throw new Error(`buildah ${args[0]}: ${stderr.slice(-3_000)}${stdout.slice(-3_000)}`);
-    return stdout.trim();
-  };
+  const buildah = await startBuildah(folder);
   const volumes = await baseForBuilding(buildah, folder);
   await baseForRunning(buildah, folder);
   const bases = ['--build-arg=BUILD=localhost/build', '--build-arg=BASE=localhost/base'];
   const environment = ['NODE_EXTRA_CA_CERTS'].flatMap((name) =>
     process.env[name] === undefined ? [] : [`--env=${name}=${process.env[name]}`],
   );
-  const registry = `--volume=${join(homedir(), '.npmrc')}:/root/.npmrc:ro`;
-  const settings = ['--isolation=chroot', '--network=host', '--pull-never', ...bases, ...volumes, registry, ...environment];
+  const settings = ['--isolation=chroot', '--network=host', '--pull-never', ...(await ulimits()), ...bases, ...volumes, ...environment];
   await buildah('bud', ...settings, `--tag=${BUILT_IMAGE}`, root);
   return buildah;
 }
 
-/** Programs of this machine are mounted while it builds; what the image itself holds are the places for them. */
+/** The limits of this process: buildah would raise them, which root of a machine without CAP_SYS_RESOURCE may not. */
+async function ulimits(): Promise<readonly string[]> {
+  const limits = await readFile('/proc/self/limits', 'utf8');
+  return Object.entries({ nofile: 'Max open files', nproc: 'Max processes' }).map(([name, title]) => {
+    const [, soft = '', hard = ''] = new RegExp(`^${title} +(\\S+) +(\\S+)`, 'm').exec(limits) ?? [];
+    return `--ulimit=${name}=${[soft, hard].map((value) => (value === 'unlimited' ? '-1' : value)).join(':')}`;
+  });
+}
+
+/** Where buildah finds the files of this machine. */
+const MACHINE = '/machine';
+
+/**
+ * Enters a Debian in mounts of its own: `sh -euc SCRIPT sh DEBIAN PLACE FOLDER... -- PROGRAM...`. The Debian stays as it is, because a layer in
+ * memory takes what is written. The folders are at the same paths inside.
+ */
+const ENTER = `
+debian=$1 place=$2; shift 2
+mount -t tmpfs tmpfs "$place"
+mkdir "$place/layer" "$place/work" "$place/root"
+mount -t overlay -o "lowerdir=$debian,upperdir=$place/layer,workdir=$place/work" overlay "$place/root"
+mkdir "$place/root${MACHINE}"
+mount --rbind / "$place/root${MACHINE}"
+for each in /proc /dev /sys; do mount --rbind "$each" "$place/root$each"; done
+for each in /etc/resolv.conf /etc/hosts; do [ ! -e "$each" ] || cp --remove-destination "$each" "$place/root$each"; done
+while [ "$1" != -- ]; do mkdir -p "$place/root$1"; mount --rbind "$1" "$place/root$1"; shift; done
+shift
+exec chroot "$place/root" "$@"`;
+
+async function startBuildah(folder: string): Promise<Buildah> {
+  const debian = await workspaceRoot('workspace');
+  const place = await mkdtemp(join(folder, 'enter-'));
+  const entering = ['--mount', '--propagation', 'private', 'sh', '-euc', ENTER, 'sh', debian, place, folder, root, '--'];
+  const store = ['--root', join(folder, 'store'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+  const environment = { ...process.env, HOME: '/root', TMPDIR: folder, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+  return async (...args) => {
+    const { code, stdout, stderr } = await run('unshare', [...entering, 'buildah', ...store, ...args], '', environment);
+    if (code !== 0) throw new Error(`buildah ${args[0]}: ${stderr.slice(-3_000)}${stdout.slice(-3_000)}`);
+    return stdout.trim();
+  };
+}
+
+/** Programs of this machine, and the settings and the cache of npm, are mounted while it builds; the image has only the places for them. */
 async function baseForBuilding(buildah: Buildah, folder: string): Promise<readonly string[]> {
-  const places = ['/usr', '/bin', '/lib', '/lib64', '/etc/ssl', dirname(dirname(NODE)), join(homedir(), '.npm')];
+  const cache = join(homedir(), '.npm');
+  const settings = join(homedir(), '.npmrc');
+  const places = ['/usr', '/bin', '/lib', '/lib64', '/etc/ssl', dirname(dirname(NODE)), cache].filter((place) => existsSync(place));
   const context = await mkdtemp(join(folder, 'build-'));
   for (const place of [...places, '/tmp', '/root']) await mkdir(join(context, 'root', place), { recursive: true });
   const environment = `ENV PATH=${dirname(NODE)}:${process.env.PATH} HOME=/root npm_config_prefer_offline=true`;
   await imageOf(buildah, { name: 'localhost/build', lines: [environment], context });
-  return places.map((place) => `--volume=${place}:${place}${place.endsWith('.npm') ? '' : ':ro'}`);
+  return [
+    ...places.map((place) => `--volume=${MACHINE}${place}:${place}${place === cache ? '' : ':ro'}`),
+    ...(existsSync(settings) ? [`--volume=${MACHINE}${settings}:/root/.npmrc:ro`] : []),
+  ];
 }
 
 async function baseForRunning(buildah: Buildah, folder: string): Promise<void> {

@@ -132,7 +132,8 @@ function gainsOfContainer(before: Doc, after: Doc, given: Setting, grant: string
   if (!same(old.appArmorProfile, now.appArmorProfile) && appArmor.type !== 'RuntimeDefault' && !hasContainers)
     gains.push('appArmorProfile');
   if (!same(old.seLinuxOptions, now.seLinuxOptions) && !hasContainers) gains.push('seLinuxOptions');
-  for (const field of ['runAsUser', 'runAsGroup', 'runAsNonRoot', 'windowsOptions']) if (!same(old[field], now[field])) gains.push(field);
+  for (const field of ['runAsUser', 'runAsGroup', 'runAsNonRoot']) if (!same(old[field], now[field])) gains.push(field);
+  if (now.windowsOptions != null && !same(old.windowsOptions, now.windowsOptions)) gains.push('windowsOptions');
   for (const field of ['image', 'command', 'args', 'volumeDevices', 'resources', 'envFrom']) {
     if (!same(before[field], after[field])) gains.push(field);
   }

@@ -275,6 +275,7 @@ const POD_FIELDS: readonly Field[] = [
         ...[
           { name: 'net/ipv4/ping_group_range', value: '0 2147483647' },
           { name: 'kernel/shm_rmid_forced', value: '1' },
+          { name: 'kernel.shm_rmid_forced', value: '0' },
           { name: 'net.ipv4.tcp_slow_start_after_idle', value: '0' },
           { name: 'net/ipv4/tcp_notsent_lowat', value: '1' },
         ],

@@ -104,7 +104,7 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) wrong(spec[field] === true, field);
   wrong(text(spec.nodeName) !== '', 'nodeName');
   wrong(text(spec.priorityClassName).startsWith('system-') || Number(spec.priority ?? 0) > 1e9, 'priority of the system');
-  wrong(!['', 'linux'].includes(text(map(spec.os).name)) || map(spec.os).name === '', 'os');
+  wrong(!['', 'linux'].includes(text(map(spec.os).name)), 'os');
   wrong(
     list(spec.resourceClaims).some((claim) => {
       const { resourceClaimName, resourceClaimTemplateName } = map(claim);
@@ -146,6 +146,8 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
     wrong(!isKnown && value != null && !exempt('unknown-fields', name), `unknown field ${name}`);
   }
   const { sysctls, fsGroup, supplementalGroups, runAsUser, runAsGroup, windowsOptions } = map(spec.securityContext);
+  const dotted = list(sysctls).map((each) => text(map(each).name).replaceAll('/', '.'));
+  wrong(new Set(dotted).size < dotted.length, 'a sysctl that is set twice');
   for (const { name, value } of list(sysctls).map(map)) {
     wrong(!SYSCTLS.includes(text(name)), `sysctl ${name}`);
     const groups = text(value).trim().split(/\s+/).map(Number);
@@ -154,7 +156,7 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
       'ping_group_range',
     );
   }
-  wrong(windowsOptions != null, 'windowsOptions');
+  wrong(saysSomething(windowsOptions), 'windowsOptions');
   for (const [name, id] of Object.entries({ fsGroup, runAsUser, runAsGroup })) wrong(!isMapped(id, setting), name);
   for (const id of list(supplementalGroups)) wrong(!isMapped(id, setting), `group ${id}`);
   wrongsOfResources(map(spec.resources), setting, wrong);
@@ -220,7 +222,7 @@ function wrongsOfContainerUnder(container: Doc, kind: string, pod: Doc, setting:
   wrong(!SELINUX_TYPES.includes(seLinux('type')) && !(hasContainers && seLinux('type') === setting.seLinuxType), 'SELinux type');
   wrong(/\.|,.*,/.test(seLinux('level')), 'SELinux level');
 
-  wrong((context.windowsOptions ?? podContext.windowsOptions) != null, 'windowsOptions');
+  wrong(saysSomething(context.windowsOptions ?? podContext.windowsOptions), 'windowsOptions');
   for (const name of ['runAsUser', 'runAsGroup']) wrong(!isMapped(context[name] ?? podContext[name], setting), name);
   for (const [name, value] of Object.entries(context)) {
     wrong(!SECURITY_FIELDS.includes(name) && value != null && !exempt('unknown-fields', name), `unknown field ${name}`);
@@ -290,6 +292,9 @@ export const map = (value: unknown): Doc => (typeof value === 'object' && value 
 export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
+const saysSomething = (options: unknown): boolean =>
+  Object.values(map(options)).some((value) => value !== null && value !== false && value !== '');
+
 type Wrong = (isWrong: boolean, what: string) => void;
 
 function wrongsOfVolume(volume: Doc, setting: Setting, wrong: Wrong): void {
@@ -310,8 +315,8 @@ function wrongsOfVolume(volume: Doc, setting: Setting, wrong: Wrong): void {
 
 function wrongsOfResources(resources: Doc, setting: Setting, wrong: Wrong, container?: string): void {
   const { devices = [] } = setting;
-  for (const name of [...Object.keys(map(resources.limits)), ...Object.keys(map(resources.requests))]) {
-    const isExtended = name.includes('/');
+  for (const [name, quantity] of [...Object.entries(map(resources.limits)), ...Object.entries(map(resources.requests))]) {
+    const isExtended = name.includes('/') && String(quantity) !== '0';
     wrong(isExtended && !devices.includes(name) && !isExempt('extended-resources', name, setting, container), `resource ${name}`);
   }
 }

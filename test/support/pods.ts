@@ -9,6 +9,7 @@ export const plainPod: Sketch = {
 
 /** A container in which every field that can be repaired is wrong. */
 const hostileContainer: Sketch = {
+  image: 'docker:dind',
   env: [{ name: 'SYSBOX_SYSCONT_MODE', valueFrom: { configMapKeyRef: { name: 'x', key: 'y' } } }],
   ports: [{ containerPort: 80, hostPort: 80, hostIP: '192.0.2.1' }, { containerPort: 81 }, { containerPort: 82, hostPort: 82 }],
   livenessProbe: { httpGet: { port: 80, host: '169.254.169.254' } },

@@ -45,6 +45,8 @@ export interface Failing extends Circumstances {
   readonly fixed: Sketch | 'nothing';
   /** The messages of all findings, where they are part of the claim. */
   readonly says?: readonly string[];
+  /** What to do about each finding, where that is part of the claim. */
+  readonly advises?: readonly string[];
   /** Promises that stay broken: reported, not fixed. */
   readonly leaves?: readonly string[];
 }
@@ -68,7 +70,7 @@ export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
         expect(printFindings(findingsOf(rule, inputOf(pod, { ...suite, ...own })))).toEqual([]);
       });
     }
-    for (const [claim, { pod, finds = [], promises = [], unknowns = [], says, fixed, leaves, ...own }] of Object.entries(fails)) {
+    for (const [claim, { pod, finds = [], promises = [], unknowns = [], says, advises, fixed, leaves, ...own }] of Object.entries(fails)) {
       test(`finds: ${claim}`, () => {
         const input = inputOf(pod, { ...suite, ...own });
         const findings = findingsOf(rule, input);
@@ -83,6 +85,7 @@ export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
         });
         for (const finding of findings) checkFinding(finding, rule);
         if (says !== undefined) expect(findings.map(({ message }) => message)).toEqual(says);
+        if (advises !== undefined) expect(findings.map(remedyOf)).toEqual(advises);
 
         const { subject } = repair(input, { findings, exempted: [] }, { apply: applyToCopy, addsAnnotation: false });
         expect(subject.document).toEqual(documentOf(fixed === 'nothing' ? pod : fixed));

@@ -32,7 +32,7 @@ describe('a previous authority stays trusted', () => {
       '10.0.0.1:8443',
     ],
   ])('a previous authority stays trusted while it signed %s', (_, seen, where) => {
-    expect(trusted(seen)).toEqual([`${where} has a certificate that it signed`]);
+    expect(trusted(seen)).toEqual([`${where} has a certificate that this authority signed`]);
   });
 
   test('a previous authority stays trusted while the certificate of a pod is not known', () => {
@@ -41,7 +41,7 @@ describe('a previous authority stays trusted', () => {
 
   test('a previous authority stays trusted while a pod may start with a certificate of it', () => {
     expect(trusted({ remembered: [x509(old)], overlapEnds: later(1) })).toEqual([
-      'pods may start with a certificate that it signed until 2030-01-02T00:00:00.000Z',
+      'pods may start with a certificate that this authority signed until 2030-01-02T00:00:00.000Z',
     ]);
   });
 });

@@ -8,7 +8,8 @@ import { readArguments } from './shared/arguments.ts';
  * Builds dist/, or another folder: `./dev build [folder]`.
  *
  * The bundle consists of few files without unused code: finding and reading a thousand files costs a starting server more time than its own work.
- * The licences of the bundled packages and source maps lie beside it.
+ * The licences of the bundled packages lie beside it, and source maps, which are neither in the npm package nor in the image: with the maps of a
+ * release, a stack trace in a log can be read.
  */
 
 const root = join(import.meta.dirname, '../..');
@@ -26,7 +27,7 @@ const { output } = await build({
     dir: dist,
     format: 'esm',
     chunkFileNames: 'parts/[name]-[hash].js',
-    sourcemap: true,
+    sourcemap: 'hidden',
     minify: true,
   },
 });

@@ -31,7 +31,7 @@ interface Pod {
   readonly spec: object;
 }
 
-/** A common workspace: it has the privileges of the node, so that Docker runs inside. */
+/** A common workspace: it has the privileges of the node, so that Docker runs inside. Its image has a rootless Docker, which works once it is repaired. */
 const workspace = {
   apiVersion: 'v1',
   kind: 'Pod',

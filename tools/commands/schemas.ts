@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { printSchema } from '../../src/commands/schema.ts';
 import { jsonSchemas } from '../../src/config/json-schema.ts';
@@ -8,5 +8,4 @@ import { readArguments } from './shared/arguments.ts';
 
 readArguments('usage: ./dev schemas    writes schemas/*.json', { most: 0 });
 const folder = join(import.meta.dirname, '../../schemas');
-await mkdir(folder, { recursive: true });
 for (const name of jsonSchemas.keys()) await writeFile(join(folder, `${name}.json`), printSchema(name));

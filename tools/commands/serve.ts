@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeDevCertificates, unwritable } from '../../src/commands/certs.ts';
+import { makeDevCertificates, printDevProblem } from '../../src/commands/certs.ts';
 import { command, type Settings, serve } from '../../src/commands/serve.ts';
 import { fail } from '../../src/commands/shared/fail.ts';
 
-/** `./dev serve`: `cloister serve` on loopback, with the same flags. It creates certificates and prints how to send a review. */
+/**
+ * `./dev serve`: `cloister serve` on loopback, with the same flags. It creates certificates and prints how to send a review. Certificates of
+ * another authority are served by `./dev cloister serve`.
+ */
 
 const EXAMPLE = 'examples/config.yaml';
 
@@ -21,7 +24,7 @@ for (const [name, value] of Object.entries(here)) command.setOptionValueWithSour
 
 command.action(async (settings: Settings) => {
   const made = await makeDevCertificates(settings.tlsDir, { hosts: [], force: false, now: new Date() }).catch((error: unknown) =>
-    fail(command, [unwritable(error).replace('--dir', '--tls-dir')]),
+    fail(command, [printDevProblem(error, '--tls-dir')]),
   );
   print(...made);
   const serving = await serve(settings);

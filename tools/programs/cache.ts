@@ -1,6 +1,7 @@
-import { access, constants, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { access, constants, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '../../src/make-folder.ts';
 
 /** Files that take minutes to build are built once, and kept in the user's cache. */
 
@@ -16,11 +17,11 @@ export async function cached<Name extends string>(
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cloister', called);
   const missing = await missingFrom(folder, entries);
   if (missing.length === 0) return folder;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await removeAbandoned(folder);
   const part = join(folder, `${PART_PREFIX}${process.pid}`);
   try {
-    await mkdir(part, { recursive: true });
+    await makeFolder(part);
     await make(part, missing);
     for (const name of missing)
       await rename(join(part, name), join(folder, name)).catch((error) => acceptExisting(error, join(folder, name)));

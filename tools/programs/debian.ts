@@ -14,7 +14,7 @@ export interface DebianRoot {
 }
 
 /**
- * The folder of a root file system, made once, into the user's cache, from the archive that this machine's apt uses. It never changes afterwards:
+ * The folder of a root file system, made once, into the user's cache, from the Debian archive that this machine's apt uses, or else Debian's own. It never changes afterwards:
  * users mount a layer above it for writes. Needs root.
  */
 export async function debianRoot({ name, suite, packages }: DebianRoot): Promise<string> {
@@ -25,7 +25,8 @@ export async function debianRoot({ name, suite, packages }: DebianRoot): Promise
     );
     const root = join(into, 'root');
     await mkdir(root);
-    await debootstrap([`--include=${packages.join(',')}`, suite, root, await mirror()], suite);
+    const { uri, flags } = await archive();
+    await debootstrap([...flags, `--include=${packages.join(',')}`, suite, root, uri], suite);
     await chmod(root, 0o755);
   });
   return join(folder, 'root');
@@ -58,28 +59,38 @@ async function findDebootstrap(): Promise<{ readonly program: string; readonly f
     )
   )
     return installed;
-  const cache = await cached('debootstrap', ['package'], async (into) => {
-    const unpacked = join(into, 'package');
-    await mkdir(unpacked);
-    await run('apt-get', ['download', '--quiet', 'debootstrap'], into).catch(async () => {
-      await run('apt-get', ['update', '--quiet'], into);
-      await run('apt-get', ['download', '--quiet', 'debootstrap'], into);
-    });
-    const [archive = ''] = (await readdir(into)).filter((name) => name.endsWith('.deb'));
-    await run('dpkg-deb', ['--extract', join(into, archive), unpacked], into);
-  });
-  const unpacked = join(cache, 'package');
+  const unpacked = await unpackedPackage('debootstrap');
   return { program: join(unpacked, 'usr/sbin/debootstrap'), folder: join(unpacked, 'usr/share/debootstrap') };
 }
 
-async function mirror(): Promise<string> {
-  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(SUITE)', 'Created-By: Packages'], '/');
-  const found = stdout.split('\n').find((line) => line !== '' && !line.includes('security'));
-  if (found === undefined)
-    throw userError(
-      'apt has no Debian archive (`apt-get indextargets` lists none), which a root file system is made from: add one to its sources.',
-    );
-  return found.split(' ')[0] ?? '';
+/** The files of a package of this machine's apt, unpacked into the cache without an installation. */
+async function unpackedPackage(name: string): Promise<string> {
+  const cache = await cached(name, ['package'], async (into) => {
+    const unpacked = join(into, 'package');
+    await mkdir(unpacked);
+    await run('apt-get', ['download', '--quiet', name], into).catch(async () => {
+      await run('apt-get', ['update', '--quiet'], into);
+      await run('apt-get', ['download', '--quiet', name], into);
+    });
+    const [file = ''] = (await readdir(into)).filter((each) => each.endsWith('.deb'));
+    await run('dpkg-deb', ['--extract', join(into, file), unpacked], into);
+  });
+  return join(cache, 'package');
+}
+
+/** Where packages of Debian come from: on Ubuntu, apt has no archive of Debian, and knows no key of it. */
+async function archive(): Promise<{ readonly uri: string; readonly flags: readonly string[] }> {
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(ORIGIN) $(REPO_URI) $(SUITE)', 'Created-By: Packages'], '/');
+  const uri = debianArchiveIn(stdout);
+  if (uri !== undefined) return { uri, flags: [] };
+  const keyring = join(await unpackedPackage('debian-archive-keyring'), 'usr/share/keyrings/debian-archive-keyring.gpg');
+  return { uri: 'https://deb.debian.org/debian', flags: [`--keyring=${keyring}`] };
+}
+
+/** @param targets lines of `apt-get indextargets`: origin, URI and suite */
+export function debianArchiveIn(targets: string): string | undefined {
+  const lines = targets.split('\n').map((line) => line.split(' '));
+  return lines.find(([origin, , suite = '']) => origin === 'Debian' && !suite.includes('security'))?.[1];
 }
 
 async function run(program: string, args: readonly string[], cwd: string): Promise<{ readonly stdout: string }> {

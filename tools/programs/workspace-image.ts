@@ -36,9 +36,8 @@ export async function workspaceImage(target: BuildTarget): Promise<string> {
   const version = createHash('sha256');
   for (const file of files) version.update(`${file}\0`).update(await readFile(join(source, file)));
   const folder = await cached(`${target}-image-${version.digest('hex').slice(0, 12)}`, ['workspace.tar'], async (into) => {
-    const { suite, config } = readContainerfile(await readFile(join(source, 'Containerfile'), 'utf8'));
-    const packages = await Promise.all(layers.map((layer) => readFile(join(source, layer, 'packages'), 'utf8')));
-    const base = await debianRoot({ name: target, suite, packages: packages.join('').trim().split('\n') });
+    const { config } = await readRecipe();
+    const base = await workspaceRoot(target);
     const root = join(into, 'root');
     await run('cp', '--archive', base, root);
     for (const file of files.filter((each) => each !== 'Containerfile')) await cp(join(source, file), join(root, INSIDE, file));
@@ -46,6 +45,18 @@ export async function workspaceImage(target: BuildTarget): Promise<string> {
     await writeImage(join(into, 'workspace.tar'), { name, root, config });
   });
   return join(folder, 'workspace.tar');
+}
+
+/** The Debian of a target, with its packages and before its scripts ran: podman and buildah are in it. Needs root. */
+export async function workspaceRoot(target: BuildTarget): Promise<string> {
+  const { layers } = TARGETS[target];
+  const { suite } = await readRecipe();
+  const packages = await Promise.all(layers.map((layer) => readFile(join(source, layer, 'packages'), 'utf8')));
+  return debianRoot({ name: target, suite, packages: packages.join('').trim().split('\n') });
+}
+
+async function readRecipe(): Promise<ReturnType<typeof readContainerfile>> {
+  return readContainerfile(await readFile(join(source, 'Containerfile'), 'utf8'));
 }
 
 /** Every file below a folder, relative to it. */

@@ -1,13 +1,15 @@
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
-import { printConfigured, printUnknownProfile, selectPolicy } from '../../core/policy.ts';
-import type { Profile } from '../../core/profiles/profile.ts';
-import { err, ok, type Result } from '../../core/result.ts';
-import { filesOf } from '../../manifests/files.ts';
+import { selectPolicy } from '../../core/policy.ts';
+import { printable } from '../../core/printable.ts';
+import { ok, type Result } from '../../core/result.ts';
+import { filesOf, STDIN } from '../../manifests/files.ts';
 import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
-import { type FoundPod, readSource, type Source } from '../../manifests/read.ts';
+import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type Source } from '../../manifests/read.ts';
+import { chooseProfile, NOT_JUDGED, type ProfileChoice } from './choose-profile.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import type { PolicySettings } from './policy-settings.ts';
 
@@ -17,6 +19,7 @@ export interface JudgedPod {
   /** Index of its document in the source. */
   readonly document: number;
   readonly found: FoundPod;
+  readonly choice: ProfileChoice;
   readonly input: JudgeInput;
   readonly verdict: Verdict;
   /** What chose its profile and its grant, such as `--profile` or the name of a configuration file. */
@@ -26,6 +29,10 @@ export interface JudgedPod {
 export interface JudgedSource {
   readonly source: Source;
   readonly pods: readonly JudgedPod[];
+  /** Number of pods that the webhook does not judge. */
+  readonly notJudged: number;
+  /** Pods that have no profile to be judged by, one per line. */
+  readonly problems: readonly string[];
 }
 
 /** What reading and judging all files gave, besides the pods. */
@@ -37,44 +44,59 @@ export interface InputSummary {
   readonly problems: readonly string[];
   /** Number of objects, with pods and without. */
   readonly objects: number;
+  /** For each namespace in which the choice of the profile is not obvious, a line that says which profile its pods are judged by, and why. */
+  readonly choices: readonly string[];
 }
 
+/** By what and when pods are judged. */
+export interface JudgingContext {
+  readonly settings: PolicySettings;
+  readonly flags: ManifestFlags;
+  readonly stdin: Readable;
+  readonly now: Date;
+}
+
+type LabelsOf = ReadonlyMap<string, FoundNamespace['labels']>;
+
 /**
- * Reads manifests and judges the pods in them as new pods, file by file: only one file is in memory.
+ * Reads manifests and judges the pods in them as new pods, file by file: only one file is in memory. The labels of Namespace objects, which may be
+ * in any file, are read first.
  * @param visit called with each file whose manifests can be used, in the order of the files
  */
 export async function judgeManifests(
   names: readonly string[],
-  {
-    settings,
-    flags,
-    stdin,
-    now,
-  }: { readonly settings: PolicySettings; readonly flags: ManifestFlags; readonly stdin: Readable; readonly now: Date },
+  { stdin, ...context }: JudgingContext,
   visit: (judged: JudgedSource) => void | Promise<void>,
 ): Promise<InputSummary> {
-  const { files, ignored, problems: unread } = await filesOf(names, settings.ignore);
+  const { files, ignored, problems: unread } = await filesOf(names, context.settings.ignore);
+  const input = files.includes(STDIN) ? await buffer(stdin) : Buffer.alloc(0);
+  const labelsOf: LabelsOf = new Map((await readNamespaces(files, input)).map(({ name, labels }) => [name, labels]));
   const problems = unread.map(printInputProblem);
   const skipped: InputProblem[] = [];
+  const choices = new Set<string>();
   let objects = 0;
   for (const file of files) {
-    const content = await readSource(file, stdin);
-    if ('problems' in content) for (const problem of content.problems) problems.push(printInputProblem(problem));
-    else if ('skipped' in content) skipped.push(content.skipped);
-    else {
-      const { source } = content;
-      for (const { pods, unjudged, withoutPod } of source.documents) objects += pods.length + unjudged.length + withoutPod;
-      const judged = judgeSource(source, settings, flags, now);
-      if (judged.ok) await visit({ source, pods: judged.value });
-      else problems.push(...judged.error);
+    const content = await readSource(file, input);
+    if ('problems' in content) {
+      for (const problem of content.problems) problems.push(printInputProblem(problem));
+      continue;
     }
+    if ('skipped' in content) {
+      skipped.push(content.skipped);
+      continue;
+    }
+    for (const { pods, unjudged, withoutPod } of content.source.documents) objects += pods.length + unjudged.length + withoutPod;
+    const judged = judgeSource(content.source, { ...context, labelsOf });
+    for (const pod of judged.pods) if (pod.choice.because !== undefined) choices.add(printChoice(pod));
+    if (judged.problems.length === 0) await visit(judged);
+    else problems.push(...judged.problems);
   }
-  return {
-    ignored,
-    skipped,
-    problems: [...problems, ...problemsOf({ objects, skipped, hasProblems: problems.length > 0 }, flags)],
-    objects,
-  };
+  const whole = problemsOf({ objects, skipped, hasProblems: problems.length > 0 }, context.flags);
+  return { ignored, skipped, problems: [...problems, ...whole], objects, choices: [...choices] };
+}
+
+function printChoice({ choice: { profile, mode, because }, input: { namespace } }: JudgedPod): string {
+  return printable(`namespace ${namespace}: judged by profile ${profile.id} in mode ${mode}, because ${because}`, 1_000);
 }
 
 /** Problems of the input as a whole. */
@@ -88,46 +110,50 @@ function problemsOf(
   return [`the input has no Kubernetes object${details}${skipped.length === 0 ? '; check what writes it, or set --allow-empty' : ''}`];
 }
 
-/** @returns the pods with their verdicts, or those that have no profile to be judged by, one per line */
+/** @param labelsOf labels of the namespaces that are known */
 export function judgeSource(
   source: Source,
-  settings: PolicySettings,
-  flags: ManifestFlags,
-  now: Date,
-): Result<JudgedPod[], readonly string[]> {
+  { settings, flags, now, labelsOf = new Map() }: Omit<JudgingContext, 'stdin'> & { readonly labelsOf?: LabelsOf },
+): JudgedSource {
   const judged: JudgedPod[] = [];
   const problems: string[] = [];
+  let notJudged = 0;
   for (const [document, { pods }] of source.documents.entries()) {
     for (const found of pods) {
-      const chosen = choose(found, settings);
-      if (!chosen.ok) {
-        problems.push(`${source.file}:${found.range.line}: ${chosen.error}`);
-        continue;
-      }
       const { subject } = found;
-      const { profile, chosenBy } = chosen.value;
-      const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: true });
       const namespace = subject.namespace ?? flags.namespace;
-      const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
-      judged.push({ source, document, found, input, verdict: judge(input), chosenBy });
+      const choice = choose(found, namespace, settings, labelsOf);
+      if (!choice.ok) problems.push(`${source.file}:${found.range.line}: ${choice.error}`);
+      else if (choice.value === NOT_JUDGED) notJudged += 1;
+      else {
+        const { profile, mode } = choice.value;
+        const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: mode === 'enforce' });
+        const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
+        const chosenBy = chosenByOf(choice.value, found, settings);
+        judged.push({ source, document, found, choice: choice.value, input, verdict: judge(input), chosenBy });
+      }
     }
   }
-  return problems.length > 0 ? err(problems) : ok(judged);
+  return { source, pods: judged, notJudged, problems };
 }
 
-/** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
 function choose(
   { subject }: FoundPod,
-  { profiles, profile: asked, origin, grantOrigin }: PolicySettings,
-): Result<{ readonly profile: Profile; readonly chosenBy: readonly string[] }, string> {
-  const grantedBy = grantOrigin ?? origin;
-  if (asked !== undefined) return ok({ profile: asked, chosenBy: [...new Set(['--profile', grantedBy])] });
+  namespace: string,
+  settings: PolicySettings,
+  labelsOf: LabelsOf,
+): Result<ProfileChoice | typeof NOT_JUDGED, string> {
+  if (settings.profile !== undefined) return ok({ profile: settings.profile, mode: 'enforce' });
   const label = labelOf(subject.pod, PROFILE_LABEL);
-  const labelled = profiles.get(label ?? '');
-  if (labelled !== undefined) return ok({ profile: labelled, chosenBy: ["the pod's label", grantedBy] });
-  const [only, ...others] = profiles.values();
-  if (only !== undefined && others.length === 0) return ok({ profile: only, chosenBy: [...new Set([origin, grantedBy])] });
-  const known = printConfigured(profiles);
-  if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
-  return err(`no profile is named to judge by: set --profile, or label the pod ${PROFILE_LABEL}; ${known}`);
+  return chooseProfile({ asked: undefined, label, namespace, namespaceLabels: labelsOf.get(namespace) }, settings);
+}
+
+function chosenByOf(
+  { profile, because }: ProfileChoice,
+  { subject }: FoundPod,
+  { profiles, profile: asked, origin, grantOrigin = origin }: PolicySettings,
+): readonly string[] {
+  const isLabelled = because === undefined && profiles.size > 1 && labelOf(subject.pod, PROFILE_LABEL) === profile.id;
+  const chooser = asked !== undefined ? '--profile' : isLabelled ? "the pod's label" : origin;
+  return [...new Set([chooser, grantOrigin])];
 }

@@ -28,8 +28,9 @@ export function addManifestFlags(command: Command): Command {
     .option('-f, --filename <file...>', 'the same as a flag, as kubectl has it')
     .option(
       '--profile <id>',
-      'profile to judge by: one of the configuration or, without a configuration, any built-in one; without the flag, the profile in the ' +
-        'cloister.dev/profile label of each pod, or else the only configured profile',
+      'profile to judge by, in mode enforce: one of the configuration or, without a configuration, any built-in one; without the flag, the profile ' +
+        'that the webhook would use: that of the labels of the Namespace object in the manifests, of `governs` or `default` of the configuration, or ' +
+        'of the cloister.dev/profile label of the pod; or else the only configured profile',
     )
     .addOption(new Option('--grant <grant>', 'grant to judge by; without it, that of the profile').choices(GRANTS))
     .addOption(
@@ -47,7 +48,7 @@ export function addManifestFlags(command: Command): Command {
     );
   return addClusterFlags(command)
     .addOption(
-      new Option('-n, --namespace <name>', 'namespace of objects without one; exemptions depend on it')
+      new Option('-n, --namespace <name>', 'namespace of objects without one; exemptions, `governs` and `default` depend on it')
         .argParser(parseNamespace)
         .default('default'),
     )

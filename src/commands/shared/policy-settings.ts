@@ -3,6 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { ClusterError, connect } from '../../cluster/client.ts';
 import { findConfiguration } from '../../cluster/configuration.ts';
 import { type Config, loadConfig, parseConfig } from '../../config/load.ts';
+import type { Governance } from '../../core/governance.ts';
 import { type PolicyConfig, printConfigured, printUnknownProfile } from '../../core/policy.ts';
 import { backends } from '../../core/profiles/index.ts';
 import { makeProfile, type Profile } from '../../core/profiles/profile.ts';
@@ -15,6 +16,7 @@ import type { ManifestFlags } from './manifest-flags.ts';
 
 /** What a command judges manifests by. */
 export interface PolicySettings extends PolicyConfig {
+  readonly governance: Governance;
   /** Where the configuration comes from, for people: the name of a file or of a ConfigMap. */
   readonly origin: string;
   /** The flag that sets the grant of every profile. */
@@ -38,7 +40,8 @@ export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promi
   const { grant } = flags;
   const offered = isDefault && flags.profile !== undefined ? builtInProfiles() : config.profiles;
   const profiles = grant === undefined ? offered : new Map([...offered].map(([id, profile]) => [id, { ...profile, grant }]));
-  const settings = { profiles, exemptions: config.exemptions, origin, ignore, ...(grant === undefined ? {} : { grantOrigin: '--grant' }) };
+  const { exemptions, governance } = config;
+  const settings = { profiles, exemptions, governance, origin, ignore, ...(grant === undefined ? {} : { grantOrigin: '--grant' }) };
   if (flags.profile === undefined) return ok(settings);
 
   const profile = profiles.get(flags.profile);

@@ -20,7 +20,7 @@ function makeKata(id: string, hypervisor: string, requires: readonly string[] = 
     requires: [`Kata Containers with ${hypervisor} and a RuntimeClass for its handler, /dev/kvm on the nodes`, ...requires],
     options: ['guestPrivileged', 'storageMedium', 'storageSize'],
     makeWall: (options) => wallOf(options, { runtimeClassName: id }),
-    makePodRequirements: () => ({ allowsBlockDevices: true }),
+    makePodRequirements: () => ({ allowsBlockDevices: true, runsRootfulEngines: true }),
     makeWorkspaceRequirements(grant, { guestPrivileged = false, storage = STORAGE, storageMedium = 'memory', storageSize }) {
       // Processes of `kubectl exec` do not inherit no_new_privs in the guest, so only an empty capability set keeps them from sudo.
       if (grant === 'none') return { mustDropAll: true, allowedCapabilities: new Set() };

@@ -96,7 +96,7 @@ export interface Backend {
   /** Further requirements of the whole pod. */
   makePodRequirements(
     options: ProfileOptions,
-  ): Partial<Pick<ProfileRequirements, 'idsPerPod' | 'allowsBlockDevices' | 'allowsHugePages' | 'isSysbox'>>;
+  ): Partial<Pick<ProfileRequirements, 'idsPerPod' | 'allowsBlockDevices' | 'allowsHugePages' | 'isSysbox' | 'runsRootfulEngines'>>;
 }
 
 /** A configured backend. Its requirements are built once at start, one for each grant. */
@@ -141,6 +141,7 @@ function makeRequirements(profile: string, backend: Backend, options: ProfileOpt
     allowsBlockDevices: false,
     allowsHugePages: true,
     isSysbox: false,
+    runsRootfulEngines: false,
     ...backend.makePodRequirements(options),
     allowedDevices: new Set(options.devices),
     allowsWideAntiAffinity: options.antiAffinity === 'all-namespaces',

@@ -20,7 +20,7 @@ export const sysbox: Backend = {
         ? { annotations: [['io.kubernetes.cri-o.userns-mode', 'auto:size=65536']] as const }
         : { hostUsers: false }),
     }),
-  makePodRequirements: ({ idsPerPod = 65536 }) => ({ idsPerPod, isSysbox: true }),
+  makePodRequirements: ({ idsPerPod = 65536 }) => ({ idsPerPod, isSysbox: true, runsRootfulEngines: true }),
   makeWorkspaceRequirements(grant, { storage = ['/var/lib/docker', '/var/lib/containers'] }) {
     switch (grant) {
       case 'none':

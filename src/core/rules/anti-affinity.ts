@@ -2,6 +2,8 @@ import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
+const REMEDY = 'remove it, or ask the operator to set antiAffinity to all-namespaces';
+
 /**
  * The scheduler honours required anti-affinity in both directions: a running pod keeps every pod that its terms select out of its node, zone
  * or region. Terms that select pods of other namespaces so keep other tenants out.
@@ -26,11 +28,11 @@ export const antiAffinity: Rule = {
       const other = orEmpty(namespaces).find((each) => each !== namespace);
       if (other !== undefined) {
         const message = `required anti-affinity keeps pods of namespace ${excerptOf(other)} off nodes`;
-        report({ path: [...path, 'namespaces'], message, fix: REMOVE });
+        report({ path: [...path, 'namespaces'], message, fix: REMOVE, remedy: REMEDY });
       }
       if (namespaceSelector != null) {
         const message = 'required anti-affinity selects namespaces by label, and keeps their pods off nodes';
-        report({ path: [...path, 'namespaceSelector'], message, fix: REMOVE });
+        report({ path: [...path, 'namespaceSelector'], message, fix: REMOVE, remedy: REMEDY });
       }
     }
   },

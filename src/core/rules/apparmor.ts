@@ -1,7 +1,8 @@
 import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation } from '../apparmor-annotation.ts';
 import { excerptOf } from '../excerpt.ts';
+import type { Path } from '../path.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
-import { exemptionValueOf, printProfile } from '../security-profile.ts';
+import { exemptionOf, exemptionValueOf, printProfile } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
@@ -29,9 +30,10 @@ export const apparmor: Rule = {
   checkPod(pod, report, context) {
     const own = specOf(pod).securityContext?.appArmorProfile;
     if (own != null && !isAllowed(own, context)) {
-      report({ path: ['spec', ...FIELD], message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE });
+      report({ path: ['spec', ...FIELD], message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE, ...exemptionOf(own) });
     }
     checkAnnotations(pod, report, context);
+    checkDefaults(pod, report, context);
   },
   checkContainer(container, report, context, pod) {
     const granted = grantedProfileOf(container, pod, context);
@@ -54,19 +56,37 @@ function checkAnnotations(pod: Pod, report: Reporter, context: RuleContext): voi
     const allowed = isAllowed(profile, context, container?.name);
     if (granted === undefined ? allowed : isSame(profile, granted)) continue;
     const kind = allowed ? 'promise' : 'escape';
-    report({ path: ['metadata', 'annotations', key], message: `annotation sets AppArmor to ${excerptOf(value)}`, fix: REMOVE, kind });
+    const message = `annotation sets AppArmor to ${excerptOf(value)}`;
+    const path = ['metadata', 'annotations', key];
+    report({ path, message, fix: REMOVE, kind, ...(allowed ? {} : exemptionOf(profile)) });
   }
+}
+
+/** A RuntimeDefault that the author wrote keeps workspace containers from the profile of their grant; it is reported where it is written. */
+function checkDefaults(pod: Pod, report: Reporter, context: RuleContext): void {
+  const places = new Map<string, Path>();
+  for (const container of context.containers) {
+    const isKept = container.hasGrant && grantedProfileOf(container, pod, context) === undefined && asksForDefault(container, pod);
+    if (!isKept || context.requirements.workspace.appArmorProfile === undefined) continue;
+    const path = placeOfDefault(container, pod);
+    places.set(path.join('/'), path);
+  }
+  const message = 'AppArmor is RuntimeDefault, which may deny mounts to nested containers';
+  for (const path of places.values()) report({ path, message, remedy: 'remove it if this is for the workspace', kind: 'promise' });
+}
+
+function placeOfDefault({ list, index, name, spec }: Container, pod: Pod): Path {
+  if (spec.securityContext?.appArmorProfile != null) return ['spec', list, index, ...FIELD];
+  if (annotatedProfileOf(pod, name) !== undefined) return ['metadata', 'annotations', APPARMOR_ANNOTATION + name];
+  return ['spec', ...FIELD];
 }
 
 /** A container without a granted profile: not the workspace, or one that keeps to RuntimeDefault. */
 function checkOrdinary(container: Container, report: Reporter, context: RuleContext, pod: Pod): void {
-  if (container.hasGrant && context.requirements.workspace.appArmorProfile !== undefined && asksForDefault(container, pod)) {
-    const message = 'appArmorProfile is RuntimeDefault, which may deny mounts to nested containers';
-    report({ path: FIELD, message, remedy: 'drop it if this container is the workspace', kind: 'promise' });
-  }
   const own = container.spec.securityContext?.appArmorProfile;
   if (own != null) {
-    if (!isAllowed(own, context)) report({ path: FIELD, message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE });
+    if (!isAllowed(own, context))
+      report({ path: FIELD, message: `appArmorProfile is ${printProfile(own)}`, fix: REMOVE, ...exemptionOf(own) });
     return;
   }
   // The running pod keeps its profile and its annotations, so the container needs a profile of its own.

@@ -1,10 +1,12 @@
 import { normalizeCapability } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
-import { orEmpty } from '../pod.ts';
+import { joinsRunningPod, lastsAsLongAsPod, orEmpty } from '../pod.ts';
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);
+/** Init containers of meshes, VPNs and notebooks run iptables with these, and end with an error without them. */
+const NETWORK: ReadonlySet<string> = new Set(['NET_ADMIN', 'NET_RAW']);
 
 /**
  * Capabilities are parts of root's power. Each one beyond the usual set reaches more of a kernel. Only in isolated pods, and only for
@@ -20,13 +22,15 @@ export const capabilities: Rule = {
   summary: 'Containers add no capability beyond Pod Security baseline and their grant.',
   fields: ['spec.containers[*].securityContext.capabilities.add'],
   exemptibleValues: 'a capability, for example NET_ADMIN',
-  checkContainer({ spec, hasGrant }, report, { requirements, exempts }) {
+  checkContainer({ list, spec, hasGrant }, report, { requirements, exempts }) {
+    const isSetUp = !joinsRunningPod({ list }) && !lastsAsLongAsPod({ list, spec });
     const allowed = hasGrant ? requirements.workspace.allowedCapabilities : BASELINE;
     for (const [index, written] of orEmpty(spec.securityContext?.capabilities?.add).entries()) {
       const path = ['securityContext', 'capabilities', 'add', index];
       const capability = normalizeCapability(written);
       if (!allowed.has(capability) && !exempts(capability)) {
-        report({ path, message: `capability ${excerptOf(written)} is added`, fix: REMOVE });
+        const loss = isSetUp && NETWORK.has(capability) ? ', without which this init container will probably fail' : '';
+        report({ path, message: `capability ${excerptOf(written)} is added${loss}`, fix: REMOVE, exemption: capability });
       } else if (written !== capability) {
         report({ path, message: `capability ${excerptOf(capability)} is spelled ${excerptOf(written)}`, fix: { set: capability } });
       }

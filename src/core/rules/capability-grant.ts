@@ -1,4 +1,4 @@
-import { dropsAll, normalizeCapability, SUDO_CAPABILITIES, whatStopsWorking } from '../containers.ts';
+import { dropsAll, normalizeCapability, SUDO_CAPABILITIES, whatNeeds, whatStopsWorking } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
 import { type ContainerSpec, lastsAsLongAsPod, orEmpty } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
@@ -13,7 +13,8 @@ const ADD = ['securityContext', 'capabilities', 'add'];
  *
  * Fields: spec.containers[*].securityContext.capabilities.drop, and add as far as the grant lists it
  * Allowed: anything that leaves the grant in effect
- * Fix: complete both lists. A container that drops what the grant needs is not changed, unless `grantTo` names it.
+ * Fix: complete both lists, without what the container drops by its name: the runtime drops that even if it is added. Where `grantTo` names the
+ * container, those entries are dropped.
  */
 export const capabilityGrant: Rule = {
   id: 'capability-grant',
@@ -45,32 +46,35 @@ function checkGrantedCapabilities({ securityContext }: ContainerSpec, requiremen
     const kind = mustDropAll ? 'escape' : 'promise';
     report({ path: DROP, message: 'capabilities are left to the runtime', remedy: 'drop ALL', fix: { append: ['ALL'] }, kind });
   }
-  const missing = (listed ?? []).filter((capability) => !held.includes(capability));
+  const dropped = requirements.grantTo === undefined ? drop.map(normalizeCapability) : [];
+  const missing = (listed ?? []).filter((capability) => !held.includes(capability) && !dropped.includes(capability));
   if (missing.length > 0)
     report({ path: ADD, message: `capabilities ${missing.join(', ')} are missing`, fix: { append: missing }, kind: 'promise' });
 }
 
 /** A capability that is dropped by its name is lost even if it is added. `ALL` drops only what is not added. */
 function checkDropped(
-  needed: readonly string[],
+  listed: readonly string[],
   drop: readonly string[],
   held: readonly string[],
   requirements: ProfileRequirements,
   report: Reporter,
 ): void {
-  const losesToAll = requirements.workspace.addedCapabilities === undefined && needed.some((capability) => !held.includes(capability));
+  const losesToAll = requirements.workspace.addedCapabilities === undefined && listed.some((capability) => !held.includes(capability));
+  const isNamed = requirements.grantTo !== undefined;
+  const reported = new Set<string>();
   for (const [index, written] of drop.entries()) {
     const capability = normalizeCapability(written);
-    if (!needed.includes(capability) && !(capability === 'ALL' && losesToAll)) continue;
-    const found = {
-      path: [...DROP, index],
-      message: `the container drops ${excerptOf(written)}, without which ${whatStopsWorking(requirements)} will not work`,
-      kind: 'promise',
-    } as const;
-    report(
-      requirements.grantTo === undefined
-        ? { ...found, remedy: 'remove that entry if this container is the workspace' }
-        : { ...found, fix: REMOVE },
-    );
+    const cost = capability === 'ALL' && losesToAll ? whatStopsWorking(requirements) : whatNeeds(capability, requirements);
+    const path = [...DROP, index];
+    const drops = `the container drops ${excerptOf(written)}`;
+    const loss = cost === undefined ? `${drops}, which the grant lists` : `${drops}, without which ${cost} will not work`;
+    if (isNamed) {
+      if (listed.includes(capability) || (capability === 'ALL' && losesToAll))
+        report({ path, message: loss, fix: REMOVE, kind: 'promise' });
+    } else if (cost !== undefined && !reported.has(capability)) {
+      reported.add(capability);
+      report({ path, message: loss, remedy: 'remove that entry if this container is the workspace', kind: 'promise' });
+    }
   }
 }

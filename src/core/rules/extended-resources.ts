@@ -1,12 +1,12 @@
 import { excerptOf } from '../excerpt.ts';
-import { type Resources, specOf } from '../pod.ts';
+import { entryOf, type Resources, specOf } from '../pod.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 /**
  * Device plugins provide extended resources: a request for one puts a device of the node into the container.
  *
  * Fields: limits and requests of each container's resources and of the pod's
- * Allowed: Kubernetes' own resources, and those that the profile lists in `devices`
+ * Allowed: Kubernetes' own resources, those that the profile lists in `devices`, and none of any (`0`, which charts write)
  * Fix: none.
  * Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources
  */
@@ -34,8 +34,10 @@ const NONE = {};
 function check(resources: Resources | null | undefined, path: string[], report: Reporter, { requirements, exempts }: RuleContext): void {
   if (resources == null) return;
   for (const list of LISTS) {
-    for (const name of Object.keys(resources[list] ?? NONE)) {
-      if (isNative(name) || requirements.allowedDevices.has(name) || exempts(name)) continue;
+    for (const [name, quantity] of Object.entries(resources[list] ?? NONE)) {
+      if (isNative(name) || isZero(quantity) || requirements.allowedDevices.has(name) || exempts(name)) continue;
+      // The API server asks for the same number in both lists, so that one finding is enough.
+      if (list === 'requests' && !isZero(entryOf(resources.limits, name) ?? 0)) continue;
       report({
         path: [...path, list, name],
         message: `resource ${excerptOf(name)} is a device of the node`,
@@ -44,6 +46,8 @@ function check(resources: Resources | null | undefined, path: string[], report: 
     }
   }
 }
+
+const isZero = (quantity: unknown): boolean => quantity === 0 || quantity === '0';
 
 /** Names with a domain are never native, not even below `kubernetes.io`: `deviceclass.resource.kubernetes.io/<class>` is a resource claim (KEP-5004). */
 const isNative = (name: string): boolean => !name.includes('/');

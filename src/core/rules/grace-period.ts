@@ -38,6 +38,7 @@ function check(
 ): void {
   const seconds = owner?.terminationGracePeriodSeconds;
   if (seconds == null || seconds <= maxSeconds) return;
+  const remedy = `set it to ${maxSeconds}, or ask the operator for a longer maxTerminationGracePeriodSeconds`;
   const message = `the grace period of ${seconds} seconds is longer than ${maxSeconds}`;
-  report({ path: [...path, 'terminationGracePeriodSeconds'], message, fix: { set: maxSeconds } });
+  report({ path: [...path, 'terminationGracePeriodSeconds'], message, fix: { set: maxSeconds }, remedy });
 }

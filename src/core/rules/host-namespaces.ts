@@ -1,4 +1,4 @@
-import { joinsRunningPod, specOf } from '../pod.ts';
+import { specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 const FIELDS = ['hostNetwork', 'hostPID', 'hostIPC'] as const;
@@ -14,15 +14,9 @@ const FIELDS = ['hostNetwork', 'hostPID', 'hostIPC'] as const;
 export const hostNamespaces: Rule = {
   id: 'host-namespaces',
   summary: 'The pod shares no namespace with its node.',
-  fields: ['spec.hostNetwork', 'spec.hostPID', 'spec.hostIPC', 'spec.containers[*].name'],
+  fields: ['spec.hostNetwork', 'spec.hostPID', 'spec.hostIPC'],
   checkPod(pod, report) {
     const spec = specOf(pod);
     for (const field of FIELDS) if (spec[field] === true) report({ path: ['spec', field], message: `${field} is true`, fix: REMOVE });
-  },
-  checkContainer(container, report, { isUpdate }, pod) {
-    if (!isUpdate || !joinsRunningPod(container)) return;
-    const shared = FIELDS.filter((field) => specOf(pod)[field] === true);
-    if (shared.length === 0) return;
-    report({ path: ['name'], message: `the container joins a pod with ${shared.join(', ')}`, remedy: 'recreate the pod' });
   },
 };

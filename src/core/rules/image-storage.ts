@@ -1,4 +1,3 @@
-import { excerptOf } from '../excerpt.ts';
 import type { Json } from '../json.ts';
 import { type ContainerSpec, memoryLimitOf, orEmpty, type PodSpec, specOf, type Volume } from '../pod.ts';
 import { bytesOf, quantityOf } from '../quantity.ts';
@@ -10,6 +9,9 @@ const PREFIX = 'cloister-storage-';
 
 const NONE: VolumeNames = new Set();
 
+/** Where engines keep images unless they are configured otherwise: Docker, containerd and nerdctl, podman and buildah, BuildKit. */
+const ENGINE_FOLDERS = ['/var/lib/docker', '/var/lib/containerd', '/var/lib/containers', '/var/lib/buildkit'];
+
 /**
  * Images of nested containers need a file system that can hold an overlay, which the container's root cannot, and whose usage is counted
  * against the pod. So an emptyDir is mounted at each path of the profile's `storage`, unless a volume that stays is mounted there or above it.
@@ -19,9 +21,12 @@ const NONE: VolumeNames = new Set();
  * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each gets half of what its
  * container may use, and at least 256 MiB. The memory limit of the container, or of the pod, is read for that and not judged.
  *
+ * A volume of the author at such a path, or in the folder of a known engine, may be unfit: read-only, or brought into a guest by virtio-fs,
+ * which holds no overlay.
+ *
  * Fields: spec.volumes, spec.containers[*].volumeMounts
  * Allowed: anything
- * Fix: add a volume and its mount; none where no path is listed.
+ * Fix: add a volume and its mount; none where no path is listed, and none for a volume of the author.
  * Source: https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
  */
 export const imageStorage: Rule = {
@@ -33,35 +38,69 @@ export const imageStorage: Rule = {
     if (requirements.grant !== 'containers') return;
     const podSpec = specOf(pod);
     const volumes = orEmpty(podSpec.volumes);
-    const withRoom = new Set(storage.length > 0 ? [] : volumes.filter((volume) => !isReadOnly(volume)).map(({ name }) => name));
+    const volumeByName = new Map(volumes.map((volume) => [volume.name, volume]));
     const leaving: VolumeNames = requirements.removesToken ? injectedTokensOf(volumes) : NONE;
     const nextName = makeNameSource(new Set(volumes.map(({ name }) => name)));
-    for (const { list, index, spec, hasGrant, name: container } of containers) {
+    for (const { list, index, spec, hasGrant } of containers) {
       if (!hasGrant) continue;
-      if (storage.length === 0 && !orEmpty(spec.volumeMounts).some((mount) => withRoom.has(mount.name))) {
-        const message = `container "${excerptOf(container)}" has no mount that could hold the images of nested containers`;
+      const path = ['spec', list, index, 'volumeMounts'];
+      const mounts = orEmpty(spec.volumeMounts);
+      const unfitnessOf = (mount: Mount): string | undefined =>
+        findUnfitness(mount, volumeByName.get(mount.name), requirements.workspace.storageMedium === 'Memory');
+      if (storage.length === 0 && !mounts.some((mount) => volumeByName.has(mount.name) && unfitnessOf(mount) === undefined)) {
+        const message = 'the container has no mount that could hold the images of nested containers';
         const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
-        report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, kind: 'promise' });
+        report({ path, message, remedy, kind: 'promise' });
       }
+      const places = new Set(ENGINE_FOLDERS.filter((folder) => mounts.some(({ mountPath }) => withSlash(mountPath) === `${folder}/`)));
       for (const mountPath of storage) {
-        if (isMounted(spec, mountPath, leaving)) continue;
-        const name = nextName();
-        const { emptyDir, remedy } = volumeFor(spec, podSpec, requirements.workspace);
-        const message = `nothing is mounted at ${mountPath} in container "${excerptOf(container)}"`;
-        report({ path: ['spec', 'volumes'], message, remedy, fix: { append: [{ name, emptyDir }] }, kind: 'promise' });
-        report({ path: ['spec', list, index, 'volumeMounts'], message, remedy, fix: { append: [{ name, mountPath }] }, kind: 'promise' });
+        // The API server rejects a mount at the path of a device.
+        if (findCovering(mounts, mountPath, leaving) !== undefined) places.add(mountPath);
+        else if (!orEmpty(spec.volumeDevices).some(({ devicePath }) => devicePath === mountPath)) {
+          const name = nextName();
+          const { emptyDir, remedy } = volumeFor(spec, podSpec, requirements.workspace);
+          const also = [{ path: ['spec', 'volumes'], fix: { append: [{ name, emptyDir }] } }];
+          const message = `nothing is mounted at ${mountPath}`;
+          report({ path, message, remedy, fix: { append: [{ name, mountPath }] }, also, kind: 'promise' });
+        }
+      }
+      const unfit = new Map<Mount, string>();
+      for (const place of places) {
+        const mount = findCovering(mounts, place, leaving);
+        if (mount === undefined || unfit.has(mount)) continue;
+        const why = unfitnessOf(mount);
+        if (why !== undefined) unfit.set(mount, `the volume at ${place} ${why}, so it holds no images of nested containers`);
+      }
+      const { remedy } = volumeFor(spec, podSpec, requirements.workspace);
+      for (const [mount, message] of unfit) {
+        report({ path: [...path, mounts.indexOf(mount), 'mountPath'], message, remedy, kind: 'promise' });
       }
     }
   },
 };
 
-function isMounted({ volumeMounts, volumeDevices }: ContainerSpec, wanted: string, leaving: VolumeNames): boolean {
-  // The API server rejects a mount at the path of a device.
-  if (orEmpty(volumeDevices).some(({ devicePath }) => devicePath === wanted)) return true;
-  return orEmpty(volumeMounts).some(
-    ({ name, mountPath }) =>
-      mountPath != null && !leaving.has(name) && `${wanted}/`.startsWith(mountPath.endsWith('/') ? mountPath : `${mountPath}/`),
-  );
+type Mount = NonNullable<ContainerSpec['volumeMounts']>[number];
+
+const withSlash = (path: string | null | undefined): string => (path?.endsWith('/') ? path : `${path}/`);
+
+/** The mount at the path, or the nearest one above it. Volumes that leave the pod do not count. */
+function findCovering(mounts: readonly Mount[], wanted: string, leaving: VolumeNames): Mount | undefined {
+  let nearest: Mount | undefined;
+  for (const mount of mounts) {
+    if (mount.mountPath == null || leaving.has(mount.name) || !`${wanted}/`.startsWith(withSlash(mount.mountPath))) continue;
+    if (nearest === undefined || mount.mountPath.length > (nearest.mountPath?.length ?? 0)) nearest = mount;
+  }
+  return nearest;
+}
+
+/**
+ * Why a volume cannot hold images, worded to follow its name; undefined: it can, as far as the pod shows.
+ * @param isGuest whether virtio-fs brings all volumes but those of memory into the pod
+ */
+function findUnfitness({ readOnly }: Mount, volume: Volume | undefined, isGuest: boolean): string | undefined {
+  if (volume === undefined) return undefined;
+  if (readOnly === true || isReadOnly(volume)) return 'is read-only';
+  return isGuest && volume.emptyDir?.medium !== 'Memory' ? 'reaches the guest by virtio-fs, which holds no overlay' : undefined;
 }
 
 /** The volume for a path of a container, and how to say so. */
@@ -104,6 +143,7 @@ const MIN_BYTES = 256 * 1024 ** 2;
 const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'image', 'projected', 'secret']);
 
 function isReadOnly(volume: Volume): boolean {
+  if (volume.persistentVolumeClaim?.readOnly === true || volume.csi?.readOnly === true) return true;
   return Object.keys(volume).some((kind) => READ_ONLY.has(kind) && volume[kind as keyof Volume] != null);
 }
 

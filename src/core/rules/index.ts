@@ -23,6 +23,7 @@ import { privileged } from './privileged.ts';
 import { probeHosts } from './probe-hosts.ts';
 import { procMount } from './proc-mount.ts';
 import { resourceClaims } from './resource-claims.ts';
+import { rootfulEngine } from './rootful-engine.ts';
 import type { Rule } from './rule.ts';
 import { runtimeAnnotations } from './runtime-annotations.ts';
 import { runtimeClass } from './runtime-class.ts';
@@ -52,6 +53,7 @@ export const rules: readonly Rule[] = [
   hostPorts,
   privileged,
   workspaceContainer,
+  rootfulEngine,
   privilegeEscalation,
   capabilities,
   capabilityGrant,

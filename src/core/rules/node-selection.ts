@@ -1,10 +1,10 @@
-import { NO_SCHEDULING } from '../class-scheduling.ts';
+import { BROUGHT_REMEDY, NO_SCHEDULING } from '../class-scheduling.ts';
 import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { NODE_IDENTITIES } from '../known-names.ts';
 import { type NodeSelectorTerm, orEmpty, specOf } from '../pod.ts';
 import { getsClassScheduling } from '../wall.ts';
-import type { Reporter, Rule, RuleContext } from './rule.ts';
+import type { Reporter, Rule, RuleContext, RuleFinding } from './rule.ts';
 
 /**
  * From a workspace on a control-plane node, one kernel bug leads to the whole cluster; from one on a system pool, to the credentials of the
@@ -33,9 +33,9 @@ export const nodeSelection: Rule = {
       const { wall, classScheduling } = context.requirements;
       const brought = getsClassScheduling(pod, wall) ? classScheduling.nodeSelector : NO_SCHEDULING.nodeSelector;
       for (const [key, value] of Object.entries(nodeSelector)) {
-        const remedy = brought.get(key) === value ? undefined : findRemedy(key, [value], context);
-        if (remedy !== undefined)
-          report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${excerptOf(key)}`, remedy });
+        const wayOut = brought.get(key) === value ? undefined : findWayOut(key, [value], context, getsClassScheduling(pod, wall));
+        if (wayOut !== undefined)
+          report({ path: ['spec', 'nodeSelector', key], message: `nodeSelector asks for ${excerptOf(key)}`, ...wayOut });
       }
     }
     const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
@@ -61,15 +61,32 @@ function checkTerm(
   for (const list of LISTS) {
     for (const [index, { key, operator, values }] of orEmpty(term?.[list]).entries()) {
       if (operator === 'NotIn' || operator === 'DoesNotExist') continue;
-      const remedy = findRemedy(key ?? '', operator === 'In' ? orEmpty(values) : undefined, context);
-      if (remedy !== undefined) report({ path: [...path, list, index], message: `node affinity asks for ${excerptOf(key ?? '')}`, remedy });
+      const wayOut = findWayOut(key ?? '', operator === 'In' ? orEmpty(values) : undefined, context, false);
+      if (wayOut !== undefined)
+        report({ path: [...path, list, index], message: `node affinity asks for ${excerptOf(key ?? '')}`, ...wayOut });
     }
   }
 }
 
-/** What to do where the key may not be asked for with these values. */
-function findRemedy(key: string, values: readonly string[] | undefined, { requirements, exempts }: RuleContext): string | undefined {
-  if (containsKeyValue(requirements.deniedNodeLabels, key, values)) return 'remove it, or name a label of worker nodes';
-  if (NODE_IDENTITIES.has(key) && !exempts(key)) return 'remove it, or ask the operator for an exemption; the scheduler picks the node';
-  return undefined;
+/**
+ * What to do where the key may not be asked for with these values.
+ * @param isOfClass whether a runtime class of the profile may have brought it
+ */
+function findWayOut(
+  key: string,
+  values: readonly string[] | undefined,
+  { requirements, exempts }: RuleContext,
+  isOfClass: boolean,
+): Pick<RuleFinding, 'remedy' | 'exemption'> | undefined {
+  if (containsKeyValue(requirements.deniedNodeLabels, key, values)) {
+    const remedy = 'remove it, or name a label of worker nodes';
+    return { remedy: isOfClass ? `${remedy}; ${BROUGHT_REMEDY}` : remedy };
+  }
+  if (!NODE_IDENTITIES.has(key) || exempts(key)) return undefined;
+  if (key === 'metadata.name') return { remedy: OF_DAEMON_SETS, exemption: key };
+  return { remedy: 'remove it, so that the scheduler picks the node', exemption: key };
 }
+
+/** The same for a pod and for the template of a DaemonSet, which does not have the field. */
+const OF_DAEMON_SETS =
+  'remove it; the DaemonSet controller adds it to each pod of a DaemonSet, for which the operator can make an exemption';

@@ -1,12 +1,13 @@
-import { MAX_CONTAINERS, MAX_FINDINGS, MAX_FINDINGS_CHARS, MAX_NAME_CHARS, MAX_PATCH_BYTES } from '../limits.ts';
+import { MAX_CONTAINERS, MAX_ESCAPES, MAX_ESCAPES_CHARS, MAX_NAME_CHARS, MAX_OTHER_FINDINGS, MAX_PATCH_BYTES } from '../limits.ts';
 import type { Path } from '../path.ts';
 import type { Finding, Rule } from './rule.ts';
 
 /**
  * A pod of a few megabytes can have a hundred thousand findings. Judging and patching it would delay all other reviews.
  *
- * Fields: the number of containers in all lists, and of findings; containers' names; the text of all findings, and of the patch
- * Allowed: 1,000 of each; 253 characters, which is more than the API server takes; 128 Ki characters, and 144 KiB
+ * Fields: the number of containers in all lists, and of escapes; containers' names; the text of all escapes, and of the patch
+ * Allowed: 1,000 of each; 253 characters, which is more than the API server takes; 128 Ki characters, and 144 KiB. Grants that have no effect
+ * yet are not escapes; ten times as many of those findings, and ten times their text, are the bound
  * Fix: none.
  */
 export const podSize: Rule = {
@@ -27,12 +28,16 @@ export const podSize: Rule = {
 const REMEDY = 'split it into several pods';
 
 /** What there is too much of, although each finding could be reported and each fix be made. */
-export type Excess = 'findings' | 'text' | 'patch' | 'answer';
+export type Excess = 'escapes' | 'others' | 'text' | 'patch' | 'answer';
 
 const EXCESSES: Readonly<Record<Excess, Pick<Finding, 'message' | 'remedy'>>> = {
-  findings: { message: `the pod has more than ${MAX_FINDINGS} findings`, remedy: 'fix some of them, then try again' },
+  escapes: { message: `the pod has more than ${MAX_ESCAPES} escapes`, remedy: 'fix some of them, then try again' },
+  others: {
+    message: `the pod has more than ${MAX_OTHER_FINDINGS} findings about its grant and its unknown fields, or too long ones`,
+    remedy: 'fix some of them, or split the pod into several, then try again',
+  },
   text: {
-    message: `the findings about the pod have more than ${MAX_FINDINGS_CHARS / 1024} Ki characters`,
+    message: `the escapes of the pod have more than ${MAX_ESCAPES_CHARS / 1024} Ki characters`,
     remedy: 'fix some of them, or shorten names and keys, then try again',
   },
   patch: {

@@ -1,3 +1,6 @@
+import { whyWithoutGrant } from '../containers.ts';
+import type { Container } from '../pod.ts';
+import type { ProfileRequirements } from '../requirements.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -13,12 +16,29 @@ export const privileged: Rule = {
   id: 'privileged',
   summary: 'No container is privileged.',
   fields: ['spec.containers[*].securityContext.privileged'],
-  checkContainer({ spec, hasGrant }, report, { requirements }) {
+  checkContainer(container, report, { requirements }) {
+    const { spec, hasGrant } = container;
     const path = ['securityContext', 'privileged'];
     const isPrivileged = spec.securityContext?.privileged === true;
     const given = hasGrant && requirements.workspace.makesPrivileged;
-    if (isPrivileged && !given) report({ path, message: 'privileged is true', fix: { set: false } });
+    if (isPrivileged && !given) {
+      const substitute = printSubstitute(container, requirements);
+      const advice = substitute === undefined ? {} : { remedy: `set it to false; ${substitute}` };
+      report({ path, message: 'privileged is true', fix: { set: false }, ...advice });
+    }
     if (!isPrivileged && given)
-      report({ path, message: 'privileged is not true, as containers in the guest need', fix: { set: true }, kind: 'promise' });
+      report({
+        path,
+        message: 'privileged is not true, but containers in the guest need it to be true',
+        fix: { set: true },
+        kind: 'promise',
+      });
   },
 };
+
+/** What the container has instead, where that is less than what it probably wanted: to run an engine. */
+function printSubstitute(container: Container, requirements: ProfileRequirements): string | undefined {
+  const why = whyWithoutGrant(container, requirements);
+  if (why !== undefined) return `the container gets no grant in its place, because ${why}`;
+  return requirements.grant === 'containers' ? undefined : `the grant ${requirements.grant} takes its place, under which no engine runs`;
+}

@@ -18,11 +18,13 @@ export const resourceClaims: Rule = {
   exemptibleValues: 'the name of a ResourceClaim or ResourceClaimTemplate',
   checkPod(pod, report, { exempts }) {
     for (const [index, claim] of orEmpty(specOf(pod).resourceClaims).entries()) {
-      if (exempts(claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '')) continue;
+      const exemption = claim.resourceClaimName ?? claim.resourceClaimTemplateName ?? '';
+      if (exempts(exemption)) continue;
       report({
         path: ['spec', 'resourceClaims', index],
         message: `resource claim "${excerptOf(claim.name ?? '')}" asks for a device`,
-        remedy: 'remove it, or ask the operator for an exemption',
+        remedy: 'remove it',
+        ...(exemption === '' ? {} : { exemption }),
       });
     }
   },

@@ -23,7 +23,8 @@ export interface Rule {
 export type Fix = { readonly set: Json } | { readonly remove: true } | { readonly append: readonly Json[] };
 
 /**
- * `escape`: the pod must not run like this. `promise`: a grant has no effect; it is fixed or warned about, and never a reason to deny.
+ * `escape`: the pod must not run like this. `promise`: the pod will not work as its author expects, mostly because a grant has no effect; it is
+ * fixed or warned about, and never a reason to deny.
  * `unknown`: no rule judges the field; it is warned about and counted, and never a reason to deny.
  */
 export type FindingKind = 'escape' | 'promise' | 'unknown';
@@ -36,6 +37,10 @@ export interface RuleFinding {
   readonly remedy?: string;
   /** Absent: a person must decide. */
   readonly fix?: Fix;
+  /** Changes elsewhere in the pod that belong to the fix. */
+  readonly also?: readonly { readonly path: Path; readonly fix: Fix }[];
+  /** The value that an exemption from the rule would list to let this through. Absent: none does, or an option of the profile is meant for it. */
+  readonly exemption?: string;
   /** Absent: `escape`. */
   readonly kind?: FindingKind;
 }
@@ -45,6 +50,8 @@ export type Reporter = (found: RuleFinding) => void;
 export interface Finding extends RuleFinding {
   readonly rule: string;
   readonly kind: FindingKind;
+  /** Whether the pod has a value at the path, so that a fix changes or removes it. */
+  readonly isWritten?: true;
   readonly container?: string;
 }
 
@@ -61,9 +68,9 @@ export interface RuleContext {
   readonly labelProblems: readonly RuleFinding[];
   /**
    * Whether an exemption in force lets this value through the rule that asks.
-   * @param container the name of the container that has the value; absent: the container that is checked, or else the pod
+   * @param container the name of the container that has the value; `null`: the pod has it; absent: the container that is checked, or else the pod
    */
-  exempts(value: string, container?: string): boolean;
+  exempts(value: string, container?: string | null): boolean;
 }
 
 export const REMOVE: Fix = { remove: true };

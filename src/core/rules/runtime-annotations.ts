@@ -20,16 +20,17 @@ export const runtimeAnnotations: Rule = {
   exemptibleValues: 'the key of an annotation',
   checkPod({ metadata }, report, context) {
     const isOrder = context.isUpdate ? isAddedRuntimeAnnotation : isRuntimeAnnotation;
-    for (const key of Object.keys(metadata?.annotations ?? {})) {
+    for (const [key, value] of Object.entries(metadata?.annotations ?? {})) {
       if (!isOrder(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
-      const message = `annotation ${excerptOf(key)} configures the container runtime or the network`;
-      report({ path: ['metadata', 'annotations', key], message, fix: REMOVE });
+      const message = `annotation ${excerptOf(key)} (${JSON.stringify(excerptOf(value))}) configures the container runtime or the network`;
+      report({ path: ['metadata', 'annotations', key], message, fix: REMOVE, ...(isExemptible(key) ? { exemption: key } : {}) });
     }
   },
 };
 
 /** Kernel parameters can open the guest's debug console, so they cannot be exempted. */
-const isExempt = (key: string, { exempts }: RuleContext): boolean => !key.includes('kernel_params') && exempts(key);
+const isExemptible = (key: string): boolean => !key.includes('kernel_params');
+const isExempt = (key: string, { exempts }: RuleContext): boolean => isExemptible(key) && exempts(key);
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 

@@ -1,6 +1,6 @@
 import { type Container, joinsRunningPod, type SeccompProfile, specOf } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
-import { exemptionValueOf, printProfile } from '../security-profile.ts';
+import { exemptionOf, exemptionValueOf, printProfile } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 const FIELD = ['securityContext', 'seccompProfile'];
@@ -28,7 +28,10 @@ export const seccomp: Rule = {
       const needsDefault = context.containers.some((container) => leavesDefaultToPod(container, context.requirements));
       if (needsDefault) report({ path, message: 'seccompProfile is not set', fix: { set: RUNTIME_DEFAULT } });
     } else if (!isDefault(profile) && !isGranted(profile, context.requirements) && !isExempt(profile, context)) {
-      report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
+      report({ path, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT }, ...exemptionOf(profile) });
+    } else if (isDefault(profile) && context.containers.some((container) => losesGrantToPod(container, context.requirements))) {
+      const message = `the pod's ${TOO_STRICT}`;
+      report({ path, message, remedy: 'remove it: each container then gets the profile that it needs', kind: 'promise' });
     }
   },
   checkContainer(container, report, context, pod) {
@@ -48,7 +51,7 @@ function checkOrdinary(container: Container, podProfile: MaybeProfile, report: R
   if (own == null && isJudgedOnPod) return;
   const profile = own ?? podProfile;
   if (profile != null && (isDefault(profile) || isExempt(profile, context))) return;
-  report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT } });
+  report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix: { set: RUNTIME_DEFAULT }, ...exemptionOf(profile) });
 }
 
 function checkWorkspace(
@@ -58,17 +61,29 @@ function checkWorkspace(
   report: Reporter,
   context: RuleContext,
 ): void {
-  const profile = container.spec.securityContext?.seccompProfile ?? podProfile;
-  if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context))) return;
+  const own = container.spec.securityContext?.seccompProfile;
+  const profile = own ?? podProfile;
+  // checkPod changes the profile of a new pod unless the pod may have it, whatever the container may have.
+  const isOfPod = own == null && !joinsRunningPod(container);
+  if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context, isOfPod ? null : undefined))) return;
   const fix = { set: { ...granted } };
   if (profile == null || !isDefault(profile)) {
-    report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix });
+    report({ path: FIELD, message: `seccompProfile is ${printProfile(profile)}`, fix, ...exemptionOf(profile) });
     return;
   }
-  const message = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
+  const isOwn = own != null;
+  const message = isOwn ? TOO_STRICT : `the pod's ${TOO_STRICT}`;
   const remedy = 'remove seccompProfile if this container is the workspace';
-  const isNamed = context.requirements.grantTo !== undefined;
-  report(isNamed ? { path: FIELD, message, fix, kind: 'promise' } : { path: FIELD, message, remedy, kind: 'promise' });
+  if (context.requirements.grantTo !== undefined) report({ path: FIELD, message, fix, kind: 'promise' });
+  // What the container has from its pod is reported on the pod.
+  else if (isOwn) report({ path: FIELD, message, remedy, kind: 'promise' });
+}
+
+const TOO_STRICT = 'seccompProfile is RuntimeDefault, under which builds and nested containers will not work';
+
+/** Whether the pod's RuntimeDefault keeps a workspace container from the profile of its grant. */
+function losesGrantToPod({ spec, hasGrant }: Container, { workspace, grantTo }: ProfileRequirements): boolean {
+  return hasGrant && grantTo === undefined && workspace.seccompProfile !== undefined && spec.securityContext?.seccompProfile == null;
 }
 
 /** Whether one line on the pod serves the container: it sets no profile, is granted none, and does not join the pod later. */
@@ -84,6 +99,6 @@ function isGranted({ type, localhostProfile }: SeccompProfile, { workspace }: Pr
   return granted !== undefined && type === granted.type && localhostProfile === granted.localhostProfile;
 }
 
-function isExempt(profile: SeccompProfile, { exempts }: RuleContext): boolean {
-  return exempts(exemptionValueOf(profile));
+function isExempt(profile: SeccompProfile, { exempts }: RuleContext, container?: null): boolean {
+  return exempts(exemptionValueOf(profile), container);
 }

@@ -28,7 +28,8 @@ export const selinux: Rule = {
   checkContainer(container, report, { requirements }, pod) {
     const path = ['securityContext', 'seLinuxOptions'];
     const given = container.hasGrant ? requirements.workspace.seLinuxType : undefined;
-    checkOptions(effectiveOf(container, 'seLinuxOptions'), path, given, report);
+    const isInherited = container.spec.securityContext?.seLinuxOptions == null;
+    checkOptions(effectiveOf(container, 'seLinuxOptions'), path, given, isInherited ? inheritedBy(report) : report);
     if (given === undefined) return;
     const podOptions = specOf(pod).securityContext?.seLinuxOptions;
     const own = container.spec.securityContext?.seLinuxOptions;
@@ -58,6 +59,12 @@ function checkOptions(options: SeLinuxOptions | null | undefined, path: string[]
     });
   }
 }
+
+/** A container that joins a running pod can only have options of its own. */
+const inheritedBy =
+  (report: Reporter): Reporter =>
+  ({ path, message }) =>
+    report({ path, message: `the pod's ${message}`, remedy: 'set seLinuxOptions of the container' });
 
 /** What may stay of the pod's options, with another type. The rest is refused on the pod, and may be as long as the pod. */
 function withType({ level }: SeLinuxOptions, type: string): Json {

@@ -1,7 +1,11 @@
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
-import { holdsCertificate, holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
-import { REMOVE, type Rule } from './rule.ts';
+import { printable } from '../printable.ts';
+import type { Subject } from '../subject.ts';
+import { emptySourcesOf, holdsCertificate, holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
+import { type Finding, REMOVE, type Rule } from './rule.ts';
+
+const CERTIFICATE_REMEDY = 'remove its podCertificate source';
 
 /**
  * RBAC decides what a workspace's token allows. Where the operator wants no token in workspaces, it is removed. A certificate of the pod's
@@ -26,7 +30,7 @@ export const serviceAccountToken: Rule = {
       const path = ['spec', 'volumes', index];
       if (holdsCertificate(volume)) {
         const message = `volume "${excerptOf(volume.name ?? '')}" holds a certificate of the pod's identity`;
-        report({ path: [...path, 'projected'], message, remedy: 'remove its podCertificate source' });
+        report({ path: [...path, 'projected'], message, remedy: CERTIFICATE_REMEDY });
       }
       if (!holdsToken(volume)) continue;
       const message = `volume "${excerptOf(volume.name ?? '')}" holds a service account token`;
@@ -45,3 +49,19 @@ export const serviceAccountToken: Rule = {
     }
   },
 };
+
+/**
+ * Why a new pod without any repair reached the validating entry, although only repairs are due: the author's podCertificate was there when
+ * the mutating entry judged the pod and left it to the author, and the API server dropped it then.
+ * Source: dropDisabledPodCertificateProjection in pkg/api/pod of Kubernetes
+ */
+export function findDroppedCertificates({ pod, at }: Subject): Finding[] {
+  return orEmpty(specOf(pod).volumes).flatMap((volume, index) =>
+    emptySourcesOf(volume).map((source): Finding => {
+      const name = excerptOf(volume.name ?? '');
+      const message = `the API server dropped the content of a source of volume "${name}": podCertificate, where its feature gate PodCertificateRequest is off (on by default since Kubernetes 1.37)`;
+      const path = [...at, 'spec', 'volumes', index, 'projected', 'sources', source];
+      return { rule: serviceAccountToken.id, kind: 'escape', path, message: printable(message), remedy: CERTIFICATE_REMEDY };
+    }),
+  );
+}

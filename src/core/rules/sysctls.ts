@@ -1,6 +1,6 @@
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
-import type { Reporter, Rule } from './rule.ts';
+import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 /**
  * The last two are safe since Kubernetes 1.37; older kubelets reject a pod with one of them.
@@ -28,7 +28,7 @@ const SAFE: ReadonlySet<string> = new Set([
  *
  * Fields: spec.securityContext.sysctls[*].name, and the value of net.ipv4.ping_group_range
  * Allowed: Pod Security's safe list, written with dots; groups of the pod's user namespace
- * Fix: write slashes as dots, because Pod Security knows only dots; cut the range of groups to the last id of the pod, because the kernel
+ * Fix: remove a setting that a later one overrides, in whatever spelling, because the API server rejects a name that is there twice; write slashes as dots, because Pod Security knows only dots; cut the range of groups to the last id of the pod, because the kernel
  * rejects a larger one and the pod never starts. None for other settings, because a workload that sets another value may need it.
  * Source: https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
  */
@@ -37,11 +37,17 @@ export const sysctls: Rule = {
   summary: 'The pod sets no kernel setting beyond the safe ones.',
   fields: ['spec.securityContext.sysctls[*].name', 'spec.securityContext.sysctls[*].value'],
   checkPod(pod, report, { requirements }) {
-    for (const [index, { name, value }] of orEmpty(specOf(pod).securityContext?.sysctls).entries()) {
+    const settings = orEmpty(specOf(pod).securityContext?.sysctls);
+    const lastOf = new Map(settings.map(({ name }, index) => [withDots(name ?? ''), index]));
+    for (const [index, { name, value }] of settings.entries()) {
       const path = ['spec', 'securityContext', 'sysctls', index];
       const dotted = withDots(name ?? '');
       if (!SAFE.has(dotted)) {
         report({ path, message: `sysctl ${excerptOf(name || 'without a name')} is not a safe one`, remedy: 'remove it' });
+        continue;
+      }
+      if (index !== lastOf.get(dotted)) {
+        report({ path, message: `sysctl ${excerptOf(name ?? '')} is set again later, and the later value counts`, fix: REMOVE });
         continue;
       }
       if (dotted !== name) {

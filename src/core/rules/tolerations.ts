@@ -1,4 +1,4 @@
-import { NO_SCHEDULING, printToleration } from '../class-scheduling.ts';
+import { BROUGHT_REMEDY, NO_SCHEDULING, printToleration } from '../class-scheduling.ts';
 import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { specOf, type Toleration } from '../pod.ts';
@@ -22,15 +22,17 @@ export const tolerations: Rule = {
   checkPod(pod, report, { requirements }) {
     const { tolerations: written } = specOf(pod);
     if (written == null) return;
-    const brought = getsClassScheduling(pod, requirements.wall) ? requirements.classScheduling.tolerations : NO_SCHEDULING.tolerations;
+    const isOfClass = getsClassScheduling(pod, requirements.wall);
+    const brought = isOfClass ? requirements.classScheduling.tolerations : NO_SCHEDULING.tolerations;
+    const wayOut = isOfClass ? { remedy: `remove it; ${BROUGHT_REMEDY}` } : {};
     for (const [index, toleration] of written.entries()) {
       const { key } = toleration;
       const isBrought = brought.size > 0 && brought.has(printToleration(toleration));
       if (isBrought) continue;
       const path = ['spec', 'tolerations', index];
-      if (!key) report({ path, message: 'a toleration without a key tolerates every taint', fix: REMOVE });
+      if (!key) report({ path, message: 'a toleration without a key tolerates every taint', fix: REMOVE, ...wayOut });
       else if (containsKeyValue(requirements.deniedTolerations, key, valuesOf(toleration)))
-        report({ path, message: `taint ${excerptOf(key)} is tolerated`, fix: REMOVE });
+        report({ path, message: `taint ${excerptOf(key)} is tolerated`, fix: REMOVE, ...wayOut });
     }
   },
 };

@@ -101,7 +101,8 @@ function checkFields(
     report({
       path: [...path, field],
       message: `field ${excerptOf(field)} is unknown to this version of Cloister`,
-      remedy: 'remove it, or ask the operator for an exemption',
+      remedy: 'remove it',
+      exemption: field,
     });
   }
 }
@@ -115,7 +116,8 @@ function reportFields(object: object, known: ReadonlySet<string>, path: Path, re
     report({
       path: [...path, field],
       message: `field ${excerptOf(field)} ${what}`,
-      remedy: 'correct its name, or ask the operator to upgrade Cloister or to exempt it',
+      remedy: 'correct its name, or ask the operator to upgrade Cloister',
+      exemption: field,
       kind: 'unknown',
     });
   }

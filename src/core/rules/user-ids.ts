@@ -1,4 +1,5 @@
-import { effectiveOf, orEmpty, specOf } from '../pod.ts';
+import { excerptOf } from '../excerpt.ts';
+import { annotationOf, effectiveOf, orEmpty, type Pod, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 /**
@@ -24,20 +25,44 @@ export const userIds: Rule = {
     const context = specOf(pod).securityContext;
     if (context == null) return;
     const path = ['spec', 'securityContext'];
-    for (const field of POD_IDS) checkId(context[field], [...path, field], requirements.idsPerPod, report);
-    for (const [index, group] of orEmpty(context.supplementalGroups).entries()) {
-      checkId(group, [...path, 'supplementalGroups', index], requirements.idsPerPod, report);
-    }
+    const check = makeCheck(pod, requirements.idsPerPod, report);
+    for (const field of POD_IDS) check(context[field], [...path, field]);
+    for (const [index, group] of orEmpty(context.supplementalGroups).entries()) check(group, [...path, 'supplementalGroups', index]);
   },
-  checkContainer(container, report, { requirements }) {
-    for (const field of CONTAINER_IDS) checkId(effectiveOf(container, field), ['securityContext', field], requirements.idsPerPod, report);
+  checkContainer(container, report, { requirements }, pod) {
+    const check = makeCheck(pod, requirements.idsPerPod, report);
+    for (const field of CONTAINER_IDS) {
+      const isInherited = container.spec.securityContext?.[field] == null;
+      check(effectiveOf(container, field), ['securityContext', field], isInherited ? "the pod's " : '');
+    }
   },
 };
 
 const CONTAINER_IDS = ['runAsUser', 'runAsGroup'] as const;
 const POD_IDS = [...CONTAINER_IDS, 'fsGroup'] as const;
 
-function checkId(id: number | null | undefined, path: (string | number)[], ids: number | undefined, report: Reporter): void {
-  if (id == null || ids === undefined || id < ids) return;
-  report({ path, message: `id ${id} is not among the pod's ${ids} ids`, remedy: `use an id below ${ids}` });
+type Check = (id: number | null | undefined, path: readonly (string | number)[], owner?: string) => void;
+
+function makeCheck(pod: Pod, ids: number | undefined, report: Reporter): Check {
+  return (id, path, owner = '') => {
+    if (id == null || ids === undefined || id < ids) return;
+    report({ path, message: `${owner}id ${id} is not among the pod's ${ids} ids`, remedy: remedyFor(id, ids, pod, owner !== '') });
+  };
+}
+
+/**
+ * The ids that OpenShift divides among its namespaces. A Security Context Constraint (SCC) writes them into pods, and names itself in an
+ * annotation.
+ * Source: https://docs.redhat.com/en/documentation/openshift_container_platform/latest/html/authentication_and_authorization/managing-pod-security-policies
+ */
+const isOfOpenShift = (id: number): boolean => id >= 1_000_000_000 && id < 2_000_000_000;
+const SCC_ANNOTATION = 'openshift.io/scc';
+
+function remedyFor(id: number, ids: number, pod: Pod, isInherited: boolean): string {
+  const smaller = isInherited ? `set an id below ${ids} for the container` : `use an id below ${ids}`;
+  if (!isOfOpenShift(id)) return smaller;
+  const scc = annotationOf(pod, SCC_ANNOTATION);
+  const origin =
+    scc === undefined ? "an SCC of OpenShift assigns such ids from the namespace's range" : `the SCC ${excerptOf(scc)} assigned it`;
+  return `${smaller}; ${origin}: choose one with smaller ids, such as nested-container, by the annotation openshift.io/required-scc`;
 }

@@ -1,5 +1,5 @@
 import { excerptOf } from '../excerpt.ts';
-import { joinsRunningPod, orEmpty, specOf, type Volume } from '../pod.ts';
+import { orEmpty, specOf, type Volume } from '../pod.ts';
 import type { Rule, RuleContext } from './rule.ts';
 
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
@@ -27,23 +27,15 @@ const SAFE: ReadonlySet<string> = new Set([
 export const volumeTypes: Rule = {
   id: 'volume-types',
   summary: 'Volumes are of kinds that do not reach the node.',
-  fields: ['spec.volumes[*].*', 'spec.containers[*].volumeMounts[*].name'],
+  fields: ['spec.volumes[*].*'],
   exemptibleValues:
     'a kind of volume, for example nfs; a hostPath with its path, hostPath:/dev/fuse; a csi volume with its driver, csi:nfs.csi.k8s.io',
   checkPod(pod, report, context) {
-    const unsafe = new Map<string | null | undefined, string>();
     for (const [index, volume] of orEmpty(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
         const message = printVolume(volume, kind);
-        unsafe.set(volume.name, message);
-        report({ path: ['spec', 'volumes', index, kind], message, remedy: kind === 'csi' ? CSI_REMEDY : REMEDY });
-      }
-    }
-    for (const { list, index, spec } of context.containers.filter(joinsRunningPod)) {
-      for (const [mount, { name }] of orEmpty(spec.volumeMounts).entries()) {
-        const message = unsafe.get(name);
-        if (message === undefined) continue;
-        report({ path: ['spec', list, index, 'volumeMounts', mount, 'name'], message, remedy: 'do not mount it' });
+        const wayOut = kind === 'csi' ? { remedy: CSI_REMEDY } : { remedy: REMEDY, exemption: exemptibleValueOf(volume, kind) };
+        report({ path: ['spec', 'volumes', index, kind], message, ...wayOut });
       }
     }
   },

@@ -1,13 +1,14 @@
 import { excerptOf } from '../excerpt.ts';
 import { effectiveOf, specOf, type WindowsOptions } from '../pod.ts';
-import type { Reporter, Rule } from './rule.ts';
+import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 /**
  * No profile isolates Windows pods, and a host process container is an administrator of its Windows node.
  *
  * Fields: spec.os.name, windowsOptions of the pod's and of each container's securityContext
  * Allowed: absent; os.name linux
- * Fix: none.
+ * Fix: drop windowsOptions that say nothing, which charts write with all their defaults: the API server rejects them where `os` is linux. None
+ * for others.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
  */
 export const windows: Rule = {
@@ -16,7 +17,8 @@ export const windows: Rule = {
   fields: ['spec.os.name', 'spec.securityContext.windowsOptions', 'spec.containers[*].securityContext.windowsOptions'],
   checkPod(pod, report) {
     const spec = specOf(pod);
-    if (spec.os?.name != null && spec.os.name !== 'linux') {
+    // The API server itself rejects an empty name.
+    if (spec.os?.name && spec.os.name !== 'linux') {
       report({
         path: ['spec', 'os', 'name'],
         message: `the pod is for ${excerptOf(spec.os.name)}`,
@@ -26,12 +28,22 @@ export const windows: Rule = {
     checkOptions(spec.securityContext?.windowsOptions, ['spec', 'securityContext', 'windowsOptions'], report);
   },
   checkContainer(container, report) {
-    checkOptions(effectiveOf(container, 'windowsOptions'), ['securityContext', 'windowsOptions'], report);
+    const options = effectiveOf(container, 'windowsOptions');
+    const isOwn = container.spec.securityContext?.windowsOptions != null;
+    // Nothing is inherited from options that say nothing.
+    if (isOwn || saysSomething(options)) checkOptions(options, ['securityContext', 'windowsOptions'], report);
   },
 };
 
 function checkOptions(options: WindowsOptions | null | undefined, path: string[], report: Reporter): void {
   if (options == null) return;
+  if (!saysSomething(options)) {
+    report({ path, message: 'windowsOptions say nothing', fix: REMOVE, kind: 'promise' });
+    return;
+  }
   const message = options.hostProcess === true ? 'the container is a Windows host process' : 'windowsOptions are set';
   report({ path, message, remedy: 'remove windowsOptions' });
 }
+
+/** Whether some option has a value: not null, false or empty. */
+const saysSomething = (options: object | null | undefined): boolean => Object.values(options ?? {}).some(Boolean);

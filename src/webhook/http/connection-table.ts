@@ -3,18 +3,19 @@ import type { CloseReason } from '../../core/request-record.ts';
 
 export interface ConnectionLimits {
   readonly maxConnections: number;
-  /** Connections whose TLS handshake is under way. */
-  readonly maxHandshakes: number;
 }
 
-/** How far a connection has come. `proven`: its last request was a review that was answered. `busy`: a request is under way. */
+/** How far a connection has come. `handshake`: it waits for its handshake, or that is under way. `proven`: its last request was a review that was answered. `busy`: a request is under way. */
 export type ConnectionStage = 'handshake' | 'unproven' | 'proven' | 'busy';
 
 export interface ConnectionTable {
   /** A connection begins. If there are too many now, another one is closed. */
   add(socket: Socket, stage: ConnectionStage): void;
-  /** The handshake of the connection is complete: from now on this TLS socket stands for it. */
-  secure(socket: Socket): void;
+  /**
+   * The handshake of the connection is complete: from now on this TLS socket stands for it.
+   * @returns the socket for which `add` was called, unless it is closed
+   */
+  secure(socket: Socket): Socket | undefined;
   move(socket: Socket, stage: ConnectionStage): void;
 }
 
@@ -46,15 +47,13 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   const peers = new Map<string, Peer>();
   const byEndpoint = new Map<string, Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
-  let handshakes = 0;
   return {
     add(socket, stage) {
-      if (byEndpoint.size >= limits.maxConnections && !closeOne(IDLE_STAGES, 'full')) {
+      if (byEndpoint.size >= limits.maxConnections && !closeOne()) {
         onClose('full');
         socket.destroy();
         return;
       }
-      if (stage === 'handshake' && handshakes >= limits.maxHandshakes) closeOne(['handshake'], 'handshakes');
       const connection: Connection = { socket, endpoint: endpointOf(socket), peer: peerAt(socket.remoteAddress ?? ''), stage: undefined };
       byEndpoint.set(connection.endpoint, connection);
       bySocket.set(socket, connection);
@@ -64,9 +63,10 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     },
     secure(socket) {
       const connection = byEndpoint.get(endpointOf(socket));
-      if (connection === undefined) return;
+      if (connection === undefined) return undefined;
       bySocket.set(socket, connection);
       move(connection, 'unproven');
+      return connection.socket;
     },
     move(socket, stage) {
       const connection = bySocket.get(socket);
@@ -97,14 +97,11 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   function enter(connection: Connection, stage: ConnectionStage): void {
     connection.stage = stage;
     connection.peer.stages[stage].add(connection);
-    if (stage === 'handshake') handshakes += 1;
   }
 
   function leave(connection: Connection): void {
     const { peer, stage } = connection;
-    if (stage === undefined) return;
-    peer.stages[stage].delete(connection);
-    if (stage === 'handshake') handshakes -= 1;
+    if (stage !== undefined) peer.stages[stage].delete(connection);
   }
 
   function forget(connection: Connection): void {
@@ -117,21 +114,21 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 
   /** @returns whether there was one to close */
-  function closeOne(stages: readonly ConnectionStage[], reason: CloseReason): boolean {
-    const connection = longestIdle(stages);
+  function closeOne(): boolean {
+    const connection = longestIdle();
     if (connection === undefined) return false;
-    onClose(reason);
+    onClose('full');
     forget(connection);
     connection.socket.destroy();
     return true;
   }
 
-  function longestIdle(stages: readonly ConnectionStage[]): Connection | undefined {
+  function longestIdle(): Connection | undefined {
     let largest: Peer | undefined;
     for (const peer of peers.values()) {
-      if (peer.connections > (largest?.connections ?? 0) && stages.some((stage) => peer.stages[stage].size > 0)) largest = peer;
+      if (peer.connections > (largest?.connections ?? 0) && IDLE_STAGES.some((stage) => peer.stages[stage].size > 0)) largest = peer;
     }
-    for (const stage of stages) for (const connection of largest?.stages[stage] ?? []) return connection;
+    for (const stage of IDLE_STAGES) for (const connection of largest?.stages[stage] ?? []) return connection;
     return undefined;
   }
 }

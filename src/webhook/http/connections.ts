@@ -4,12 +4,13 @@ import type { TLSSocket } from 'node:tls';
 import type { CloseReason } from '../../core/request-record.ts';
 import { type ConnectionLimits, makeConnectionTable } from './connection-table.ts';
 import type { HttpError } from './errors.ts';
+import { type HandshakeLimits, makeHandshakes } from './handshakes.ts';
 
 /** What the server knows of its connections: which certificate each began under, why one is blocked, and which one to close for a new one. */
 export interface Connections {
-  /** To be called before the handshake. */
-  open(socket: Socket): void;
-  /** To be called after the handshake. */
+  /** A new TCP connection. Nothing was read from it yet. Its handshake starts in its turn. */
+  open(socket: Socket, startHandshake: () => void): void;
+  /** A connection whose handshake is complete. */
   add(socket: TLSSocket): void;
   /** A review is under way: the connection is not closed for another one. */
   startReview(request: IncomingMessage): void;
@@ -26,10 +27,12 @@ export interface Connections {
   /** Every connection, new ones included, closes with its next answer. */
   drain(): void;
   isDraining(): boolean;
+  /** Closes the connections whose handshake did not start yet. */
+  closeWaiting(): void;
 }
 
 export interface ConnectionsOptions {
-  readonly limits: ConnectionLimits;
+  readonly limits: ConnectionLimits & HandshakeLimits;
   readonly onClose: (reason: CloseReason) => void;
   /** Returns what is wrong with a client's certificate; absent: clients need none. */
   readonly checkClient?: ((socket: TLSSocket) => string | undefined) | undefined;
@@ -42,13 +45,18 @@ interface State {
 
 export function makeConnections({ limits, onClose, checkClient }: ConnectionsOptions): Connections {
   const table = makeConnectionTable(limits, onClose);
+  const handshakes = makeHandshakes(limits, () => onClose('handshakes'));
   const states = new WeakMap<object, State>();
   let generation = {};
   let isDraining = false;
   return {
-    open: (socket) => table.add(socket, 'handshake'),
+    open(socket, startHandshake) {
+      table.add(socket, 'handshake');
+      if (!socket.destroyed) handshakes.add(socket, startHandshake);
+    },
     add(socket) {
-      table.secure(socket);
+      const tcp = table.secure(socket);
+      if (tcp !== undefined) handshakes.end(tcp);
       const message = checkClient?.(socket);
       states.set(socket, { generation, problem: message === undefined ? undefined : { code: 'CLOISTER_CLIENT_REJECTED', message } });
     },
@@ -65,6 +73,7 @@ export function makeConnections({ limits, onClose, checkClient }: ConnectionsOpt
     drain() {
       isDraining = true;
     },
+    closeWaiting: handshakes.stop,
     isDraining: () => isDraining,
   };
 }

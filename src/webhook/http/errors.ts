@@ -1,23 +1,27 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 
 /**
  * Every error that the review port answers by itself. A code never changes, so logs, documentation and tests refer to it; the message may change.
- * A body that is no AdmissionReview is answered in `../review/respond.ts`; broken HTTP is answered by Fastify and Node.
+ * A body that is no AdmissionReview is answered in `../review/respond.ts`.
  */
 export const HTTP_ERRORS = {
   CLOISTER_BAD_FRAMING: { status: 400, message: 'only HTTP/1.1 with identity or chunked transfer encoding is supported' },
+  CLOISTER_BAD_HTTP: { status: 400, message: 'the request is not valid HTTP/1.1' },
   CLOISTER_CLIENT_REJECTED: { status: 403, message: 'the client certificate is missing or not accepted' },
   CLOISTER_NOT_FOUND: {
     status: 404,
     message: 'no such path; reviews go to /mutate/PROFILE, /validate/MODE/PROFILE, /advise/MODE/PROFILE or /unknown/MODE',
   },
   CLOISTER_METHOD_NOT_ALLOWED: { status: 405, message: 'reviews must be sent with POST' },
+  CLOISTER_REQUEST_TIMEOUT: { status: 408, message: 'the request was not complete in time' },
   CLOISTER_BODY_TOO_LARGE: { status: 413, message: 'the body is too large; make the object smaller' },
   CLOISTER_TOO_MANY_VALUES: { status: 413, message: 'the object has too many values; reduce their number' },
   CLOISTER_TOO_MUCH_MEMORY: { status: 413, message: 'judging the object takes too much memory; make it smaller' },
   CLOISTER_TOO_MANY_PIECES: { status: 413, message: 'the body comes in too many small pieces; send it in larger ones' },
   CLOISTER_UNSUPPORTED_MEDIA_TYPE: { status: 415, message: 'the body must be application/json in UTF-8, not compressed' },
   CLOISTER_OVERLOADED: { status: 429, message: 'too many reviews at the moment; try again' },
+  CLOISTER_HEADERS_TOO_LARGE: { status: 431, message: 'the headers are too large, or too many' },
   CLOISTER_INTERNAL_ERROR: { status: 500, message: 'internal error in cloister; its log has the stack trace' },
   CLOISTER_REVIEW_TIMEOUT: { status: 503, message: 'the object was not judged in time; make it smaller' },
   CLOISTER_DRAINING: { status: 503, message: 'too many reviews at the moment, and this replica is stopping; try again' },
@@ -42,9 +46,9 @@ export function errorBody(code: HttpErrorCode, message: string = HTTP_ERRORS[cod
   return JSON.stringify({ code, error: message });
 }
 
-/** How much of a rejected request is read. Each piece counts as so many bytes at least: it costs time, however small it is. */
+/** How much of a rejected request is read. A tiny piece counts for more than its bytes, because it costs as much time as a large one. */
 const MAX_REST_BYTES = 16 * 1024 * 1024;
-const PIECE_BYTES = 8 * 1024;
+const TINY_PIECE = { bytes: 256, countsAs: 64 * 1024 };
 
 /**
  * Answers with an error and closes the connection, but not before the caller has sent the whole request: closing earlier would reset the
@@ -60,8 +64,34 @@ export function sendError(request: IncomingMessage, response: ServerResponse, { 
   response.write(body);
   let rest = MAX_REST_BYTES;
   request.on('data', (piece: Uint8Array) => {
-    rest -= Math.max(piece.length, PIECE_BYTES);
+    rest -= piece.length < TINY_PIECE.bytes ? TINY_PIECE.countsAs : piece.length;
     if (rest < 0) request.socket.destroy();
   });
   request.on('end', () => response.end());
 }
+
+/**
+ * Answers bytes that Node's parser does not accept, for which there is no request, and closes the connection.
+ * @param error of the event `clientError`
+ * @returns the code of the answer; undefined: the caller is gone
+ */
+export function sendParserError({ code }: NodeJS.ErrnoException, socket: Socket): HttpErrorCode | undefined {
+  if (code === 'ECONNRESET' || !socket.writable) return undefined;
+  const errorCode = PARSER_ERRORS[code ?? ''] ?? 'CLOISTER_BAD_HTTP';
+  const { status } = HTTP_ERRORS[errorCode];
+  const body = errorBody(errorCode);
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${body.length}\r\n\r\n`;
+  // With bytes that were not read, closing at once would reset the connection, and the caller could not read the answer.
+  socket.end(head + body).pause();
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  return errorCode;
+}
+
+/** https://nodejs.org/api/errors.html */
+const PARSER_ERRORS: Readonly<Record<string, HttpErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'CLOISTER_HEADERS_TOO_LARGE',
+  ERR_HTTP_REQUEST_TIMEOUT: 'CLOISTER_REQUEST_TIMEOUT',
+};
+
+/** How long a caller may take to read the answer to broken HTTP. */
+const LINGER_MS = 1_000;

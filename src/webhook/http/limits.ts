@@ -1,14 +1,14 @@
 import type { BodyLimits } from './body.ts';
 import type { ConnectionLimits } from './connection-table.ts';
+import type { HandshakeLimits } from './handshakes.ts';
 import type { LoadLimits } from './load-shedding.ts';
 
 /** What callers may use of the server. */
-export interface Limits extends BodyLimits, ConnectionLimits, LoadLimits {
+export interface Limits extends BodyLimits, ConnectionLimits, HandshakeLimits, LoadLimits {
   /** The longest that a large review may take; the API server's own timeout may be shorter. */
   readonly largeReviewTimeoutMs: number;
   readonly maxHeaderBytes: number;
   readonly maxHeaders: number;
-  readonly handshakeTimeoutMs: number;
   readonly headersTimeoutMs: number;
   /** For headers and body together. */
   readonly requestTimeoutMs: number;
@@ -44,10 +44,11 @@ export const LIMITS: Limits = {
   // The API server keeps an idle connection for 90 s. If this server closed it first, the API server's next request could be lost.
   keepAliveTimeoutMs: 120_000,
   maxRequestsPerConnection: 1_000,
-  // A connection takes about 65 KiB. Even if half of them are slow on purpose, the API servers still get theirs.
-  maxConnections: 2_048,
-  // A handshake takes milliseconds; a burst of a thousand pods makes so many at a time.
-  maxHandshakes: 1_024,
+  // A connection takes about 90 KiB. An API server has 200 writing requests at a time (`--max-mutating-requests-inflight`).
+  maxConnections: 1_024,
+  // A handshake takes about a millisecond of the processor and one round trip; so many keep the processor busy over two milliseconds of network.
+  maxHandshakes: 16,
+  contendedHandshakeMs: 1_000,
   enforced: { loopDelayMs: 1_000, uploads: 512, bodyBytes: 64 * MIB, queuedBytes: 32 * MIB },
   watched: { loopDelayMs: 250, uploads: 256, bodyBytes: 32 * MIB, queuedBytes: 16 * MIB },
   // An API server reads an answer within moments. An answer has 256 KiB at most.

@@ -17,7 +17,7 @@ export interface Admission {
   /** More bytes of the body have arrived. */
   addBytes(bytes: number): void;
   /** The body is complete. Small bodies are handled synchronously and leave at once; a large one waits for the worker, if there is room. */
-  finishUpload(isLarge: boolean): ShedReason | undefined;
+  finishUpload(judge: 'here' | 'worker'): ShedReason | undefined;
   /** The body is judged. May be called more than once. */
   releaseBody(): void;
   /** @param drop is called at most once, and only before `leave`: when the caller does not read its answer in time */
@@ -34,10 +34,10 @@ export interface AnswerLimits {
 
 export interface LoadShedder {
   /**
-   * @param isWatched whether the API server admits the object without an answer: such a review is shed first
+   * @param effect `watched`: the API server admits the object without an answer, so such a review is shed first
    * @param drop is called at most once, only while the body arrives and never before `admit` returns; the review has left then
    */
-  admit(isWatched: boolean, drop: (reason: ShedReason) => void): Admission | ShedReason;
+  admit(effect: 'enforced' | 'watched', drop: (reason: ShedReason) => void): Admission | ShedReason;
   /** Bytes that all bodies hold. */
   bodyBytes(): number;
   stop(): void;
@@ -82,7 +82,8 @@ export function makeLoadShedder({ enforced, watched, answers: answerLimits }: Lo
   clock.unref();
   return { admit, bodyBytes: () => bodyBytes, stop: () => clearInterval(clock) };
 
-  function admit(isWatched: boolean, drop: (reason: ShedReason) => void): Admission | ShedReason {
+  function admit(effect: 'enforced' | 'watched', drop: (reason: ShedReason) => void): Admission | ShedReason {
+    const isWatched = effect === 'watched';
     const limits = isWatched ? watched : enforced;
     if (performance.now() - lastTick - TICK_MS > limits.loopDelayMs) return 'late';
     if (isWatched && uploads.size >= limits.uploads) return 'arriving';
@@ -105,7 +106,8 @@ export function makeLoadShedder({ enforced, watched, answers: answerLimits }: Lo
       while (bodyBytes > enforced.bodyBytes && uploads.size > 0) dropOldestUpload('bytes');
     }
 
-    function finishUpload(isLarge: boolean): ShedReason | undefined {
+    function finishUpload(judge: 'here' | 'worker'): ShedReason | undefined {
+      const isLarge = judge === 'worker';
       const isFull = isLarge && queuedBytes + held > maxQueuedBytes;
       if (!isLarge || isFull) {
         releaseBody();

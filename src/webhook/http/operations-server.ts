@@ -75,7 +75,7 @@ function buildPlainServer(paths: string, onClose: (reason: CloseReason) => void)
     forceCloseConnections: true,
   });
   app.removeAllContentTypeParsers();
-  const table = makeConnectionTable({ maxConnections: 256, maxHandshakes: 0 }, onClose);
+  const table = makeConnectionTable({ maxConnections: 256 }, onClose);
   app.server.on('connection', (socket) => table.add(socket, 'unproven'));
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('connection', 'close');

@@ -68,7 +68,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
       reject(request, response, { code: 'CLOISTER_UNSUPPORTED_MEDIA_TYPE' });
       return;
     }
-    const admitted = shedder.admit(isWatching(route), (reason) => {
+    const admitted = shedder.admit(isWatching(route) ? 'watched' : 'enforced', (reason) => {
       stopReading();
       shed(request, response, reason);
     });
@@ -91,7 +91,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     }
     const isLarge = body.length > limits.largeBodyBytes;
     const hasManyValues = !isLarge && body.length > limits.manyValues && estimateValues(body) > limits.manyValues;
-    const overload = admission.finishUpload(isLarge || hasManyValues);
+    const overload = admission.finishUpload(isLarge || hasManyValues ? 'worker' : 'here');
     if (overload !== undefined) {
       if (isLarge) body.buffer.transfer(0);
       shed(request, response, overload);

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
-// Fastify answers everything that is no review (404, 405 and broken HTTP), listens, and closes without losing a request.
+// Fastify answers what is no review (404 and 405), listens, and closes without losing a request.
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Respond } from '../review/respond.ts';
 import { makeRouteLookup, type RouteLookup } from '../review/route.ts';
 import { makeConnections } from './connections.ts';
-import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, sendError } from './errors.ts';
+import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, sendError, sendParserError } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { makeLoadShedder } from './load-shedding.ts';
 import { makeReviewHandler, type Recorder } from './reviews.ts';
@@ -59,6 +59,10 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
     requestIdHeader: false,
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    clientErrorHandler(error, socket) {
+      const code = sendParserError(error, socket);
+      if (code !== undefined) recorder.recordRejection({ status: HTTP_ERRORS[code].status, code });
+    },
     serverFactory(handleOther) {
       const server = makeHttpsServer({ limits, secure: current, asksClients: checkClient !== undefined }, (request, response) => {
         const problem = connections.problemOf(request);
@@ -81,7 +85,7 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
         response.setHeader('connection', 'close');
         handleOther(request, response);
       });
-      server.on('connection', connections.open);
+      deferHandshakes(server, connections.open);
       server.on('secureConnection', connections.add);
       servers.push(server);
       return server;
@@ -104,6 +108,7 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
     bodyBytes: shedder.bodyBytes,
     async close() {
       connections.drain();
+      connections.closeWaiting();
       // A closing server no longer checks for requests that exceed a timeout.
       const timer = setTimeout(() => servers.forEach(closeAllConnections), limits.requestTimeoutMs);
       await app.close();
@@ -152,6 +157,17 @@ function makeHttpsServer(
   // Callers reconnect from time to time, so that replicas added later get their share.
   server.maxRequestsPerSocket = limits.maxRequestsPerConnection;
   return server;
+}
+
+/** Hands each new connection to `open`, with the function that starts its handshake. Node's own listener would start the handshake at once. */
+function deferHandshakes(server: Server, open: (socket: Socket, startHandshake: () => void) => void): void {
+  const startHandshakes = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    open(socket, () => {
+      for (const startHandshake of startHandshakes) startHandshake.call(server, socket);
+    });
+  });
 }
 
 /** Rejects every request that is no review, before its body is read. */

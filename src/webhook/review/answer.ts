@@ -94,7 +94,7 @@ function listFindings(judged: Verdict, policy: Policy, operation: PodOperation):
 export function answerWatch(mode: 'warn' | 'audit', { findings }: Verdict, repair: Repair, policy: Policy): Answer {
   const verdict = verdictOf(repair);
   const auditAnnotations = annotationsOf(verdict === 'refused' ? { verdict, findings } : { verdict, patch: repair.patch, findings });
-  const warnings = mode === 'warn' && findings.length > 0 ? warningsOf(findings, policy.profile.id) : undefined;
+  const warnings = mode === 'warn' && findings.length > 0 ? warningsOf(findings, policy.profile.id, repair.unresolved) : undefined;
   return buildAnswer({ allowed: true, verdict, auditAnnotations, warnings }, findings);
 }
 
@@ -102,7 +102,8 @@ export function answerWatch(mode: 'warn' | 'audit', { findings }: Verdict, repai
 export function answerAdvise(mode: Mode, { findings }: Verdict, repair: Repair, policy: Policy): Answer {
   const verdict = verdictOf(repair);
   const auditAnnotations = annotationsOf({ verdict, findings });
-  const warnings = mode !== 'audit' && repair.unresolved.length > 0 ? warningsOf(repair.unresolved, policy.profile.id) : undefined;
+  const { unresolved } = repair;
+  const warnings = mode !== 'audit' && unresolved.length > 0 ? warningsOf(unresolved, policy.profile.id, unresolved) : undefined;
   return buildAnswer({ allowed: true, verdict, auditAnnotations, warnings }, findings);
 }
 

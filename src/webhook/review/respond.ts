@@ -1,4 +1,4 @@
-import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
+import { escapesOf, type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
@@ -9,6 +9,7 @@ import { type Policy, type PolicyConfig, printConfigured, printUnknownProfile, s
 import { type Apply, repair } from '../../core/repair.ts';
 import type { Mode, RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import { podSize } from '../../core/rules/pod-size.ts';
+import { findDroppedCertificates } from '../../core/rules/service-account-token.ts';
 import type { Mismatch } from '../../core/shape.ts';
 import { subjectOf } from '../../core/subject.ts';
 import {
@@ -133,9 +134,17 @@ export function makeRespond(
     const isUnpatched = isMutable && verdict.findings.some(({ fix }) => fix !== undefined);
     const unresolved = isUnpatched ? repair(input, verdict, options).unresolved : [];
     const excess = unresolved.filter((finding) => finding.rule === podSize.id && !verdict.findings.includes(finding));
-    const enforced = excess.length > 0 ? { ...verdict, findings: excess } : verdict;
+    const enforced = excess.length > 0 ? { ...verdict, findings: excess } : explainUnpatched(verdict, input);
     return { policy, verdict: enforced, answer: answerEnforce(enforced, policy, input.old === undefined ? 'create' : 'update') };
   }
+}
+
+/** The verdict with the reason why the mutating entry did not patch a new pod, where the pod still shows it. */
+function explainUnpatched(verdict: Verdict, { subject, old, policy: { profile, grant } }: JudgeInput): Verdict {
+  const escapes = escapesOf(verdict.findings);
+  const isUnpatched = old === undefined && escapes.length > 0 && escapes.every(({ fix }) => fix !== undefined);
+  if (!isUnpatched || !profile.requirementsFor(grant).removesToken) return verdict;
+  return { ...verdict, findings: [...findDroppedCertificates(subject), ...verdict.findings] };
 }
 
 interface Decision {

@@ -4,18 +4,29 @@ import type { PatchOp } from '../../core/patch.ts';
 import { printPath } from '../../core/path.ts';
 import type { Policy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
+import { USER_NAMESPACES_SINCE } from '../../core/profiles/profile.ts';
 import { remedyOf } from '../../core/remedy.ts';
+import { rules } from '../../core/rules/index.ts';
 import type { Finding } from '../../core/rules/rule.ts';
 
 // The limits of an answer: all findings that a pod can have would make it too long to read, and for the API server to accept.
-const MAX_WARNING_CHARS = 600;
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_ANNOTATION_BYTES = 8192;
 const MAX_CAUSES = 200;
-const MAX_WARNINGS = 64;
-/** All warnings together. The API server shortens what is above 4,096. */
-const MAX_WARNINGS_BYTES = 16 * 1024;
+/** So many items are longer than MAX_ANNOTATION_BYTES, whatever they are. */
+const MAX_ITEMS = 1_000;
 const CUT = '… (cut)';
+
+/**
+ * The API server shortens each warning to 256 characters once all of them have more than 4,096. So the warnings of an answer stay below: the
+ * sentence about what is taken away, without its last words; the one that lists rules; and all others together.
+ * Source: k8s.io/apiserver pkg/endpoints/filters/warning.go
+ */
+const MAX_TAKEN_BYTES = 1_000;
+const MAX_OPEN_BYTES = 1_500;
+const MAX_OPEN_CHARS = 500;
+const MAX_ITEM_CHARS = 360;
+const MAX_NAMED_CONTAINERS = 3;
 
 export type PodOperation = 'create' | 'update';
 
@@ -26,33 +37,94 @@ export interface Cause {
 }
 
 /**
- * Words one warning for each kind of change, with its containers. Every entry words a finding with the same bytes, because the API server drops
- * duplicate warnings.
+ * Words the warnings about a pod: one sentence for everything that its repair takes away, one for everything that the repair sets or grants, and
+ * one for each thing that only a person can change. Every entry words a finding with the same bytes, because the API server drops duplicate
+ * warnings; so they are true both where the repair was made and where it was not.
+ * @param unresolved findings that no repair ends although they have a fix: an existing pod cannot be changed
  */
-export function warningsOf(findings: readonly Finding[], profile: string): string[] {
-  const containers = new Map<string, string[]>();
-  for (const finding of findings) {
-    const { rule, message, fix, container } = finding;
-    // The warning is shown both when the fix was applied and when it was not.
-    const what = `${rule}: ${message}; ${fix === undefined ? '' : 'repair: '}${printable(remedyOf(finding))}`;
-    const named = containers.get(what);
-    if (named === undefined) containers.set(what, container === undefined ? [] : [container]);
-    // Findings come container by container.
-    else if (container !== undefined && named.at(-1) !== container) named.push(container);
+export function warningsOf(findings: readonly Finding[], profile: string, unresolved: readonly Finding[] = []): string[] {
+  const isLeft = new Set(unresolved);
+  const isOpen = (finding: Finding): boolean => finding.fix === undefined || isLeft.has(finding);
+  const open = findings.filter(isOpen);
+  const fixed = findings.filter((finding) => !isOpen(finding));
+  const taken = fixed.filter(takesAway);
+  const set = fixed.filter((finding) => !takesAway(finding));
+  const subject = `cloister ${profile}: the repair`;
+  return [
+    ...wordOpen([...escapesOf(open), ...open.filter(({ kind }) => kind !== 'escape')], profile),
+    ...(taken.length === 0 ? [] : [`${subject} takes away ${printTaken(taken)}`]),
+    ...(set.length === 0 ? [] : [`${subject} sets or grants ${rulesOf(set)} (\`cloister explain RULE\` describes each)`]),
+  ];
+}
+
+/** Whether the fix ends or changes what the pod's author wrote, and grants nothing. */
+const takesAway = ({ kind, isWritten, fix }: Finding): boolean =>
+  kind === 'escape' && isWritten === true && fix !== undefined && !('append' in fix);
+
+/** Each rule once, in reading order. */
+const rulesOf = (findings: readonly Pick<Finding, 'rule'>[]): string =>
+  [...new Set(findings.map(({ rule }) => rule))].sort((a, b) => orderOf(a) - orderOf(b)).join(', ');
+
+/** The first item of each rule stands before the second of any, in reading order, so that a long list hides no rule; the last words name the rest. */
+function printTaken(findings: readonly Finding[]): string {
+  const seen = new Map<string, number>();
+  const ranked = groupByText(findings, (finding) => {
+    const { rule, message, remedy, exemption } = finding;
+    const advice = remedy === undefined && exemption === undefined ? '' : `; ${remedyOf(finding)}`;
+    return printable(`${rule} (${message}${advice})`, MAX_ITEM_CHARS);
+  }).map((group) => {
+    const rank = seen.get(group.rule) ?? 0;
+    seen.set(group.rule, rank + 1);
+    return { ...group, rank };
+  });
+  ranked.sort((a, b) => a.rank - b.rank || orderOf(a.rule) - orderOf(b.rule));
+  const items: string[] = [];
+  let bytes = 0;
+  for (const { text, containers } of ranked) {
+    const item = text + containersSuffix(containers);
+    bytes += Buffer.byteLength(item) + 2;
+    if (bytes > MAX_TAKEN_BYTES) break;
+    items.push(item);
   }
+  const rest = ranked.slice(items.length);
+  if (rest.length === 0) return items.join('; ');
+  return [...items, `and ${rest.length} more (${rulesOf(rest)})`].join('; ');
+}
+
+const ORDER: ReadonlyMap<string, number> = new Map(rules.map(({ id }, index) => [id, index]));
+const orderOf = (rule: string): number => ORDER.get(rule) ?? 0;
+
+function wordOpen(findings: readonly Finding[], profile: string): string[] {
+  const groups = groupByText(findings, (finding) => `${finding.rule}: ${finding.message}; ${remedyOf(finding)}`);
   const warnings: string[] = [];
   let bytes = 0;
-  for (const [what, named] of containers) {
-    const whole = `cloister ${profile}: ${what}${containersSuffix(named)}`;
-    const warning = whole.length > MAX_WARNING_CHARS ? printable(whole, MAX_WARNING_CHARS) : whole;
+  for (const { text, containers } of groups) {
+    const warning = `cloister ${profile}: ${printable(text, MAX_OPEN_CHARS)}${containersSuffix(containers)}`;
     bytes += Buffer.byteLength(warning);
-    if (warnings.length === MAX_WARNINGS || bytes > MAX_WARNINGS_BYTES) {
-      warnings.push(`cloister ${profile}: and ${containers.size - warnings.length} more`);
-      break;
-    }
+    if (bytes > MAX_OPEN_BYTES) return [...warnings, `cloister ${profile}: and ${groups.length - warnings.length} more`];
     warnings.push(warning);
   }
   return warnings;
+}
+
+interface Group {
+  readonly rule: string;
+  readonly text: string;
+  readonly containers: readonly string[];
+}
+
+/** Findings with the same text, with the containers that they are about, in the order of the findings. */
+function groupByText(findings: readonly Finding[], print: (finding: Finding) => string): Group[] {
+  const groups = new Map<string, { readonly rule: string; readonly containers: string[] }>();
+  for (const finding of findings) {
+    const { rule, container } = finding;
+    const text = print(finding);
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, { rule, containers: container === undefined ? [] : [container] });
+    // Findings come container by container.
+    else if (container !== undefined && group.containers.at(-1) !== container) group.containers.push(container);
+  }
+  return [...groups].map(([text, group]) => ({ ...group, text }));
 }
 
 /**
@@ -79,7 +151,7 @@ export function denialOf(
   const whole =
     wholeBecause === undefined
       ? ''
-      : ` The update ${wholeBecause}, so the whole pod is judged: what the update cannot change needs a new pod.`;
+      : ` The update ${wholeBecause}, so the whole pod is judged. Findings in fields that an update cannot change need a new pod.`;
   return { message: joinLines([denial + whole, ...lines]), causes };
 }
 
@@ -91,7 +163,7 @@ function titleOfRepairable(operation: PodOperation, section: 'only' | 'second'):
   if (operation === 'update') return 'Cannot be changed on an existing pod (pods are repaired only on creation):';
   return section === 'second'
     ? 'Repaired automatically once the above is fixed:'
-    : 'Not repaired, or changed after the repair (by another webhook, or by the API server, which drops fields whose feature gate is off). To change:';
+    : `Not repaired, or the repair was undone (by another webhook, or by the API server, which drops fields whose feature gate is off: hostUsers before Kubernetes 1.${USER_NAMESPACES_SINCE}, resourceClaims before 1.34). Change these fields:`;
 }
 
 /**
@@ -106,7 +178,8 @@ export function annotationsOf(parts: { readonly [key: string]: string | readonly
   let bytesLeft = MAX_ANNOTATION_BYTES - entries.length * Buffer.byteLength(CUT);
   const annotations: { [key: string]: string } = {};
   for (const [key, part] of entries) {
-    const text = typeof part === 'string' ? part : JSON.stringify(part.map((item) => ('rule' in item ? briefOf(item) : item)));
+    const text =
+      typeof part === 'string' ? part : JSON.stringify(part.slice(0, MAX_ITEMS).map((item) => ('rule' in item ? briefOf(item) : item)));
     const whole = printable(text, Number.POSITIVE_INFINITY);
     const kept = Buffer.byteLength(whole) <= bytesLeft ? whole : firstBytes(whole, bytesLeft);
     annotations[key] = kept.length < whole.length ? kept + CUT : kept;
@@ -129,7 +202,9 @@ function lineOf(finding: Finding): string {
 
 function containersSuffix(names: readonly string[]): string {
   if (names.length === 0) return '';
-  return ` (${names.length === 1 ? 'container' : 'containers'} ${names.map((name) => printable(name)).join(', ')})`;
+  const more = names.length - MAX_NAMED_CONTAINERS;
+  const named = names.slice(0, MAX_NAMED_CONTAINERS).map((name) => printable(name, 63));
+  return ` (${names.length === 1 ? 'container' : 'containers'} ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''})`;
 }
 
 function joinLines(lines: readonly string[]): string {

@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Entry } from '../../../src/manifests/entries.ts';
 import { type ApiServer, startApiServer } from '../../support/api-server.ts';
 import type { Client, Finished } from '../../support/client.ts';
@@ -10,8 +9,10 @@ import { Daemons } from '../../support/daemons.ts';
 import { ADMISSION } from '../../support/ensure.ts';
 import { CHART, ensured as ensuredOn, helm as helmOn, NAMESPACE, run } from '../../support/helm.ts';
 import { imageFiles } from '../../support/image.ts';
+import { describeUnless } from '../../support/needs.ts';
 import { within } from '../../support/network.ts';
 import { hostPath, plainPod } from '../../support/pod-manifests.ts';
+import { works } from '../../support/requirements.ts';
 import type { Settings } from '../../support/small-node.ts';
 
 /**
@@ -19,7 +20,9 @@ import type { Settings } from '../../support/small-node.ts';
  * small node: the same command, arguments, environment and files, in processes. All of it while pods are created, twenty a second.
  */
 
-const canHaveNetwork = spawnSync('unshare', ['--user', '--map-root-user', '--net', '--mount', 'ip', 'link']).status === 0;
+const missing = (await works('unshare', '--user', '--map-root-user', '--net', '--mount', 'ip', 'link'))
+  ? undefined
+  : 'user namespaces, and `unshare` and `ip` on the PATH';
 
 const NODES = 'cloister-nodes';
 const PODS = '/api/v1/namespaces/team/pods?dryRun=All';
@@ -35,7 +38,7 @@ let daemons: Daemons;
 let tenant: Client;
 let before: readonly string[];
 
-describe.skipIf(!canHaveNetwork)('in namespaces of this machine (network, mounts, users)', () => {
+describeUnless(missing, 'in namespaces of this machine', () => {
   beforeAll(async () => {
     daemons = await Daemons.create('chart');
     apiServer = await startApiServer({ hasNetwork: true });

@@ -50,7 +50,7 @@ test('the workflow uses existing scripts and files', async () => {
     .flatMap(({ steps }) => steps.map((step) => step.run ?? ''))
     .join('\n');
   const named = [...commands.matchAll(/\.\/dev ([a-z:]+)/g)].map(([, name = '']) => name);
-  expect(named).toEqual(['sbom', 'pack']);
+  expect(named).toEqual(['audit', 'sbom', 'pack']);
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
   for (const file of ['tools/commands/package-chart.ts', '.ci/run', 'Dockerfile']) await readFile(join(root, file));
 });

@@ -1,10 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chartTool } from '../../../tools/programs/chart-tools.ts';
+import { missingForPython, pythonTool } from '../../../tools/programs/python.ts';
 import { rendered, run } from '../../support/helm.ts';
+import { describeUnless } from '../../support/needs.ts';
 
 /** Findings of scanners about the chart and the image: each must be listed here with a reason, and each listed one must be found. */
 
@@ -61,15 +62,16 @@ test('kube-score reports only known findings', async () => {
   ]);
 });
 
-describe.skipIf(spawnSync('checkov', ['--version']).status !== 0)('checkov, where it is installed', () => {
+describeUnless(await missingForPython(), 'checkov', () => {
   /** @param file the file to check with the rules of the framework */
   async function saidOf(file: string, framework: string): Promise<readonly Said[]> {
     interface Checked {
       readonly results: { readonly failed_checks: readonly { readonly check_id: string; readonly resource: string }[] };
       readonly summary: { readonly passed: number };
     }
+    const [program, ...first] = await pythonTool('checkov');
     const args = [`--file=${file}`, `--framework=${framework}`, '--output=json', '--compact', '--quiet', '--skip-download'];
-    const { results, summary } = JSON.parse((await run('checkov', args)).stdout) as Checked;
+    const { results, summary } = JSON.parse((await run(program, [...first, ...args])).stdout) as Checked;
     expect(summary.passed).toBeGreaterThan(50);
     return results.failed_checks.map(({ check_id, resource }) => ({ id: check_id, of: resource }));
   }

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { shippedPackages } from '../../../tools/commands/shared/shipped.ts';
+import { packTarball } from '../../support/tarball.ts';
 
 const root = join(import.meta.dirname, '../../..');
-const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 
 const run = promisify(execFile);
 
@@ -29,10 +30,10 @@ test('the package contains the program, all licences, the pages that `explain` p
       'LICENSE',
     ]),
   );
-  expect(packed.filter((each) => /^(src|test|tools|bench|node_modules|certs)\//.test(each))).toEqual([]);
+  expect(packed.filter((each) => /^(src|test|tools|bench|node_modules|certs)\/|\.map$/.test(each))).toEqual([]);
 
   const licences = await readFile(join(root, 'dist', 'THIRD-PARTY-LICENCES.txt'), 'utf8');
-  for (const name of Object.keys(dependencies)) expect(licences).toMatch(new RegExp(`^${RegExp.escape(name)} \\d`, 'm'));
+  for (const name of Object.keys(await shippedPackages())) expect(licences).toMatch(new RegExp(`^${RegExp.escape(name)} \\d`, 'm'));
 });
 
 test.each([
@@ -57,23 +58,34 @@ test.each([
   expect(packed).toEqual(sources);
 });
 
-test('the program installed from its tarball repairs with `npx cloister fix -f pod.yaml`', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'cloister-packed-'));
-  try {
-    const pod =
-      'apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec: {containers: [{name: workspace, image: x, securityContext: {privileged: true}}]}\n';
+describe('the tarball', () => {
+  const pod =
+    'apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec: {containers: [{name: workspace, image: x, securityContext: {privileged: true}}]}\n';
+  let folder: string;
+  let tarball: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cloister-packed-'));
     await writeFile(join(folder, 'pod.yaml'), pod);
-    const { stdout } = await run('npm', ['run', '--silent', 'pack', '--', '--silent', `--pack-destination=${folder}`], { cwd: root });
-    const tarball = stdout.trim().split('\n').at(-1) ?? '';
-    await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)], { cwd: folder });
-    const packed = await run('npx', ['--no', 'cloister', 'fix', '-f', 'pod.yaml'], { cwd: folder });
+    tarball = await packTarball(folder);
+  }, 120_000);
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test('`npm install` of the tarball installs one package, which is smaller than 3 MiB', async () => {
+    const { stdout } = await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`], { cwd: folder });
+    expect(stdout.trim()).toMatch(/^added 1 package in /);
+    expect((await readdir(join(folder, 'node_modules'))).filter((name) => !name.startsWith('.'))).toEqual(['cloister']);
+    expect((await readdir(join(folder, 'node_modules/.bin'))).toSorted()).toEqual(['cloister', 'kubectl-cloister']);
+    expect((await stat(join(folder, tarball))).size).toBeLessThan(3 * 1024 * 1024);
+  });
+
+  test('the tarball repairs a pod with `npx --package ./cloister.tgz cloister fix -f pod.yaml`, in an empty folder', async () => {
+    const args = ['--yes', '--offline', '--package', `./${tarball}`, 'cloister', 'fix', '-f', 'pod.yaml'];
+    const packed = await run('npx', args, { cwd: folder, env: { ...process.env, npm_config_cache: join(folder, 'cache') } });
     const sources = await run(process.execPath, [join(root, 'src/main.ts'), 'fix', '-f', 'pod.yaml'], { cwd: folder });
     expect(packed.stdout).toBe(sources.stdout);
     expect(packed.stdout).toContain('hostUsers: false');
     expect(packed.stdout).toContain('privileged: false');
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  });
 });
 
 async function outcomeOf(program: string, args: readonly string[]) {

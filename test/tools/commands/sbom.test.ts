@@ -4,11 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { shippedPackages } from '../../../tools/commands/shared/shipped.ts';
 
-/** The bill must list the runtime packages of the lockfile, and nothing else. */
+/** The bill must list the packages that the sources import and what these require in the lockfile, and nothing else. */
+
+interface Locked {
+  readonly version: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
 
 interface Lockfile {
-  readonly packages: Readonly<Record<string, { readonly version: string; readonly dev?: true; readonly devOptional?: true }>>;
+  readonly packages: Readonly<Record<string, Locked>>;
 }
 
 const root = join(import.meta.dirname, '../../..');
@@ -19,10 +27,28 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cloister-sbom-'));
   await promisify(execFile)(process.execPath, [join(root, 'tools/commands/sbom.ts'), folder]);
   const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as Lockfile;
-  const running = Object.entries(packages).filter(([place, { dev, devOptional }]) => place !== '' && !dev && !devOptional);
-  expected = [...new Set(running.map(([place, { version }]) => `${place.replace(/^.*node_modules\//, '')}@${version}`))].sort();
+  expected = [...requiredBy(packages, Object.keys(await shippedPackages()))].toSorted();
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+/** @returns `name@version` of the packages and of all that they require, found as Node finds modules */
+function requiredBy(packages: Lockfile['packages'], names: readonly string[]): ReadonlySet<string> {
+  const places = new Set<string>(names.map((name) => `node_modules/${name}`));
+  for (const place of places) {
+    const { dependencies, optionalDependencies, peerDependencies } = packages[place] ?? {};
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+      const found = placesFor(name, place).find((each) => each in packages);
+      if (found !== undefined) places.add(found);
+    }
+  }
+  return new Set([...places].map((place) => `${place.replace(/^.*node_modules\//, '')}@${packages[place]?.version}`));
+}
+
+/** Where a package finds another one, nearest first. */
+function placesFor(name: string, place: string): readonly string[] {
+  const above = place.lastIndexOf('/node_modules/');
+  return [`${place}/node_modules/${name}`, ...(above === -1 ? [`node_modules/${name}`] : placesFor(name, place.slice(0, above)))];
+}
 
 const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'));
 

@@ -20,7 +20,7 @@ const PATHS = [MUTATE, VALIDATE, WARN, '/validate/audit/userns'] as const;
 const MAX_BYTES = 256 * 1024;
 
 const TOO_MUCH_TEXT =
-  'the findings about the pod have more than 128 Ki characters; fix some of them, or shorten names and keys, then try again';
+  'the escapes of the pod have more than 128 Ki characters; fix some of them, or shorten names and keys, then try again';
 const TOO_LARGE_A_PATCH =
   'the repair of the pod has more than 144 KiB; fix some of its findings, or shorten names and keys, then try again';
 const TOO_LONG_A_LIST =

@@ -1,0 +1,98 @@
+import type { Config } from '../../config/load.ts';
+import { governedBy, governsAny, SYSTEM_NAMESPACES } from '../../core/governance.ts';
+import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
+import { printConfigured, printUnknownProfile } from '../../core/policy.ts';
+import type { Profile } from '../../core/profiles/profile.ts';
+import type { Mode } from '../../core/request-record.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+
+/** The profile that a pod is judged by. Its own label may still choose another one, if the profile lets it. */
+export interface ProfileChoice {
+  readonly profile: Profile;
+  readonly mode: Mode;
+  /** Why, worded to follow "because"; undefined: `--profile` or the label of the pod names it, or nothing else could be meant. */
+  readonly because?: string;
+}
+
+export interface Circumstances {
+  /** By `--profile`. */
+  readonly asked: string | undefined;
+  /** The profile label of the pod. */
+  readonly label: string | undefined;
+  readonly namespace: string;
+  /** undefined: the manifests have no such namespace, so that its labels are not known. */
+  readonly namespaceLabels: ReadonlyMap<string, string> | undefined;
+}
+
+type Profiled = Pick<Config, 'profiles' | 'governance'>;
+
+/** The webhook does not judge the pod: its namespace is known to have no label, and the configuration governs others by their names. */
+export const NOT_JUDGED = 'not judged';
+
+/**
+ * Chooses as the webhook entries do, as far as manifests and configuration show it. Where a namespace has several modes, the strictest
+ * counts. Where nothing that is known governs a pod, it is judged by the only configured profile.
+ * @returns an error: what names a profile that is not configured, or that nothing names one
+ */
+export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice | typeof NOT_JUDGED, string> {
+  const { asked, label } = circumstances;
+  if (asked !== undefined) return findProfile({ where: '--profile', profile: asked, mode: 'enforce' }, config);
+  const [governing] = governingOf(circumstances, config);
+  if (governing?.mode === 'enforce') return findProfile(governing, config);
+  // A pod opts in by its label where no profile is enforced.
+  const chosen = config.profiles.get(label ?? '');
+  if (chosen !== undefined) return ok({ profile: chosen, mode: 'enforce' });
+  if (label === undefined && governing !== undefined) return findProfile(governing, config);
+  if (label === undefined && isKnownUngoverned(circumstances, config)) return ok(NOT_JUDGED);
+  return fallBack(circumstances, config);
+}
+
+/** Something that names a profile. */
+interface Governing extends Omit<ProfileChoice, 'profile'> {
+  readonly profile: string;
+  /** For the message about a profile that is not configured. */
+  readonly where: string;
+}
+
+function findProfile({ where, profile: name, ...choice }: Governing, { profiles }: Profiled): Result<ProfileChoice, string> {
+  const profile = profiles.get(name);
+  return profile === undefined ? err(`${where}: ${printUnknownProfile(name)}; ${printConfigured(profiles)}`) : ok({ profile, ...choice });
+}
+
+const STRICTEST_FIRST = ['enforce', 'warn', 'audit'] as const satisfies readonly Mode[];
+
+/** For each mode that is in force in the namespace: the label of the namespace, or without it the configuration. */
+function governingOf({ namespace, namespaceLabels }: Circumstances, { governance }: Profiled): readonly Governing[] {
+  if (SYSTEM_NAMESPACES.includes(namespace)) return [];
+  const governed = governedBy(namespace, governance);
+  return STRICTEST_FIRST.flatMap((mode): Governing[] => {
+    const key = NAMESPACE_LABELS[mode];
+    const label = namespaceLabels?.get(key);
+    if (label !== undefined) {
+      return [
+        { mode, profile: label, because: `the label ${key} of the namespace names it`, where: `label ${key} of namespace ${namespace}` },
+      ];
+    }
+    const profile = governed?.profiles[mode];
+    if (governed === undefined || profile === undefined) return [];
+    return [{ mode, profile, because: `${governed.by} of the configuration governs the namespace`, where: governed.by }];
+  });
+}
+
+function isKnownUngoverned({ namespace, namespaceLabels }: Circumstances, { governance }: Profiled): boolean {
+  return governsAny(governance) && (namespaceLabels !== undefined || SYSTEM_NAMESPACES.includes(namespace));
+}
+
+/** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
+function fallBack({ label, namespace }: Circumstances, { profiles, governance }: Profiled): Result<ProfileChoice, string> {
+  const [only, ...others] = profiles.values();
+  const known = printConfigured(profiles);
+  if (only !== undefined && others.length === 0) {
+    const because = 'it is the only configured profile; the configuration does not govern the namespace by its name';
+    return ok({ profile: only, mode: 'enforce', ...(governsAny(governance) && label === undefined && { because }) });
+  }
+  if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
+  return err(
+    `no profile is named to judge by: set --profile, label the pod ${PROFILE_LABEL}, or name namespace ${namespace} in \`governs\` of the configuration; ${known}`,
+  );
+}

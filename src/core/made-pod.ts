@@ -1,0 +1,44 @@
+import { valueAt } from './path.ts';
+import { orEmpty, type Pod, type PodSpec, specOf, type Volume } from './pod.ts';
+import type { Subject } from './subject.ts';
+
+/**
+ * The pod as admission sees it: of a template, with what the controller of the workload changes in it and a rule judges. Fields of the template
+ * keep their places, so that paths fit the document.
+ *
+ * - DaemonSet: the required node affinity is replaced by the name of a node.
+ * - StatefulSet: a volume for each template of a claim, instead of a volume of the same name.
+ *
+ * Sources: pkg/controller/daemon/util (ReplaceDaemonSetPodNodeNameNodeAffinity) and pkg/controller/statefulset (updateStorage) of Kubernetes
+ */
+export function makePod({ kind, pod, document }: Subject): Pod {
+  if (kind === 'DaemonSet') return { ...pod, spec: withNodeName(specOf(pod)) };
+  if (kind === 'StatefulSet') return { ...pod, spec: withClaims(specOf(pod), document) };
+  return pod;
+}
+
+/** The node is not known: a rule may read no value of it. */
+const OF_ONE_NODE = { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [] }] }] };
+
+function withNodeName(spec: PodSpec): PodSpec {
+  const nodeAffinity = { ...spec.affinity?.nodeAffinity, requiredDuringSchedulingIgnoredDuringExecution: OF_ONE_NODE };
+  return { ...spec, affinity: { ...spec.affinity, nodeAffinity } };
+}
+
+function withClaims(spec: PodSpec, statefulSet: object): PodSpec {
+  const templates = valueAt(statefulSet, ['spec', 'volumeClaimTemplates']);
+  const names = new Set((Array.isArray(templates) ? templates : []).flatMap(nameOf));
+  if (names.size === 0) return spec;
+  const written = orEmpty(spec.volumes);
+  const kept = written.map((volume) => (names.has(volume.name) ? claimed(volume.name) : volume));
+  const added = [...names].filter((name) => !written.some((volume) => volume.name === name)).map(claimed);
+  return { ...spec, volumes: [...kept, ...added] };
+}
+
+/** The API server requires a name; here, a claim template without one is none. */
+function nameOf(template: unknown): readonly unknown[] {
+  const name = valueAt(template, ['metadata', 'name']);
+  return typeof name === 'string' ? [name] : [];
+}
+
+const claimed = (name: unknown): Volume => ({ name, persistentVolumeClaim: { claimName: name } }) as Volume;

@@ -1,0 +1,66 @@
+import type { Path } from './path.ts';
+import { type Pod, specOf } from './pod.ts';
+import { isAddedRuntimeAnnotation, isRuntimeAnnotation } from './rules/runtime-annotations.ts';
+import { isObject } from './shape.ts';
+import { type Subject, withDocument } from './subject.ts';
+
+export interface Written {
+  /** The pod as its author wrote it, in its unchanged document. */
+  readonly subject: Subject;
+  /** What is left out although its author may have written it: nothing in the object shows who did. */
+  readonly unjudged: readonly Path[];
+}
+
+/**
+ * A pod that was read from a cluster also holds what others wrote: the scheduler its node, the API server the overhead of its RuntimeClass, a
+ * network plugin its addresses. None of it is a fault of its author, so it is left out. Other documents stay as they are.
+ *
+ * `metadata.managedFields` show who wrote a field: the entry with the pod's containers is the author's, and includes what webhooks changed. A
+ * binding leaves no entry. This is a hint and no proof: who may update a pod may also send other managedFields.
+ */
+export function asWritten(subject: Subject): Written {
+  if (!isFromCluster(subject)) return { subject, unjudged: [] };
+  const owned = ownedByAuthor(subject.document);
+  const leftOut: Path[] = [];
+  const unjudged: Path[] = [];
+  const leaveOut = (path: Path): void => {
+    if (owned?.has(path) === true) return;
+    leftOut.push(path);
+    if (owned === undefined) unjudged.push(path);
+  };
+  if (specOf(subject.pod).nodeName) leaveOut(['spec', 'nodeName']);
+  for (const key of networkStatusOf(subject.pod)) leaveOut(['metadata', 'annotations', key]);
+  // The API server writes it, and accepts no other from the author.
+  if (specOf(subject.pod).runtimeClassName) leftOut.push(['spec', 'overhead']);
+  return { subject: withDocument({ ...subject, leftOut }, subject.document), unjudged };
+}
+
+/** Whether the API server stored the object. A manifest has neither a uid nor a status. */
+function isFromCluster({ kind, document }: Subject): boolean {
+  const { metadata, status } = document as { readonly metadata?: unknown; readonly status?: unknown };
+  return kind === 'Pod' && isObject(status) && isObject(metadata) && typeof metadata.uid === 'string';
+}
+
+/** Annotations in which a network plugin reports what it assigned. An author may also write them, to ask for it. */
+function networkStatusOf({ metadata }: Pod): string[] {
+  return Object.keys(metadata?.annotations ?? {}).filter((key) => isRuntimeAnnotation(key) && !isAddedRuntimeAnnotation(key));
+}
+
+interface Owned {
+  has(path: Path): boolean;
+}
+
+/** The manager of the entry that the API server makes for fields whose managers are unknown, when the object is applied. */
+const UNKNOWN_MANAGER = 'before-first-apply';
+
+/** The fields that the author wrote; undefined: the object does not show them. */
+function ownedByAuthor(document: object): Owned | undefined {
+  const { metadata } = document as { readonly metadata?: { readonly managedFields?: unknown } };
+  const entries = Array.isArray(metadata?.managedFields) ? metadata.managedFields.filter(isObject) : [];
+  const isOwner = (entry: Readonly<Record<string, unknown>>, path: Path): boolean =>
+    path.reduce<unknown>((fields, step) => (isObject(fields) ? fields[`f:${step}`] : undefined), entry.fieldsV1) !== undefined;
+  const authors = entries.filter((entry) => isOwner(entry, ['spec', 'containers']));
+  if (authors.length === 0 || authors.some(({ manager }) => manager === UNKNOWN_MANAGER)) return undefined;
+  // A node that any entry has was named in a request: a binding has none.
+  return { has: (path) => (path[0] === 'spec' ? entries : authors).some((entry) => isOwner(entry, path)) };
+}
