@@ -32,7 +32,10 @@ try {
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const [name = ''] = args;
+  const [first = '', second = ''] = args;
+  // `cloister help check` is `cloister check --help`.
+  if (first === 'help' && commands.has(second)) return run([second, '--help']);
+  const name = first;
   const asksForHelp = name === '' || name === 'help' || name.startsWith('-');
   if (!asksForHelp && !commands.has(name)) {
     const problem = `there is no command "${name}"${didYouMean(name, commands.keys())}: \`cloister --help\` lists them`;
@@ -51,8 +54,10 @@ async function run(args: readonly string[]): Promise<number> {
       70: 'a bug in cloister',
     },
   });
-  for (const [each, load] of commands) {
-    if (asksForHelp || each === name || name === 'completion') program.addCommand((await load()).command);
+  for (const [each, { summary, load }] of commands) {
+    const isLoaded = each === name || name === 'completion';
+    if (isLoaded) program.addCommand((await load()).command.summary(summary));
+    else if (asksForHelp) program.addCommand(new Command(each).summary(summary));
   }
   throwInsteadOfExit(program);
   try {

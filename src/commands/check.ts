@@ -16,15 +16,13 @@ import { version } from './shared/version.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
-  new Command('check')
-    .summary('list the findings in manifests')
-    .description(
-      'Judges the pods in manifests as the webhook does, and prints each finding: its place, the rule, and what to do. The verdict of a pod is what ' +
-        'enforcing does with it: clean (nothing), repairable (it is changed and admitted) or refused (its author must change it). A finding is an ' +
-        'escape, which a pod may not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
-        'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. A pod in a namespace that only ' +
-        'warns or audits is never refused. Nothing is changed.',
-    ),
+  new Command('check').description(
+    'Judges the pods in manifests as the webhook does, and prints each finding: its place, the rule, and what to do. The verdict of a pod is what ' +
+      'enforcing does with it: clean (nothing), repairable (it is changed and admitted) or refused (its author must change it). A finding is an ' +
+      'escape, which a pod may not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
+      'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. A pod in a namespace that only ' +
+      'warns or audits is never refused. Nothing is changed.',
+  ),
 )
   .addOption(
     new Option('-o, --output <format>', 'output format; its status is the same in all of them')

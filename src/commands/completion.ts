@@ -3,7 +3,6 @@ import { addHelp } from './shared/help.ts';
 
 /** `cloister completion`: commands and flags for a shell. */
 export const command: Command = new Command('completion')
-  .summary('print completions for a shell')
   .description(
     'Prints a script that completes the commands of cloister, their flags, and the values of flags that have a list of them. Other words are ' +
       'completed as file names. Load it in the start file of the shell.',

@@ -26,7 +26,6 @@ const duration = (flags: string, description: string, [ms, written]: readonly [n
 /** `cloister ensure`: the only command that writes to the cluster. */
 export const command: Command = addClusterFlags(
   new Command('ensure')
-    .summary('reconcile the cluster with a configuration, and renew its certificates')
     .description(
       'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
         'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +

@@ -23,13 +23,11 @@ import { operationsOf, repairPod } from './shared/repair-manifests.ts';
 
 /** `cloister fix`: fixes manifests as the webhook fixes pods, without a cluster. */
 export const command: Command = addManifestFlags(
-  new Command('fix')
-    .summary('fix the findings in manifests')
-    .description(
-      'Fixes the pods in manifests as the webhook does, and prints all of the input, changed only where a finding was; comments and order ' +
-        'are kept. Workloads are fixed in their pod template. A pod that a person must change is printed unchanged, and standard error says ' +
-        'what to change.',
-    ),
+  new Command('fix').description(
+    'Fixes the pods in manifests as the webhook does, and prints all of the input, changed only where a finding was; comments and order ' +
+      'are kept. Workloads are fixed in their pod template. A pod that a person must change is printed unchanged, and standard error says ' +
+      'what to change.',
+  ),
 )
   .addOption(new Option('--diff', 'print the changes as a unified diff').conflicts(['output', 'write']))
   .addOption(new Option('--write', 'write the files instead of printing them, and print a line for each').conflicts(['output']))

@@ -4,7 +4,6 @@ import { addHelp } from './shared/help.ts';
 
 /** `cloister schema`: the JSON Schema of a file, for editors. */
 export const command: Command = new Command('schema')
-  .summary('print the JSON Schema of the configuration file')
   .description(
     'Prints the JSON Schema of a file that Cloister reads, so that an editor completes and checks its keys. The package has the schemas in the ' +
       'folder schemas/. What a schema cannot express, such as a profile that extends itself, only the commands that read the file report.',

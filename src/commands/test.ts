@@ -20,7 +20,6 @@ import { outcomeOf } from './shared/repair-manifests.ts';
 
 /** `cloister test`: tests of a configuration, by pods and the verdicts that they should have. */
 export const command: Command = new Command('test')
-  .summary('test a configuration by pods and their expected verdicts')
   .description(
     'Runs policy tests: files of kind PolicyTest, each with a configuration, pods, and what is expected of them. Every pod of a test must have the ' +
       'verdict, a finding of each rule in `findings`, and none of a rule in `absent`. `cloister schema test` prints the schema of the files.',

@@ -6,7 +6,6 @@ import { TESTED_KUBERNETES, version } from './shared/version.ts';
 
 /** `cloister version`: what this version of Cloister knows. */
 export const command: Command = new Command('version')
-  .summary('print the version, the built-in profiles and the tested versions of Kubernetes')
   .description(
     'Prints the version of Cloister, the API version of its configuration file, the profiles that need no configuration, and the versions of ' +
       'Kubernetes that it is tested with.',

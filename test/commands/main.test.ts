@@ -69,9 +69,16 @@ test('a command loads only the modules that it needs', async () => {
   const trace = `const { registerHooks } = require('node:module');
     registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
   const preload = `data:text/javascript,${encodeURIComponent(`import { createRequire } from 'node:module'; const require = createRequire('${root}/x.js'); ${trace}`)}`;
+  const help = await cloister(['--help'], '', { NODE_OPTIONS: `--import=${preload}` });
+  expect(help.stderr).toContain('/src/commands/shared/commands.ts');
+  expect(help.stderr).not.toMatch(/zod|fastify|commands\/[a-z-]+\.ts/);
   const { stderr } = await cloister(['explain', 'selinux'], '', { NODE_OPTIONS: `--import=${preload}` });
   expect(stderr).toContain('/src/commands/explain.ts');
   expect(stderr).not.toMatch(/fastify|node-forge|commands\/(?:serve|certs|fix)/);
+});
+
+test.each(['check', 'ensure'])('`help %s` is `%s --help`', async (name) => {
+  expect(await cloister(['help', name])).toEqual(await cloister([name, '--help']));
 });
 
 test('a closed pipe is not an error', async () => {

@@ -20,7 +20,7 @@ exit with 70 after a bug in Cloister, except for a server that has started, and 
 
 /** The text of docs/cli.md. */
 export async function cliPage(): Promise<string> {
-  const loaded = await Promise.all([...commands.values()].map((load) => load()));
+  const loaded = await Promise.all([...commands.values()].map(({ load }) => load()));
   return [INTRODUCTION, ...loaded.flatMap(({ command }) => sectionsOf(command, 'cloister'))].join('\n');
 }
 
