@@ -32,9 +32,12 @@ try {
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const [name = ''] = args;
-  const asksForAll = name === '' || name === 'help' || name.startsWith('-');
-  if (!asksForAll && !commands.has(name)) {
+  const [first = '', second = ''] = args;
+  // `cloister help check` is `cloister check --help`.
+  if (first === 'help' && commands.has(second)) return run([second, '--help']);
+  const name = first;
+  const asksForHelp = name === '' || name === 'help' || name.startsWith('-');
+  if (!asksForHelp && !commands.has(name)) {
     const problem = `there is no command "${name}"${didYouMean(name, commands.keys())}: \`cloister --help\` lists them`;
     process.stderr.write(`${printError(problem)}\n`);
     return UNUSABLE;
@@ -51,8 +54,10 @@ async function run(args: readonly string[]): Promise<number> {
       70: 'a bug in cloister',
     },
   });
-  for (const [each, load] of commands) {
-    if (asksForAll || each === name) program.addCommand((await load()).command);
+  for (const [each, { summary, load }] of commands) {
+    const isLoaded = each === name || name === 'completion';
+    if (isLoaded) program.addCommand((await load()).command.summary(summary));
+    else if (asksForHelp) program.addCommand(new Command(each).summary(summary));
   }
   throwInsteadOfExit(program);
   try {

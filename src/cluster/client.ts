@@ -7,8 +7,11 @@ import { collectionPath, type LiveObject, objectPath, type Reference, titleOf } 
 export interface Cluster {
   /** @returns undefined when the object does not exist */
   read(object: Reference): Promise<LiveObject | undefined>;
-  /** @param selector a label selector, such as `app=web` */
-  list(apiVersion: string, kind: string, place: { readonly namespace: string; readonly selector: string }): Promise<readonly LiveObject[]>;
+  /**
+   * @param place without a namespace: all namespaces
+   * @param selector a label selector, such as `app=web`
+   */
+  list(apiVersion: string, kind: string, place: { readonly namespace?: string; readonly selector: string }): Promise<readonly LiveObject[]>;
   /** @returns false when another client created the object with other content */
   create(object: Reference): Promise<boolean>;
   /** @returns false when another client changed or deleted the object after it was read */
@@ -40,6 +43,8 @@ export interface ClusterOptions {
   readonly kubeconfig?: string;
   /** Absent: the current context. */
   readonly context?: string;
+  /** What to do when RBAC forbids a request; absent: what the identity of `cloister ensure` lacks. */
+  readonly whenForbidden?: string;
 }
 
 /** The name of this client in managedFields. */
@@ -53,14 +58,14 @@ const TIMEOUT_MS = 10_000;
  * that they do not know, in both directions.
  * @returns the cluster, or what is wrong with the kubeconfig
  */
-export async function connect({ kubeconfig, context }: ClusterOptions): Promise<Result<Cluster, string>> {
+export async function connect({ kubeconfig, context, whenForbidden = NO_ROLES }: ClusterOptions): Promise<Result<Cluster, string>> {
   // Imported here because it takes half a second, which `--help` need not wait for.
   const { IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } = await import('@kubernetes/client-node');
   const loaded = load(new KubeConfig(), { kubeconfig, context });
   if (!loaded.ok) return loaded;
   const { config, server } = loaded.value;
   const library = new IsomorphicFetchHttpLibrary();
-  return ok(clusterOf(server, send));
+  return ok(clusterOf(server, send, whenForbidden));
 
   async function send(method: Method, path: string, { body, contentType = 'application/json' }: RequestContent = {}): Promise<ApiResponse> {
     const request = new RequestContext(server + path, method);
@@ -133,7 +138,7 @@ const AS_MANAGER = `fieldManager=${FIELD_MANAGER}`;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 
-function clusterOf(server: string, send: Send): Cluster {
+function clusterOf(server: string, send: Send, whenForbidden: string): Cluster {
   return {
     async read(object) {
       const response = await send('GET', objectPath(object));
@@ -141,7 +146,8 @@ function clusterOf(server: string, send: Send): Cluster {
     },
     async list(apiVersion, kind, { namespace, selector }) {
       const response = await send('GET', `${collectionPath(apiVersion, kind, namespace)}?labelSelector=${encodeURIComponent(selector)}`);
-      return (successOf(response, `list ${kind} objects in ${namespace}`) as { readonly items: readonly LiveObject[] }).items;
+      return (successOf(response, `list ${kind} objects in ${namespace ?? 'all namespaces'}`) as { readonly items: readonly LiveObject[] })
+        .items;
     },
     async create(object) {
       // Server-side apply instead of POST: RBAC can then allow creation of this name alone. An object that exists with the same content is
@@ -169,7 +175,7 @@ function clusterOf(server: string, send: Send): Cluster {
     if (status < 300) return body;
     const { message } = (typeof body === 'object' && body !== null ? body : {}) as { readonly message?: string };
     const why = message ?? `status ${status}`;
-    const remedy = REMEDIES.get(status) ?? '';
+    const remedy = status === FORBIDDEN ? `; ${whenForbidden}` : (REMEDIES.get(status) ?? '');
     throw new ClusterError(`cannot ${what}: the API server at ${server} says: ${why}${remedy}`, {
       isRetryable: RETRYABLE.includes(status),
     });
@@ -188,9 +194,10 @@ function versionIn(body: unknown): ServerVersion | undefined {
   return major === 0 ? undefined : { major, minor };
 }
 
+const FORBIDDEN = 403;
+const NO_ROLES = 'give this identity the roles that `cloister manifests --rbac` prints';
 const REMEDIES: ReadonlyMap<number, string> = new Map([
   [401, '; the credentials of the kubeconfig or service account are not valid: renew them'],
-  [403, '; give this identity the roles that `cloister manifests --rbac` prints'],
 ]);
 const RETRYABLE = [429, 500, 502, 503, 504];
 
@@ -202,7 +209,7 @@ interface LoadedKubeConfig {
 
 function load(
   config: KubeConfig,
-  { kubeconfig, context }: { [Option in keyof ClusterOptions]: ClusterOptions[Option] | undefined },
+  { kubeconfig, context }: { [Option in 'kubeconfig' | 'context']: ClusterOptions[Option] | undefined },
 ): Result<LoadedKubeConfig, string> {
   try {
     if (kubeconfig === undefined) config.loadFromDefault();

@@ -20,6 +20,7 @@ export function titleOf({ kind, metadata: { name, namespace } }: Reference): str
 }
 
 const PLURALS: Readonly<Record<string, string>> = {
+  ConfigMap: 'configmaps',
   Secret: 'secrets',
   EndpointSlice: 'endpointslices',
   MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',

@@ -1,71 +1,154 @@
+import { readFileSync } from 'node:fs';
+import { relative, resolve, sep } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { Command, Option } from 'commander';
-import { printJson } from '../report/json.ts';
-import { type CheckReport, isDenied } from '../report/report.ts';
-import { printText } from '../report/text.ts';
+import { STDIN } from '../manifests/files.ts';
+import { FILE_FORMATS, formats } from '../report/formats.ts';
+import { type CheckReport, FAIL_ON, type FailOn, failsBy, isFailing, type PodReport, type UnjudgedReport } from '../report/report.ts';
+import { printFindings } from '../report/text.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { addManifestFlags, type JudgedManifests, judgeManifests, type ManifestFlags, printChoices } from './shared/judge-manifests.ts';
+import { type JudgedPod, judgeManifests } from './shared/judge-manifests.ts';
+import { addManifestFlags, type ManifestFlags, NO_FILES, namesOf } from './shared/manifest-flags.ts';
+import { loadPolicySettings } from './shared/policy-settings.ts';
+import { outcomeOf } from './shared/repair-manifests.ts';
+import { version } from './shared/version.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
-  new Command('check')
-    .summary('list the findings in manifests')
-    .description(
-      'Judges the pods in manifests as the webhook does, and prints each finding: the rule, the place, and what to do. A finding is an escape, ' +
-        'for which the pod is refused; a promise, which warns that the grant will not have its full effect; or an unknown field, which no rule judges. ' +
-        'Workloads are judged by their pod template. A pod in a namespace that only warns or audits is never denied. Nothing is changed.',
-    ),
+  new Command('check').description(
+    'Judges the pods in manifests as the webhook does, and prints each finding: its place, the rule, and what to do. The verdict of a pod is what ' +
+      'enforcing does with it: clean (nothing), repairable (it is changed and admitted) or refused (its author must change it). A finding is an ' +
+      'escape, which a pod may not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
+      'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. A pod in a namespace that only ' +
+      'warns or audits is never refused. Nothing is changed.',
+  ),
 )
-  .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+  .addOption(
+    new Option('-o, --output <format>', 'output format; its status is the same in all of them')
+      .choices([...formats.keys()])
+      .default('text'),
+  )
+  .option('--root <folder>', 'folder that the file names of sarif, junit, github and gitlab start at: the root of the repository', '.')
+  .option('--category <name>', 'with -o sarif: a name for this report, where a commit has several')
+  .addOption(
+    new Option(
+      '--fail-on <verdict>',
+      'exit with 1 from this on: refused; repairable (or refused); promise (also a promise that no repair keeps); unjudged (refused, or an object ' +
+        'that may have a pod and is not judged); never',
+    )
+      .choices(FAIL_ON)
+      .default('refused'),
+  )
   .action(run);
 
 addHelp(command, {
-  exitStatus: { 0: 'no pod would be denied', 1: 'a pod would be denied as written', 2: 'the input cannot be used' },
+  exitStatus: {
+    0: 'no pod is refused, or what --fail-on names is not there',
+    1: 'a pod is refused, or what --fail-on names is there',
+    2: 'a flag or a file cannot be used, or the input has no Kubernetes object; the other files are judged and printed',
+  },
   examples: [
-    'cloister check -f workspace.yaml',
-    'cloister check -f manifests/ --config config.yaml --profile kata-qemu',
-    'kubectl get deployments -n team-a -o yaml | cloister check -f - -o json',
+    'cloister check workspace.yaml deploy/',
+    'cloister check manifests/ --config config.yaml --profile kata-qemu --fail-on repairable',
+    'helm template charts/workspace | cloister check -',
+    'kubectl get deployments -n team-a -o yaml | cloister check - -o json',
+    'cloister check deploy/ -o sarif > cloister.sarif',
   ],
 });
 
 interface Flags extends ManifestFlags {
-  readonly output: 'text' | 'json';
+  readonly output: string;
+  readonly root: string;
+  readonly category?: string;
+  readonly failOn: FailOn;
 }
 
-async function run(flags: Flags, self: Command): Promise<void> {
-  const judged = await judgeManifests(flags, process.stdin, new Date());
-  if (!judged.ok) return fail(self, judged.error);
-  const report = makeReport(judged.value);
-  process.stderr.write(printUnjudged(judged.value));
-  process.stdout.write(flags.output === 'json' ? printJson(report) : printText(report, process.stdout));
-  if (report.pods.some(isDenied)) process.exitCode = 1;
+async function run(manifests: readonly string[], flags: Flags, self: Command): Promise<void> {
+  const names = namesOf(manifests, flags);
+  if (names.length === 0) return fail(self, [NO_FILES]);
+  if (FILE_FORMATS.has(flags.output) && names.includes(STDIN)) {
+    return fail(self, [`-o ${flags.output} shows findings in files, and standard input is none: name files, or use another format`]);
+  }
+  const now = new Date();
+  const settings = await loadPolicySettings(flags, now);
+  if (!settings.ok) return fail(self, settings.error);
+
+  const pods: PodReport[] = [];
+  const unjudged: UnjudgedReport[] = [];
+  let withoutPod = 0;
+  let notJudged = 0;
+  let withHiddenFields = 0;
+  const { ignored, skipped, problems, objects, choices } = await judgeManifests(
+    names,
+    { settings: settings.value, flags, stdin: process.stdin, now },
+    ({ source, pods: judged, notJudged: left }) => {
+      pods.push(...judged.map(reportOf));
+      notJudged += left;
+      withHiddenFields += judged.filter(({ found }) => found.unjudged.length > 0).length;
+      for (const document of source.documents) {
+        unjudged.push(...document.unjudged.map(({ range, ...object }) => ({ file: source.file, ...range, ...object })));
+        withoutPod += document.withoutPod;
+      }
+    },
+  );
+  const report = { pods, unjudged, skipped, choices, notJudged, withoutPod, ignored };
+  process.stderr.write(noteHiddenFields(withHiddenFields));
+  if (objects > 0 || problems.length === 0) process.stdout.write(print(report, flags));
+  if (problems.length > 0) return fail(self, problems);
+  if (failsBy(report, flags.failOn)) process.exitCode = 1;
 }
 
 /** A note about pods that were read from a cluster: kubectl hides who wrote their fields. */
-function printUnjudged({ judgements }: JudgedManifests): string {
-  const count = judgements.filter(({ found }) => found.unjudged.length > 0).length;
+function noteHiddenFields(count: number): string {
   if (count === 0) return '';
   const pods = count === 1 ? '1 pod was' : `${count} pods were`;
   return `${pods} read from a cluster without managedFields, which show whether the author or the scheduler wrote nodeName: it is not judged. Read them by \`kubectl get --show-managed-fields\`.\n`;
 }
 
-function makeReport({ sources, judgements, notJudged }: JudgedManifests): CheckReport {
+function reportOf(judged: JudgedPod): PodReport {
+  const { source, found, choice, input, verdict, chosenBy } = judged;
   return {
-    pods: judgements.map(({ source, found, choice, input, verdict }) => ({
-      file: source.file,
-      line: found.line,
-      kind: found.subject.kind,
-      name: found.subject.name,
-      namespace: input.namespace,
-      profile: input.policy.profile.id,
-      mode: choice.mode,
-      because: choice.because,
-      grant: input.policy.grant,
-      findings: verdict.findings.map((finding) => ({ ...finding, line: found.lineOf(finding.path) })),
-      exempted: verdict.exempted,
-    })),
-    choices: printChoices(judgements),
-    notJudged,
-    withoutPod: sources.flatMap(({ documents }) => documents).reduce((sum, { withoutPod }) => sum + withoutPod, 0),
+    file: source.file,
+    ...found.range,
+    kind: found.subject.kind,
+    name: found.subject.name,
+    namespace: input.namespace,
+    profile: input.policy.profile.id,
+    mode: choice.mode,
+    because: choice.because,
+    grant: input.policy.grant,
+    chosenBy,
+    verdict: outcomeOf(judged),
+    findings: verdict.findings.map((finding) => ({ ...finding, ...found.rangeOf(finding.path), path: found.pathOf(finding.path) })),
+    exempted: verdict.exempted,
   };
+}
+
+function print(report: CheckReport, { output, quiet, failOn, root, category }: Flags): string {
+  if (quiet && output === 'text')
+    return printFindings(
+      report.pods.filter((pod) => isFailing(pod, failOn)),
+      process.stdout,
+    );
+  const format = formats.get(output);
+  if (format === undefined) throw new Error(`there is no format ${output}`);
+  const placed = output === 'text' || output === 'json' ? report : withFilesBelow(report, root);
+  return format(placed, { stream: process.stdout, version: version(), category, seconds: performance.now() / 1_000, helpOf: readHelp });
+}
+
+/** The report with file names that start at a folder, with slashes. A file outside of the folder has its whole path. */
+function withFilesBelow(report: CheckReport, root: string): CheckReport {
+  const place = <T extends { readonly file: string }>(each: T): T => {
+    const below = relative(root, resolve(each.file));
+    const file = each.file === STDIN ? STDIN : below.startsWith('..') ? resolve(each.file) : below;
+    return { ...each, file: file.split(sep).join('/') };
+  };
+  return { ...report, pods: report.pods.map(place), unjudged: report.unjudged.map(place), skipped: report.skipped.map(place) };
+}
+
+/** The page of a rule without its links, which lead to other pages. The path is the same from src/commands and from dist/commands. */
+function readHelp(rule: string): string {
+  const page = readFileSync(new URL(`../../docs/rules/${rule}.md`, import.meta.url), 'utf8');
+  return page.replace(/\[([^\]]+)\]\((?!https?:)[^)]*\)/g, '$1');
 }

@@ -14,7 +14,7 @@ import { entriesOf } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import type { CertificateKeeper } from '../manifests/rbac.ts';
 import { type Log, openLog } from '../telemetry/logger.ts';
-import { certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
+import { addClusterFlags, certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
 import { fail, printError } from './shared/fail.ts';
 import { configOption, flagWithVariable, parseAddress, parseDuration, parsePort } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
@@ -24,25 +24,24 @@ const duration = (flags: string, description: string, [ms, written]: readonly [n
   new Option(flags, description).argParser(parseDuration).default(ms, written);
 
 /** `cloister ensure`: the only command that writes to the cluster. */
-export const command: Command = new Command('ensure')
-  .summary('reconcile the cluster with a configuration, and renew its certificates')
-  .description(
-    'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
-      'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +
-      'namespace of the Service. Entries are written when every ready serving pod runs the version and configuration of this ' +
-      'command, and presents a certificate that the entries trust. Where there are no entries yet, one such pod is enough. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
-      'is due, and continues where an earlier run ended. Objects with the annotation cloister.dev/hands-off: "true" are not changed, and ' +
-      'their differences are reported.',
-  )
-  .addOption(configOption())
-  .addOption(serviceOption(' (required)').makeOptionMandatory())
-  .addOption(
-    certificatesOption(
-      'who manages the certificates: ensure (this command), or files (another tool, such as cert-manager: Secrets and each caBundle are not changed)',
-    ).env('CLOISTER_CERTIFICATES'),
-  )
-  .addOption(new Option('--kubeconfig <file>', 'kubeconfig; without one: KUBECONFIG, ~/.kube/config, or the service account of the pod'))
-  .addOption(new Option('--context <name>', 'context of the kubeconfig; without one: its current context'))
+export const command: Command = addClusterFlags(
+  new Command('ensure')
+    .description(
+      'Reconciles the API server with the objects that `cloister manifests` prints for a configuration: webhook entries with their caBundle, ' +
+        'and policies. Creates and renews the authority and the serving certificate, in the Secrets SERVICE-ca and SERVICE-tls of the ' +
+        'namespace of the Service. Entries are written when every ready serving pod runs the version and configuration of this ' +
+        'command, and presents a certificate that the entries trust. Where there are no entries yet, one such pod is enough. Run it at install, at each change of the configuration, and every hour: each run does only what ' +
+        'is due, and continues where an earlier run ended. Objects with the annotation cloister.dev/hands-off: "true" are not changed, and ' +
+        'their differences are reported.',
+    )
+    .addOption(configOption())
+    .addOption(serviceOption(' (required)'))
+    .addOption(
+      certificatesOption(
+        'who manages the certificates: ensure (this command), or files (another tool, such as cert-manager: Secrets and each caBundle are not changed)',
+      ).env('CLOISTER_CERTIFICATES'),
+    ),
+)
   .addOption(
     flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
       .argParser(parsePort)
@@ -95,7 +94,7 @@ addHelp(command, {
 
 interface Flags {
   readonly config?: string;
-  readonly service: ServiceTarget;
+  readonly service?: ServiceTarget;
   readonly certificates: CertificateKeeper;
   readonly kubeconfig?: string;
   readonly context?: string;
@@ -109,7 +108,10 @@ interface Flags {
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
-  const desired = await desiredStateOf(flags);
+  const { service } = flags;
+  // Commander would report a required flag before an unknown one, which is often the same flag with a typing error.
+  if (service === undefined) return fail(self, ['--service is missing: name the Service at which the API server calls Cloister']);
+  const desired = await desiredStateOf({ ...flags, service });
   if (!desired.ok) return fail(self, desired.error);
   const cluster = await connect(flags);
   if (!cluster.ok) return fail(self, [cluster.error]);
@@ -122,7 +124,7 @@ async function desiredStateOf({
   service: target,
   certificates,
   overlap,
-}: Flags): Promise<Result<DesiredState, readonly string[]>> {
+}: Flags & { readonly service: ServiceTarget }): Promise<Result<DesiredState, readonly string[]>> {
   const config = await loadConfig(file);
   if (!config.ok) return config;
   return ok({

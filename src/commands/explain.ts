@@ -16,7 +16,6 @@ import { printPage } from './shared/terminal-page.ts';
 
 /** `cloister explain`: the page of a rule or a profile, or the rules that judge a field. */
 export const command: Command = new Command('explain')
-  .summary('explain a rule, a profile or a field of a pod')
   .description(
     'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it. For a field of a pod, prints the rules that ' +
       'judge it, or why no rule does. Without an argument, lists the rules and profiles, and the namespaces that the configuration governs by name.',

@@ -1,34 +1,36 @@
-import { writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Command, Option } from 'commander';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
-import { applyToCopy } from '../apply-patch.ts';
 import { printPlace } from '../core/finding-text.ts';
 import { escapesOf, judge } from '../core/judge.ts';
-import type { PatchOp } from '../core/patch.ts';
 import { pointerOf } from '../core/pointer.ts';
 import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
-import { type Repair, repair } from '../core/repair.ts';
+import type { Repair } from '../core/repair.ts';
 import { err, ok, type Result } from '../core/result.ts';
+import type { Finding } from '../core/rules/rule.ts';
 import { edit } from '../manifests/edit/edit.ts';
-import { printInputProblem, readText, type Source } from '../manifests/read.ts';
+import { STDIN } from '../manifests/files.ts';
+import { printInputProblem } from '../manifests/problem.ts';
+import { type FoundPod, readText, type Source } from '../manifests/read.ts';
+import { replaceFile } from '../manifests/write.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { addManifestFlags, type JudgedPod, judgeManifests, type ManifestFlags, printChoices } from './shared/judge-manifests.ts';
+import { type JudgedPod, type JudgedSource, judgeManifests } from './shared/judge-manifests.ts';
+import { addManifestFlags, type ManifestFlags, NO_FILES, namesOf } from './shared/manifest-flags.ts';
+import { loadPolicySettings } from './shared/policy-settings.ts';
+import { operationsOf, repairPod } from './shared/repair-manifests.ts';
 
 /** `cloister fix`: fixes manifests as the webhook fixes pods, without a cluster. */
 export const command: Command = addManifestFlags(
-  new Command('fix')
-    .summary('fix the findings in manifests')
-    .description(
-      'Fixes the pods in manifests as the webhook does, and prints all of the input, changed only where a finding was; comments and order ' +
-        'are kept. Workloads are fixed in their pod template. A pod that a person must change is printed unchanged, and standard error says ' +
-        'what to change.',
-    ),
+  new Command('fix').description(
+    'Fixes the pods in manifests as the webhook does, and prints all of the input, changed only where a finding was; comments and order ' +
+      'are kept. Workloads are fixed in their pod template. A pod that a person must change is printed unchanged, and standard error says ' +
+      'what to change.',
+  ),
 )
   .addOption(new Option('--diff', 'print the changes as a unified diff').conflicts(['output', 'write']))
-  .addOption(new Option('--write', 'write the files instead of printing them').conflicts(['output']))
+  .addOption(new Option('--write', 'write the files instead of printing them, and print a line for each').conflicts(['output']))
   .addOption(
     new Option(
       '-o, --output <format>',
@@ -40,12 +42,16 @@ export const command: Command = addManifestFlags(
   .action(run);
 
 addHelp(command, {
-  exitStatus: { 0: 'every pod is fixed or had no findings', 1: 'a person must change a pod', 2: 'the input cannot be used' },
+  exitStatus: {
+    0: 'every pod is fixed or had no findings',
+    1: 'a person must change a pod',
+    2: 'a flag or a file cannot be used, or the input has no Kubernetes object; the other files are fixed',
+  },
   examples: [
-    'cloister fix -f workspace.yaml > fixed.yaml && kubectl apply -f fixed.yaml',
-    'cloister fix -f manifests/ --diff',
-    'cloister fix -f manifests/ --write',
-    'cloister fix -f workspace.yaml --profile kata-qemu --config config.yaml -o json-patch',
+    'cloister fix workspace.yaml > fixed.yaml && kubectl apply -f fixed.yaml',
+    'cloister fix manifests/ --diff',
+    'cloister fix manifests/ --write',
+    'cloister fix workspace.yaml --profile kata-qemu --config config.yaml -o json-patch',
   ],
 });
 
@@ -57,6 +63,8 @@ interface Flags extends ManifestFlags {
 
 interface RepairedPod extends JudgedPod {
   readonly repair: Repair;
+  /** What a person must change before the pod can be fixed. */
+  readonly byHand: readonly Finding[];
 }
 
 interface EditedSource {
@@ -64,67 +72,118 @@ interface EditedSource {
   readonly text: string;
 }
 
-async function run(flags: Flags, self: Command): Promise<void> {
-  if (flags.write && flags.filename.includes('-')) return fail(self, ['--write cannot write to standard input: name files']);
-  const judged = await judgeManifests(flags, process.stdin, new Date());
-  if (!judged.ok) return fail(self, judged.error);
+async function run(manifests: readonly string[], flags: Flags, self: Command): Promise<void> {
+  const names = namesOf(manifests, flags);
+  if (names.length === 0) return fail(self, [NO_FILES]);
+  if (flags.write && names.includes(STDIN)) return fail(self, ['--write cannot write to standard input: name files']);
+  const now = new Date();
+  const settings = await loadPolicySettings(flags, now);
+  if (!settings.ok) return fail(self, settings.error);
 
-  const repaired = judged.value.judgements.map(
-    (each): RepairedPod => ({ ...each, repair: repair(each.input, each.verdict, { apply: applyToCopy, addsAnnotation: false }) }),
+  const output = outputOf(flags);
+  const unfixed: string[] = [];
+  const failures: string[] = [];
+  const { skipped, problems, choices } = await judgeManifests(
+    names,
+    { settings: settings.value, flags, stdin: process.stdin, now },
+    async (judged) => {
+      const repaired = judged.pods.map(repairJudged);
+      const edited = editSource(judged, repaired);
+      const failure = edited.ok ? await output.add(edited.value, repaired) : edited.error;
+      if (failure !== undefined) failures.push(failure);
+      unfixed.push(...repaired.filter(needsPerson).map(printUnfixed));
+    },
   );
-  const edited = judged.value.sources.map((source) => editSource(source, repaired));
-  const problems = edited.flatMap((each) => (each.ok ? [] : [each.error]));
-  if (problems.length > 0) return fail(self, problems);
-  const texts = edited.flatMap((each) => (each.ok ? [each.value] : []));
-
-  if (flags.output === 'json-patch') process.stdout.write(printPatches(repaired));
-  else if (flags.diff) process.stdout.write(texts.map(printDiff).join(''));
-  else if (flags.write) {
-    const unwritten = await writeFiles(texts.filter(isChanged));
-    if (unwritten.length > 0) return fail(self, unwritten);
-  } else process.stdout.write(printStream(texts));
-
-  process.stderr.write(
-    printChoices(repaired)
-      .map((line) => `${line}\n`)
-      .join(''),
-  );
-  const unfixed = repaired.filter(needsPerson);
-  if (unfixed.length === 0) return;
-  process.stderr.write(unfixed.map(printUnfixed).join(''));
-  process.exitCode = 1;
+  if (problems.length === 0 || unfixed.length > 0) output.end();
+  if (!flags.quiet) for (const each of skipped) process.stderr.write(`${printable(printInputProblem(each), 1_000)}; the file is skipped\n`);
+  process.stderr.write([...choices.map((line) => `${line}\n`), ...unfixed].join(''));
+  if (problems.length + failures.length > 0) return fail(self, [...problems, ...failures]);
+  if (unfixed.length > 0) process.exitCode = 1;
 }
 
-const needsPerson = (each: RepairedPod): boolean => each.repair.unresolved.length > 0;
-const isChanged = ({ source, text }: EditedSource): boolean => source.text !== text;
+/** Prints or writes what is fixed, file by file. */
+interface Output {
+  /** @returns what went wrong */
+  add(edited: EditedSource, repaired: readonly RepairedPod[]): string | undefined | Promise<string | undefined>;
+  end(): void;
+}
+
+const nothing = (): void => {};
+
+function outputOf({ output, diff, write, quiet }: Flags): Output {
+  if (output === 'json-patch') return patchOutput();
+  if (diff) return { add: (edited) => void process.stdout.write(printDiff(edited)), end: nothing };
+  return write ? { add: (edited) => writeSource(edited, { isQuiet: quiet === true }), end: nothing } : streamOutput();
+}
+
+/** For `kubectl patch --type json`: paths start at the object. An object that a person must change has no operations. */
+function patchOutput(): Output {
+  const patches: object[] = [];
+  return {
+    add(_, repaired) {
+      for (const each of repaired) patches.push(patchOf(each));
+      return undefined;
+    },
+    end: () => void process.stdout.write(`${JSON.stringify(patches, null, 2)}\n`),
+  };
+}
+
+/** The texts as one stream of documents. */
+function streamOutput(): Output {
+  let isFirst = true;
+  let endsLine = true;
+  return {
+    add({ text }) {
+      const separator = isFirst || /^(?:\ufeff|%|---)/.test(text) ? '' : '---\n';
+      process.stdout.write(`${endsLine ? '' : '\n'}${separator}${text}`);
+      isFirst &&= text === '';
+      if (text !== '') endsLine = text.endsWith('\n');
+      return undefined;
+    },
+    end: nothing,
+  };
+}
+
+/** Mixed with the fields of another kind, the fields of a pod are for a person: that kind may not have what a fix sets. */
+function repairJudged(judged: JudgedPod): RepairedPod {
+  const made = repairPod(judged);
+  return { ...judged, repair: made, byHand: made.unresolved.length > 0 || !judged.found.isMixed ? made.unresolved : made.repaired };
+}
+
+const needsPerson = ({ byHand }: RepairedPod): boolean => byHand.length > 0;
 
 /** The text of a source with the fixes in it. The text is read and judged again, so that the printed text is one that was judged. */
-function editSource(source: Source, all: readonly RepairedPod[]): Result<EditedSource, string> {
-  const repaired = all.filter((each) => each.source === source && !needsPerson(each));
-  const patches = source.documents.map((_, document) => repaired.filter((each) => each.document === document).flatMap(operationsOf));
+function editSource({ source }: JudgedSource, all: readonly RepairedPod[]): Result<EditedSource, string> {
+  const repaired = all.filter((each) => !needsPerson(each));
+  const patches = source.documents.map((_, document) =>
+    repaired
+      .filter((each) => each.document === document)
+      .flatMap(({ found, repair: { patch } }) =>
+        operationsOf(found, patch).map((operation) => ({ ...operation, path: pointerOf(found.at) + operation.path })),
+      ),
+  );
   if (patches.every((patch) => patch.length === 0)) return ok({ source, text: source.text });
 
   const text = edit(source.text, patches);
   if (!text.ok) return err(`${source.file}: the file cannot be fixed in place: ${text.error}`);
   const read = readText(source.file, text.value);
-  if (!read.ok) throw new Error(`the fixed text cannot be read: ${read.error.map(printInputProblem).join('; ')}`);
+  if (!('source' in read)) throw new Error(`${source.file}: the fixed text cannot be read`);
   for (const { document, found, input, repair } of repaired) {
-    const again = read.value.documents[document]?.pods.find(({ at }) => isDeepStrictEqual(at, found.at));
+    const again = read.source.documents[document]?.pods.find((pod) => isDeepStrictEqual(placeOf(pod), placeOf(found)));
     if (again === undefined || !isDeepStrictEqual(again.subject.document, repair.subject.document)) {
-      throw new Error(`${source.file}:${found.line}: the value of the fixed text differs from the fixed object`);
+      throw new Error(`${source.file}:${found.range.line}: the value of the fixed text differs from the fixed object`);
     }
     const escapes = escapesOf(judge({ ...input, subject: again.subject }).findings);
     if (escapes.length > 0)
-      throw new Error(`${source.file}:${found.line}: the fixed text still has findings of ${escapes.map(({ rule }) => rule).join(', ')}`);
+      throw new Error(
+        `${source.file}:${found.range.line}: the fixed text still has findings of ${escapes.map(({ rule }) => rule).join(', ')}`,
+      );
   }
   return ok({ source, text: text.value });
 }
 
-/** The operations of an object, with paths from the root of its document. */
-function operationsOf({ found, repair: { patch } }: RepairedPod): PatchOp[] {
-  const at = pointerOf(found.at);
-  return patch.map((operation) => ({ ...operation, path: at + operation.path }));
-}
+/** Where a pod is in its document. */
+const placeOf = ({ at, pathOf }: FoundPod): unknown => [at, pathOf(['spec'])];
 
 function printDiff({ source, text }: EditedSource): string {
   if (source.text === text) return '';
@@ -134,47 +193,41 @@ function printDiff({ source, text }: EditedSource): string {
   });
 }
 
-/** The texts as one stream of documents. */
-function printStream(texts: readonly EditedSource[]): string {
-  let stream = '';
-  for (const { text } of texts) {
-    if (stream !== '' && !stream.endsWith('\n')) stream += '\n';
-    if (stream !== '' && !/^(?:\ufeff|%|---)/.test(text)) stream += '---\n';
-    stream += text;
-  }
-  return stream;
-}
-
-/** For `kubectl patch --type json`: paths start at the object. An object that a person must change has no operations. */
-function printPatches(repaired: readonly RepairedPod[]): string {
-  const patches = repaired.map((each) => ({
+function patchOf(each: RepairedPod): object {
+  return {
     file: each.source.file,
-    line: each.found.line,
+    line: each.found.range.line,
     kind: each.found.subject.kind,
     name: each.found.subject.name,
     namespace: each.input.namespace,
     profile: each.input.policy.profile.id,
     mode: each.choice.mode,
     grant: each.input.policy.grant,
-    patch: needsPerson(each) ? [] : each.repair.patch,
-  }));
-  return `${JSON.stringify(patches, null, 2)}\n`;
+    patch: needsPerson(each) ? [] : operationsOf(each.found, each.repair.patch),
+  };
 }
 
-/** @returns the files that could not be written, one per line with the reason */
-async function writeFiles(texts: readonly EditedSource[]): Promise<string[]> {
-  const outcomes = await Promise.allSettled(texts.map(({ source, text }) => writeFile(source.file, text)));
-  return outcomes.flatMap((outcome, index) => {
-    if (outcome.status === 'fulfilled') return [];
-    return [`${texts[index]?.source.file}: cannot be written (${(outcome.reason as NodeJS.ErrnoException).code}); it is unchanged`];
-  });
+/** Prints a line for a file that changes. */
+async function writeSource(
+  { source: { file, text: old }, text }: EditedSource,
+  { isQuiet }: { readonly isQuiet: boolean },
+): Promise<string | undefined> {
+  if (text === old) return undefined;
+  try {
+    await replaceFile(file, text);
+  } catch (error) {
+    return `${file}: cannot be written (${(error as NodeJS.ErrnoException).code}); it is unchanged`;
+  }
+  if (!isQuiet) process.stdout.write(`${printable(file, 1_000)}: fixed\n`);
+  return undefined;
 }
 
-function printUnfixed({ source, found, repair: { unresolved } }: RepairedPod): string {
+function printUnfixed({ source, found, byHand }: RepairedPod): string {
   const { kind, name } = found.subject;
-  const lines = unresolved.map((finding) => {
-    const { path, rule, message } = finding;
-    return `  ${source.file}:${found.lineOf(path)}: ${rule}: ${printPlace(finding)}: ${message}; ${remedyOf(finding)}`;
+  const lines = byHand.map((finding) => {
+    const { line, column } = found.rangeOf(finding.path);
+    const place = printPlace({ ...finding, path: found.pathOf(finding.path) });
+    return `  ${source.file}:${line}:${column}: ${finding.rule}: ${place}: ${finding.message}; ${remedyOf(finding)}`;
   });
   return [`${source.file}: ${kind} ${name} is unchanged; fix by hand first:`, ...lines]
     .map((line) => `${printable(line, 1_000)}\n`)

@@ -15,7 +15,6 @@ import { addHelp } from './shared/help.ts';
 
 /** `cloister manifests`: the objects that the API server needs for a configuration, to be applied by hand or from Git. */
 export const command: Command = new Command('manifests')
-  .summary('print the objects that the cluster needs')
   .description(
     'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
       'ValidatingAdmissionPolicies that protect labels, with their bindings, and the ClusterRole that allows labelling namespaces. Needs no ' +

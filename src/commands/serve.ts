@@ -51,7 +51,6 @@ interface BoundAddresses {
 }
 
 export const command: Command = new Command('serve')
-  .summary('answer admission reviews')
   .description('Answers admission reviews over HTTPS, and serves probes and metrics over HTTP, until SIGTERM.')
   .addOption(configOption())
   .addOption(

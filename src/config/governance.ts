@@ -1,10 +1,11 @@
 import { type Governance, governs, type NamedNamespaces, type ProfileByMode } from '../core/governance.ts';
+import { DNS_LABEL } from '../core/name-pattern.ts';
 import type { Path } from '../core/path.ts';
 import type { Mode } from '../core/request-record.ts';
 import { isObject } from '../core/shape.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { joinWords, parseLevel, printProblem } from './problems.ts';
-import { DNS_LABEL, defaultSchema, fieldOf, governsSchema, MAX_NAMESPACE_PATTERNS, MODES } from './schema.ts';
+import { defaultSchema, fieldOf, governsSchema, MAX_NAMESPACE_PATTERNS, MODES } from './schema.ts';
 
 /**
  * Reads `governs` and `default`.

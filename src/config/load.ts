@@ -65,7 +65,8 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-function parseYaml(text: string, source: string): Result<object, readonly string[]> {
+/** @returns the map that a text of YAML is, or its problems, each with its place */
+export function parseYaml(text: string, source: string): Result<object, readonly string[]> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const problems = [...document.errors, ...document.warnings].map(({ code, message, pos: [start] }) => {
@@ -76,7 +77,7 @@ function parseYaml(text: string, source: string): Result<object, readonly string
   try {
     const value: unknown = document.toJS();
     if (isObject(value)) return ok(value);
-    return err([`${source} is not a configuration: it must have apiVersion: ${API_VERSION} and kind: Config`]);
+    return err([`${source} is no map: it must start with apiVersion: ${API_VERSION} and its kind`]);
   } catch (error) {
     // An alias without an anchor, or aliases that would expand without end.
     return err([`${source}: ${(error as Error).message}`]);

@@ -1,9 +1,10 @@
+import { DNS_LABEL } from '../core/name-pattern.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import { type Backend, makeProfile, type Profile, type ProfileOptions } from '../core/profiles/profile.ts';
 import { isObject } from '../core/shape.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { joinWords, parseLevel, printProblem } from './problems.ts';
-import { DNS_LABEL, fieldOf, profileSchemaOf } from './schema.ts';
+import { fieldOf, profileSchemaOf } from './schema.ts';
 
 /** The profiles of a file without `profiles`, and of no file. */
 export const defaultProfiles = (): Map<string, Profile> =>

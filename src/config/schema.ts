@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { SYSTEM_NAMESPACES } from '../core/governance.ts';
 import { NAMESPACE_LABELS } from '../core/labels.ts';
-import { makeNamePattern } from '../core/name-pattern.ts';
+import { DNS_LABEL, makeNamePattern } from '../core/name-pattern.ts';
 import { backends } from '../core/profiles/index.ts';
 import { type Backend, COMMON_OPTIONS, type ProfileOptions } from '../core/profiles/profile.ts';
 import { GRANTS } from '../core/requirements.ts';
@@ -23,7 +23,6 @@ const someOf = <S extends z.ZodType>(item: S, what: string) => listOf(item, what
 const oneOf = <const T extends readonly string[]>(values: T) => z.enum(values, must(`be one of ${values.join(', ')}`));
 const mapOf = (what: string) => z.custom<Readonly<Record<string, unknown>>>(isObject, must(`be a map ${what}`));
 
-export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const TOO_LONG_A_SUBDOMAIN = /^.{254}/;
 const NO_BLANK_ENDS = /^\S(.*\S)?$/;

@@ -1,3 +1,6 @@
+/** The names of namespaces, profiles and containers. */
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
 /** Whether a whole name matches a pattern. */
 export interface NamePattern {
   (name: string): boolean;

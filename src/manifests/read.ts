@@ -1,18 +1,17 @@
 import { isUtf8 } from 'node:buffer';
-import type { Dirent } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
-import { isMap, isScalar, isSeq, type LineCounter, type ParsedNode } from 'yaml';
+import { readFile } from 'node:fs/promises';
 import type { Json } from '../core/json.ts';
 import { type Path, printPath, valueAt } from '../core/path.ts';
+import { CONTAINER_LISTS } from '../core/pod.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
-import { asWritten } from '../core/written.ts';
-import { fileProblemOf } from '../io-errors.ts';
-import { keyOf, parseStream, type YamlDocument } from './yaml.ts';
+import { asWritten, type Written } from '../core/written.ts';
+import { readProblemOf, STDIN } from './files.ts';
+import type { InputProblem } from './problem.ts';
+import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
+import { findShapes, type ShapedPod } from './shapes.ts';
+import { parseStream } from './yaml.ts';
 
 /** A file and its documents. */
 export interface Source {
@@ -26,20 +25,10 @@ export interface SourceDocument {
   readonly value: Json;
   readonly pods: readonly FoundPod[];
   readonly namespaces: readonly FoundNamespace[];
+  /** Objects that may have a pod which cannot be judged. */
+  readonly unjudged: readonly UnjudgedObject[];
   /** Number of objects in the document that have no pod. */
   readonly withoutPod: number;
-}
-
-export interface FoundPod {
-  readonly subject: Subject;
-  /** Fields of a pod that was read from a cluster which are not judged, because nothing shows whether its author wrote them. */
-  readonly unjudged: readonly Path[];
-  /** Path of the object in the document: [] or, in a List, ['items', 0]. */
-  readonly at: Path;
-  /** Line of the object. */
-  readonly line: number;
-  /** Line of a field of the object, or of the nearest parent that the text has. */
-  lineOf(path: Path): number;
 }
 
 /** A Namespace object. */
@@ -49,112 +38,120 @@ export interface FoundNamespace {
   readonly labels: ReadonlyMap<string, string>;
 }
 
-export interface InputProblem {
-  readonly file: string;
-  readonly line?: number;
-  readonly column?: number;
-  readonly message: string;
-  /** What to do. */
-  readonly remedy: string;
+export interface FoundPod {
+  /** Fields of a pod that was read from a cluster which are not judged, because nothing shows whether its author wrote them. */
+  readonly unjudged: readonly Path[];
+  /** Its document is the object; where the pod was found by its shape, the pod alone. */
+  readonly subject: Subject;
+  /** Path of the object in the document: [] or, in a List, ['items', 0]. */
+  readonly at: Path;
+  /** Path in the object of a path in the subject's document. */
+  pathOf(path: Path): Path;
+  /** Whether the fields around the pod's are those of another kind, so that a fix could add a field which that kind does not have. */
+  readonly isMixed: boolean;
+  /** The first line of the object. */
+  readonly range: TextRange;
+  /** The range of a field, by its path in the subject's document. A field that the text lacks: the first line of the container or pod that lacks it. */
+  rangeOf(path: Path): TextRange;
 }
+
+/** An object that may have a pod. */
+export interface UnjudgedObject {
+  readonly kind: string;
+  readonly name: string;
+  readonly range: TextRange;
+  /** Why Cloister does not judge it. */
+  readonly reason: string;
+}
+
+/** What reading a file gives: its manifests, the reason to skip it, or its problems. */
+export type FileContent =
+  | { readonly source: Source }
+  /** The file is no manifest. */
+  | { readonly skipped: InputProblem }
+  | { readonly problems: readonly InputProblem[] };
 
 /**
- * Reads manifests.
- * @param names files, folders (searched recursively for *.yaml, *.yml and *.json, in the order of their names) and `-` for standard input
- * @returns the files, or all problems of all of them
+ * @param file a name that `filesOf` returned
+ * @param input what standard input has, which `-` names
  */
-export async function readManifests(
-  names: readonly string[],
-  stdin: Readable,
-): Promise<Result<readonly Source[], readonly InputProblem[]>> {
-  const sources: Source[] = [];
-  const problems: InputProblem[] = [];
-  const seen = new Set<string>();
-  for (const name of names) {
-    const files = await filesOf(name);
-    if (!files.ok) problems.push(files.error);
-    for (const file of files.ok ? files.value : []) {
-      if (seen.has(file)) continue;
-      seen.add(file);
-      const read = await readSource(file, stdin);
-      if (read.ok) sources.push(read.value);
-      else for (const problem of read.error) problems.push(problem);
-    }
-  }
-  return problems.length > 0 ? err(problems) : ok(sources);
-}
-
-/** `file:line:column: what is wrong; what to do`, the format of compilers. */
-export function printInputProblem({ file, line, column, message, remedy }: InputProblem): string {
-  return `${[file, line, column].filter((part) => part !== undefined).join(':')}: ${message}; ${remedy}`;
-}
-
-/** Reads the documents of a text. */
-export function readText(file: string, text: string): Result<Source, readonly InputProblem[]> {
-  const { documents, problems: yamlProblems, lines } = parseStream(text);
-  const problems: InputProblem[] = yamlProblems.map(({ offset, message, remedy }) => ({
-    file,
-    ...positionOf(lines, offset),
-    message,
-    remedy,
-  }));
-  if (problems.length > 0) return err(problems);
-  const read = documents.map((document) => readDocument(file, document, lines, problems));
-  return problems.length > 0 ? err(problems) : ok({ file, text, documents: read });
-}
-
-const STDIN = '-';
-const MANIFEST = /\.(?:ya?ml|json)$/;
-
-async function filesOf(name: string): Promise<Result<readonly string[], InputProblem>> {
-  if (name === STDIN) return ok([name]);
+export async function readSource(file: string, input: Buffer): Promise<FileContent> {
+  let bytes = input;
   try {
-    if (!(await stat(name)).isDirectory()) return ok([name]);
-    const files: string[] = [];
-    for (const each of await readdir(name, { recursive: true, withFileTypes: true })) {
-      const file = join(each.parentPath, each.name);
-      const isHidden = /(?:^|[/\\])\./.test(relative(name, file));
-      if (MANIFEST.test(file) && !isHidden && (await isToBeRead(each, file))) files.push(file);
-    }
-    files.sort();
-    if (files.length > 0) return ok(files);
-    return err({ file: name, message: 'this folder has no manifests', remedy: 'name a folder with *.yaml, *.yml or *.json files' });
+    if (file !== STDIN) bytes = await readFile(file);
   } catch (error) {
-    return err(readProblemOf(name, error));
+    return { problems: [readProblemOf(file, error)] };
   }
-}
-
-/** Links to files are followed and links to folders are not, as in kubectl. A broken link is read, so that it is reported. */
-async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
-  if (!entry.isSymbolicLink()) return entry.isFile();
-  try {
-    return (await stat(file)).isFile();
-  } catch {
-    return true;
-  }
-}
-
-async function readSource(file: string, stdin: Readable): Promise<Result<Source, readonly InputProblem[]>> {
-  let bytes: Buffer;
-  try {
-    bytes = file === STDIN ? await buffer(stdin) : await readFile(file);
-  } catch (error) {
-    return err([readProblemOf(file, error)]);
-  }
-  if (!isUtf8(bytes)) return err([{ file, message: 'the text is not UTF-8', remedy: 'save it as UTF-8' }]);
+  if (!isUtf8(bytes)) return { problems: [{ file, message: 'the text is not UTF-8', remedy: 'save it as UTF-8' }] };
   return readText(file, bytes.toString('utf8'));
 }
 
-function readProblemOf(file: string, error: unknown): InputProblem {
-  return { file, ...fileProblemOf(error as NodeJS.ErrnoException) };
+/** The Namespace objects of all files. Files that cannot be read are left out. */
+export async function readNamespaces(files: readonly string[], input: Buffer): Promise<FoundNamespace[]> {
+  const namespaces: FoundNamespace[] = [];
+  for (const file of files) {
+    const bytes = file === STDIN ? input : await readFile(file).catch(() => undefined);
+    // Parsing costs far more than searching.
+    if (bytes?.includes('Namespace') !== true) continue;
+    const content = await readSource(file, bytes);
+    if ('source' in content) namespaces.push(...content.source.documents.flatMap((document) => document.namespaces));
+  }
+  return namespaces;
 }
 
-function readDocument(file: string, document: YamlDocument, lines: LineCounter, problems: InputProblem[]): SourceDocument {
+/** Reads the documents of a text. */
+export function readText(file: string, text: string): FileContent {
+  const { documents, problems: yamlProblems, lines } = parseStream(text);
+  const [first] = yamlProblems;
+  if (first !== undefined) {
+    const template = templateIn(text, first.offset);
+    const place = (offset: number) => ({
+      file,
+      line: Math.max(1, lines.linePos(offset).line),
+      column: Math.max(1, lines.linePos(offset).col),
+    });
+    if (template !== undefined) {
+      const message = 'this is a template that is not rendered';
+      return { skipped: { ...place(template), message, remedy: 'render it first, for example with `helm template`' } };
+    }
+    return { problems: yamlProblems.map(({ offset, message, remedy }) => ({ ...place(offset), message, remedy })) };
+  }
+  const written = documents.filter(({ value }) => value !== null);
+  if (written.length > 0 && written.every(({ value }) => isNoObject(value))) {
+    const message = 'this is no manifest: it has neither apiVersion nor kind';
+    return { skipped: { file, message, remedy: 'leave it out, or ignore it with --ignore' } };
+  }
+  const problems: InputProblem[] = [];
+  const read = documents.map((document) => readDocument(file, { document, lines, text }, problems));
+  return problems.length > 0 ? { problems } : { source: { file, text, documents: read } };
+}
+
+const isNoObject = (value: Json): boolean =>
+  !isObject(value) || (value.apiVersion === undefined && value.kind === undefined && !Array.isArray(value.items));
+
+/**
+ * The offset of the first action of a Go template, or of another template with its brackets.
+ * @param problem offset of a problem that the parser has with the text. Without a problem the text is YAML, whatever its strings contain.
+ */
+function templateIn(text: string, problem: number): number | undefined {
+  const found = /^[^#\n]*?\{\{/m.exec(text);
+  if (found === null || problem < text.lastIndexOf('\n', found.index)) return undefined;
+  return found.index + found[0].length - 2;
+}
+
+interface TypedObject {
+  readonly kind: string;
+  readonly [field: string]: Json;
+}
+
+function readDocument(file: string, placed: PlacedDocument, problems: InputProblem[]): SourceDocument {
+  const { value: root } = placed.document;
   const pods: FoundPod[] = [];
   const namespaces: FoundNamespace[] = [];
+  const unjudged: UnjudgedObject[] = [];
   let withoutPod = 0;
-  if (document.value !== null) readObject(document.value, []);
-  return { value: document.value, pods, namespaces, withoutPod };
+  if (root !== null) readObject(root, []);
+  return { value: root, pods, namespaces, unjudged, withoutPod };
 
   function readObject(value: Json, at: Path): void {
     // As in kubectl, an object with a list of items is a list of objects.
@@ -167,28 +164,72 @@ function readDocument(file: string, document: YamlDocument, lines: LineCounter, 
       fail(at, ...group.error);
       return;
     }
-    const { kind } = value as { readonly kind: string };
-    if (podPathOf(group.value, kind) === undefined) {
-      withoutPod += 1;
-      if (group.value === '' && kind === 'Namespace') namespaces.push(namespaceOf(value));
+    const object = value as TypedObject;
+    if (podPathOf(group.value, object.kind) === undefined) {
+      if (group.value === '' && object.kind === 'Namespace') namespaces.push(namespaceOf(value));
+      readShapes(object, group.value, at);
       return;
     }
-    const subject = subjectOf(value, group.value, kind);
+    const subject = subjectOf(value, group.value, object.kind);
     if (subject.ok) {
-      pods.push({ ...asWritten(subject.value), at, line: lineOf(at), lineOf: (path) => lineOf([...at, ...path]) });
+      pods.push(makeFoundPod(placed, asWritten(subject.value), at, undefined));
       return;
     }
     const { path, expected } = subject.error;
     fail([...at, ...path], `${path.length === 0 ? 'this' : printPath(path)} is not ${expected}`, `make it ${expected}`);
   }
 
-  function fail(at: Path, message: string, remedy: string): void {
-    problems.push({ file, ...positionOf(lines, offsetOf(document.root, at)), message, remedy });
+  function readShapes(object: TypedObject, group: string, at: Path): void {
+    const { kind } = object;
+    const shapes = findShapes(object, group, kind);
+    const { name, namespace } = namesOf(object);
+    let reason = shapes.unjudged === undefined ? undefined : `${printPath(shapes.unjudged)} may be part of a pod, and its kind is unknown`;
+    for (const shaped of shapes.pods) {
+      const subject = subjectOf(shaped.pod, '', 'Pod');
+      if (subject.ok) pods.push(makeFoundPod(placed, { subject: { ...subject.value, kind, name, namespace }, unjudged: [] }, at, shaped));
+      else reason ??= `${printPath([...shaped.specAt, ...subject.error.path.slice(1)])} is not ${subject.error.expected}`;
+    }
+    if (reason !== undefined) unjudged.push({ kind, name, range: headOf(placed, at), reason });
+    else if (shapes.pods.length === 0) withoutPod += 1;
   }
 
-  function lineOf(at: Path): number {
-    return positionOf(lines, offsetOf(document.root, at)).line;
+  function fail(at: Path, message: string, remedy: string): void {
+    const { line, column } = rangeOf(placed, at, at.slice(0, -1));
+    problems.push({ file, line, column, message, remedy });
   }
+}
+
+function makeFoundPod(placed: PlacedDocument, { subject, unjudged }: Written, at: Path, shaped: ShapedPod | undefined): FoundPod {
+  const pathOf = (path: Path): Path => {
+    if (shaped === undefined) return path;
+    return path[0] === 'spec' ? [...shaped.specAt, ...path.slice(1)] : [...shaped.at, ...path];
+  };
+  const isMixed = shaped !== undefined && subject.kind.toLowerCase() !== 'pod' && (shaped.at.length === 0 || shaped.at === shaped.specAt);
+  return {
+    subject,
+    unjudged,
+    at,
+    pathOf,
+    isMixed,
+    range: headOf(placed, at),
+    rangeOf: (path) => rangeOf(placed, [...at, ...pathOf(path)], [...at, ...pathOf(ownerOf(path, subject.at))]),
+  };
+}
+
+/** The container that has the field, or the pod. */
+function ownerOf(path: Path, pod: Path): Path {
+  const depth = pod.length + CONTAINER_DEPTH;
+  const isInContainer = path.length > depth && CONTAINER_LISTS.some((list) => path[pod.length + 1] === list);
+  return isInContainer ? path.slice(0, depth) : pod;
+}
+
+/** `spec`, the list, the index. */
+const CONTAINER_DEPTH = 3;
+
+function namesOf(object: TypedObject): { readonly name: string; readonly namespace: string | undefined } {
+  const metadata = isObject(object.metadata) ? object.metadata : {};
+  const textOf = (field: unknown): string | undefined => (typeof field === 'string' && field !== '' ? field : undefined);
+  return { name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '', namespace: textOf(metadata.namespace) };
 }
 
 function namespaceOf(object: Json): FoundNamespace {
@@ -213,29 +254,3 @@ function groupOf(value: Json): Result<string, readonly [message: string, remedy:
   if (typeof apiVersion !== 'string' || apiVersion === '') return err([`the ${kind} has no apiVersion`, 'add apiVersion']);
   return ok(apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '');
 }
-
-function positionOf(lines: LineCounter, offset: number): { readonly line: number; readonly column: number } {
-  const { line, col } = lines.linePos(offset);
-  return { line: Math.max(1, line), column: Math.max(1, col) };
-}
-
-/** Offset at which a value starts, together with its key; for a path that is not in the text, the offset of the nearest parent. */
-function offsetOf(root: ParsedNode | null, path: Path): number {
-  let node = root;
-  let offset = root?.range[0] ?? 0;
-  for (const step of path) {
-    if (isMap(node)) {
-      const pair = (node.items as ParsedPair[]).find((each) => keyOf(each) === String(step));
-      if (pair === undefined) break;
-      offset = isScalar(pair.key) ? pair.key.range[0] : offset;
-      node = pair.value;
-    } else if (isSeq(node)) {
-      const item = node.items[Number(step)] as ParsedNode | undefined;
-      if (item === undefined) break;
-      offset = item.range[0];
-      node = item;
-    } else break;
-  }
-  return offset;
-}
-type ParsedPair = Parameters<typeof keyOf>[0];

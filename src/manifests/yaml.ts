@@ -9,8 +9,9 @@ import type {
   YAMLMap,
   YAMLSeq,
 } from 'yaml';
-import { type Alias, Document, isAlias, isMap, isScalar, LineCounter, type Pair, parseAllDocuments, Scalar, visit } from 'yaml';
+import { type Alias, Composer, Document, isAlias, isMap, isScalar, LineCounter, type Pair, Parser, Scalar, visit } from 'yaml';
 import type { Json } from '../core/json.ts';
+import { type Piece, piecesOf } from './pieces.ts';
 
 /** A problem at an offset of a text. */
 export interface YamlProblem {
@@ -63,16 +64,51 @@ const MAX_EXPANDED = 100_000;
 
 /** Reads a stream of YAML (or JSON) documents. The value of an empty document is null. */
 export function parseStream(text: string): YamlStream {
-  const lines = new LineCounter();
+  const lines = makeLineCounter(text);
+  const forbidden = FORBIDDEN.exec(text);
+  if (forbidden !== null) return { documents: [], problems: [forbiddenAt(forbidden)], lines };
   try {
-    const parsed = parseAllDocuments<ParsedNode>(text, { ...READING, lineCounter: lines });
     const problems: YamlProblem[] = [];
-    const documents = ('empty' in parsed ? [] : parsed).map((document) => readDocument(document, problems));
+    const documents: YamlDocument[] = [];
+    for (const document of piecesOf(text).flatMap(parsePiece)) {
+      documents.push(readDocument(document, problems));
+      // What follows a text that is no YAML may only be confused by it.
+      if (document.errors.length > 0) break;
+    }
     return { documents, problems, lines };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return { documents: [], problems: [tooDeep(0)], lines };
   }
+}
+
+/** Offsets of nodes and of errors are those of the stream. */
+function parsePiece({ start, text }: Piece): Document.Parsed<ParsedNode>[] {
+  const parser = new Parser();
+  parser.offset = start;
+  return [...new Composer<ParsedNode>(READING).compose(parser.parse(text))];
+}
+
+function makeLineCounter(text: string): LineCounter {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1);
+  return lines;
+}
+
+/**
+ * Control characters, which kubectl refuses.
+ * Source: sigs.k8s.io/yaml/goyaml.v2/readerc.go ("control characters are not allowed")
+ */
+const FORBIDDEN = /(?![\t\n\r\u0085])[\p{Cc}\ufffe\uffff]/u;
+
+function forbiddenAt({ 0: character, index }: RegExpExecArray): YamlProblem {
+  const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  return {
+    offset: index,
+    message: `the control character U+${code} is not allowed`,
+    remedy: 'remove it, or write it as an escape in double quotes',
+  };
 }
 
 /** Text that `parseStream` reads as this value, without a line break at its end. */
@@ -111,6 +147,7 @@ function readDocument(document: Document.Parsed<ParsedNode>, problems: YamlProbl
     }
     const remedy = code === 'TAG_RESOLVE_FAILED' ? 'write a plain value, without a tag' : 'fix the YAML there';
     problems.push({ offset: pos[0], message: message.replace(/[.:]$/, ''), remedy });
+    break;
   }
   const aliases: AliasUse[] = [];
   const merges = new Map<YAMLMap.Parsed, Merge>();

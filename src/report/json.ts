@@ -1,40 +1,48 @@
-import { escapesOf } from '../core/judge.ts';
 import { printPath } from '../core/path.ts';
 import { pointerOf } from '../core/pointer.ts';
 import { remedyOf } from '../core/remedy.ts';
-import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from './report.ts';
+import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } from './report.ts';
 
 /**
  * The report for programs. Later versions only add fields:
  *
  * - `apiVersion`, `kind`: the type of the document
- * - `summary`: number of `pods`, of `refused` pods (they would be denied as written), of pods `notJudged` because nothing
- *   governs their namespace, and of objects `withoutPod`; the last two are skipped
- * - `pods[]`: `file`, `line`, `kind`, `name`, `namespace`, `profile`, `grant`, `mode`, `because` (why this profile and mode, where that is not obvious),
- *   `verdict` (what mode enforce gives: `clean` or `refused`), `exempted[]` (`rule`,
- *   `value`, `reason`), and
+ * - `summary`: number of `pods`; of the pods in namespaces that enforce which are `clean`, `repairable` and `refused`; of pods `notJudged` because
+ *   nothing governs their namespace; of objects `withoutPod`; of objects that are `unjudged`; of files that are `skipped` and `ignored`
+ * - `pods[]`: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `namespace`, `profile`, `mode`, `because` (why this
+ *   profile and mode, where that is not obvious), `grant`, `chosenBy[]` (what chose profile and grant), `verdict` (`clean`, `repairable` or `refused`: what enforcing does), `exempted[]` (`rule`, `value`, `reason`), and
  * - `pods[].findings[]`: `rule`, `kind` (`escape`, `promise` or `unknown`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
- *   (RFC 6901, from the object), `line`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
+ *   (RFC 6901, from the object), `line`, `column`, `endLine`, `endColumn`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
+ * - `unjudged[]`: objects that may have a pod: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `reason`
+ * - `skipped[]`: files that are no manifests: `file`, `line` and `column` (if there is a place), `message`, `remedy`
  */
 export function printJson(report: CheckReport): string {
-  const { pods, notJudged, withoutPod } = report;
+  const { pods, unjudged, skipped, notJudged, withoutPod, ignored } = report;
   const document = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
-    summary: { pods: pods.length, refused: pods.filter(isDenied).length, notJudged, withoutPod },
+    summary: {
+      pods: pods.length,
+      ...countVerdicts(pods),
+      notJudged,
+      withoutPod,
+      unjudged: unjudged.length,
+      skipped: skipped.length,
+      ignored,
+    },
     pods: pods.map(podFieldsOf),
+    unjudged,
+    skipped,
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function podFieldsOf(pod: PodReport): object {
-  const { file, line, kind, name, namespace, profile, grant, mode, because, findings, exempted } = pod;
-  const verdict = escapesOf(findings).length > 0 ? 'refused' : 'clean';
-  return { file, line, kind, name, namespace, profile, grant, mode, because, verdict, findings: findings.map(findingFieldsOf), exempted };
+function podFieldsOf({ findings, ...pod }: PodReport): object {
+  return { ...pod, findings: findings.map(findingFieldsOf) };
 }
 
 function findingFieldsOf(finding: PlacedFinding): object {
-  const { rule, kind, container, path, line, message, fix } = finding;
+  const { rule, kind, container, path, line, column, endLine, endColumn, message, fix } = finding;
   return {
     rule,
     kind,
@@ -42,6 +50,9 @@ function findingFieldsOf(finding: PlacedFinding): object {
     path: printPath(path),
     pointer: pointerOf(path),
     line,
+    column,
+    endLine,
+    endColumn,
     message,
     remedy: remedyOf(finding),
     fixable: fix !== undefined,

@@ -1,41 +1,126 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
-import { escapesOf } from '../core/judge.ts';
-import type { Mode } from '../core/request-record.ts';
+import type { EnforcementOutcome, Mode } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
 /** The result of `cloister check`, for people and programs. */
 export interface CheckReport {
   readonly pods: readonly PodReport[];
+  /** Objects that may have a pod and are not judged. */
+  readonly unjudged: readonly UnjudgedReport[];
+  /** Files that are no manifests. */
+  readonly skipped: readonly SkippedFile[];
   /** Which profile pods are judged by, and why, where that is not obvious. */
   readonly choices: readonly string[];
   /** Number of pods in namespaces that nothing governs. */
   readonly notJudged: number;
   /** Number of objects without a pod. */
   readonly withoutPod: number;
+  /** Number of files that a pattern ignores. */
+  readonly ignored: number;
+}
+
+/** A range of a file. Lines and columns start at 1; `endColumn` is the one behind the last. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+  readonly endLine: number;
+  readonly endColumn: number;
 }
 
 /** A pod, or a workload with a pod template, and its place in the manifests. */
-export interface PodReport {
+export interface PodReport extends Place {
   readonly file: string;
-  readonly line: number;
   readonly kind: string;
   readonly name: string;
   readonly namespace: string;
   readonly profile: string;
+  /** The mode that is in force in its namespace. */
   readonly mode: Mode;
   /** Why this profile in this mode; undefined: it is obvious. */
   readonly because: string | undefined;
   readonly grant: string;
+  /** What chose the profile and the grant, such as `--profile` or the name of a configuration file. */
+  readonly chosenBy: readonly string[];
+  /** What a cluster that enforces the profile does with the pod. */
+  readonly verdict: EnforcementOutcome;
   readonly findings: readonly PlacedFinding[];
   readonly exempted: readonly ExemptionUse[];
 }
 
-export interface PlacedFinding extends Finding {
-  /** Line of the field, or of the nearest parent that the file has. */
-  readonly line: number;
+/** A finding with the place of the field, or of the container or pod that lacks it. Its path starts at the object. */
+export interface PlacedFinding extends Finding, Place {}
+
+export interface UnjudgedReport extends Place {
+  readonly file: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly reason: string;
 }
 
-/** Whether the pod would be denied as written: modes that do not enforce admit every pod. */
-export function isDenied({ mode, findings }: PodReport): boolean {
-  return mode === 'enforce' && escapesOf(findings).length > 0;
+export interface SkippedFile {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+/** What a format may print besides the report. */
+export interface ReportContext {
+  readonly stream: NodeJS.WriteStream;
+  /** Version of Cloister. */
+  readonly version: string;
+  /** Distinguishes several reports of one commit. */
+  readonly category: string | undefined;
+  /** How long the run took. */
+  readonly seconds: number;
+  /** The page of a rule, as Markdown. */
+  helpOf(rule: string): string;
+}
+
+/** From the worst to the best. */
+export const VERDICTS: readonly EnforcementOutcome[] = ['refused', 'repairable', 'clean'];
+
+/** Modes that do not enforce admit every pod as it is. */
+export const isEnforced = ({ mode }: PodReport): boolean => mode === 'enforce';
+
+/** Of the pods in namespaces that enforce. */
+export function countVerdicts(pods: readonly PodReport[]): Readonly<Record<EnforcementOutcome, number>> {
+  const counts = { clean: 0, repairable: 0, refused: 0 };
+  for (const { verdict } of pods.filter(isEnforced)) counts[verdict] += 1;
+  return counts;
+}
+
+/** `Deployment web`, or `Pod (no name)`. */
+export function titleOf({ kind, name }: Pick<PodReport, 'kind' | 'name'>): string {
+  return `${kind} ${name || '(no name)'}`;
+}
+
+/** From when on a command fails. */
+export const FAIL_ON = ['refused', 'repairable', 'promise', 'unjudged', 'never'] as const;
+export type FailOn = (typeof FAIL_ON)[number];
+
+/** Whether the pod decides that the command fails. */
+export function isFailing(pod: PodReport, failOn: FailOn): boolean {
+  const { verdict, findings } = pod;
+  if (!isEnforced(pod)) return false;
+  switch (failOn) {
+    case 'never':
+      return false;
+    case 'refused':
+    case 'unjudged':
+      return verdict === 'refused';
+    case 'repairable':
+      return verdict !== 'clean';
+    case 'promise':
+      return verdict !== 'clean' || findings.some(({ kind }) => kind === 'promise');
+    default:
+      return failOn satisfies never;
+  }
+}
+
+/** Whether the command fails because of the report. */
+export function failsBy({ pods, unjudged }: CheckReport, failOn: FailOn): boolean {
+  return pods.some((pod) => isFailing(pod, failOn)) || (failOn === 'unjudged' && unjudged.length > 0);
 }

@@ -2,53 +2,104 @@ import { styleText } from 'node:util';
 import { printPlace } from '../core/finding-text.ts';
 import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
-import { type CheckReport, isDenied, type PlacedFinding, type PodReport } from './report.ts';
+import {
+  type CheckReport,
+  countVerdicts,
+  isEnforced,
+  type PlacedFinding,
+  type PodReport,
+  type SkippedFile,
+  titleOf,
+  type UnjudgedReport,
+  VERDICTS,
+} from './report.ts';
 
 /**
- * The report for people: each pod with its findings, one per line, and a summary.
+ * The report for people: each pod with its findings, one per line with its place, as compilers print it, and a summary in the last line.
  * @param stream the output; colours are used only if it is a terminal and `NO_COLOR` is not set
  */
 export function printText(report: CheckReport, stream: NodeJS.WriteStream): string {
-  const styled = (style: Style, text: string): string => styleText(style, text, { stream });
-  const pods = report.pods.flatMap((pod) => (pod.findings.length === 0 ? [] : [printPod(pod, styled), '']));
-  const choices = report.choices.length === 0 ? [] : [...report.choices, ''];
-  return `${[...pods, ...choices, printSummary(report)].join('\n')}\n`;
+  const choices = report.choices.map((line) => `${line}\n`).join('');
+  const paragraphs = [...printPods(report.pods, stream), choices, printNotes(report)].filter((each) => each !== '');
+  return [...paragraphs, `${printSummary(report)}\n`].join('\n');
+}
+
+/** The pods with their findings, without a summary. */
+export function printFindings(pods: readonly PodReport[], stream: NodeJS.WriteStream): string {
+  return printPods(pods, stream).join('\n');
 }
 
 type Style = Parameters<typeof styleText>[0];
 type Styled = (style: Style, text: string) => string;
 
+function printPods(pods: readonly PodReport[], stream: NodeJS.WriteStream): string[] {
+  const styled = (style: Style, text: string): string => styleText(style, text, { stream });
+  return pods.flatMap((pod) => (pod.findings.length === 0 ? [] : [printPod(pod, styled)]));
+}
+
 function printPod(pod: PodReport, styled: Styled): string {
-  const title = `${pod.file}: ${pod.kind} ${pod.name || '(no name)'} (line ${pod.line})`;
-  const rest = `${isDenied(pod) ? 'refused' : 'admitted'} under profile ${pod.profile}, grant ${pod.grant}${pod.mode === 'enforce' ? '' : `, in mode ${pod.mode}`}`;
-  return [`${styled('bold', printable(title))}: ${printable(rest)}`, ...pod.findings.map((finding) => printFinding(finding, styled))].join(
-    '\n',
-  );
+  const title = `${placeOf(pod)}: ${printable(`${titleOf(pod)}`)}`;
+  const policy = `under profile ${pod.profile}, grant ${pod.grant}`;
+  const rest = isEnforced(pod) ? `${pod.verdict} ${policy}` : `admitted ${policy}, in mode ${pod.mode}; enforcing gives: ${pod.verdict}`;
+  const lines = [`${styled('bold', title)}: ${printable(rest)}`, ...pod.findings.map((finding) => printFinding(pod, finding, styled))];
+  return lines.map((line) => `${line}\n`).join('');
 }
 
-function printFinding(finding: PlacedFinding, styled: Styled): string {
-  const { kind, rule, message } = finding;
+function printFinding({ file }: PodReport, finding: PlacedFinding, styled: Styled): string {
+  const { kind, rule, line, column, message } = finding;
   const label = styled(kind === 'escape' ? 'red' : 'yellow', kind.padEnd('promise'.length));
-  return `  ${label}  ${rule}  ${styled('dim', printPlace(finding))}: ${printable(message)}; ${printable(remedyOf(finding))}`;
+  const place = placeOf({ file, line, column });
+  return `${place}: ${label}  ${rule}  ${styled('dim', printPlace(finding))}: ${printable(message)}; ${printable(remedyOf(finding))}`;
 }
 
-function printSummary({ pods, notJudged, withoutPod }: CheckReport): string {
-  const denied = pods.filter(isDenied);
-  const byHand = denied.filter(({ findings }) => findings.some(({ kind, fix }) => kind === 'escape' && fix === undefined));
-  const skipped = [
-    ...(notJudged === 0 ? [] : [`; ${printCount(notJudged, 'pod')} in namespaces that nothing governs not judged`]),
-    ...(withoutPod === 0 ? [] : [`; ${printCount(withoutPod, 'object')} without a pod skipped`]),
-  ].join('');
-  if (pods.length === 0) return `${notJudged === 0 ? 'no pod found' : 'no pod judged'}${skipped}`;
-  if (denied.length === 0) return `${printCount(pods.length, 'pod')}, none refused${skipped}`;
-  const fixable = denied.length - byHand.length;
-  const means = [
-    ...(fixable > 0 ? [`${fixable} can be fixed (\`cloister fix\`, or at admission)`] : []),
-    ...(byHand.length > 0 ? [`${byHand.length} must be changed by hand`] : []),
-  ];
-  return `${printCount(pods.length, 'pod')}, ${denied.length} refused as written: ${means.join(', ')}${skipped}`;
+function printNotes({ unjudged, skipped }: CheckReport): string {
+  return [...unjudged.map(printUnjudged), ...skipped.map(printSkipped)].map((line) => `${line}\n`).join('');
 }
 
-function printCount(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
+function printUnjudged(object: UnjudgedReport): string {
+  return `${placeOf(object)}: ${printable(titleOf(object))}: not judged: ${printable(object.reason)}`;
+}
+
+function printSkipped(skipped: SkippedFile): string {
+  return `${placeOf(skipped)}: skipped: ${skipped.message}; ${skipped.remedy}`;
+}
+
+/** The longest path of a file on Linux. */
+const MAX_FILE_CHARS = 4_096;
+
+/** `file:line:column`, which terminals and editors open. */
+function placeOf({ file, line, column }: { readonly file: string; readonly line?: number; readonly column?: number }): string {
+  return [printable(file, MAX_FILE_CHARS), line, column].filter((part) => part !== undefined).join(':');
+}
+
+/** How many pods there are, what enforcing does with them, what they are judged by, and what is not judged. */
+function printSummary({ pods, unjudged, skipped, notJudged, withoutPod, ignored }: CheckReport): string {
+  const rest = [
+    [notJudged, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
+    [withoutPod, 'object without a pod', 'objects without a pod'],
+    [unjudged.length, 'object not judged', 'objects not judged'],
+    [skipped.length, 'file skipped', 'files skipped'],
+    [ignored, 'file ignored', 'files ignored'],
+  ] as const;
+  const others = rest.filter(([count]) => count > 0).map(([count, one, several]) => `${count} ${count === 1 ? one : several}`);
+  if (pods.length === 0) return [notJudged === 0 ? 'no pod found' : 'no pod judged', ...others].join('; ');
+  const counts = countVerdicts(pods);
+  const verdicts = VERDICTS.filter((verdict) => counts[verdict] > 0).map((verdict) => `${counts[verdict]} ${printVerdict(verdict)}`);
+  const unenforced = pods.filter((pod) => !isEnforced(pod)).length;
+  if (unenforced > 0) verdicts.push(`${unenforced} admitted without enforcement`);
+  return [`${pods.length} ${pods.length === 1 ? 'pod' : 'pods'}: ${verdicts.join(', ')}`, printPolicies(pods), ...others].join('; ');
+}
+
+function printVerdict(verdict: PodReport['verdict']): string {
+  if (verdict === 'refused') return 'refused (change by hand)';
+  return verdict === 'repairable' ? 'repairable (by `cloister fix`, or at admission)' : verdict;
+}
+
+function printPolicies(pods: readonly PodReport[]): string {
+  const byPolicy = Map.groupBy(
+    pods,
+    ({ profile, grant, chosenBy }) => `profile ${profile}, grant ${grant} (from ${chosenBy.join(' and ')})`,
+  );
+  const policies = [...byPolicy].map(([policy, { length }]) => (byPolicy.size === 1 ? policy : `${policy}: ${length}`));
+  return `judged by ${printable(policies.join('; by '))}`;
 }

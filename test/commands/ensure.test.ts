@@ -11,7 +11,12 @@ const ensure = (...args: readonly string[]) => cloister(['ensure', '--service', 
 
 describe('unusable input', () => {
   test.each([
-    ['no Service', ['ensure'], "error: required option '--service <namespace/name[:port]>' not specified\n"],
+    ['no Service', ['ensure'], 'error: --service is missing: name the Service at which the API server calls Cloister\n'],
+    [
+      'an unknown flag, before the missing one',
+      ['ensure', '--servise', 'a/b'],
+      "error: unknown option '--servise'\n(Did you mean --service?)\n",
+    ],
     [
       'a Service without a namespace',
       ['ensure', '--service', 'cloister'],

@@ -1,7 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import jsonPatch, { type Operation } from 'fast-json-patch';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { cloister } from '../support/run.ts';
 
 const BROKEN = `# a workspace
@@ -59,7 +63,7 @@ describe('a pod that a person must change', () => {
     expect(code).toBe(1);
     expect(stdout).toBe(`${STUCK}---\n${FIXED}`);
     expect(stderr).toBe(
-      '-: Pod ws is unchanged; fix by hand first:\n  -:6: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to select nodes\n',
+      '-: Pod ws is unchanged; fix by hand first:\n  -:6:3: node-name: spec.nodeName: nodeName is node-0; remove it; use nodeSelector or affinity to select nodes\n',
     );
   });
 });
@@ -105,8 +109,78 @@ test('-o json-patch prints a list with the operations of each object', async () 
 test('--write writes the files that change', async () => {
   const [broken, other] = [join(folder, 'broken.yaml'), join(folder, 'service.yaml')];
   await Promise.all([writeFile(broken, BROKEN), writeFile(other, SERVICE)]);
-  expect(await cloister(['fix', '-f', broken, other, '--write'])).toEqual({ code: 0, stdout: '', stderr: '' });
+  expect(await cloister(['fix', broken, other, '--write'])).toEqual({ code: 0, stdout: `${broken}: fixed\n`, stderr: '' });
+  expect(await cloister(['fix', broken, '--write'])).toEqual({ code: 0, stdout: '', stderr: '' });
   expect(await Promise.all([readFile(broken, 'utf8'), readFile(other, 'utf8')])).toEqual([FIXED, SERVICE]);
+});
+
+test('--write fixes more files than the process may open, and leaves no other file', async () => {
+  const many = join(folder, 'many');
+  await mkdir(many);
+  const files = Array.from({ length: 300 }, (_, index) => join(many, `${index}.yaml`));
+  for (const file of files) await writeFile(file, BROKEN);
+  const command = `ulimit -n 128 && exec "${process.execPath}" src/main.ts fix --write --quiet "${many}"`;
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+  expect([status, stdout, stderr]).toEqual([0, '', '']);
+  expect(await Promise.all(files.map((file) => readFile(file, 'utf8')))).toEqual(files.map(() => FIXED));
+  expect((await readdir(many)).length).toBe(files.length);
+}, 60_000);
+
+test('a file that is stopped in the middle of --write is never torn', async () => {
+  const torn = join(folder, 'torn');
+  await mkdir(torn);
+  const large = `${BROKEN.trimEnd()}\n${'# filler\n'.repeat(200_000)}`;
+  const files = ['a', 'b', 'c'].map((name) => join(torn, `${name}.yaml`));
+  for (const file of files) await writeFile(file, large);
+  const child = spawn(process.execPath, ['src/main.ts', 'fix', '--write', torn], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  const sizes = await Promise.all(files.map(async (file) => (await readFile(file, 'utf8')).length));
+  const fixed = large.length + FIXED.length - BROKEN.length;
+  expect(sizes[0]).toBe(fixed);
+  for (const size of sizes) expect([large.length, fixed]).toContain(size);
+});
+
+test('a pod in a custom resource is fixed, and one that is mixed with other fields is left to a person', async () => {
+  const template = (field: string, indent: string): string =>
+    `apiVersion: a.b/v1\nkind: X\nmetadata: {name: ws}\nspec:\n  ${field}:\n${BROKEN.slice(BROKEN.indexOf('spec:')).replace(/^(?=.)/gm, indent)}`;
+  const { code, stdout, stderr } = await cloister(['fix', '-'], template('podTemplate', '    '));
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toBe(
+    template('podTemplate', '    ')
+      .replace(/ +hostPID.*\n/, '')
+      .replace('image: b}', 'image: b, securityContext: {allowPrivilegeEscalation: true}}') +
+      FIXED.slice(FIXED.indexOf('  hostUsers')).replace(/^(?=.)/gm, '    '),
+  );
+  const mixed = 'apiVersion: a.b/v1\nkind: Prometheus\nmetadata: {name: ws}\nspec:\n  replicas: 2\n  containers: [{name: a, image: b}]\n';
+  const other = await cloister(['fix', '-'], mixed);
+  expect([other.code, other.stdout]).toEqual([1, mixed]);
+  expect(other.stderr).toContain('-: Prometheus ws is unchanged; fix by hand first:\n  -:1:1: user-namespace: spec.hostUsers');
+});
+
+test('-o json-patch of two pods in one object has paths that start at the object', async () => {
+  const cluster =
+    'apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: ray}\nspec:\n  head: {template: {spec: {hostPID: true, containers: [{name: a, image: b}]}}}\n  workers:\n  - template: {spec: {hostIPC: true, containers: [{name: a, image: b}]}}\n';
+  const [patches, fixed] = await Promise.all([cloister(['fix', '-', '-o', 'json-patch'], cluster), cloister(['fix', '-'], cluster)]);
+  const operations = (JSON.parse(patches.stdout) as { patch: Operation[] }[]).flatMap(({ patch }) => patch);
+  expect(jsonPatch.applyPatch(parse(cluster), operations, true).newDocument).toEqual(parse(fixed.stdout));
+  expect(parse(fixed.stdout).spec.workers[0].template.spec).toMatchObject({ hostUsers: false });
+  expect(fixed.stdout).not.toMatch(/hostPID|hostIPC/);
+});
+
+test('a repair leaves no emptied maps and lists, and no comment about what is gone', async () => {
+  const text = BROKEN.replace(
+    '{name: ws}',
+    '\n  name: ws\n  annotations:\n    # for the debugger\n    io.kubernetes.cri-o.Devices: /dev/kvm',
+  ).replace(
+    '- {name: a, image: b}   # the one',
+    '- name: a\n    image: b\n    securityContext:\n      capabilities:\n        # to mount\n        add: [SYS_ADMIN]\n      runAsUser: 0',
+  );
+  const { code, stdout } = await cloister(['fix', '-'], text);
+  expect(code).toBe(0);
+  expect(stdout).not.toMatch(/annotations|add|capabilities|debugger|to mount/);
+  expect(stdout).toContain('    securityContext:\n      runAsUser: 0\n');
 });
 
 test('fix adds no annotation of the webhook: that marks stored pods', async () => {

@@ -15,7 +15,7 @@ test('--version prints the version of the package', async () => {
 test.each([[['--help']], [['help']]])('%j lists every command', async (args) => {
   const { code, stdout } = await cloister(args);
   expect(code).toBe(0);
-  for (const name of ['serve', 'fix', 'check', 'explain', 'manifests', 'ensure', 'certs'])
+  for (const name of ['serve', 'fix', 'check', 'test', 'explain', 'schema', 'manifests', 'ensure', 'certs', 'completion', 'version'])
     expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
 });
 
@@ -39,7 +39,7 @@ describe('an unknown command or flag', () => {
 });
 
 describe('the help of a command', () => {
-  test.each(['serve', 'fix', 'check', 'explain', 'manifests', 'ensure'])(
+  test.each(['serve', 'fix', 'check', 'test', 'explain', 'manifests', 'ensure'])(
     'the help of %s has flags, exit statuses and examples',
     async (name) => {
       const { code, stdout } = await cloister([name, '--help']);
@@ -69,9 +69,16 @@ test('a command loads only the modules that it needs', async () => {
   const trace = `const { registerHooks } = require('node:module');
     registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
   const preload = `data:text/javascript,${encodeURIComponent(`import { createRequire } from 'node:module'; const require = createRequire('${root}/x.js'); ${trace}`)}`;
+  const help = await cloister(['--help'], '', { NODE_OPTIONS: `--import=${preload}` });
+  expect(help.stderr).toContain('/src/commands/shared/commands.ts');
+  expect(help.stderr).not.toMatch(/zod|fastify|commands\/[a-z-]+\.ts/);
   const { stderr } = await cloister(['explain', 'selinux'], '', { NODE_OPTIONS: `--import=${preload}` });
   expect(stderr).toContain('/src/commands/explain.ts');
   expect(stderr).not.toMatch(/fastify|node-forge|commands\/(?:serve|certs|fix)/);
+});
+
+test.each(['check', 'ensure'])('`help %s` is `%s --help`', async (name) => {
+  expect(await cloister(['help', name])).toEqual(await cloister([name, '--help']));
 });
 
 test('a closed pipe is not an error', async () => {

@@ -10,6 +10,9 @@ test('docs/cli.md equals the output of `./dev docs`', async () => {
 
 test('docs/cli.md has a section for each command', () => {
   expect([...page.sections.keys()]).toEqual(
-    ['serve', 'fix', 'check', 'explain', 'manifests', 'ensure', 'certs dev', 'node-profile install'].map((name) => `\`cloister ${name}\``),
+    [
+      ...['serve', 'fix', 'check', 'test', 'explain', 'schema', 'manifests', 'ensure', 'certs dev', 'node-profile install'],
+      ...['completion', 'version'],
+    ].map((name) => `\`cloister ${name}\``),
   );
 });

@@ -2,8 +2,12 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { printInputProblem, readManifests, readText, type Source } from '../../src/manifests/read.ts';
+import { filesOf } from '../../src/manifests/files.ts';
+import { parseIgnorePattern } from '../../src/manifests/ignore.ts';
+import { printInputProblem } from '../../src/manifests/problem.ts';
+import { type FileContent, readSource, readText, type Source } from '../../src/manifests/read.ts';
 
 const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: []}\n';
 const pod = (name: string): string => POD.replace('NAME', name);
@@ -24,37 +28,53 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function namesIn(names: readonly string[], stdin = noInput): Promise<string[]> {
-  const read = await readManifests(names, stdin);
-  if (!read.ok) throw new Error(read.error.map(printInputProblem).join('\n'));
-  return read.value.flatMap(({ documents }) => documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name)));
+async function contentsOf(names: readonly string[], stdin = noInput): Promise<{ contents: FileContent[]; problems: string[] }> {
+  const { files, problems } = await filesOf(names, []);
+  const input = names.includes('-') ? await buffer(stdin) : Buffer.alloc(0);
+  const contents: FileContent[] = [];
+  for (const file of files) contents.push(await readSource(file, input));
+  const found = [...problems, ...contents.flatMap((content) => ('problems' in content ? content.problems : []))];
+  return { contents, problems: found.map((each) => printInputProblem(each).replaceAll(`${folder}/`, '')) };
 }
 
-async function problemsOf(...names: string[]): Promise<string[]> {
-  const read = await readManifests(names, noInput);
-  return read.ok ? [] : read.error.map((each) => printInputProblem(each).replaceAll(`${folder}/`, ''));
+async function namesIn(names: readonly string[], stdin = noInput): Promise<string[]> {
+  const { contents, problems } = await contentsOf(names, stdin);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const sources = contents.flatMap((content) => ('source' in content ? [content.source] : []));
+  return sources.flatMap(({ documents }) => documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name)));
 }
+
+const problemsOf = async (...names: string[]): Promise<string[]> => (await contentsOf(names)).problems;
 
 function sourceOf(text: string): Source {
   const read = readText('x.yaml', text);
-  if (!read.ok) throw new Error(read.error.map(printInputProblem).join('\n'));
-  return read.value;
+  if (!('source' in read)) throw new Error(JSON.stringify(read));
+  return read.source;
 }
 
 function problemsIn(text: string): string[] {
   const read = readText('x.yaml', text);
-  return read.ok ? [] : read.error.map(printInputProblem);
+  return 'problems' in read ? read.problems.map(printInputProblem) : [];
+}
+
+function skippedIn(text: string): string | undefined {
+  const read = readText('x.yaml', text);
+  return 'skipped' in read ? printInputProblem(read.skipped) : undefined;
 }
 
 describe('input', () => {
   test('a folder is read recursively, in the order of names, without hidden files', async () => {
-    expect(await namesIn([join(folder, 'm')])).toEqual(['a', 'b', 'c', 'a']);
+    expect(await namesIn([join(folder, 'm')])).toEqual(['a', 'b', 'c']);
   });
   test('`-` is standard input', async () => {
     expect(await namesIn(['-'], Readable.from([Buffer.from(pod('x')), Buffer.from(`---\n${pod('z')}`)]))).toEqual(['x', 'z']);
   });
-  test('a file that is named twice is read once', async () => {
-    expect(await namesIn([join(folder, 'm/a.yaml'), join(folder, 'm/a.yaml')])).toEqual(['a']);
+  test('a file with several names is read once', async () => {
+    expect(await namesIn(['m/a.yaml', 'm/../m/a.yaml', 'm/e.yaml', 'm'].map((name) => `${folder}/${name}`))).toEqual(['a', 'b', 'c']);
+  });
+  test('files that a pattern ignores are counted and not read', async () => {
+    const { files, ignored } = await filesOf([join(folder, 'm')], [parseIgnorePattern('deep/'), parseIgnorePattern('b.*')]);
+    expect([files, ignored]).toEqual([[join(folder, 'm/a.yaml')], 2]);
   });
   test('broken and circular links are reported with their names, and linked folders are skipped', async () => {
     await mkdir(join(folder, 'linked'));
@@ -103,20 +123,24 @@ items:
   spec: {}
 `);
     expect(
-      documents.map(({ pods, withoutPod }) => [pods.map(({ subject, line, at }) => [subject.kind, subject.name, line, at]), withoutPod]),
+      documents.map(({ pods, withoutPod }) => [
+        pods.map(({ subject, range, at }) => [subject.kind, subject.name, range.line, at]),
+        withoutPod,
+      ]),
     ).toEqual([
       [[['Deployment', 'deep', 7, ['items', 1]]], 1],
       [[], 0],
       [[['Pod', 'untyped', 20, ['items', 0]]], 0],
     ]);
-    const [deep] = documents[0]?.pods ?? [];
-    expect(deep?.lineOf(['spec', 'template', 'spec', 'hostPID'])).toBe(13);
-    expect(deep?.lineOf(['spec', 'template', 'spec', 'securityContext', 'seccompProfile'])).toBe(12);
   });
 
   test.each([
-    ['an item that is not an object', '- a\n', 'x.yaml:1:1: this is not a Kubernetes object; write an object with apiVersion and kind'],
-    ['no kind', 'a: 1\n', 'x.yaml:1:1: the object has no kind; add kind, or leave the object out of the input'],
+    [
+      'a list beside an object',
+      `${POD}---\n- a\n`,
+      'x.yaml:6:1: this is not a Kubernetes object; write an object with apiVersion and kind',
+    ],
+    ['no kind', 'apiVersion: v1\n', 'x.yaml:1:1: the object has no kind; add kind, or leave the object out of the input'],
     ['no apiVersion', 'kind: Pod\n', 'x.yaml:1:1: the Pod has no apiVersion; add apiVersion'],
     ['no spec', 'apiVersion: v1\nkind: Pod\n', 'x.yaml:1:1: spec is not an object; make it an object'],
     ['a wrong type', `${pod('a').replace('[]', 'none')}`, 'x.yaml:4:8: spec.containers is not a list; make it a list'],
@@ -146,9 +170,80 @@ items:
   });
 });
 
+describe('a file that is no manifest is skipped', () => {
+  const NO_MANIFEST = 'x.yaml: this is no manifest: it has neither apiVersion nor kind; leave it out, or ignore it with --ignore';
+  test.each([
+    ['values of a chart', 'image: {repository: a}\n', NO_MANIFEST],
+    ['a kustomization without its kind', 'resources:\n- pod.yaml\n', NO_MANIFEST],
+    ['a package', '{"name": "a", "version": "1.0.0"}', NO_MANIFEST],
+    ['a list', '- a\n', NO_MANIFEST],
+    [
+      'a template',
+      'kind: Pod\nmetadata:\n  name: {{ .Values.name }}\n',
+      'x.yaml:3:9: this is a template that is not rendered; render it first, for example with `helm template`',
+    ],
+    [
+      'a template with an action on a line of its own',
+      'kind: Pod\n# {{ not this one }}\nspec:\n  {{- with .Values.x }}\n  a: 1\n',
+      'x.yaml:4:3: this is a template that is not rendered; render it first, for example with `helm template`',
+    ],
+  ])('a file that is no manifest is skipped: %s', (_, text, skipped) => expect(skippedIn(text)).toBe(skipped));
+
+  test.each([
+    ['YAML that is wrong above a bracket', 'kind: Pod\na: ]\nb: {{ x }}\n'],
+    ['an object without its apiVersion', 'kind: Pod\n'],
+  ])('a broken manifest is a problem: %s', (_, text) => {
+    expect([skippedIn(text), problemsIn(text).length]).toEqual([undefined, 1]);
+  });
+
+  test('a quoted template is text like any other', () => {
+    expect(sourceOf(POD.replace('NAME', '"{{ .Values.name }}"')).documents[0]?.pods[0]?.subject.name).toBe('{{ .Values.name }}');
+  });
+});
+
+describe('streams as kubectl reads them', () => {
+  const json = (name: string): string => JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { hostPID: true } });
+  test.each([
+    ['JSON lines', `${json('a')}\n${json('b')}\n`],
+    ['JSON without lines', `${json('a')}${json('b')}`],
+    ['JSON below a byte order mark', `\ufeff${json('a')}\n\n  ${json('b')}`],
+    ['YAML with a byte order mark in each document', `\ufeff${pod('a')}---\n\ufeff${pod('b')}`],
+    ['YAML with a byte order mark below an empty line', `${pod('a')}--- # next\n\n\ufeff${pod('b')}`],
+  ])('each object is read: %s', (_, text) => {
+    const pods = sourceOf(text).documents.flatMap((document) => document.pods);
+    expect(pods.map(({ subject }) => subject.name)).toEqual(['a', 'b']);
+  });
+  test('the ranges in a stream of JSON are those of the file', () => {
+    const [, second] = sourceOf(`${json('a')}\n ${json('b')}`).documents;
+    const column = json('b').indexOf('"hostPID"') + 2;
+    expect(second?.pods[0]?.rangeOf(['spec', 'hostPID'])).toEqual({
+      line: 2,
+      column,
+      endLine: 2,
+      endColumn: column + '"hostPID":true'.length,
+    });
+  });
+  test.each(['{a: 1}\n{b: 2}', '{"a": 1}\n{"b": }', '{"a": 1}}\n'])(
+    'what is no stream of JSON is YAML, which is wrong here: %s',
+    (text) => {
+      expect(problemsIn(text).length).toBe(1);
+    },
+  );
+  test('a file with many errors of syntax has one message', () => {
+    expect(problemsIn('a: ]\nb: ]\n---\nc: [\n---\nd: }\n').map((each) => each.slice(0, 'x.yaml:1:4'.length))).toEqual(['x.yaml:1:4']);
+  });
+  test.each([
+    ['a: "\u0001"\n', 'x.yaml:1:5: the control character U+0001 is not allowed; remove it, or write it as an escape in double quotes'],
+    ['a: 1\nb: \u007f\n', 'x.yaml:2:4: the control character U+007F is not allowed; remove it, or write it as an escape in double quotes'],
+  ])('control characters are refused: %j', (text, problem) => expect(problemsIn(text)).toEqual([problem]));
+  test('tabs, line ends of all kinds and other letters are allowed', () => {
+    expect(sourceOf(`${pod('a')}# \u0085 \u00e9 \u{1f600}\t\r\n`).documents.length).toBe(1);
+  });
+});
+
 test('all 130,000 problems of a file are reported, each with its place', async () => {
-  await writeFile(join(folder, 'many.yaml'), '---\n1\n'.repeat(130_000));
+  await writeFile(join(folder, 'many.yaml'), `kind: List\nitems: []\n${'---\n1\n'.repeat(130_000)}`);
   const problems = await problemsOf(join(folder, 'many.yaml'));
   expect(problems.length).toBe(130_000);
-  expect(problems.at(-1)).toMatch(/^many\.yaml:260000:1: /);
+  expect(problems.at(-1)).toMatch(/^many\.yaml:260002:1: /);
 });

@@ -11,9 +11,9 @@ export interface Ran {
 const root = join(import.meta.dirname, '../..');
 const MAIN = join(root, 'src/main.ts');
 
-/** Runs `cloister` as a process of its own, in the checkout. */
-export async function cloister(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: root, env: { ...process.env, ...env } });
+/** Runs `cloister` as a process of its own, by default in the checkout. */
+export async function cloister(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}, cwd = root): Promise<Ran> {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...process.env, ...env } });
   child.stdin.on('error', () => {}); // A command that wants no input closes it.
   child.stdin.end(input);
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));

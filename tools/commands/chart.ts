@@ -2,10 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCollection, isMap, isScalar, type Pair, parseDocument, stringify, type YAMLMap } from 'yaml';
 import * as z from 'zod';
-import { defaultSchema, exemptionSchema, governsSchema, MAX_GOVERNS, optionSchemas } from '../../src/config/schema.ts';
-import { backends } from '../../src/core/profiles/index.ts';
-import { COMMON_OPTIONS } from '../../src/core/profiles/profile.ts';
-import { rules } from '../../src/core/rules/index.ts';
+import { configLevels, type JsonSchema, toJsonSchema } from '../../src/config/json-schema.ts';
+import { defaultSchema } from '../../src/config/schema.ts';
 import { policiesWith } from '../../src/manifests/policies.ts';
 import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
 import { readArguments } from './shared/arguments.ts';
@@ -70,9 +68,6 @@ const id = z.int().min(1).max(4_294_967_295);
 const subdomain = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 const maybe = <S extends z.ZodType>(schema: S) => z.union([z.literal(''), schema]);
 
-const profile = z.strictObject({ extends: subdomain, ...optionSchemas }).partial();
-const exemptible = rules.flatMap(({ id: rule, exemptibleValues: exempts }) => (exempts === undefined ? [] : [rule]));
-
 const valuesSchema = z
   .strictObject({
     image: z.strictObject({
@@ -82,18 +77,10 @@ const valuesSchema = z
       pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']),
     }),
     imagePullSecrets: z.array(z.strictObject({ name: subdomain })),
-    profiles: z.record(z.string(), profile),
-    governs: z.array(governsSchema).max(MAX_GOVERNS),
+    profiles: configLevels.profiles,
+    governs: configLevels.governs,
     default: z.union([z.strictObject({}), defaultSchema]),
-    exemptions: z.array(
-      z.strictObject({
-        ...exemptionSchema.shape,
-        allow: z
-          .strictObject(Object.fromEntries(exemptible.map((rule) => [rule, z.array(z.string().min(1)).min(1)])))
-          .partial()
-          .meta({ minProperties: 1 }),
-      }),
-    ),
+    exemptions: configLevels.exemptions,
     replicas: count,
     autoscaling: z.strictObject({ enabled: z.boolean(), minReplicas: count, maxReplicas: count, targetCPUUtilizationPercentage: count }),
     podDisruptionBudget: z.strictObject({ enabled: z.boolean(), maxUnavailable: count }),
@@ -177,56 +164,21 @@ const valuesSchema = z
   })
   .partial();
 
-type Schema = Record<string, unknown> & { properties?: Record<string, Schema>; description?: string };
-
 /** @param documented the descriptions of the values */
-function schemaOf(documented: readonly Value[]): Schema {
-  const schema = z.toJSONSchema(valuesSchema, {
-    target: 'draft-7',
-    io: 'input',
-    override: ({ jsonSchema }) => removeIntegerLimits(jsonSchema),
-  }) as Schema;
+function schemaOf(documented: readonly Value[]): JsonSchema {
+  const schema = toJsonSchema(valuesSchema);
   requireNothing(schema);
-  const profiles = schema.properties?.profiles;
-  if (profiles === undefined) throw new Error('the schema has no profiles');
-  schema.definitions = { profile: profiles.additionalProperties };
-  Object.assign(profiles, schemaOfProfiles());
   for (const { path, description } of documented) {
-    const place = path.reduce<Schema | undefined>((found, key) => found?.properties?.[key], schema);
+    const place = path.reduce<JsonSchema | undefined>((found, key) => found?.properties?.[key], schema);
     if (place !== undefined && description !== '') place.description = description;
   }
   return schema;
 }
 
-/** Removes the limits of safe integers, which say nothing about a value. */
-function removeIntegerLimits(schema: Record<string, unknown>): void {
-  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
-  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
-}
-
 /** Helm omits null values, and values may set a part of a map: only elements of lists have required properties. */
-function requireNothing(schema: Schema): void {
+function requireNothing(schema: JsonSchema): void {
   delete schema.required;
   for (const property of Object.values(schema.properties ?? {})) requireNothing(property);
-}
-
-/** A backend's own profile has the options of the backend; other profiles have those of the backend that they extend. */
-function schemaOfProfiles(): Schema {
-  const only = (options: readonly string[]) => ({
-    properties: Object.fromEntries(options.map((option) => [option, { $ref: `#/definitions/profile/properties/${option}` }])),
-    additionalProperties: false,
-  });
-  const own = backends.map(({ id: backend, options }) => [backend, { type: ['object', 'null'], ...only([...COMMON_OPTIONS, ...options]) }]);
-  const extending = backends.map(({ id: backend, options }) => ({
-    if: { properties: { extends: { const: backend } } },
-    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-    then: only(['extends', ...COMMON_OPTIONS, ...options]),
-  }));
-  return {
-    propertyNames: { pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' },
-    properties: Object.fromEntries(own),
-    additionalProperties: { allOf: [{ $ref: '#/definitions/profile' }, { required: ['extends'] }, ...extending] },
-  };
 }
 
 /** A template: what depends on the configuration is made from the values. */

@@ -11,8 +11,8 @@ const PAGE = join(import.meta.dirname, '../../docs/cli.md');
 
 const INTRODUCTION = `# The command line
 
-\`./dev docs\` writes this page from the commands themselves. [serving](serving.md), [ensure](ensure.md) and [node-profile](node-profile.md) explain the
-flags of their commands at length.
+\`./dev docs\` writes this page from the commands themselves. [manifests](check.md), [serving](serving.md), [ensure](ensure.md) and
+[node-profile](node-profile.md) explain their commands at length.
 
 A flag with a variable can also be set by that environment variable; the flag wins. Problems are printed on standard error, one per line. All commands
 exit with 70 after a bug in Cloister, except for a server that has started, and have the flag \`--help\`.
@@ -20,7 +20,7 @@ exit with 70 after a bug in Cloister, except for a server that has started, and 
 
 /** The text of docs/cli.md. */
 export async function cliPage(): Promise<string> {
-  const loaded = await Promise.all([...commands.values()].map((load) => load()));
+  const loaded = await Promise.all([...commands.values()].map(({ load }) => load()));
   return [INTRODUCTION, ...loaded.flatMap(({ command }) => sectionsOf(command, 'cloister'))].join('\n');
 }
 

@@ -13,7 +13,7 @@ readArguments('usage: ./dev update    writes every generated file and snapshot',
 const root = join(import.meta.dirname, '../..');
 const SNAPSHOT = /\.toMatch(?:File|Inline)?Snapshot\(/;
 
-const generators = ['chart', 'docs'].filter((name) => name in packageJson.scripts);
+const generators = ['chart', 'docs', 'schemas'].filter((name) => name in packageJson.scripts);
 const withSnapshots = globSync('test/**/*.test.ts', { cwd: root })
   .filter((file) => !/^test\/(?:cluster|node|api-server)\//.test(file) && SNAPSHOT.test(readFileSync(join(root, file), 'utf8')))
   .toSorted();

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Target } from '../../manifests/entries.ts';
 import { CERTIFICATE_KEEPERS } from '../../manifests/rbac.ts';
 import { flagWithVariable, MAX_PORT } from './flags.ts';
@@ -13,6 +13,13 @@ export function serviceOption(note = ''): Option {
 
 export function certificatesOption(description: string): Option {
   return new Option('--certificates <keeper>', description).choices(CERTIFICATE_KEEPERS).default('ensure');
+}
+
+/** How to reach a cluster. */
+export function addClusterFlags(command: Command): Command {
+  return command
+    .option('--kubeconfig <file>', 'kubeconfig; without one: KUBECONFIG, ~/.kube/config, or the service account of the pod')
+    .option('--context <name>', 'context of the kubeconfig; without one: its current context');
 }
 
 export type ServiceTarget = Extract<Target, { readonly service: unknown }>;

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { type Address, addressOf } from '../../address.ts';
+import { DNS_LABEL } from '../../core/name-pattern.ts';
 
 /** Flags that several commands have, and parsers of flags. A parser throws an InvalidArgumentError, which commander prints. */
 
@@ -8,12 +9,14 @@ export function flagWithVariable(flags: string, description: string, variable: s
   return new Option(flags, description).env(`CLOISTER_${variable}`);
 }
 
-export function configOption(): Option {
-  return flagWithVariable(
-    '--config <file>',
-    'configuration file; without one, only the profile userns exists, with its defaults',
-    'CONFIG',
-  );
+export function configOption(description = 'configuration file; without one, only the profile userns exists, with its defaults'): Option {
+  return flagWithVariable('--config <file>', description, 'CONFIG');
+}
+
+export function parseNamespace(text: string): string {
+  if (!DNS_LABEL.test(text))
+    throw new InvalidArgumentError('It must be the name of a namespace: at most 63 lower-case letters, digits and inner dashes.');
+  return text;
 }
 
 export function parseAddress(text: string): Address {

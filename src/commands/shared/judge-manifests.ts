@@ -1,15 +1,17 @@
 import type { Readable } from 'node:stream';
-import type { Command } from 'commander';
-import { type Config, loadConfig } from '../../config/load.ts';
+import { buffer } from 'node:stream/consumers';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
 import { selectPolicy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
-import { err, ok, type Result } from '../../core/result.ts';
-import { type FoundNamespace, type FoundPod, printInputProblem, readManifests, type Source } from '../../manifests/read.ts';
+import { ok, type Result } from '../../core/result.ts';
+import { filesOf, STDIN } from '../../manifests/files.ts';
+import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
+import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type Source } from '../../manifests/read.ts';
 import { chooseProfile, NOT_JUDGED, type ProfileChoice } from './choose-profile.ts';
-import { configOption } from './flags.ts';
+import type { ManifestFlags } from './manifest-flags.ts';
+import type { PolicySettings } from './policy-settings.ts';
 
 /** A pod of a manifest and its verdict. */
 export interface JudgedPod {
@@ -20,89 +22,138 @@ export interface JudgedPod {
   readonly choice: ProfileChoice;
   readonly input: JudgeInput;
   readonly verdict: Verdict;
+  /** What chose its profile and its grant, such as `--profile` or the name of a configuration file. */
+  readonly chosenBy: readonly string[];
 }
 
-export interface JudgedManifests {
-  readonly sources: readonly Source[];
-  readonly judgements: readonly JudgedPod[];
+export interface JudgedSource {
+  readonly source: Source;
+  readonly pods: readonly JudgedPod[];
   /** Number of pods that the webhook does not judge. */
   readonly notJudged: number;
+  /** Pods that have no profile to be judged by, one per line. */
+  readonly problems: readonly string[];
 }
 
-export interface ManifestFlags {
-  readonly filename: readonly string[];
-  readonly profile?: string;
-  readonly config?: string;
-  readonly namespace?: string;
+/** What reading and judging all files gave, besides the pods. */
+export interface InputSummary {
+  /** Number of files that a pattern ignores. */
+  readonly ignored: number;
+  readonly skipped: readonly InputProblem[];
+  /** What cannot be used, one per line. */
+  readonly problems: readonly string[];
+  /** Number of objects, with pods and without. */
+  readonly objects: number;
+  /** For each namespace in which the choice of the profile is not obvious, a line that says which profile its pods are judged by, and why. */
+  readonly choices: readonly string[];
 }
 
-/** The flags of every command that judges manifests. */
-export function addManifestFlags(command: Command): Command {
-  return command
-    .requiredOption(
-      '-f, --filename <file...>',
-      'manifests: files, folders (searched recursively for *.yaml, *.yml, *.json), or - for standard input (required)',
-    )
-    .option(
-      '--profile <id>',
-      'profile to judge by, in mode enforce; without it, the profile that the webhook would use: that of the labels of the Namespace object in ' +
-        'the manifests, of `governs` or `default` of the configuration, or of the cloister.dev/profile label of the pod; or else the only configured profile',
-    )
-    .addOption(configOption())
-    .option('-n, --namespace <name>', 'namespace of objects without one; exemptions, `governs` and `default` depend on it', 'default');
+/** By what and when pods are judged. */
+export interface JudgingContext {
+  readonly settings: PolicySettings;
+  readonly flags: ManifestFlags;
+  readonly stdin: Readable;
+  readonly now: Date;
 }
+
+type LabelsOf = ReadonlyMap<string, FoundNamespace['labels']>;
 
 /**
- * Reads manifests and judges the pods in them as new pods.
- * @returns the verdicts in the order of the files, or all problems of the input, one per line
+ * Reads manifests and judges the pods in them as new pods, file by file: only one file is in memory. The labels of Namespace objects, which may be
+ * in any file, are read first.
+ * @param visit called with each file whose manifests can be used, in the order of the files
  */
 export async function judgeManifests(
-  flags: ManifestFlags,
-  stdin: Readable,
-  now: Date,
-): Promise<Result<JudgedManifests, readonly string[]>> {
-  const config = await loadConfig(flags.config, { now });
-  const read = await readManifests(flags.filename, stdin);
-  const problems = [...(config.ok ? [] : config.error), ...(read.ok ? [] : read.error.map(printInputProblem))];
-  if (!config.ok || !read.ok) return err(problems);
+  names: readonly string[],
+  { stdin, ...context }: JudgingContext,
+  visit: (judged: JudgedSource) => void | Promise<void>,
+): Promise<InputSummary> {
+  const { files, ignored, problems: unread } = await filesOf(names, context.settings.ignore);
+  const input = files.includes(STDIN) ? await buffer(stdin) : Buffer.alloc(0);
+  const labelsOf: LabelsOf = new Map((await readNamespaces(files, input)).map(({ name, labels }) => [name, labels]));
+  const problems = unread.map(printInputProblem);
+  const skipped: InputProblem[] = [];
+  const choices = new Set<string>();
+  let objects = 0;
+  for (const file of files) {
+    const content = await readSource(file, input);
+    if ('problems' in content) {
+      for (const problem of content.problems) problems.push(printInputProblem(problem));
+      continue;
+    }
+    if ('skipped' in content) {
+      skipped.push(content.skipped);
+      continue;
+    }
+    for (const { pods, unjudged, withoutPod } of content.source.documents) objects += pods.length + unjudged.length + withoutPod;
+    const judged = judgeSource(content.source, { ...context, labelsOf });
+    for (const pod of judged.pods) if (pod.choice.because !== undefined) choices.add(printChoice(pod));
+    if (judged.problems.length === 0) await visit(judged);
+    else problems.push(...judged.problems);
+  }
+  const whole = problemsOf({ objects, skipped, hasProblems: problems.length > 0 }, context.flags);
+  return { ignored, skipped, problems: [...problems, ...whole], objects, choices: [...choices] };
+}
 
-  const namespaces = read.value.flatMap(({ documents }) => documents).flatMap((document) => document.namespaces);
-  const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
-  const judgements: JudgedPod[] = [];
+function printChoice({ choice: { profile, mode, because }, input: { namespace } }: JudgedPod): string {
+  return printable(`namespace ${namespace}: judged by profile ${profile.id} in mode ${mode}, because ${because}`, 1_000);
+}
+
+/** Problems of the input as a whole. */
+function problemsOf(
+  { objects, skipped, hasProblems }: Pick<InputSummary, 'objects' | 'skipped'> & { readonly hasProblems: boolean },
+  { strict, allowEmpty }: ManifestFlags,
+): string[] {
+  if (strict && skipped.length > 0) return skipped.map((each) => `${printInputProblem(each)} (--strict)`);
+  if (objects > 0 || allowEmpty || hasProblems) return [];
+  const details = skipped.length === 0 ? '' : `: ${skipped.map(printInputProblem).join('\n')}`;
+  return [`the input has no Kubernetes object${details}${skipped.length === 0 ? '; check what writes it, or set --allow-empty' : ''}`];
+}
+
+/** @param labelsOf labels of the namespaces that are known */
+export function judgeSource(
+  source: Source,
+  { settings, flags, now, labelsOf = new Map() }: Omit<JudgingContext, 'stdin'> & { readonly labelsOf?: LabelsOf },
+): JudgedSource {
+  const judged: JudgedPod[] = [];
+  const problems: string[] = [];
   let notJudged = 0;
-  for (const source of read.value) {
-    for (const [document, { pods }] of source.documents.entries()) {
-      for (const found of pods) {
-        const made = makeInput(found, config.value, flags, { labelsOf, now });
-        if (!made.ok) problems.push(`${source.file}:${found.line}: ${made.error}`);
-        else if (made.value === NOT_JUDGED) notJudged += 1;
-        else judgements.push({ source, document, found, ...made.value, verdict: judge(made.value.input) });
+  for (const [document, { pods }] of source.documents.entries()) {
+    for (const found of pods) {
+      const { subject } = found;
+      const namespace = subject.namespace ?? flags.namespace;
+      const choice = choose(found, namespace, settings, labelsOf);
+      if (!choice.ok) problems.push(`${source.file}:${found.range.line}: ${choice.error}`);
+      else if (choice.value === NOT_JUDGED) notJudged += 1;
+      else {
+        const { profile, mode } = choice.value;
+        const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: mode === 'enforce' });
+        const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
+        const chosenBy = chosenByOf(choice.value, found, settings);
+        judged.push({ source, document, found, choice: choice.value, input, verdict: judge(input), chosenBy });
       }
     }
   }
-  return problems.length > 0 ? err(problems) : ok({ sources: read.value, judgements, notJudged });
+  return { source, pods: judged, notJudged, problems };
 }
 
-/** For each namespace in which the choice of the profile is not obvious, a line that says which profile its pods are judged by, and why. */
-export function printChoices(judgements: readonly JudgedPod[]): readonly string[] {
-  const lines = judgements.flatMap(({ choice: { profile, mode, because }, input: { namespace } }) =>
-    because === undefined ? [] : [`namespace ${namespace}: judged by profile ${profile.id} in mode ${mode}, because ${because}`],
-  );
-  return [...new Set(lines)].map((line) => printable(line, 1_000));
-}
-
-function makeInput(
+function choose(
   { subject }: FoundPod,
-  config: Config,
-  { profile: asked, namespace: given = 'default' }: ManifestFlags,
-  { labelsOf, now }: { readonly labelsOf: ReadonlyMap<string, FoundNamespace['labels']>; readonly now: Date },
-): Result<Pick<JudgedPod, 'input' | 'choice'> | typeof NOT_JUDGED, string> {
-  const namespace = subject.namespace ?? given;
-  const circumstances = { asked, label: labelOf(subject.pod, PROFILE_LABEL), namespace, namespaceLabels: labelsOf.get(namespace) };
-  const choice = chooseProfile(circumstances, config);
-  if (!choice.ok) return choice;
-  if (choice.value === NOT_JUDGED) return ok(NOT_JUDGED);
-  const { profile, mode } = choice.value;
-  const policy = selectPolicy(profile, subject.pod, { profiles: config.profiles, obeysProfileLabel: mode === 'enforce' });
-  return ok({ choice: choice.value, input: { subject, policy, namespace, exemptions: config.exemptions, now } });
+  namespace: string,
+  settings: PolicySettings,
+  labelsOf: LabelsOf,
+): Result<ProfileChoice | typeof NOT_JUDGED, string> {
+  if (settings.profile !== undefined) return ok({ profile: settings.profile, mode: 'enforce' });
+  const label = labelOf(subject.pod, PROFILE_LABEL);
+  return chooseProfile({ asked: undefined, label, namespace, namespaceLabels: labelsOf.get(namespace) }, settings);
+}
+
+function chosenByOf(
+  { profile, because }: ProfileChoice,
+  { subject }: FoundPod,
+  { profiles, profile: asked, origin, grantOrigin = origin }: PolicySettings,
+): readonly string[] {
+  const isLabelled = because === undefined && profiles.size > 1 && labelOf(subject.pod, PROFILE_LABEL) === profile.id;
+  const chooser = asked !== undefined ? '--profile' : isLabelled ? "the pod's label" : origin;
+  return [...new Set([chooser, grantOrigin])];
 }

@@ -1,4 +1,5 @@
 import { type CST, visit } from 'yaml';
+import { isJson } from '../pieces.ts';
 import type { YamlDocument } from '../yaml.ts';
 import { columnOf } from './text.ts';
 
@@ -26,16 +27,14 @@ export function contextOf(text: string, document: YamlDocument): EditContext {
       if (value.type === 'block-seq') indentSeq ??= deeper(value.offset) > 0;
     },
   });
-  const isJson = document.root !== null && isJsonText(text.slice(document.root.range[0], document.root.range[1]));
-  return { text, document, lineBreak: text.includes('\r\n') ? '\r\n' : '\n', indent: indent ?? 2, indentSeq: indentSeq ?? false, isJson };
-}
-
-function isJsonText(text: string): boolean {
-  if (!/^[[{]/.test(text)) return false;
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  const root = document.root === null ? '' : text.slice(document.root.range[0], document.root.range[1]);
+  const isJsonText = /^[[{]/.test(root) && isJson(root);
+  return {
+    text,
+    document,
+    lineBreak: text.includes('\r\n') ? '\r\n' : '\n',
+    indent: indent ?? 2,
+    indentSeq: indentSeq ?? false,
+    isJson: isJsonText,
+  };
 }

@@ -13,7 +13,7 @@ import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from 
  * quotes, indentation and line ends. The `yaml` package prints a whole document: it keeps comments, but may change quotes, indentation and
  * line breaks.
  *
- * - A pair or an item is removed with its lines and the comment after it; comments above the next one stay.
+ * - A pair or an item is removed with its lines, the comment after it, and the comments directly above it. Comments above an empty line stay.
  * - An added value is written in the style of its neighbours: their indentation, flow or block style, JSON in JSON.
  * - If an operation would also change other places through an anchor, the values of those places are written out first.
  *
@@ -55,12 +55,17 @@ function planRound(
 ): Result<{ readonly edits: TextEdit[]; readonly remaining: PendingEdit[] }, string> {
   const { documents } = parseStream(text);
   const contexts = new Map<number, EditContext>();
-  const edits: TextEdit[] = [];
   const remaining: PendingEdit[] = [];
   // One round either writes out merges or performs operations: doing both could write a key of a merge twice.
   const rounds = new Map<number, 'separates' | 'performs'>();
-  for (const [index, pendingEdit] of pending.entries()) {
-    if (pending.slice(0, index).some((earlier) => interfere(earlier, pendingEdit))) {
+  // Documents have no text in common, so that only edits of the same one are compared.
+  const earlier = new Map<number, PendingEdit[]>();
+  const planned = new Map<number, TextEdit[]>();
+  for (const pendingEdit of pending) {
+    const before = listAt(earlier, pendingEdit.document);
+    const mustWait = before.some((each) => interfere(each, pendingEdit));
+    before.push(pendingEdit);
+    if (mustWait) {
       remaining.push(pendingEdit);
       continue;
     }
@@ -70,18 +75,25 @@ function planRound(
     contexts.set(pendingEdit.document, context);
 
     const separation = separate(context, pendingEdit);
-    const planned = separation ?? perform(context, pendingEdit);
-    if (!planned.ok) return planned;
+    const plan = separation ?? perform(context, pendingEdit);
+    if (!plan.ok) return plan;
     const turn = separation === undefined ? 'performs' : 'separates';
     const isTurn = (rounds.get(pendingEdit.document) ?? turn) === turn;
-    const isFree = isTurn && !planned.value.some((edit) => edits.some((taken) => edit.start <= taken.end && taken.start <= edit.end));
+    const taken = listAt(planned, pendingEdit.document);
+    const isFree = isTurn && !plan.value.some((edit) => taken.some((each) => edit.start <= each.end && each.start <= edit.end));
     if (isFree) {
       rounds.set(pendingEdit.document, turn);
-      edits.push(...planned.value);
+      taken.push(...plan.value);
     }
     if (!isFree || separation !== undefined) remaining.push(pendingEdit);
   }
-  return ok({ edits, remaining });
+  return ok({ edits: [...planned.values()].flat(), remaining });
+}
+
+function listAt<T>(lists: Map<number, T[]>, key: number): T[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
 }
 
 /** Whether the order of two operations matters: one is inside the other, both are in one collection, or one shifts the indices of the other. */

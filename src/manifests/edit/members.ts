@@ -91,10 +91,20 @@ export function indexOf(location: NonNullable<NodeLocation>): number {
   return location.kind === 'item' ? location.index : location.map.items.indexOf(location.pair);
 }
 
-/** Removes the lines of a member with the line break at their end, or, at the end of a text without one, the line break before them. */
+/**
+ * Removes the lines of a member with the line break at their end, or, at the end of a text without one, the line break before them. The comments
+ * directly above belong to the member, if their column is that of the member.
+ */
 export function removeLines(text: string, { start, end }: Member): TextEdit {
-  const from = lineStart(text, start);
-  const to = endOfLines(text, end, columnOf(text, start));
+  const column = columnOf(text, start);
+  let from = lineStart(text, start);
+  while (from > 0) {
+    const above = lineStart(text, from - 1);
+    const line = text.slice(above, from);
+    if (above === from || !line.trimStart().startsWith('#') || line.length - line.trimStart().length !== column) break;
+    from = above;
+  }
+  const to = endOfLines(text, end, column);
   const next = text.indexOf('\n', to) + 1;
   if (next > 0) return textEdit(from, next, '');
   return textEdit(from === 0 ? 0 : text[from - 2] === '\r' ? from - 2 : from - 1, to, '');

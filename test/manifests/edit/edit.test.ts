@@ -38,10 +38,15 @@ describe('a scalar is replaced in place', () => {
 describe('a pair is removed with its lines', () => {
   test.each([
     ['comments above the next pair stay', 'a: 1 # of a\n# of b\nb: 2\n', remove('/a'), '# of b\nb: 2\n'],
+    ['comments directly above it are removed with it', 'x: 1\n# of a\n# why\na: 1\nb: 2\n', remove('/a'), 'x: 1\nb: 2\n'],
+    ['comments above an empty line stay', '# head\n\na: 1\nb: 2\n', remove('/a'), '# head\n\nb: 2\n'],
+    ['comments of another column stay', 'x:\n  y: 1\n  # of x\na: 1\nb: 2\n', remove('/a'), 'x:\n  y: 1\n  # of x\nb: 2\n'],
+    ['comments above an item', 'a:\n- 1\n# two\n- 2\n# three\n- 3\n', remove('/a/1'), 'a:\n- 1\n# three\n- 3\n'],
+    ['comments at the start of the text', '\ufeff# of a\na: 1\nb: 2\n', remove('/a'), '\ufeffb: 2\n'],
     ['deeper comments below it are removed with it', 'a:\n  x: 1\n  # inside\nb: 2\n', remove('/a'), 'b: 2\n'],
     ['the first pair after a dash', '- a: 1 # gone\n  b: 2\n', remove('/0/a'), '- b: 2\n'],
     ['the first pair after a dash, with comments after it', '- a: 1\n  # of b\n  b: 2\n', remove('/0/a'), '-\n  # of b\n  b: 2\n'],
-    ['the only pair leaves an empty map', 'x: # c\n  # d\n  a: 1\ny: 1\n', remove('/x/a'), 'x: {} # c\n  # d\ny: 1\n'],
+    ['the only pair leaves an empty map', 'x: # c\n  # d\n  a: 1\ny: 1\n', remove('/x/a'), 'x: {} # c\ny: 1\n'],
     ['the last pair of a text without a line end', 'a: 1\nb: 2', remove('/b'), 'a: 1'],
     ['a block of text', 'a: |\n  # text\n\n  more\nb: 2\n', remove('/a'), 'b: 2\n'],
   ])('a pair is removed with its lines: %s', (_, text, operation, outcome) => expect(edited(text, operation)).toBe(outcome));

@@ -21,7 +21,14 @@ test('the package contains the program, all licences, the pages that `explain` p
     .map((name) => `dist/commands/${name.replace(/\.ts$/, '.js')}`);
   expect(packed).toEqual(expect.arrayContaining(['dist/main.js', ...commands]));
   expect(packed).toEqual(
-    expect.arrayContaining(['docs/rules/privileged.md', 'docs/profiles/userns.md', 'seccomp/workspace.json', 'LICENSE']),
+    expect.arrayContaining([
+      'docs/rules/privileged.md',
+      'docs/profiles/userns.md',
+      'schemas/config.json',
+      'schemas/test.json',
+      'seccomp/workspace.json',
+      'LICENSE',
+    ]),
   );
   expect(packed.filter((each) => /^(src|test|tools|bench|node_modules|certs)\/|\.map$/.test(each))).toEqual([]);
 
@@ -36,6 +43,11 @@ test.each([
   ['explain', 'privileged'],
   ['explain', 'userns'],
   ['check', '-f', 'examples'],
+  ['check', 'examples/refused', '-o', 'sarif'],
+  ['test', 'examples/policy-tests'],
+  ['schema', 'test'],
+  ['completion', 'bash'],
+  ['version'],
   ['fix', '--diff', '-f', 'examples'],
   ['manifests'],
   ['ensure', '--help'],

@@ -17,10 +17,13 @@ interface Manifest {
 export async function shippedPackages(): Promise<Readonly<Record<string, string>>> {
   const { devDependencies } = await readManifest();
   const texts = await Promise.all(globSync('src/**/*.ts', { cwd: root }).map((file) => readFile(join(root, file), 'utf8')));
-  const imported = new Set(texts.flatMap((text) => [...text.matchAll(IMPORT)].map(([, name = '']) => name)));
+  const imported = new Set(texts.flatMap((text) => [...text.replace(TYPES, '').matchAll(IMPORT)].map(([, name = '']) => name)));
   const names = [...imported].filter((name) => !builtinModules.includes(name)).toSorted();
   return Object.fromEntries(names.map((name) => [name, versionOf(name, devDependencies)]));
 }
+
+/** Imports of types are not in the build. */
+const TYPES = /^import type [^;]*;/gm;
 
 /** The package of an import that is not relative and not of Node. */
 const IMPORT = /\b(?:from |import\()'((?:@[^/']+\/)?[a-z][^/':]*)(?:\/[^']*)?'/g;

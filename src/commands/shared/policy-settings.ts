@@ -1,0 +1,111 @@
+import { access } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { ClusterError, connect } from '../../cluster/client.ts';
+import { findConfiguration } from '../../cluster/configuration.ts';
+import { type Config, loadConfig, parseConfig } from '../../config/load.ts';
+import type { Governance } from '../../core/governance.ts';
+import { type PolicyConfig, printConfigured, printUnknownProfile } from '../../core/policy.ts';
+import { backends } from '../../core/profiles/index.ts';
+import { makeProfile, type Profile } from '../../core/profiles/profile.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+import { didYouMean } from '../../did-you-mean.ts';
+import { readOptional } from '../../manifests/files.ts';
+import { type IgnorePattern, parseIgnoreFile, parseIgnorePattern } from '../../manifests/ignore.ts';
+import { printInputProblem } from '../../manifests/problem.ts';
+import type { ManifestFlags } from './manifest-flags.ts';
+
+/** What a command judges manifests by. */
+export interface PolicySettings extends PolicyConfig {
+  readonly governance: Governance;
+  /** Where the configuration comes from, for people: the name of a file or of a ConfigMap. */
+  readonly origin: string;
+  /** The flag that sets the grant of every profile. */
+  readonly grantOrigin?: string;
+  /** The profile that `--profile` names. */
+  readonly profile?: Profile;
+  readonly ignore: readonly IgnorePattern[];
+}
+
+export const CONFIG_NAME = '.cloister.yaml';
+const IGNORE_NAME = '.cloisterignore';
+const DEFAULTS = 'the defaults of Cloister';
+
+/** @returns the settings, or all problems of the flags and of the files that they name, one per line */
+export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promise<Result<PolicySettings, readonly string[]>> {
+  const [found, ignoreFile] = await Promise.all([configurationOf(flags, now), readOptional(IGNORE_NAME)]);
+  const problems = [...(found.ok ? [] : found.error), ...(ignoreFile.ok ? [] : [printInputProblem(ignoreFile.error)])];
+  if (!found.ok || !ignoreFile.ok) return err(problems);
+  const { config, origin, isDefault } = found.value;
+  const ignore = [...parseIgnoreFile(ignoreFile.value ?? ''), ...flags.ignore.map(parseIgnorePattern)];
+  const { grant } = flags;
+  const offered = isDefault && flags.profile !== undefined ? builtInProfiles() : config.profiles;
+  const profiles = grant === undefined ? offered : new Map([...offered].map(([id, profile]) => [id, { ...profile, grant }]));
+  const { exemptions, governance } = config;
+  const settings = { profiles, exemptions, governance, origin, ignore, ...(grant === undefined ? {} : { grantOrigin: '--grant' }) };
+  if (flags.profile === undefined) return ok(settings);
+
+  const profile = profiles.get(flags.profile);
+  if (profile !== undefined) return ok({ ...settings, profile });
+  const guess = didYouMean(flags.profile, profiles.keys());
+  if (!isDefault) return err([`--profile: ${printUnknownProfile(flags.profile)} in ${origin}${guess}; ${printConfigured(profiles)}`]);
+  const known = [...profiles.keys()].join(', ');
+  return err([
+    `--profile: there is no built-in profile "${flags.profile}"${guess}: use one of ${known}, or name a configuration with --config`,
+  ]);
+}
+
+/** Every backend as a profile of its own, with the defaults of its options. */
+const builtInProfiles = (): Map<string, Profile> => new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})]));
+
+interface FoundConfiguration {
+  readonly config: Config;
+  readonly origin: string;
+  /** Whether there is no configuration. */
+  readonly isDefault: boolean;
+}
+
+async function configurationOf(flags: ManifestFlags, now: Date): Promise<Result<FoundConfiguration, readonly string[]>> {
+  const { config: named, fromCluster } = flags;
+  if (fromCluster) return named === undefined ? configurationInCluster(flags, now) : err([TWO_CONFIGURATIONS]);
+  const file = named ?? (await findUpwards(process.cwd()));
+  const config = await loadConfig(file, { now });
+  return config.ok ? ok({ config: config.value, origin: file ?? DEFAULTS, isDefault: file === undefined }) : config;
+}
+
+const TWO_CONFIGURATIONS = 'a configuration is named by --config (or CLOISTER_CONFIG) and by --from-cluster: name one of them';
+
+/**
+ * The nearest `.cloister.yaml`, relative to the working folder. The search ends at the root of the Git repository, so that a file of another
+ * owner above it has no effect.
+ */
+async function findUpwards(from: string): Promise<string | undefined> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    if (await exists(join(folder, CONFIG_NAME))) return relative(from, join(folder, CONFIG_NAME));
+    if (folder === dirname(folder) || (await exists(join(folder, '.git')))) return undefined;
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function configurationInCluster(
+  { cloisterNamespace, ...flags }: ManifestFlags,
+  now: Date,
+): Promise<Result<FoundConfiguration, readonly string[]>> {
+  const cluster = await connect({ ...flags, whenForbidden: 'ask for the right to read ConfigMaps there, or use --config' });
+  if (!cluster.ok) return err([cluster.error]);
+  try {
+    const found = await findConfiguration(cluster.value, cloisterNamespace);
+    if (!found.ok) return err([found.error]);
+    const { text, title } = found.value;
+    const config = parseConfig(text, title, { now });
+    return config.ok ? ok({ config: config.value, origin: title, isDefault: false }) : config;
+  } catch (error) {
+    if (error instanceof ClusterError) return err([error.message]);
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+import { applyToCopy } from '../../apply-patch.ts';
+import { escapesOf } from '../../core/judge.ts';
+import { withoutLeftovers } from '../../core/leftovers.ts';
+import type { PatchOp } from '../../core/patch.ts';
+import { pointerOf } from '../../core/pointer.ts';
+import { type Repair, repair } from '../../core/repair.ts';
+import type { EnforcementOutcome } from '../../core/request-record.ts';
+import { withDocument } from '../../core/subject.ts';
+import type { FoundPod } from '../../manifests/read.ts';
+import type { JudgedPod } from './judge-manifests.ts';
+
+/** The repair of a pod of a manifest, as the webhook repairs it, and without the empty maps and lists that this would leave in the text. */
+export function repairPod({ input, verdict }: JudgedPod): Repair {
+  const made = repair(input, verdict, { apply: applyToCopy, addsAnnotation: false });
+  const patch = withoutLeftovers(made.patch, input.subject.document, made.subject.document);
+  if (patch === made.patch) return made;
+  return { ...made, patch, subject: withDocument(input.subject, applyToCopy(input.subject.document, patch)) };
+}
+
+/** What a cluster that enforces the profile does with the pod. */
+export function outcomeOf(judged: JudgedPod): EnforcementOutcome {
+  const { findings } = judged.verdict;
+  if (escapesOf(findings).some(({ fix }) => fix === undefined)) return 'refused';
+  if (findings.every(({ fix }) => fix === undefined)) return 'clean';
+  const { patch, unresolved } = repairPod(judged);
+  if (unresolved.length > 0) return 'refused';
+  return patch.length > 0 ? 'repairable' : 'clean';
+}
+
+/** The operations with paths that start at the object. */
+export function operationsOf(found: FoundPod, patch: readonly PatchOp[]): PatchOp[] {
+  return patch.map((operation) => {
+    const [first = ''] = /^\/[^/]*/.exec(operation.path) ?? [];
+    return { ...operation, path: pointerOf(found.pathOf([first.slice(1)])) + operation.path.slice(first.length) };
+  });
+}

@@ -1,0 +1,25 @@
+import { chmod, chown, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** The bits of a mode that are no file type. */
+const PERMISSIONS = 0o7777;
+
+/**
+ * Replaces the content of a file: the new content is written beside it and then takes its name, so that at no time the file is half written.
+ * Its mode stays, and its owner where this user may set it. Of a link, the file that it names is replaced.
+ * @throws the error of the file system; the file is then unchanged
+ */
+export async function replaceFile(file: string, text: string): Promise<void> {
+  const target = await realpath(file);
+  const { mode, uid, gid } = await stat(target);
+  const beside = join(dirname(target), `.${basename(target)}.cloister-${process.pid}`);
+  try {
+    await writeFile(beside, text, { flag: 'wx' });
+    await chown(beside, uid, gid).catch(() => {});
+    await chmod(beside, mode & PERMISSIONS);
+    await rename(beside, target);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+}

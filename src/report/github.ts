@@ -1,0 +1,43 @@
+import { entriesOf } from './entries.ts';
+import { type CheckReport, countVerdicts } from './report.ts';
+import type { Severity } from './severity.ts';
+
+/** GitHub shows so many annotations of each level for a step, and drops the others. */
+const MAX_ANNOTATIONS = 10;
+
+const LEVELS: Readonly<Record<Severity, 'error' | 'warning'>> = {
+  wall: 'error',
+  device: 'error',
+  escape: 'error',
+  promise: 'warning',
+  unknown: 'warning',
+};
+
+/**
+ * Commands of a GitHub workflow that annotate the lines of the files: the worst findings, and how many others there are.
+ * Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+ */
+export function printGithub(report: CheckReport): string {
+  const byLevel = Map.groupBy(entriesOf(report), ({ severity }) => LEVELS[severity]);
+  const shown = [...byLevel.values()].flatMap((entries) => entries.slice(0, MAX_ANNOTATIONS));
+  const lines = shown.map(({ pod, finding, severity, message }) => {
+    const { line, column, endLine, endColumn } = finding;
+    const range = line === endLine ? { line, endLine, col: column, endColumn } : { line, endLine };
+    const properties = Object.entries({ file: pod.file, ...range, title: finding.rule });
+    return `::${LEVELS[severity]} ${properties.map(([name, value]) => `${name}=${escapeProperty(String(value))}`).join(',')}::${escapeData(message)}`;
+  });
+  const total = [...byLevel.values()].reduce((sum, { length }) => sum + length, 0);
+  const { refused, repairable, clean } = countVerdicts(report.pods);
+  const hidden = total > shown.length ? `; ${total - shown.length} findings are not annotated, \`cloister check\` lists them` : '';
+  const unjudged = report.unjudged.length === 0 ? '' : `; ${report.unjudged.length} objects not judged`;
+  const summary = `::notice title=cloister check::${refused} refused, ${repairable} repairable, ${clean} clean${unjudged}${hidden}`;
+  return [...lines, summary].map((line) => `${line}\n`).join('');
+}
+
+function escapeData(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}

@@ -1,0 +1,37 @@
+import { printable } from '../core/printable.ts';
+import { remedyOf } from '../core/remedy.ts';
+import { describe } from './entries.ts';
+import { type CaseOutcome, printSuites } from './junit-xml.ts';
+import { type CheckReport, isEnforced, type PodReport, type ReportContext, titleOf, type UnjudgedReport } from './report.ts';
+
+/**
+ * JUnit's XML, which most CI systems read: a suite for each file, and a case for each pod. Escapes fail a case; promises alone, and what is not judged,
+ * skip it. What `cloister fix` would do is the output of the case.
+ */
+export function printJunit({ pods, unjudged }: CheckReport, { seconds }: ReportContext): string {
+  const cases = [
+    ...pods.map((pod) => ({ file: pod.file, name: `${titleOf(pod)} in ${pod.namespace}`, ...outcomeOf(pod) })),
+    ...unjudged.map((object) => ({ file: object.file, name: titleOf(object), ...outcomeOfUnjudged(object) })),
+  ];
+  return printSuites('cloister check', cases, seconds);
+}
+
+function outcomeOf(pod: PodReport): CaseOutcome {
+  const { findings, verdict, profile, grant } = pod;
+  const fixes = findings.filter(({ fix }) => fix !== undefined).map((finding) => `${describe(finding)}`);
+  const output = fixes.length === 0 ? [] : ['`cloister fix` changes:', ...fixes];
+  if (isEnforced(pod) && findings.some(({ kind }) => kind === 'escape')) {
+    const lines = findings.map(
+      (finding) => `${pod.file}:${finding.line}:${finding.column}: ${finding.kind} ${finding.rule}: ${describe(finding)}`,
+    );
+    const message = `${verdict} under profile ${profile}, grant ${grant}`;
+    return { outcome: 'failed', type: verdict, message, lines, output };
+  }
+  if (findings.length === 0) return { outcome: 'passed', output: [] };
+  const warnings = findings.map((finding) => `${finding.rule}: ${printable(finding.message)}; ${printable(remedyOf(finding))}`);
+  return { outcome: 'skipped', lines: warnings, output };
+}
+
+function outcomeOfUnjudged({ reason }: UnjudgedReport): CaseOutcome {
+  return { outcome: 'skipped', lines: [`not judged: ${reason}`], output: [] };
+}

@@ -1,0 +1,149 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { readText } from '../../src/manifests/read.ts';
+import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { cloister } from '../support/run.ts';
+
+/** `cloister check` beside a real API server and kubectl. */
+
+let apiServer: ApiServer;
+beforeAll(async () => {
+  apiServer = await useApiServer();
+});
+
+const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: [{name: a, image: b}]}\n';
+const pod = (name: string): string => POD.replace('NAME', name);
+
+describe('--from-cluster', () => {
+  const config = (profile: string): string => `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {${profile}: {grant: none}}\n`;
+  let kubeconfig = '';
+  const check = (...args: string[]) => cloister(['check', '-', '--from-cluster', '--kubeconfig', kubeconfig, ...args], pod('a'));
+
+  async function install(namespace: string, data: object): Promise<void> {
+    await apiServer.createNamespace(namespace);
+    const metadata = { name: 'cloister-config', namespace, labels: { 'app.kubernetes.io/name': 'cloister' } };
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
+    await apiServer.kubectl(['apply', '-f', '-'], { input });
+  }
+
+  beforeAll(async () => {
+    kubeconfig = await apiServer.kubeconfig('reader', ['system:masters']);
+  });
+
+  test('without an installed chart, the command says so', async () => {
+    expect(await check()).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'error: the cluster has no ConfigMap cloister-config with the label app.kubernetes.io/name=cloister: install the chart, or name a file with --config\n',
+    });
+  });
+
+  test('the configuration of the chart is read, and named in the summary', async () => {
+    await install('first', { 'config.yaml': config('gvisor') });
+    const { code, stdout } = await check();
+    expect(code).toBe(0);
+    expect(stdout).toContain('judged by profile gvisor, grant none (from ConfigMap first/cloister-config)');
+  });
+
+  test('with two charts, the namespace must be named', async () => {
+    await install('second', { 'config.yaml': config('kata-qemu') });
+    expect((await check()).stderr).toBe(
+      'error: Cloister is installed in several namespaces (first, second): name one with --cloister-namespace\n',
+    );
+    expect((await check('--cloister-namespace', 'second')).stdout).toContain(
+      'profile kata-qemu, grant none (from ConfigMap second/cloister-config)',
+    );
+  });
+
+  test('a problem of the configuration is reported with the name of the ConfigMap', async () => {
+    await install('third', { 'config.yaml': `${config('gvisor')}extra: 1\n` });
+    await install('fourth', { other: '' });
+    expect((await check('--cloister-namespace', 'third')).stderr).toContain('error: ConfigMap third/cloister-config: extra: is unknown');
+    expect((await check('--cloister-namespace', 'fourth')).stderr).toContain(
+      'error: ConfigMap fourth/cloister-config has no key config.yaml',
+    );
+  });
+
+  test('a missing right is reported with what to do', async () => {
+    const { code, stderr } = await cloister(
+      ['check', '-', '--from-cluster', '--kubeconfig', await apiServer.kubeconfig('stranger')],
+      pod('a'),
+    );
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^error: cannot list ConfigMap objects in all namespaces: .* is forbidden: .*; ask for the right to read ConfigMaps there, or use --config\n$/,
+    );
+  });
+});
+
+describe('kubectl reads the same objects', () => {
+  const json = (name: string): string =>
+    JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'a', image: 'b' }] } });
+
+  /** The names of the objects, or undefined where kubectl rejects the text. */
+  async function namesByKubectl(input: string): Promise<string[] | undefined> {
+    const { code, stdout } = await apiServer.kubectl(['create', '--dry-run=client', '-o', 'name', '-f', '-'], { input });
+    if (code !== 0) return undefined;
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.replace('pod/', ''));
+  }
+
+  function namesByCheck(text: string): string[] | undefined {
+    const content = readText('x.yaml', text);
+    return 'source' in content ? content.source.documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name)) : undefined;
+  }
+
+  test.each([
+    ['JSON lines', `${json('a')}\n${json('b')}\n`, ['a', 'b']],
+    ['JSON without lines', `${json('a')}${json('b')}`, ['a', 'b']],
+    ['YAML in several documents', `${pod('a')}---\n${pod('b')}`, ['a', 'b']],
+    ['a byte order mark at the start', `\ufeff${pod('a')}`, ['a']],
+    ['a byte order mark below a separator', `${pod('a')}---\n\ufeff${pod('b')}`, ['a', 'b']],
+    ['a control character', pod('a').replace('image: b', 'image: "b\u0001"'), undefined],
+    ['an unrendered template', pod('{{ .Values.name }}'), undefined],
+  ])('kubectl and check agree: %s', async (_, text, names) => {
+    expect(await namesByKubectl(text)).toEqual(names);
+    expect(namesByCheck(text)).toEqual(names);
+  });
+});
+
+test('a list of running pods is read as kubectl prints it', async () => {
+  await apiServer.createNamespace('listed');
+  await apiServer.kubectl(['create', '-n', 'listed', '-f', '-'], { input: `${pod('a')}---\n${pod('b')}` });
+  for (const format of ['yaml', 'json']) {
+    const { stdout } = await apiServer.kubectl(['get', 'pods', '-n', 'listed', '-o', format]);
+    const { code, stdout: report } = await cloister(['check', '-', '-o', 'json'], stdout);
+    expect(code).toBe(0);
+    expect((JSON.parse(report) as { pods: object[] }).pods).toMatchObject(
+      ['a', 'b'].map((name) => ({ kind: 'Pod', name, namespace: 'listed' })),
+    );
+  }
+});
+
+test('what fix makes of a workload is accepted by the API server', async () => {
+  await apiServer.createNamespace('fixed');
+  const set = `apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web, namespace: fixed}
+spec:
+  selector: {matchLabels: {app: web}}
+  serviceName: web
+  volumeClaimTemplates: [{metadata: {name: home}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
+  template:
+    metadata:
+      labels: {app: web}
+      annotations:
+        # an older node reads it
+        io.kubernetes.cri-o.Devices: /dev/fuse
+    spec:
+      hostPID: true
+      containers: [{name: a, image: b, securityContext: {capabilities: {add: [SYS_ADMIN]}}, volumeMounts: [{name: home, mountPath: /home}]}]
+`;
+  const { code, stdout } = await cloister(['fix', '-', '--grant', 'containers'], set);
+  expect(code).toBe(0);
+  expect(stdout).not.toMatch(/annotations|older node|hostPID/);
+  const created = await apiServer.kubectl(['create', '--dry-run=server', '--validate=strict', '-f', '-'], { input: stdout });
+  expect([created.code, created.stderr]).toEqual([0, '']);
+});

@@ -1,0 +1,257 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { Log } from 'sarif';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { validateXML } from 'xmllint-wasm';
+import { ruleById } from '../../src/core/rules/index.ts';
+import { formats } from '../../src/report/formats.ts';
+import type { CheckReport, PlacedFinding, PodReport, ReportContext } from '../../src/report/report.ts';
+import { RANKED_RULES, severityOf, severityOfRule } from '../../src/report/severity.ts';
+import { cloister, type Ran } from '../support/run.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+/** Names that a format could confuse with its own syntax, pods of each verdict, and an object that is not judged. */
+const TEXTS = `apiVersion: v1
+kind: Pod
+metadata: {name: "a,b:c%<&>\\"'"}
+spec:
+  hostPID: true
+  nodeName: "n%1, x::y"
+  containers: [{name: a, image: b, securityContext: {capabilities: {add: [BPF]}}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: twice}
+spec: &spec
+  hostUsers: false
+  securityContext: {seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: a
+    image: b
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: twice}
+spec: {hostUsers: false, securityContext: {seccompProfile: {type: RuntimeDefault}}, containers: [{name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}]}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: flow}
+spec: {templates: [{name: a, container: {image: b}}]}
+`;
+
+let folder = '';
+const printed = new Map<string, Ran>();
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cloister-formats-'));
+  await writeFile(join(folder, 'po ds,1.yaml'), TEXTS);
+  await writeFile(join(folder, 'values.yaml'), 'a: 1\n');
+  for (const format of formats.keys()) {
+    printed.set(format, await cloister(['check', 'po ds,1.yaml', 'values.yaml', '-o', format], '', {}, folder));
+  }
+}, 60_000);
+afterAll(() => rm(folder, { recursive: true }));
+
+const textOf = (format: string): string => printed.get(format)?.stdout ?? '';
+const log = (): Log => JSON.parse(textOf('sarif'));
+
+test('no format changes the exit status, and none writes an error', () => {
+  for (const [format, { code, stderr }] of printed) expect([format, code, stderr]).toEqual([format, 1, '']);
+});
+
+test.each(['sarif', 'github', 'gitlab'])('-o %s needs files', async (format) => {
+  const { code, stdout, stderr } = await cloister(['check', '-', '-o', format], TEXTS);
+  expect([code, stdout, stderr]).toEqual([
+    2,
+    '',
+    `error: -o ${format} shows findings in files, and standard input is none: name files, or use another format\n`,
+  ]);
+});
+
+test('file names start at --root, with a whole path outside of it', async () => {
+  const check = async (at: string): Promise<string[]> => {
+    const { stdout } = await cloister(['check', 'po ds,1.yaml', '-o', 'gitlab', '--root', at], '', {}, folder);
+    return [...new Set((JSON.parse(stdout) as { location: { path: string } }[]).map(({ location }) => location.path))];
+  };
+  expect(await Promise.all([check('..'), check('elsewhere')])).toEqual([
+    [`${folder.split('/').at(-1)}/po ds,1.yaml`],
+    [join(folder, 'po ds,1.yaml')],
+  ]);
+});
+
+describe('sarif', () => {
+  test('the log conforms to the published schema of SARIF 2.1.0', () => {
+    const file = createRequire(import.meta.url).resolve('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json');
+    const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false });
+    addFormats.default(ajv);
+    // The schema is written for draft 4, whose `id` later drafts call `$id`; all else that it uses has the same meaning in both.
+    const { $schema: _, id: __, ...schema } = JSON.parse(readFileSync(file, 'utf8'));
+    const validate = ajv.compile(schema);
+    expect([validate(log()), validate.errors]).toEqual([true, null]);
+    expect(validate({ ...log(), runs: [{ ...log().runs[0], results: [{}] }] })).toBe(false);
+  });
+
+  test('each result has a rule, a level, a fingerprint and a place, worst first', () => {
+    const [run] = log().runs;
+    const results = run?.results ?? [];
+    const rules = run?.tool.driver.rules ?? [];
+    expect(results.length).toBeGreaterThan(5);
+    for (const { ruleId, ruleIndex, level, locations } of results) {
+      expect(rules[ruleIndex ?? -1]?.id).toBe(ruleId);
+      expect(level).toMatch(/^(?:error|warning|note)$/);
+      expect(locations?.[0]?.physicalLocation?.artifactLocation?.uri).toBe('po%20ds%2C1.yaml');
+    }
+    const fingerprints = results.map(({ partialFingerprints }) => partialFingerprints?.['cloister/v1']);
+    expect(new Set(fingerprints).size).toBe(results.length);
+    const levels = results.map(({ level = '' }) => ['error', 'warning', 'note'].indexOf(level));
+    expect(levels).toEqual(levels.toSorted());
+  });
+
+  test('a region contains the value', () => {
+    const result = log().runs[0]?.results?.find(({ ruleId }) => ruleId === 'node-name');
+    const { startLine = 0, startColumn = 0, endLine, endColumn } = result?.locations?.[0]?.physicalLocation?.region ?? {};
+    expect(endLine).toBe(startLine);
+    expect(TEXTS.split('\n')[startLine - 1]?.slice(startColumn - 1, (endColumn ?? 0) - 1)).toBe('nodeName: "n%1, x::y"');
+  });
+
+  test('each rule has help without relative links, and a severity that GitHub reads', () => {
+    for (const { id, help, properties, shortDescription } of log().runs[0]?.tool.driver.rules ?? []) {
+      expect(shortDescription?.text, id).toBe(ruleById.get(id)?.summary);
+      expect(help?.markdown, id).toContain(`# ${id}\n`);
+      expect(help?.markdown, id).not.toMatch(/\]\((?!https?:)/);
+      expect(Number(properties?.['security-severity']), id).toBeGreaterThan(0);
+    }
+  });
+
+  test('what is not judged and what is skipped are notifications', () => {
+    const texts = log().runs[0]?.invocations?.[0]?.toolExecutionNotifications?.map(({ message }) => message.text);
+    expect(texts).toEqual([
+      expect.stringContaining('Workflow flow is not judged: '),
+      expect.stringContaining('The file is skipped: this is no manifest'),
+    ]);
+  });
+
+  test('--category names the run', async () => {
+    const { stdout } = await cloister(['check', 'po ds,1.yaml', '-o', 'sarif', '--category', 'prod'], '', {}, folder);
+    expect((JSON.parse(stdout) as Log).runs[0]?.automationDetails).toEqual({ id: 'prod/' });
+  });
+
+  test('of 30,000 findings the worst 24,999 are kept, and the last result names the others', () => {
+    const [sarif] = [formats.get('sarif')];
+    const results = (JSON.parse(sarif?.(large(30_000, 10), context) ?? '') as Log).runs[0]?.results ?? [];
+    expect(results.length).toBe(25_000);
+    expect(results.at(-1)).toMatchObject({
+      ruleId: 'report-limit',
+      message: { text: expect.stringContaining('5001 less severe findings') },
+    });
+    expect(results.slice(0, -1).filter(({ level }) => level === 'error').length).toBe(15_000);
+  });
+
+  test('a log has at most about 10 MB', () => {
+    const text = formats.get('sarif')?.(large(24_000, 150), context) ?? '';
+    expect(text.length).toBeLessThan(10_100_000);
+    expect((JSON.parse(text) as Log).runs[0]?.results?.at(-1)?.ruleId).toBe('report-limit');
+  });
+});
+
+describe('junit', () => {
+  const validate = async (xml: string) => {
+    const schema = readFileSync(join(root, 'test/fixtures/junit/jenkins-junit.xsd'), 'utf8');
+    return validateXML({ xml: [{ fileName: 'report.xml', contents: xml }], schema: [schema] });
+  };
+  test('the report conforms to the schema of Jenkins', async () => {
+    expect((await validate(textOf('junit'))).errors).toEqual([]);
+    expect((await validate(textOf('junit').replaceAll('<failure', '<fault').replaceAll('</failure', '</fault'))).valid).toBe(false);
+  });
+  test('each pod is a case with a name of its own; escapes fail it, and promises skip it', () => {
+    const names = [...textOf('junit').matchAll(/<testcase classname="([^"]*)" name="([^"]*)"(\/?)>(?=(?:\n *<(\w+))?)/g)];
+    expect(names.map(([, file, name, isEmpty, inside]) => [file, name, isEmpty === '' ? inside : 'passed'])).toEqual([
+      ['po ds,1.yaml', "Pod a,b:c%&lt;&amp;&gt;&quot;' in default", 'failure'],
+      ['po ds,1.yaml', 'Pod twice in default', 'skipped'],
+      ['po ds,1.yaml', 'Pod twice in default (2)', 'passed'],
+      ['po ds,1.yaml', 'Workflow flow', 'skipped'],
+    ]);
+    expect(textOf('junit')).toContain('<testsuites name="cloister check" tests="4" failures="1" errors="0" time="');
+  });
+});
+
+describe('github', () => {
+  test('each line is a command whose parameters are escaped, worst first', () => {
+    const lines = textOf('github').trimEnd().split('\n');
+    for (const line of lines) expect(line).toMatch(/^::(?:error|warning|notice) (?:[a-zA-Z]+=[^,:\n]+,?)+::[^\n]+$/);
+    expect(lines[0]).toMatch(/^::error file=po ds%2C1\.yaml,line=\d+,endLine=\d+,col=\d+,endColumn=\d+,title=[a-z-]+::/);
+    expect(lines.find((line) => line.includes('title=node-name'))).toContain('nodeName is n%251, x::y');
+    expect(lines.at(-1)).toBe('::notice title=cloister check::1 refused, 1 repairable, 1 clean; 1 objects not judged');
+  });
+  test('at most ten annotations of each level are printed, and the others are counted', () => {
+    const lines = (formats.get('github')?.(large(60, 10), context) ?? '').trimEnd().split('\n');
+    const count = (level: string): number => lines.filter((line) => line.startsWith(`::${level} `)).length;
+    expect([count('error'), count('warning'), count('notice')]).toEqual([10, 10, 1]);
+    expect(lines.at(-1)).toContain('40 findings are not annotated');
+  });
+});
+
+test('gitlab: each finding has the fields of a Code Quality report, and a fingerprint of its own', () => {
+  const text = textOf('gitlab');
+  expect(text.charCodeAt(0)).toBe('['.charCodeAt(0));
+  const violations = JSON.parse(text) as Record<string, unknown>[];
+  for (const violation of violations) {
+    expect(violation).toEqual({
+      description: expect.stringMatching(/^Pod .+: .+; .+/),
+      check_name: expect.toSatisfy((name: string) => ruleById.has(name)),
+      fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
+      severity: expect.stringMatching(/^(?:info|minor|major|critical|blocker)$/),
+      location: { path: 'po ds,1.yaml', lines: { begin: expect.any(Number), end: expect.any(Number) } },
+    });
+  }
+  expect(new Set(violations.map(({ fingerprint }) => fingerprint)).size).toBe(violations.length);
+});
+
+test('an escape in a namespace that does not enforce is a warning', () => {
+  const report = large(4, 10);
+  const warned = { ...report, pods: report.pods.map((pod) => ({ ...pod, mode: 'warn' as const })) };
+  expect(formats.get('github')?.(warned, context)).not.toContain('::error');
+  expect(formats.get('sarif')?.(warned, context)).not.toContain('"level":"error","message"');
+  expect(formats.get('junit')?.(warned, context)).toContain('failures="0"');
+  expect(formats.get('github')?.(report, context)).toContain('::error');
+});
+
+describe('severities', () => {
+  test('every ranked rule exists', () => expect(RANKED_RULES.filter((rule) => !ruleById.has(rule))).toEqual([]));
+  test.each([
+    ['host-namespaces', 'escape', 'wall'],
+    ['capabilities', 'escape', 'device'],
+    ['tolerations', 'escape', 'escape'],
+    ['capability-grant', 'escape', 'escape'],
+    ['host-namespaces', 'promise', 'promise'],
+    ['unknown-fields', 'unknown', 'unknown'],
+  ] as const)('a finding of %s of kind %s is of severity %s', (rule, kind, severity) => expect(severityOf({ rule, kind })).toBe(severity));
+  test('the severity of a rule is the worst of its findings', () => {
+    expect(['image-storage', 'unknown-fields', 'seccomp'].map(severityOfRule)).toEqual(['promise', 'unknown', 'escape']);
+  });
+});
+
+const context: ReportContext = { stream: process.stdout, version: '1.2.3', category: undefined, seconds: 1, helpOf: () => '# x\n\nWhy.\n' };
+
+/** Half of the findings are escapes, in a mixed order. */
+function large(count: number, messageChars: number): CheckReport {
+  const place = { line: 1, column: 1, endLine: 1, endColumn: 2 };
+  const findings = Array.from({ length: count }, (_, index): PlacedFinding => {
+    const kind = index % 2 === 0 ? 'promise' : 'escape';
+    return { rule: 'tolerations', kind, path: ['spec', 'tolerations', index], message: 'x'.repeat(messageChars), ...place };
+  });
+  const pod: PodReport = {
+    ...{ file: 'a.yaml', kind: 'Pod', name: 'a', namespace: 'b', profile: 'userns', grant: 'sudo', chosenBy: [] },
+    ...{ mode: 'enforce', because: undefined, verdict: 'refused' },
+    ...place,
+    findings,
+    exempted: [],
+  };
+  return { pods: [pod], unjudged: [], skipped: [], choices: [], notJudged: 0, withoutPod: 0, ignored: 0 };
+}
