@@ -64,7 +64,7 @@ export const CASES: readonly Case[] = [
     warns: [
       [
         'runtime-annotations',
-        /Devices \("\/dev\/fuse,\/dev\/net\/tun"\).*exemption \(runtime-annotations: \[io\.kubernetes\.cri-o\.Devices\]\)/,
+        /Devices brings devices of the node into the pod.*exemption \(runtime-annotations: \[io\.kubernetes\.cri-o\.Devices\]\)/,
       ],
       ['seccomp', /the pod's seccompProfile is RuntimeDefault, under which builds and nested containers will not work; remove it/],
     ],

@@ -119,6 +119,17 @@ testRule(runtimeAnnotations, {
         { pod: noted(key, 'note'), finds: [path(key)], fixed: noted('note') },
       ]),
     ),
+    'devices are named as what is lost, and no message has the value of an annotation': {
+      pod: noted('io.kubernetes.cri-o.Devices', 'cdi.k8s.io/vendor', 'devices.nri.io/pod', 'io.kubernetes.cri-o.DevicesX'),
+      says: [
+        'annotation io.kubernetes.cri-o.Devices brings devices of the node into the pod',
+        'annotation cdi.k8s.io/vendor brings devices of the node into the pod',
+        'annotation devices.nri.io/pod brings devices of the node into the pod',
+        'annotation io.kubernetes.cri-o.DevicesX configures the container runtime or the network',
+      ],
+      finds: ['io.kubernetes.cri-o.Devices', 'cdi.k8s.io/vendor', 'devices.nri.io/pod', 'io.kubernetes.cri-o.DevicesX'].map(path),
+      fixed: { metadata: { annotations: {} } },
+    },
     'one that is added later, which cannot be repaired': {
       old: noted('note'),
       pod: noted('note', 'devices.nri.io/pod'),

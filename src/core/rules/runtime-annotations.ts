@@ -20,13 +20,17 @@ export const runtimeAnnotations: Rule = {
   exemptibleValues: 'the key of an annotation',
   checkPod({ metadata }, report, context) {
     const isOrder = context.isUpdate ? isAddedRuntimeAnnotation : isRuntimeAnnotation;
-    for (const [key, value] of Object.entries(metadata?.annotations ?? {})) {
+    for (const key of Object.keys(metadata?.annotations ?? {})) {
       if (!isOrder(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
-      const message = `annotation ${excerptOf(key)} (${JSON.stringify(excerptOf(value))}) configures the container runtime or the network`;
+      const effect = DEVICES.test(key) ? 'brings devices of the node into the pod' : 'configures the container runtime or the network';
+      const message = `annotation ${excerptOf(key)} ${effect}`;
       report({ path: ['metadata', 'annotations', key], message, fix: REMOVE, ...(isExemptible(key) ? { exemption: key } : {}) });
     }
   },
 };
+
+/** CRI-O's own, and those of the device injectors of CDI and NRI. */
+const DEVICES = /^(?:io\.kubernetes\.cri-o\.Devices$|cdi\.k8s\.io\/|devices\.(?:nri\.io|noderesource\.dev)(?:\/|$))/;
 
 /** Kernel parameters can open the guest's debug console, so they cannot be exempted. */
 const isExemptible = (key: string): boolean => !key.includes('kernel_params');

@@ -34,7 +34,7 @@ const SETTING = '(?:apparmorprofile-type|capabilities-add|procmount|seccompprofi
 const ANSWERED = [
   `spec-${CONTAINER}-(?:name|volumedevices-name|volumemounts-mountpropagation|.*-(?:httpget|tcpsocket)-host)`,
   `spec-(?:${CONTAINER}-)?securitycontext-${SETTING}`,
-  'spec-(?:nodename|os-name|resourceclaims-name|runtimeclassname|volumes-name|volumes-hostpath-path|volumes-csi-driver)',
+  'spec-(?:nodename|os-name|resourceclaims-(?:name|resourceclaimname|resourceclaimtemplatename)|runtimeclassname|volumes-name|volumes-hostpath-path|volumes-csi-driver)',
   'spec-affinity-podantiaffinity-requiredduringschedulingignoredduringexecution-namespaces',
   // Keys in the path of a value of the wrong type.
   '(?:annotation|label|node-selector|old-annotation)-key',
