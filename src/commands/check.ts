@@ -70,6 +70,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   if (FILE_FORMATS.has(flags.output) && names.includes(STDIN)) {
     return fail(self, [`-o ${flags.output} shows findings in files, and standard input is none: name files, or use another format`]);
   }
+  if (flags.category !== undefined && flags.output !== 'sarif') return fail(self, ['--category has no effect without -o sarif']);
   const now = new Date();
   const settings = await loadPolicySettings(flags, now);
   if (!settings.ok) return fail(self, settings.error);
