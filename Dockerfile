@@ -3,7 +3,8 @@ ARG BUILD=docker.io/library/node:24-trixie-slim
 # Node and its libraries, without a shell or a package manager; user 65532.
 ARG BASE=gcr.io/distroless/nodejs24-debian13:nonroot
 
-FROM ${BUILD} AS build
+# JavaScript is the same for every architecture: it is built once, on that of the builder.
+FROM --platform=$BUILDPLATFORM ${BUILD} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -17,6 +18,16 @@ COPY --from=build /src/docs/rules /cloister/docs/rules
 COPY --from=build /src/docs/profiles /cloister/docs/profiles
 COPY --from=build /src/seccomp /cloister/seccomp
 COPY --from=build /src/dist /cloister/dist
+# Set by the release.
+ARG VERSION=unreleased
+ARG REVISION=unknown
+ARG SOURCE=https://github.com/cloister-dev/cloister
+LABEL org.opencontainers.image.title="Cloister" \
+  org.opencontainers.image.description="Admission webhook that isolates workspace pods" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.source="${SOURCE}" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production PATH=/nodejs/bin:/usr/bin:/bin
 USER 65532:65532
 # Node is process 1 and handles signals itself. By default V8's heap may use half of the container's memory. No flag sets the heap size, because it would

@@ -49,10 +49,9 @@ export function findUserNamespaceGaps(pod: Pod, wall: Wall): WallGap[] {
 export function findRuntimeClassGaps(pod: Pod, wall: Wall): WallGap[] {
   const { runtimeClassName } = specOf(pod);
   if (runtimeClassName == null ? wall.runtimeClassName === undefined : isClassOf(wall, runtimeClassName)) return [];
-  const message =
-    runtimeClassName == null
-      ? 'runtimeClassName is not set'
-      : `runtimeClassName "${excerptOf(runtimeClassName)}" does not belong to this profile (the nodeSelector and tolerations that this class added stay)`;
+  const message = runtimeClassName
+    ? `runtimeClassName "${excerptOf(runtimeClassName)}" does not belong to this profile (the nodeSelector and tolerations that this class added stay)`
+    : `runtimeClassName is ${runtimeClassName === '' ? 'empty, which is no class' : 'not set'}`;
   const { runtimeClassName: wanted } = wall;
   const fix = wanted === undefined ? REMOVE : { set: wanted };
   const change = wanted === undefined ? 'remove it' : `set it to ${wanted}`;

@@ -23,8 +23,7 @@ const schema = JSON.parse(files.get('values.schema.json') ?? '') as Schema;
 const values = parse(read('values.yaml')) as object;
 
 test('the schema has the same values as values.yaml', () => {
-  const { global: _, ...known } = schema.properties ?? {};
-  expect(pathsOf({ properties: known })).toEqual(pathsIn(values, schema));
+  expect(pathsOf(schema)).toEqual(pathsIn(values, schema));
 });
 
 test('every value in the table of the README has a description', () => {
@@ -58,6 +57,18 @@ function pathsIn(value: object, { properties }: Schema): string[] {
 
 const LEAVES = ['profiles', 'resources', 'affinity', 'issuerRef', 'runAs'];
 const isPlace = (key: string, { properties }: Schema): boolean => properties !== undefined && !LEAVES.includes(key);
+
+test('the chart names the repository of the package', () => {
+  const { repository } = JSON.parse(readFileSync(join(chart, '../../package.json'), 'utf8')) as {
+    readonly repository: { readonly url: string };
+  };
+  const url = repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
+  const metadata = parse(read('Chart.yaml')) as { readonly home: string; readonly sources: readonly string[]; readonly icon: string };
+  expect(metadata).toMatchObject({ home: url, sources: [url] });
+  const repositoryPath = new URL(url).pathname;
+  expect(metadata.icon).toBe(`https://raw.githubusercontent.com${repositoryPath}/main/charts/cloister/icon.svg`);
+  expect(read('icon.svg')).toMatch(/^<svg /);
+});
 
 test('examples/containers.yaml is the configuration of the default values', () => {
   const { profiles } = parse(readFileSync(join(chart, '../../examples/containers.yaml'), 'utf8')) as object & { readonly profiles: object };

@@ -23,6 +23,7 @@ interface Inspected {
       readonly Entrypoint?: readonly string[];
       readonly Cmd?: readonly string[];
       readonly Env?: readonly string[];
+      readonly Labels?: Readonly<Record<string, string>>;
     };
   };
 }
@@ -48,6 +49,12 @@ describeUnless(missingForImage, 'the image', () => {
     const { entrypoint, path } = imageSettings();
     expect(OCIv1.config).toMatchObject({ User: '65532:65532', Entrypoint: entrypoint });
     expect(OCIv1.config.Env).toContain(`PATH=${path}`);
+    const label = (name: string) => OCIv1.config.Labels?.[`org.opencontainers.image.${name}`];
+    const { repository } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      readonly repository: { readonly url: string };
+    };
+    expect(repository.url).toBe(`git+${label('source')}.git`);
+    expect([label('licenses'), label('version'), label('revision')]).toEqual(['Apache-2.0', '1.2.3', 'abc']);
   });
 
   test('the image adds only the build, the pages of rules and profiles, and no package', async () => {

@@ -12,7 +12,7 @@ onNode('what a machine lacks for a node', () => {
   test.each([
     ['an unprivileged user', ['unshare', '--user'], 'root'],
     ['root of a container', ['unshare', '--user', '--map-root-user'], 'the right to mount and to make devices, which containers lack'],
-    ['root without programs', ['env', 'PATH=/nowhere'], 'unshare, chroot, apt-get, dpkg-deb on the PATH'],
+    ['root without programs', ['env', 'PATH=/nowhere'], 'unshare, chroot, apt-get, dpkg-deb, nsenter, bash, tar on the PATH'],
     ['a user with all rights', ['env'], 'undefined'],
   ])('the missing requirement is reported for %s', async (_, [program = '', ...args], missing) => {
     const { stdout } = await promisify(execFile)(program, [...args, process.execPath, '-e', ASK]);

@@ -48,7 +48,7 @@ test('T33: a second repair changes nothing, and finds nothing to fix', () => {
 test('T45: a patch changes only the paths of its findings', () => {
   check(0.06, cases, ([pod, given]) => {
     const { patch, repaired: findings } = repaired(copyOf(pod), given);
-    const named = findings.map(({ path }) => pointerOf(path));
+    const named = findings.flatMap(({ path, also = [] }) => [path, ...also.map((each) => each.path)].map((each) => pointerOf(each)));
     named.push('/metadata/annotations/cloister.dev~1profile-applied');
     const changed = changesBetween(pod, applyPatch(pod, patch));
     expect(changed.filter((path) => !named.some((each) => within(path, each)))).toEqual([]);

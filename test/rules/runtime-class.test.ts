@@ -33,7 +33,19 @@ testRule(runtimeClass, {
   },
   fails: {
     'a foreign class under userns': { pod: { runtimeClassName: 'runc-privileged' }, finds, fixed: {} },
-    'an empty name, which is no absent one': { pod: { runtimeClassName: '' }, finds, fixed: {} },
+    'an empty name, which is no absent one': {
+      pod: { runtimeClassName: '' },
+      says: ['runtimeClassName is empty, which is no class'],
+      advises: ['remove it'],
+      finds,
+      fixed: {},
+    },
+    'a class that the operator could list': {
+      pod: { runtimeClassName: 'crun' },
+      advises: ['remove it, or ask the operator to list it in the runtimeClasses of the profile'],
+      finds,
+      fixed: {},
+    },
     "the backend's own name where the operator has another": {
       profile: 'kata-qemu',
       options: { runtimeClassName: 'kata-team-a' },

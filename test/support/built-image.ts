@@ -27,11 +27,21 @@ export async function buildImage(folder: string): Promise<Buildah> {
   const buildah = await startBuildah(folder);
   const volumes = await baseForBuilding(buildah, folder);
   await baseForRunning(buildah, folder);
-  const bases = ['--build-arg=BUILD=localhost/build', '--build-arg=BASE=localhost/base'];
+  const buildArguments = ['BUILD=localhost/build', 'BASE=localhost/base', 'VERSION=1.2.3', 'REVISION=abc'].map(
+    (each) => `--build-arg=${each}`,
+  );
   const environment = ['NODE_EXTRA_CA_CERTS'].flatMap((name) =>
     process.env[name] === undefined ? [] : [`--env=${name}=${process.env[name]}`],
   );
-  const settings = ['--isolation=chroot', '--network=host', '--pull-never', ...(await ulimits()), ...bases, ...volumes, ...environment];
+  const settings = [
+    '--isolation=chroot',
+    '--network=host',
+    '--pull-never',
+    ...(await ulimits()),
+    ...buildArguments,
+    ...volumes,
+    ...environment,
+  ];
   await buildah('bud', ...settings, `--tag=${BUILT_IMAGE}`, root);
   return buildah;
 }

@@ -3,11 +3,14 @@ import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** What this machine lacks to make a root file system of Debian and to run programs in it, in words; nothing where it can. */
-export async function missingForDebian(): Promise<string | undefined> {
+/**
+ * What this machine lacks to make a root file system of Debian and to run programs in it, in words; nothing where it can.
+ * @param further programs that the caller needs beside
+ */
+export async function missingForDebian(further: readonly string[] = []): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'Linux';
   if (process.getuid?.() !== 0) return 'root';
-  const missing = await missingPrograms(['unshare', 'chroot', 'apt-get', 'dpkg-deb']);
+  const missing = await missingPrograms(['unshare', 'chroot', 'apt-get', 'dpkg-deb', ...further]);
   if (missing !== undefined) return missing;
   const makes = 'mount -t tmpfs node /mnt && mknod /mnt/null c 1 3 && mount -t proc proc /mnt';
   return (await works('unshare', '--mount', '--pid', '--fork', '--net', 'sh', '-c', makes))
@@ -16,7 +19,7 @@ export async function missingForDebian(): Promise<string | undefined> {
 }
 
 /** In words: `tar, bash on the PATH`. */
-export async function missingPrograms(names: readonly string[]): Promise<string | undefined> {
+async function missingPrograms(names: readonly string[]): Promise<string | undefined> {
   const missing = await Promise.all(names.map(async (name) => ((await isOnPath(name)) ? [] : [name])));
   return missing.flat().length > 0 ? `${missing.flat().join(', ')} on the PATH` : undefined;
 }

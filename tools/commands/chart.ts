@@ -60,6 +60,9 @@ const duration = z.string().regex(/^\d{1,6}(ms|s|m)$/);
 /** A duration in the notation of Go and cert-manager. */
 const longDuration = z.string().regex(/^(\d+(h|m|s))+$/);
 const cidr = z.string().regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/);
+const flag = z.string().regex(/^--/);
+/** A host, perhaps with a port and a path. */
+const registry = z.string().regex(/^[a-zA-Z0-9][-a-zA-Z0-9._:]*(\/[a-z0-9][-a-z0-9._]*)*$/);
 const count = z.int().min(1);
 const id = z.int().min(1).max(4_294_967_295);
 const subdomain = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
@@ -112,12 +115,19 @@ const valuesSchema = z
     podLabels: ourLabels,
     podAnnotations: names,
     env: z.array(variable),
+    extraArgs: z.array(flag),
+    extraVolumes: z.array(z.looseObject({ name: subdomain })),
+    extraVolumeMounts: z.array(z.looseObject({ name: subdomain, mountPath: z.string().startsWith('/') })),
+    updateStrategy: z.strictObject({ type: z.enum(['RollingUpdate', 'Recreate']), rollingUpdate: anyObject.optional() }).nullable(),
+    revisionHistoryLimit: z.int().min(0),
+    serviceAccounts: z.strictObject({ annotations: names }),
+    webhookConfigurations: z.strictObject({ annotations: names }),
     ensure: z.strictObject({
       schedule: z.string().regex(/^(@(hourly|daily|midnight|weekly)|\S+ \S+ \S+ \S+ \S+)$/),
       wait: duration,
       settle: duration,
       overlap: duration,
-      extraArgs: z.array(z.string().regex(/^--/)),
+      extraArgs: z.array(flag),
       resources,
     }),
     nodeProfile: z.strictObject({
@@ -149,8 +159,8 @@ const valuesSchema = z
       dashboard: z.strictObject({ enabled: z.boolean(), labels: ourLabels, annotations: names }),
     }),
     test: z.strictObject({ namespace: subdomain }),
-    // Helm's own, for charts that include this one.
-    global: anyObject,
+    // Charts that include this one have values of their own in it.
+    global: z.looseObject({ imageRegistry: maybe(registry) }).partial(),
   })
   .partial();
 

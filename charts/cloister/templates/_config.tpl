@@ -127,6 +127,14 @@
     {{- $problems = append $problems (printf "nodeProfile.namespace: `governs` or `default` enforces %s in %s, which refuses the DaemonSet's hostPath: add %s to default.except, or leave it out of governs" . $values.nodeProfile.namespace $values.nodeProfile.namespace) -}}
   {{- end -}}
 {{- end -}}
+{{- if include "cloister.hasNodeProfile" . -}}
+  {{- $namespace := $values.nodeProfile.namespace | default .Release.Namespace -}}
+  {{- /* Found only where Helm is connected to the cluster. What is rendered does not depend on it. */ -}}
+  {{- $level := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "privileged" (lookup "v1" "Namespace" "" $namespace) -}}
+  {{- if ne $level "privileged" -}}
+    {{- $problems = append $problems (printf "nodeProfile: the namespace %s enforces Pod Security %s, which refuses the DaemonSet's hostPath: set nodeProfile.namespace to another namespace or, without a seccomp profile on the nodes, profiles.userns.grant to sudo" $namespace $level) -}}
+  {{- end -}}
+{{- end -}}
 {{- with $values.ports -}}
   {{- if ne 3 (list (int .webhook) (int .operations) (int .metrics) | uniq | len) -}}
     {{- $problems = append $problems "ports: two of them are equal: use three different ports" -}}
@@ -156,6 +164,15 @@
 {{- range $values.env -}}
   {{- if eq .name "POD_IP" -}}
     {{- $problems = append $problems "env: POD_IP is set by the chart, as the address to listen on: remove it" -}}
+  {{- end -}}
+{{- end -}}
+{{- $set := dict "--config" "profiles" "--tls-dir" "certificates" "--listen" "ports.webhook" "--operations-listen" "ports.operations" "--metrics-listen" "ports.metrics" "--log-level" "logLevel" "--drain-delay" "drainDelay" -}}
+{{- if $values.clientCertificates.caConfigMap -}}
+  {{- $set = merge $set (dict "--client-ca" "clientCertificates.caConfigMap" "--client-name" "clientCertificates.names") -}}
+{{- end -}}
+{{- range $values.extraArgs -}}
+  {{- with get $set (splitList "=" . | first) -}}
+    {{- $problems = append $problems (printf "extraArgs: the chart sets this flag from `%s`: use that value" .) -}}
   {{- end -}}
 {{- end -}}
 {{- with $values.certificates.certManager -}}

@@ -27,8 +27,6 @@ export interface Connections {
   /** Every connection, new ones included, closes with its next answer. */
   drain(): void;
   isDraining(): boolean;
-  /** Closes the connections whose handshake did not start yet. */
-  closeWaiting(): void;
 }
 
 export interface ConnectionsOptions {
@@ -73,7 +71,6 @@ export function makeConnections({ limits, onClose, checkClient }: ConnectionsOpt
     drain() {
       isDraining = true;
     },
-    closeWaiting: handshakes.stop,
     isDraining: () => isDraining,
   };
 }

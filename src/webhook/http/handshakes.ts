@@ -17,8 +17,6 @@ export interface Handshakes {
   add(socket: Socket, start: () => void): void;
   /** The handshake of this TCP connection is complete. */
   end(socket: Socket): void;
-  /** Closes the connections that wait. */
-  stop(): void;
 }
 
 /** The connections of one remote address, in the order in which they came here. */
@@ -33,6 +31,8 @@ interface Peer {
 const RECORD_HEADER_BYTES = 5;
 const MAX_RECORD_BYTES = RECORD_HEADER_BYTES + 2 ** 14;
 const HANDSHAKE_RECORD = 22;
+/** A first message arrives in one or two pieces. Each piece costs an object. */
+const MAX_PIECES = 64;
 
 /**
  * Starts few TLS handshakes at a time, those of the remote addresses in turn. A handshake takes about a millisecond of the only thread: without
@@ -43,33 +43,32 @@ const HANDSHAKE_RECORD = 22;
  */
 export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Handshakes {
   const maxOfPeer = Math.ceil(limits.maxHandshakes / 2);
-  const silent = new Set<Socket>();
   // The address whose turn was last is at the end.
   const peers = new Map<string, Peer>();
   let active = 0;
   let timer: NodeJS.Timeout | undefined;
-  return { add, end, stop };
+  return { add, end };
 
   function add(socket: Socket, start: () => void): void {
     const address = socket.remoteAddress ?? '';
-    silent.add(socket);
+    const timeout = setTimeout(() => socket.destroy(), limits.handshakeTimeoutMs).unref();
     socket.on('error', () => {});
-    socket.setTimeout(limits.handshakeTimeoutMs, () => socket.destroy());
-    socket.once('close', () => leave(socket, address));
-    awaitFirstRecord(socket, () => {
-      silent.delete(socket);
-      peerAt(address).waiting.set(socket, start);
+    socket.once('close', () => {
+      clearTimeout(timeout);
+      leave(socket, address);
+    });
+    readFirstRecord(socket, (putBack) => {
+      peerAt(address).waiting.set(socket, () => {
+        clearTimeout(timeout);
+        putBack();
+        start();
+      });
       startNext();
     });
   }
 
   function end(socket: Socket): void {
     leave(socket, socket.remoteAddress ?? '');
-  }
-
-  function stop(): void {
-    for (const socket of silent) socket.destroy();
-    for (const { waiting } of peers.values()) for (const socket of waiting.keys()) socket.destroy();
   }
 
   function peerAt(address: string): Peer {
@@ -79,7 +78,6 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
   }
 
   function leave(socket: Socket, address: string): void {
-    silent.delete(socket);
     const peer = peers.get(address);
     if (peer === undefined) return;
     peer.waiting.delete(socket);
@@ -98,7 +96,6 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
       peer.waiting.delete(socket);
       peer.active.set(socket, performance.now());
       active += 1;
-      socket.removeAllListeners('readable').removeAllListeners('timeout').setTimeout(0);
       start();
     }
     if (timer === undefined && isAnyWaiting()) timer = setTimeout(dropSlow, limits.contendedHandshakeMs).unref();
@@ -135,28 +132,36 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
 }
 
 /**
- * Calls back once the first TLS record is complete, and leaves it in the socket. Until the handshake starts, a client that sends more than one
- * record is disconnected: it has nothing to say before the server's answer.
+ * Calls back once the first TLS record is complete, with a function that puts everything that was read back into the socket. A client has nothing
+ * more to say before the server's answer: if it sends more than a record, or sends it in tiny pieces, it is disconnected.
  */
-function awaitFirstRecord(socket: Socket, onComplete: () => void): void {
-  let recordBytes: number | undefined;
+function readFirstRecord(socket: Socket, onComplete: (putBack: () => void) => void): void {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
   let isComplete = false;
-  socket.on('readable', () => {
-    if (socket.readableLength > MAX_RECORD_BYTES) {
+  socket.on('readable', read);
+
+  function read(): void {
+    for (let piece: Buffer | null = socket.read(); piece !== null; piece = socket.read()) {
+      pieces.push(piece);
+      bytes += piece.length;
+    }
+    if (bytes > MAX_RECORD_BYTES || pieces.length > MAX_PIECES) {
       socket.destroy();
       return;
     }
-    recordBytes ??= peekRecordBytes(socket);
-    if (isComplete || recordBytes === undefined || socket.readableLength < recordBytes) return;
+    if (isComplete || bytes < RECORD_HEADER_BYTES || bytes < recordBytesOf(Buffer.concat(pieces))) return;
     isComplete = true;
-    onComplete();
-  });
+    onComplete(putBack);
+  }
+
+  function putBack(): void {
+    socket.off('readable', read);
+    socket.unshift(Buffer.concat(pieces));
+  }
 }
 
-/** How long the first record is; 0 if it begins no handshake, which is left to the TLS library to reject; undefined until its header is there. */
-function peekRecordBytes(socket: Socket): number | undefined {
-  if (socket.readableLength < RECORD_HEADER_BYTES) return undefined;
-  const header: Buffer = socket.read(RECORD_HEADER_BYTES);
-  socket.unshift(header);
-  return header[0] === HANDSHAKE_RECORD ? Math.min(RECORD_HEADER_BYTES + header.readUInt16BE(3), MAX_RECORD_BYTES) : 0;
+/** How long the record is that begins here; 0 if it begins no handshake, which is left to the TLS library to reject. */
+function recordBytesOf(start: Buffer): number {
+  return start[0] === HANDSHAKE_RECORD ? Math.min(RECORD_HEADER_BYTES + start.readUInt16BE(3), MAX_RECORD_BYTES) : 0;
 }

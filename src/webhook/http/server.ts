@@ -108,7 +108,6 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
     bodyBytes: shedder.bodyBytes,
     async close() {
       connections.drain();
-      connections.closeWaiting();
       // A closing server no longer checks for requests that exceed a timeout.
       const timer = setTimeout(() => servers.forEach(closeAllConnections), limits.requestTimeoutMs);
       await app.close();

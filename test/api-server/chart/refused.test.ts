@@ -149,6 +149,16 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
   ],
   'a test in kube-system': [{ test: { namespace: 'kube-system' } }, 'test.namespace: no pod is judged in kube-system'],
   'an environment variable that the chart sets': [{ env: [{ name: 'POD_IP', value: '10.0.0.7' }] }, 'env: POD_IP is set by the chart'],
+  'a flag that the chart sets': [
+    { extraArgs: ['--log-level=debug'] },
+    'extraArgs: the chart sets this flag from `logLevel`: use that value',
+  ],
+  'an authority of clients in a value and in a flag': [
+    { clientCertificates: { caConfigMap: 'clients' }, extraArgs: ['--client-ca=/etc/company/ca.crt'] },
+    'extraArgs: the chart sets this flag from `clientCertificates.caConfigMap`: use that value',
+  ],
+  'a registry with a scheme': [{ global: { imageRegistry: 'https://mirror.example.com' } }, "at '/global/imageRegistry'"],
+  'a strategy without a type': [{ updateStrategy: { rollingUpdate: { maxSurge: 1 } } }, "at '/updateStrategy'"],
   'a certificate whose renewal would precede its issue': [
     { certificates: { source: 'cert-manager', certManager: { duration: '24h', renewBefore: '1h1380m' } } },
     'certificates.certManager.renewBefore: 1h1380m is not shorter than the duration, 24h',

@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { globSync } from 'node:fs';
+import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { chartTool } from '../../../tools/programs/chart-tools.ts';
 import { manifestsIn, only, run } from '../../support/helm.ts';
@@ -32,25 +33,66 @@ test('the released chart uses the released image by its digest', async () => {
   expect(spec.containers[0].image).toBe(`registry.example.com/team/cloister@${DIGEST}`);
 });
 
-test('actionlint reports nothing about the workflow', async () => {
-  const { code, stdout, stderr } = await run(await chartTool('actionlint'), [join(root, '.github/workflows/release.yaml')]);
+const WORKFLOWS = globSync('.github/workflows/*.yaml', { cwd: root }).map((file) => join(root, file));
+
+interface Workflow {
+  readonly jobs: Readonly<Record<string, { readonly steps: readonly { readonly run?: string; readonly uses?: string }[] }>>;
+}
+
+async function stepsOf(file: string): Promise<Workflow['jobs'][string]['steps']> {
+  const { jobs } = parse(await readFile(file, 'utf8')) as Workflow;
+  return Object.values(jobs).flatMap(({ steps }) => steps);
+}
+
+test('there are workflows', () => expect(WORKFLOWS.length).toBe(2));
+
+test.each(WORKFLOWS)('actionlint reports nothing about %s', async (file) => {
+  const { code, stdout, stderr } = await run(await chartTool('actionlint'), [file]);
   expect(stdout + stderr).toBe('');
   expect(code).toBe(0);
 });
 
-test('the workflow uses existing scripts and files', async () => {
-  interface Workflow {
-    readonly jobs: Readonly<Record<string, { readonly steps: readonly { readonly run?: string }[] }>>;
-  }
-  const { jobs } = parse(await readFile(join(root, '.github/workflows/release.yaml'), 'utf8')) as Workflow;
+test.each(WORKFLOWS)('%s pins every action by its commit, and every test must run', async (file) => {
+  const steps = await stepsOf(file);
+  const used = steps.flatMap(({ uses }) => uses ?? []);
+  expect(used.length).toBeGreaterThan(2);
+  for (const each of used) expect(each).toMatch(/^[\w./-]+@[0-9a-f]{40}$/);
+  expect(steps.filter((step) => step.run?.includes('.ci/run')).map((step) => step.run?.endsWith('.ci/run --no-skips'))).toEqual([true]);
+});
+
+test.each(WORKFLOWS)('%s uses existing scripts and files', async (file) => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     readonly scripts: Readonly<Record<string, string>>;
   };
-  const commands = Object.values(jobs)
-    .flatMap(({ steps }) => steps.map((step) => step.run ?? ''))
-    .join('\n');
+  const commands = (await stepsOf(file)).map((step) => step.run ?? '').join('\n');
   const named = [...commands.matchAll(/\.\/dev ([a-z:]+)/g)].map(([, name = '']) => name);
-  expect(named).toEqual(['audit', 'sbom', 'pack']);
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
-  for (const file of ['tools/commands/package-chart.ts', '.ci/run', 'Dockerfile']) await readFile(join(root, file));
+  const files = [...commands.matchAll(/(?<= )(?:tools\/[\w/-]+\.ts|\.ci\/run)/g)].map(([name]) => name);
+  expect(files.length).toBeGreaterThan(0);
+  for (const each of files) await access(join(root, each));
+});
+
+describe('a release', () => {
+  const check = (...args: readonly string[]) => run(process.execPath, [join(root, 'tools/commands/check-release.ts'), ...args]);
+
+  test('needs the tag of the version, the repository of the package, and a section of the changelog', async () => {
+    const { code, stderr } = await check('v9.9.9', 'someone/else');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: the tag is v9\.9\.9, and package\.json has the version /);
+    expect(stderr).toContain('and this is git+https://github.com/someone/else.git');
+  });
+
+  test('has no other problem where these fit', async () => {
+    const { version, repository } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      readonly version: string;
+      readonly repository: { readonly url: string };
+    };
+    const changelog = await readFile(join(root, 'CHANGELOG.md'), 'utf8');
+    const { code, stderr } = await check(`v${version}`, new URL(repository.url.replace(/^git\+/, '')).pathname.slice(1, -'.git'.length));
+    const missing = changelog.includes(`## [${version}]`)
+      ? ''
+      : `error: CHANGELOG.md has no section for ${version}: rename the section Unreleased\n`;
+    expect(stderr).toBe(missing);
+    expect(code).toBe(missing === '' ? 0 : 1);
+  });
 });

@@ -63,6 +63,9 @@ test('kube-score reports only known findings', async () => {
 });
 
 describeUnless(await missingForPython(), 'checkov', () => {
+  // Installs it, the first time.
+  beforeAll(() => pythonTool('checkov'), 600_000);
+
   /** @param file the file to check with the rules of the framework */
   async function saidOf(file: string, framework: string): Promise<readonly Said[]> {
     interface Checked {

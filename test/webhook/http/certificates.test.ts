@@ -137,7 +137,11 @@ describe('T60: required client certificates', () => {
 
   test('a client without a certificate is rejected', async () => {
     const { port, metrics } = await start([]);
-    expect(await ask(port, {})).toEqual({ status: 403, code: 'CLOISTER_CLIENT_REJECTED', error: expect.stringContaining('presents none') });
+    expect(await ask(port, {})).toEqual({
+      status: 403,
+      code: 'CLOISTER_CLIENT_REJECTED',
+      error: expect.stringContaining('presented none'),
+    });
     expect(await metrics.expose()).toContain('cloister_refused_requests_total{status="403"} 1');
   });
 

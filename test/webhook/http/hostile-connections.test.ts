@@ -153,9 +153,13 @@ describe('handshakes', () => {
     expect(await closed()).toEqual({});
   });
 
-  test('T24: silent connections take no place, also where all callers share an address', async () => {
+  test.each([
+    ['silent connections', 0],
+    ['connections that send a part of their first message', 100],
+  ])('T24: %s take no place, also where all callers share an address', async (_, bytes) => {
     const { stall, review, closed } = await start({ maxHandshakes: 2, contendedHandshakeMs: 600_000 });
-    for (let opened = 0; opened < 20; opened += 1) await stall();
+    const hello = await clientHello();
+    for (let opened = 0; opened < 20; opened += 1) (await stall()).write(hello.subarray(0, bytes));
     expect((await review({ localAddress: ATTACKER })).status).toBe(200);
     expect(await closed()).toEqual({});
   });
@@ -176,15 +180,28 @@ describe('handshakes', () => {
     expect([(await review()).status, slow.destroyed, await closed()]).toEqual([200, false, {}]);
   });
 
-  test('the first record may come byte by byte', async () => {
+  test.each([
+    ['a first message in a few pieces is answered', 40, true],
+    ['a client that sends its first message byte by byte is disconnected', 1, false],
+  ])('%s', async (_, size, isAnswered) => {
     const { stall } = await start();
-    const socket = await stall();
-    socket.setNoDelay(true);
-    for (const byte of await clientHello()) {
-      socket.write(Buffer.of(byte));
-      await new Promise(setImmediate);
+    const socket = (await stall()).resume().setNoDelay(true);
+    const hello = await clientHello();
+    for (let at = 0; at < hello.length && !socket.destroyed; at += size) {
+      socket.write(hello.subarray(at, at + size));
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await until(() => socket.bytesRead > 0);
+    await until(() => socket.bytesRead > 0 || socket.destroyed);
+    expect(socket.bytesRead > 0).toBe(isAnswered);
+  });
+
+  test('a client that leaves before its first message is complete is forgotten', async () => {
+    const { stall, server } = await start();
+    const socket = await stall();
+    socket.write((await clientHello()).subarray(0, 100));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.end();
+    await server.close();
   });
 
   test('a client that sends more than the first record before its turn is disconnected', async () => {
@@ -205,16 +222,18 @@ describe('handshakes', () => {
     await closed;
   });
 
-  test('a server that stops closes the connections that wait', async () => {
-    const { stall, begin, stop } = await start({ maxHandshakes: 2, contendedHandshakeMs: 600_000, handshakeTimeoutMs: 600_000 });
-    const silent = await stall();
-    const first = await begin();
-    await until(() => first.bytesRead > 0);
-    const waiting = await begin();
-    const closing = stop();
-    await until(() => silent.destroyed && waiting.destroyed);
-    first.destroy();
-    await closing;
+  test('a connection that waits for its turn when the server stops is still answered', async () => {
+    const { begin, stall, review, stop } = await start({ maxHandshakes: 1, contendedHandshakeMs: 300 });
+    const slow = await begin();
+    await until(() => slow.bytesRead > 0);
+    const waiting = review();
+    // The server has accepted the connection of the review once it has accepted a later one.
+    const later = await stall();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const stopping = stop();
+    later.destroy();
+    expect((await waiting).status).toBe(200);
+    await stopping;
   });
 });
 

@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { missingForPython, pythonTool } from '../../tools/programs/python.ts';
+import { describeUnless } from '../support/needs.ts';
+
+/** The workflows and the action, judged by zizmor. actionlint judges them in test/api-server/chart/release.test.ts. */
+
+const root = join(import.meta.dirname, '../..');
+
+describeUnless(await missingForPython(), 'zizmor', () => {
+  async function zizmor(...inputs: readonly string[]): Promise<readonly { readonly ident: string }[]> {
+    const [program, ...args] = await pythonTool('zizmor');
+    const { stdout, stderr } = spawnSync(program, [...args, '--offline', '--no-progress', '--no-config', '--format=json', ...inputs], {
+      encoding: 'utf8',
+    });
+    if (stdout === '') throw new Error(stderr);
+    return JSON.parse(stdout);
+  }
+
+  test('zizmor finds nothing in the workflows and the action', async () => {
+    expect(await zizmor(join(root, '.github/workflows'), join(root, 'action.yml'))).toEqual([]);
+  }, 300_000);
+
+  test('zizmor finds an input that is written into a script', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cloister-zizmor-'));
+    try {
+      await mkdir(join(folder, '.github/workflows'), { recursive: true });
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: GitHub's syntax
+      const step = "{run: 'echo ${{ github.event.issue.title }}'}";
+      await writeFile(join(folder, '.github/workflows/bad.yaml'), `on: issues\njobs: {a: {runs-on: ubuntu-latest, steps: [${step}]}}\n`);
+      expect((await zizmor(folder)).map(({ ident }) => ident)).toContain('template-injection');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
