@@ -12,7 +12,7 @@ import { type JudgedPod, judgeManifests } from './shared/judge-manifests.ts';
 import { addManifestFlags, type ManifestFlags, NO_FILES, namesOf } from './shared/manifest-flags.ts';
 import { loadPolicySettings } from './shared/policy-settings.ts';
 import { outcomeOf } from './shared/repair-manifests.ts';
-import { version } from './shared/version.ts';
+import { sources, version } from './shared/version.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
 export const command: Command = addManifestFlags(
@@ -70,6 +70,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   if (FILE_FORMATS.has(flags.output) && names.includes(STDIN)) {
     return fail(self, [`-o ${flags.output} shows findings in files, and standard input is none: name files, or use another format`]);
   }
+  if (flags.category !== undefined && flags.output !== 'sarif') return fail(self, ['--category has no effect without -o sarif']);
   const now = new Date();
   const settings = await loadPolicySettings(flags, now);
   if (!settings.ok) return fail(self, settings.error);
@@ -134,7 +135,14 @@ function print(report: CheckReport, { output, quiet, failOn, root, category }: F
   const format = formats.get(output);
   if (format === undefined) throw new Error(`there is no format ${output}`);
   const placed = output === 'text' || output === 'json' ? report : withFilesBelow(report, root);
-  return format(placed, { stream: process.stdout, version: version(), category, seconds: performance.now() / 1_000, helpOf: readHelp });
+  return format(placed, {
+    stream: process.stdout,
+    version: version(),
+    sources: sources(),
+    category,
+    seconds: performance.now() / 1_000,
+    helpOf: readHelp,
+  });
 }
 
 /** The report with file names that start at a folder, with slashes. A file outside of the folder has its whole path. */

@@ -10,7 +10,7 @@ import { type CheckReport, isEnforced, type PodReport, type ReportContext, title
  */
 export function printJunit({ pods, unjudged }: CheckReport, { seconds }: ReportContext): string {
   const cases = [
-    ...pods.map((pod) => ({ file: pod.file, name: `${titleOf(pod)} in ${pod.namespace}`, ...outcomeOf(pod) })),
+    ...pods.map((pod) => ({ file: pod.file, name: `${pod.kind} ${pod.namespace}/${pod.name || '(no name)'}`, ...outcomeOf(pod) })),
     ...unjudged.map((object) => ({ file: object.file, name: titleOf(object), ...outcomeOfUnjudged(object) })),
   ];
   return printSuites('cloister check', cases, seconds);

@@ -71,6 +71,8 @@ export interface ReportContext {
   readonly stream: NodeJS.WriteStream;
   /** Version of Cloister. */
   readonly version: string;
+  /** Where the repository of Cloister is on the web. */
+  readonly sources: string;
   /** Distinguishes several reports of one commit. */
   readonly category: string | undefined;
   /** How long the run took. */

@@ -28,18 +28,19 @@ const LIMIT_RULE = 'report-limit';
  * Sources: https://docs.oasis-open.org/sarif/sarif/v2.1.0/,
  * https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
  */
-export function printSarif(report: CheckReport, { version, category, helpOf }: ReportContext): string {
+export function printSarif(report: CheckReport, context: ReportContext): string {
+  const { version, sources, category } = context;
   const entries = entriesOf(report);
   const results = limit(entries);
   const used = new Set(results.map(({ ruleId = '' }) => ruleId));
-  const rules = [...used].map((id) => descriptorOf(id, helpOf));
+  const rules = [...used].map((id) => descriptorOf(id, context));
   const indices = new Map(rules.map(({ id }, index) => [id, index]));
   const log: Log = {
     $schema: 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json',
     version: '2.1.0',
     runs: [
       {
-        tool: { driver: { name: 'Cloister', semanticVersion: version, rules } },
+        tool: { driver: { name: 'Cloister', semanticVersion: version, informationUri: sources, rules } },
         columnKind: 'utf16CodeUnits',
         ...(category === undefined ? {} : { automationDetails: { id: `${category}/` } }),
         invocations: [
@@ -97,7 +98,7 @@ function uriOf(file: string): string {
   return uri.startsWith('/') ? `file://${uri}` : uri;
 }
 
-function descriptorOf(id: string, helpOf: ReportContext['helpOf']): ReportingDescriptor {
+function descriptorOf(id: string, { version, sources, helpOf }: ReportContext): ReportingDescriptor {
   const rule = ruleById.get(id);
   if (rule === undefined) return { id, shortDescription: { text: 'The report has more findings than a file can hold.' } };
   const markdown = helpOf(id);
@@ -107,6 +108,7 @@ function descriptorOf(id: string, helpOf: ReportContext['helpOf']): ReportingDes
     shortDescription: { text: rule.summary },
     fullDescription: { text: firstParagraphOf(markdown) },
     help: { text: firstParagraphOf(markdown), markdown },
+    helpUri: `${sources}/blob/v${version}/docs/rules/${id}.md`,
     defaultConfiguration: { level: LEVELS[severity] },
     properties: { tags: ['security', 'kubernetes'], 'security-severity': SECURITY_SEVERITIES[severity] },
   };

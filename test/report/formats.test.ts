@@ -121,11 +121,15 @@ describe('sarif', () => {
   });
 
   test('each rule has help without relative links, and a severity that GitHub reads', () => {
-    for (const { id, help, properties, shortDescription } of log().runs[0]?.tool.driver.rules ?? []) {
+    const { homepage, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const sources = homepage.replace('#readme', '');
+    expect(log().runs[0]?.tool.driver.informationUri).toBe(sources);
+    for (const { id, help, helpUri, properties, shortDescription } of log().runs[0]?.tool.driver.rules ?? []) {
       expect(shortDescription?.text, id).toBe(ruleById.get(id)?.summary);
       expect(help?.markdown, id).toContain(`# ${id}\n`);
       expect(help?.markdown, id).not.toMatch(/\]\((?!https?:)/);
       expect(Number(properties?.['security-severity']), id).toBeGreaterThan(0);
+      expect(helpUri, id).toBe(`${sources}/blob/v${version}/docs/rules/${id}.md`);
     }
   });
 
@@ -172,9 +176,9 @@ describe('junit', () => {
   test('each pod is a case with a name of its own; escapes fail it, and promises skip it', () => {
     const names = [...textOf('junit').matchAll(/<testcase classname="([^"]*)" name="([^"]*)"(\/?)>(?=(?:\n *<(\w+))?)/g)];
     expect(names.map(([, file, name, isEmpty, inside]) => [file, name, isEmpty === '' ? inside : 'passed'])).toEqual([
-      ['po ds,1.yaml', "Pod a,b:c%&lt;&amp;&gt;&quot;' in default", 'failure'],
-      ['po ds,1.yaml', 'Pod twice in default', 'skipped'],
-      ['po ds,1.yaml', 'Pod twice in default (2)', 'passed'],
+      ['po ds,1.yaml', "Pod default/a,b:c%&lt;&amp;&gt;&quot;'", 'failure'],
+      ['po ds,1.yaml', 'Pod default/twice', 'skipped'],
+      ['po ds,1.yaml', 'Pod default/twice (2)', 'passed'],
       ['po ds,1.yaml', 'Workflow flow', 'skipped'],
     ]);
     expect(textOf('junit')).toContain('<testsuites name="cloister check" tests="4" failures="1" errors="0" time="');
@@ -237,7 +241,14 @@ describe('severities', () => {
   });
 });
 
-const context: ReportContext = { stream: process.stdout, version: '1.2.3', category: undefined, seconds: 1, helpOf: () => '# x\n\nWhy.\n' };
+const context: ReportContext = {
+  stream: process.stdout,
+  version: '1.2.3',
+  sources: 'https://example.org/cloister',
+  category: undefined,
+  seconds: 1,
+  helpOf: () => '# x\n\nWhy.\n',
+};
 
 /** Half of the findings are escapes, in a mixed order. */
 function large(count: number, messageChars: number): CheckReport {

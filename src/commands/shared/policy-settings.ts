@@ -66,11 +66,21 @@ interface FoundConfiguration {
 
 async function configurationOf(flags: ManifestFlags, now: Date): Promise<Result<FoundConfiguration, readonly string[]>> {
   const { config: named, fromCluster } = flags;
+  const unused = CLUSTER_FLAGS.filter(([key]) => flags[key] !== undefined).map(
+    ([, flag]) => `${flag} has no effect without --from-cluster`,
+  );
+  if (!fromCluster && unused.length > 0) return err(unused);
   if (fromCluster) return named === undefined ? configurationInCluster(flags, now) : err([TWO_CONFIGURATIONS]);
   const file = named ?? (await findUpwards(process.cwd()));
   const config = await loadConfig(file, { now });
   return config.ok ? ok({ config: config.value, origin: file ?? DEFAULTS, isDefault: file === undefined }) : config;
 }
+
+const CLUSTER_FLAGS = [
+  ['kubeconfig', '--kubeconfig'],
+  ['context', '--context'],
+  ['cloisterNamespace', '--cloister-namespace'],
+] as const satisfies readonly (readonly [keyof ManifestFlags, string])[];
 
 const TWO_CONFIGURATIONS = 'a configuration is named by --config (or CLOISTER_CONFIG) and by --from-cluster: name one of them';
 

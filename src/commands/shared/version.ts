@@ -5,6 +5,11 @@ export function version(): string {
   return manifest.version;
 }
 
+/** Where the repository is on the web. */
+export function sources(): string {
+  return manifest.homepage.replace(/#.*$/, '');
+}
+
 /** The oldest major version of Node that the package supports. */
 export function oldestNode(): number {
   return Number(/\d+/.exec(manifest.engines.node));
