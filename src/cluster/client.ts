@@ -43,7 +43,7 @@ export interface ClusterOptions {
   readonly kubeconfig?: string;
   /** Absent: the current context. */
   readonly context?: string;
-  /** What to do when RBAC forbids a request; absent: what the identity of `cloister ensure` lacks. */
+  /** The advice to print when RBAC forbids a request. Absent: to give the identity the roles that `cloister manifests --rbac` prints. */
   readonly whenForbidden?: string;
 }
 

@@ -19,13 +19,13 @@ export const command: Command = addManifestFlags(
   new Command('check').description(
     'Judges the pods in manifests as the webhook does, and prints each finding: its place, the rule, and what to do. The verdict of a pod is what ' +
       'enforcing does with it: clean (nothing), repairable (it is changed and admitted) or refused (its author must change it). A finding is an ' +
-      'escape, which a pod may not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
+      'escape, which a pod must not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
       'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. A pod in a namespace that only ' +
       'warns or audits is never refused. Nothing is changed.',
   ),
 )
   .addOption(
-    new Option('-o, --output <format>', 'output format; its status is the same in all of them')
+    new Option('-o, --output <format>', 'output format; the exit status does not depend on it')
       .choices([...formats.keys()])
       .default('text'),
   )
@@ -34,7 +34,7 @@ export const command: Command = addManifestFlags(
   .addOption(
     new Option(
       '--fail-on <verdict>',
-      'exit with 1 from this on: refused; repairable (or refused); promise (also a promise that no repair keeps); unjudged (refused, or an object ' +
+      'exit with 1 at this verdict or a worse one: refused; repairable (or refused); promise (also a promise that no repair keeps); unjudged (refused, or an object ' +
         'that may have a pod and is not judged); never',
     )
       .choices(FAIL_ON)

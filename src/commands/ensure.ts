@@ -70,7 +70,7 @@ export const command: Command = addClusterFlags(
   .addOption(
     duration(
       '--overlap <duration>',
-      'how long the previous authority stays trusted after a renewal at least, because a pod may still start with the previous serving certificate',
+      'minimum time for which the previous authority stays trusted after a renewal, because a pod may still start with the previous serving certificate',
       [600_000, '10m'],
     ),
   )

@@ -144,7 +144,7 @@ function streamOutput(): Output {
   };
 }
 
-/** Mixed with the fields of another kind, the fields of a pod are for a person: that kind may not have what a fix sets. */
+/** If the fields of a pod stand among fields of another kind, a person must change them: perhaps that kind does not have what a fix sets. */
 function repairJudged(judged: JudgedPod): RepairedPod {
   const made = repairPod(judged);
   return { ...judged, repair: made, byHand: made.unresolved.length > 0 || !judged.found.isMixed ? made.unresolved : made.repaired };

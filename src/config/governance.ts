@@ -58,7 +58,7 @@ function problemsOfModes(written: unknown, path: Path, known: readonly string[])
   return MODES.flatMap((mode) => {
     const profile = fieldOf(written, mode);
     if (typeof profile !== 'string' || !DNS_LABEL.test(profile) || known.includes(profile)) return [];
-    const remedy = known.length === 0 ? 'no profile is' : `it must be ${joinWords(known, 'or')}`;
+    const remedy = known.length === 0 ? 'the configuration has no profiles' : `it must be ${joinWords(known, 'or')}`;
     return [printProblem([...path, mode], `"${profile}" is not configured${didYouMean(profile, known)}: ${remedy}`)];
   });
 }

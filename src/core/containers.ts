@@ -55,7 +55,7 @@ function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, i
   return !listed.every(isWritten) || !listed.some((capability) => added.includes(capability));
 }
 
-/** Why the grant, if there is one, is not this container's, worded to follow "because"; undefined: it is. */
+/** Why this container does not have the grant, as text that follows "because"; undefined: it has the grant. */
 export function whyWithoutGrant({ list, spec, hasGrant }: Container, { grant, grantTo }: ProfileRequirements): string | undefined {
   if (grant === 'none') return 'the grant is none';
   if (hasGrant) return undefined;

@@ -147,8 +147,8 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
 ];
 
 /**
- * Every field of a pod's spec is judged by a rule or listed here; a test compares both with the API server's own list of fields. A field that
- * is dangerous only if an administrator configured the cluster so is listed. A field that a pod leaves out has no path: the LimitRange and the
+ * Every field of a pod's spec is judged by a rule or listed here; a test compares both with the API server's own list of fields. A field is
+ * also listed if it is dangerous only under a special configuration of the cluster by its administrator. A field that a pod leaves out has no path: the LimitRange and the
  * ResourceQuota of the namespace limit containers without limits.
  */
 export const UNJUDGED_FIELDS: readonly UnjudgedField[] = GROUPS.flatMap(({ reason, paths }) => paths.map((path) => ({ path, reason })));

@@ -207,7 +207,7 @@ const ADVISE = {
   ...WATCH,
 } as const;
 
-/** Where a label no longer names a profile, updates that add a debug container, change an image or allow other nodes must still be refused. */
+/** Where a label no longer names a profile, updates that add a debug container, change an image or change the choice of nodes must still be refused. */
 const UNKNOWN = {
   rules: [resources('', ['pods'], ['CREATE', 'UPDATE']), resources('', ['pods/ephemeralcontainers'], ['UPDATE'])],
   matchConditions: [{ name: 'spec-changes', expression: SPEC_CHANGED.join(' ||\n') }],
@@ -215,7 +215,7 @@ const UNKNOWN = {
 const UNKNOWN_WATCH = { ...UNKNOWN, ...WATCH } as const;
 const UNKNOWN_ENFORCE = { ...UNKNOWN, ...ENFORCE } as const;
 
-/** The API server sets this label and users cannot change it. Therefore no other label may exclude a namespace. */
+/** The API server sets this label, and users cannot change it. A namespace must not be excluded by a label that its users can set. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 /** The namespaces of the system and of Cloister. */
@@ -238,7 +238,7 @@ function selectionsFor(governance: Governance, target: Target) {
     labelledNamespace: (mode: Mode, id: string): Selection => ({
       namespaceSelector: namespaces({ key: NAMESPACE_LABELS[mode], operator: 'In', values: [id] }),
     }),
-    /** The same, for namespaces without the label that the configuration governs by name. undefined: there are none. */
+    /** The same, for namespaces that lack the label and that the configuration governs by name. undefined: there are none. */
     governedNamespace(mode: Mode, id: string): Selection | undefined {
       const expression = governedWhere((profiles) => profiles[mode] === id, governance);
       if (expression === 'false') return undefined;

@@ -39,15 +39,15 @@ export interface FoundNamespace {
 }
 
 export interface FoundPod {
-  /** Fields of a pod that was read from a cluster which are not judged, because nothing shows whether its author wrote them. */
+  /** Fields that are not judged in a pod that was read from a cluster, because nothing shows whether its author wrote them. */
   readonly unjudged: readonly Path[];
-  /** Its document is the object; where the pod was found by its shape, the pod alone. */
+  /** The document of the subject is the whole object or, if the pod was found by its shape, only the pod. */
   readonly subject: Subject;
   /** Path of the object in the document: [] or, in a List, ['items', 0]. */
   readonly at: Path;
-  /** Path in the object of a path in the subject's document. */
+  /** Converts a path in the subject's document to the path in the object. */
   pathOf(path: Path): Path;
-  /** Whether the fields around the pod's are those of another kind, so that a fix could add a field which that kind does not have. */
+  /** Whether the fields of the pod stand among fields of another kind. A fix could then add a field that this kind does not have. */
   readonly isMixed: boolean;
   /** The first line of the object. */
   readonly range: TextRange;
@@ -130,7 +130,7 @@ const isNoObject = (value: Json): boolean =>
   !isObject(value) || (value.apiVersion === undefined && value.kind === undefined && !Array.isArray(value.items));
 
 /**
- * The offset of the first action of a Go template, or of another template with its brackets.
+ * The offset of the first `{{`: an action of a Go template, or of another template language with the same brackets.
  * @param problem offset of a problem that the parser has with the text. Without a problem the text is YAML, whatever its strings contain.
  */
 function templateIn(text: string, problem: number): number | undefined {
@@ -183,7 +183,10 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
     const { kind } = object;
     const shapes = findShapes(object, group, kind);
     const { name, namespace } = namesOf(object);
-    let reason = shapes.unjudged === undefined ? undefined : `${printPath(shapes.unjudged)} may be part of a pod, and its kind is unknown`;
+    let reason =
+      shapes.unjudged === undefined
+        ? undefined
+        : `${printPath(shapes.unjudged)} may be part of a pod, and Cloister does not know this kind of object`;
     for (const shaped of shapes.pods) {
       const subject = subjectOf(shaped.pod, '', 'Pod');
       if (subject.ok) pods.push(makeFoundPod(placed, { subject: { ...subject.value, kind, name, namespace }, unjudged: [] }, at, shaped));

@@ -59,7 +59,7 @@ export interface YamlStream {
   readonly lines: LineCounter;
 }
 
-/** How many values aliases may expand to: far more than a manifest of 3 MB has, the API server's limit, and far fewer than aliases of aliases can produce. */
+/** How many values aliases may expand to. A manifest of 3 MB (the API server's limit) has far fewer; aliases of aliases can produce far more. */
 const MAX_EXPANDED = 100_000;
 
 /** Reads a stream of YAML (or JSON) documents. The value of an empty document is null. */
@@ -72,7 +72,7 @@ export function parseStream(text: string): YamlStream {
     const documents: YamlDocument[] = [];
     for (const document of piecesOf(text).flatMap(parsePiece)) {
       documents.push(readDocument(document, problems));
-      // What follows a text that is no YAML may only be confused by it.
+      // After a document that is not valid YAML, further problems may only be a consequence of it.
       if (document.errors.length > 0) break;
     }
     return { documents, problems, lines };

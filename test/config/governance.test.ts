@@ -83,7 +83,7 @@ describe('F13: a problem of `governs` or `default` says where it is, what it is,
   test('without profiles, no namespace can be governed', () => {
     expect(parse(HEAD + stringify({ profiles: {}, default: { enforce: 'userns' } }))).toEqual({
       ok: false,
-      error: ['config.yaml: default.enforce: "userns" is not configured: no profile is'],
+      error: ['config.yaml: default.enforce: "userns" is not configured: the configuration has no profiles'],
     });
   });
 });

@@ -65,7 +65,7 @@ describe('pods in custom resources are found by their shape', () => {
 });
 
 describe('what may have a pod and is not judged is named', () => {
-  const UNKNOWN = 'may be part of a pod, and its kind is unknown';
+  const UNKNOWN = 'may be part of a pod, and Cloister does not know this kind of object';
   test.each([
     [
       'an Argo Workflow',

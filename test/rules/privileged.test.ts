@@ -92,7 +92,7 @@ testRule(privileged, {
     },
     'true, under grants that run no engine': {
       pod: { containers: [{ name: 'main', ...yes }] },
-      advises: ['set it to false; the grant sudo takes its place, under which no engine runs'],
+      advises: ['set it to false; the container gets the grant sudo instead, and no container engine works under that grant'],
       finds: [path],
       fixed: { containers: [{ name: 'main', ...no }] },
     },

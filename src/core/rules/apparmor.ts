@@ -94,7 +94,11 @@ function checkOrdinary(container: Container, report: Reporter, context: RuleCont
     ? (annotatedProfileOf(pod, container.name) ?? effectiveOf(container, 'appArmorProfile'))
     : undefined;
   if (inherited == null || isAllowed(inherited, context)) return;
-  report({ path: FIELD, message: `the pod's appArmorProfile is ${printProfile(inherited)}`, fix: { set: { type: 'RuntimeDefault' } } });
+  report({
+    path: FIELD,
+    message: `the container takes the pod's appArmorProfile, which is ${printProfile(inherited)}`,
+    fix: { set: { type: 'RuntimeDefault' } },
+  });
 }
 
 function checkWorkspace(container: Container, granted: AppArmorProfile, report: Reporter, context: RuleContext, pod: Pod): void {

@@ -29,7 +29,7 @@ export const privileged: Rule = {
     if (!isPrivileged && given)
       report({
         path,
-        message: 'privileged is not true, but containers in the guest need it to be true',
+        message: 'privileged is not true, but nested containers need it to be true under this profile',
         fix: { set: true },
         kind: 'promise',
       });

@@ -17,7 +17,7 @@ import { REMOVE, type Rule } from './rule.ts';
  */
 export const tolerations: Rule = {
   id: 'tolerations',
-  summary: 'The pod tolerates no taint of the control plane or of a system pool, and not all taints at once.',
+  summary: 'The pod tolerates no taint of the control plane or of a system pool, and has no toleration that covers every taint.',
   fields: ['spec.tolerations[*]'],
   checkPod(pod, report, { requirements }) {
     const { tolerations: written } = specOf(pod);

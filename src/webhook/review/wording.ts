@@ -13,13 +13,14 @@ import type { Finding } from '../../core/rules/rule.ts';
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_ANNOTATION_BYTES = 8192;
 const MAX_CAUSES = 200;
-/** So many items are longer than MAX_ANNOTATION_BYTES, whatever they are. */
+/** So many items together are longer than MAX_ANNOTATION_BYTES, however short each one is. */
 const MAX_ITEMS = 1_000;
 const CUT = '… (cut)';
 
 /**
- * The API server shortens each warning to 256 characters once all of them have more than 4,096. So the warnings of an answer stay below: the
- * sentence about what is taken away, without its last words; the one that lists rules; and all others together.
+ * The API server shortens each warning to 256 characters once all of them have more than 4,096. All warnings of one answer stay below
+ * that together: the sentence about what is taken away (MAX_TAKEN_BYTES and its last words), the sentence that lists rules, and all others
+ * (MAX_OPEN_BYTES).
  * Source: k8s.io/apiserver pkg/endpoints/filters/warning.go
  */
 const MAX_TAKEN_BYTES = 1_000;
@@ -37,9 +38,9 @@ export interface Cause {
 }
 
 /**
- * Words the warnings about a pod: one sentence for everything that its repair takes away, one for everything that the repair sets or grants, and
- * one for each thing that only a person can change. Every entry words a finding with the same bytes, because the API server drops duplicate
- * warnings; so they are true both where the repair was made and where it was not.
+ * Writes the warnings about a pod: one sentence for everything that its repair takes away, one for everything that the repair sets or grants, and
+ * one for each thing that only a person can change. Every webhook entry writes the same text for the same finding, so that the API server
+ * drops the duplicates. The text is therefore true whether the repair was made or not.
  * @param unresolved findings that no repair ends although they have a fix: an existing pod cannot be changed
  */
 export function warningsOf(findings: readonly Finding[], profile: string, unresolved: readonly Finding[] = []): string[] {
@@ -65,7 +66,7 @@ const takesAway = ({ kind, isWritten, fix }: Finding): boolean =>
 const rulesOf = (findings: readonly Pick<Finding, 'rule'>[]): string =>
   [...new Set(findings.map(({ rule }) => rule))].sort((a, b) => orderOf(a) - orderOf(b)).join(', ');
 
-/** The first item of each rule stands before the second of any, in reading order, so that a long list hides no rule; the last words name the rest. */
+/** First come the first items of all rules in reading order, then the second items, and so on, so that a long list hides no rule. The last words name the rest. */
 function printTaken(findings: readonly Finding[]): string {
   const seen = new Map<string, number>();
   const ranked = groupByText(findings, (finding) => {
@@ -128,7 +129,7 @@ function groupByText(findings: readonly Finding[], print: (finding: Finding) => 
 }
 
 /**
- * Words the denial of a pod: every finding with its rule, path, container, and what to do. Findings that are not repaired automatically come
+ * Writes the denial of a pod: every finding with its rule, path, container, and what to do. Findings that are not repaired automatically come
  * first.
  */
 export function denialOf(

@@ -67,7 +67,7 @@ test('what only a person can change has a sentence of its own, the escapes first
 test('what no repair ends because the pod exists has a sentence of its own', () => {
   const { findings } = judge(inputOf(ordinary(1, { securityContext: { privileged: true } }), {}));
   expect(warningsOf(findings, 'userns', findings)).toContain(
-    'cloister userns: privileged: privileged is true; set it to false; the grant sudo takes its place, under which no engine runs (container c0)',
+    'cloister userns: privileged: privileged is true; set it to false; the container gets the grant sudo instead, and no container engine works under that grant (container c0)',
   );
 });
 
