@@ -31,7 +31,7 @@ test('kubectl lists the plugin without a warning', async () => {
 test('`kubectl cloister` runs every command line of `cloister`', async () => {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { readonly version: string };
   expect((await kubectl('cloister', '--version')).stdout).toBe(`${version}\n`);
-  const args = ['fix', '-f', 'examples/podman.yaml'];
+  const args = ['fix', 'examples/podman.yaml'];
   const { stdout } = await run(process.execPath, [join(root, 'src/main.ts'), ...args], { cwd: root });
   expect((await kubectl('cloister', ...args)).stdout).toBe(stdout);
 });

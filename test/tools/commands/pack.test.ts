@@ -78,10 +78,10 @@ describe('the tarball', () => {
     expect((await stat(join(folder, tarball))).size).toBeLessThan(3 * 1024 * 1024);
   });
 
-  test('the tarball repairs a pod with `npx --package ./cloister.tgz cloister fix -f pod.yaml`, in an empty folder', async () => {
-    const args = ['--yes', '--offline', '--package', `./${tarball}`, 'cloister', 'fix', '-f', 'pod.yaml'];
+  test('the tarball repairs a pod with `npx --package ./cloister.tgz cloister fix pod.yaml`, in an empty folder', async () => {
+    const args = ['--yes', '--offline', '--package', `./${tarball}`, 'cloister', 'fix', 'pod.yaml'];
     const packed = await run('npx', args, { cwd: folder, env: { ...process.env, npm_config_cache: join(folder, 'cache') } });
-    const sources = await run(process.execPath, [join(root, 'src/main.ts'), 'fix', '-f', 'pod.yaml'], { cwd: folder });
+    const sources = await run(process.execPath, [join(root, 'src/main.ts'), 'fix', 'pod.yaml'], { cwd: folder });
     expect(packed.stdout).toBe(sources.stdout);
     expect(packed.stdout).toContain('hostUsers: false');
     expect(packed.stdout).toContain('privileged: false');
