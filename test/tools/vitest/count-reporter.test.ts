@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -10,8 +11,8 @@ const REPORTER = join(root, 'tools/vitest/count-reporter.ts');
 
 let folder: string;
 beforeAll(async () => {
-  // In the checkout, so that vitest is found.
-  folder = await mkdtemp(join(root, 'test/tools/vitest/run-'));
+  folder = await mkdtemp(join(tmpdir(), 'cloister-reporter-'));
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
   const needs = JSON.stringify(join(root, 'test/support/needs.ts'));
   await writeFile(
     join(folder, 'machine.test.ts'),
