@@ -5,6 +5,7 @@ import { Daemons } from '../test/support/daemons.ts';
 import { replaceSection, sectionOf } from './report/performance-page.ts';
 import { attacks } from './sections/attacks.ts';
 import { costs } from './sections/costs.ts';
+import { files } from './sections/files.ts';
 import { hostile } from './sections/hostile.ts';
 import { load } from './sections/load.ts';
 import type { Section } from './sections/section.ts';
@@ -15,7 +16,7 @@ import { prepareServers } from './servers/servers.ts';
 /** `./dev bench`: measures Cloister. */
 
 /** In the order of the page. */
-const SECTIONS: readonly Section[] = [costs, hostile, attacks, load, soak];
+const SECTIONS: readonly Section[] = [costs, hostile, attacks, load, soak, files];
 const NAMES = SECTIONS.map(({ name }) => name);
 const PAGE = join(import.meta.dirname, '..', 'docs', 'performance.md');
 const USAGE = `usage: ./dev bench [SECTION...] [--quick | --full] [--write]

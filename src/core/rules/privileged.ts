@@ -40,5 +40,7 @@ export const privileged: Rule = {
 function printSubstitute(container: Container, requirements: ProfileRequirements): string | undefined {
   const why = whyWithoutGrant(container, requirements);
   if (why !== undefined) return `the container gets no grant in its place, because ${why}`;
-  return requirements.grant === 'containers' ? undefined : `the grant ${requirements.grant} takes its place, under which no engine runs`;
+  return requirements.grant === 'containers'
+    ? undefined
+    : `the container gets the grant ${requirements.grant} instead, and no container engine works under that grant`;
 }

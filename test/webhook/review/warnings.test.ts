@@ -26,8 +26,8 @@ describe('the warnings about a pod that the repair makes fit', () => {
   test('a pod that loses something has two, and what is taken away comes first', () => {
     const pod = { hostNetwork: true, ...ordinary(2, { securityContext: { privileged: true } }) };
     expect(warningsAbout(pod, {})).toEqual([
-      'cloister userns: the repair takes away host-namespaces (hostNetwork is true); privileged (privileged is true; set it to false; the grant ' +
-        'sudo takes its place, under which no engine runs) (containers c0, c1)',
+      'cloister userns: the repair takes away host-namespaces (hostNetwork is true); privileged (privileged is true; set it to false; the container gets the grant ' +
+        'sudo instead, and no container engine works under that grant) (containers c0, c1)',
       'cloister userns: the repair sets or grants user-namespace, privilege-escalation, seccomp (`cloister explain RULE` describes each)',
     ]);
   });
