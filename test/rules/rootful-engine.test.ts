@@ -18,6 +18,12 @@ function starts(program: string, at: string, container: Sketch): Failing {
   };
 }
 
+/** A container in which a node of a cluster is recognised, for which there is no rootless Docker. */
+const startsNode = (program: string, at: string, container: Sketch): Failing => ({
+  ...starts(program, at, container),
+  advises: ['use a profile of sysbox with the grant containers'],
+});
+
 testRule(rootfulEngine, {
   passes: {
     'no engine': one({ image: 'registry.example.com/workspace:1', command: ['sleep', 'infinity'] }),
@@ -28,6 +34,25 @@ testRule(rootfulEngine, {
     },
     'a rootless daemon': one({ command: ['dockerd-rootless.sh'] }),
     'a path and an option that only name the daemon': one({ command: ['cat', '/etc/dockerd.json'], args: ['--root=/var/lib/dockerd'] }),
+    'the image of Docker, with another command and another argument': {
+      containers: [
+        { name: 'a', ...DIND, command: ['sleep', 'infinity'] },
+        { name: 'b', ...DIND, args: ['sh', '-c', 'docker version'] },
+      ],
+    },
+    'commands that only name a daemon': {
+      containers: [
+        ['pgrep', 'dockerd'],
+        ['systemctl', 'status', 'kubelet'],
+        ['chown', '-R', '0', '/var/lib/containerd'],
+        ['k3s', 'kubectl', 'get', 'pods'],
+        ['sh', '-c', '# dockerd runs elsewhere; dockerd\nuntil docker info; do sleep 1; done'],
+        ['sh', '-c', 'if pgrep dockerd; then echo "stop dockerd first"; fi'],
+        ['sh', '-c', 'service docker status || systemctl stop docker'],
+      ].map((command, index) => ({ name: `c${index}`, command })),
+    },
+    'a client of the image of K3s': one({ image: 'rancher/k3s:v1.35.4-k3s1', args: ['kubectl', 'get', 'nodes'] }),
+    'an image whose name only begins like one': one({ image: 'kindest/node-exporter:1' }),
     null: one({ image: null, command: null, args: null }),
     'sysbox with the grant': { profile: 'sysbox', grant: 'containers', pod: one(DIND) },
     'sysbox with the grant, in a native sidecar': {
@@ -47,6 +72,28 @@ testRule(rootfulEngine, {
     'a daemon behind another program': starts('dockerd', 'command[2]', { image: 'mine', command: ['tini', '--', 'dockerd'] }),
     'a daemon as an argument of an image': starts('dockerd', 'args[0]', { image: 'docker:28', args: ['dockerd', '--host=unix:///x'] }),
     'a daemon in a script': starts('dockerd', 'command[2]', { image: 'mine', command: ['sh', '-c', 'sudo dockerd & wait'] }),
+    'a daemon in a script, behind a comment, a condition and a variable': starts('dockerd', 'args[0]', {
+      image: 'mine',
+      command: ['/bin/bash', '-c', '--'],
+      args: ['# first\nif true; then DOCKER_RAMDISK=1 exec "/usr/bin/dockerd" --debug; fi'],
+    }),
+    'a daemon as a service': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'sudo service docker start && sleep infinity'] }),
+    'a daemon as a unit': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'systemctl start docker.service'] }),
+    'a daemon behind a script of its image': starts('dockerd', 'command[1]', { command: ['/entrypoint.sh', 'dockerd'] }),
+    containerd: starts('containerd', 'command[0]', { command: ['/usr/local/bin/containerd', '--log-level=warn'] }),
+    'the image of K3s': startsNode('k3s', 'image', { image: 'docker.io/rancher/k3s:v1.35.4-k3s1', args: ['server', '--disable=traefik'] }),
+    'the image of K3s, without an argument': startsNode('k3s', 'image', { image: 'rancher/k3s' }),
+    'the image of kind': startsNode('kubelet', 'image', { image: 'kindest/node:v1.35.0@sha256:00' }),
+    'a server of K3s by its command': startsNode('k3s', 'command[0]', { command: ['/bin/k3s', 'server'] }),
+    'a worker of k0s in a script': startsNode('k0s', 'command[2]', { command: ['sh', '-c', 'exec k0s worker --token-file /t'] }),
+    'a server of RKE2 under sysbox, with less than the grant': {
+      profile: 'sysbox',
+      pod: one({ command: ['rke2', 'server'] }),
+      promises: ['spec.containers[0].command[0]'],
+      says: ['the container starts rke2 as root, which needs the grant containers'],
+      advises: ['ask for the grant containers'],
+      fixed: 'nothing',
+    },
     'a build without a daemon of its own': starts('buildctl-daemonless.sh', 'command[0]', {
       image: 'moby/buildkit:master',
       command: ['buildctl-daemonless.sh'],

@@ -11,8 +11,15 @@ const ids = (id: number | null): Sketch => ({
 const pod = (id: number | null): Sketch => ({ securityContext: ids(id) });
 const PATHS = ['runAsUser', 'runAsGroup', 'fsGroup', 'supplementalGroups[1]'].map((field) => `spec.securityContext.${field}`);
 
+const image = (name: string, rest: Sketch = {}): Sketch => ({ containers: [{ name: 'engine', image: name, ...rest }] });
+
 testRule(userIds, {
   passes: {
+    'a rootless engine in a guest': { profile: 'kata-qemu', pod: image('docker:28-dind-rootless') },
+    'a rootless engine among enough ids': { options: { idsPerPod: 165_536 }, pod: image('docker:28-dind-rootless') },
+    'a rootless engine of an image whose ids are not known': image('registry.example.com/docker-rootless:1'),
+    'a rootless image that starts no engine': image('moby/buildkit:rootless', { command: ['buildctl', 'build'] }),
+    'an engine that runs as root': image('moby/buildkit:v0.20'),
     'the field is absent': { containers: [{ name: 'main' }] },
     'root, who is root of the pod alone': pod(0),
     'the last id there is': pod(last),
@@ -23,6 +30,25 @@ testRule(userIds, {
   },
   fails: {
     'the first id that is not there': { pod: pod(last + 1), finds: PATHS, fixed: 'nothing' },
+    'a rootless engine with ids beyond those of the pod': {
+      pod: image('docker:28-dind-rootless'),
+      promises: ['spec.containers[0].image'],
+      says: ["the rootless engine of this image maps ids 100000 to 165535, which are not among the pod's 65536 ids, so it will not start"],
+      advises: ['use an image whose /etc/subuid and /etc/subgid list ids below 65536, such as the workspace image'],
+      fixed: 'nothing',
+    },
+    'a rootless engine behind its own starter, under sysbox': {
+      profile: 'sysbox',
+      pod: image('registry.example.com/moby/buildkit:master-rootless', { command: ['rootlesskit', 'buildkitd'] }),
+      promises: ['spec.containers[0].image'],
+      fixed: 'nothing',
+    },
+    'a rootless engine with one id too few': {
+      options: { idsPerPod: 165_535 },
+      pod: image('docker:dind-rootless'),
+      promises: ['spec.containers[0].image'],
+      fixed: 'nothing',
+    },
     'the same under sysbox': { profile: 'sysbox', pod: pod(last + 1), finds: PATHS, fixed: 'nothing' },
     'the first id beyond a larger namespace': { options: { idsPerPod: 131_072 }, pod: pod(131_072), finds: PATHS, fixed: 'nothing' },
     'an id as OpenShift assigns them': {

@@ -1,14 +1,16 @@
+import { findEngine, SUBORDINATE_IDS } from '../engines.ts';
 import { excerptOf } from '../excerpt.ts';
-import { annotationOf, effectiveOf, orEmpty, type Pod, specOf } from '../pod.ts';
+import { annotationOf, type ContainerSpec, effectiveOf, orEmpty, type Pod, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
 /**
- * A user namespace maps a fixed number of ids. The API server accepts a larger id, and the pod then never starts.
+ * A user namespace maps a fixed number of ids. The API server accepts a larger id, and the pod then never starts. A rootless engine maps the
+ * subordinate ids of its image; where they are larger, the pod starts and the engine ends with an error of newuidmap.
  *
- * Fields: runAsUser, runAsGroup, fsGroup, supplementalGroups
- * Allowed: 0 up to the profile's `idsPerPod`, 65536 unless the cluster's kubelets give more
+ * Fields: runAsUser, runAsGroup, fsGroup, supplementalGroups; the image of a container that starts a known rootless engine
+ * Allowed: 0 up to the profile's `idsPerPod`, 65536 unless the cluster's kubelets give more; any image, with a warning
  * Fix: none, only the author knows which id the image works with.
- * Source: https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
+ * Source: https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/, subuid(5)
  */
 export const userIds: Rule = {
   id: 'user-ids',
@@ -20,6 +22,7 @@ export const userIds: Rule = {
     'spec.securityContext.supplementalGroups[*]',
     'spec.containers[*].securityContext.runAsUser',
     'spec.containers[*].securityContext.runAsGroup',
+    'spec.containers[*].image',
   ],
   checkPod(pod, report, { requirements }) {
     const context = specOf(pod).securityContext;
@@ -30,6 +33,7 @@ export const userIds: Rule = {
     for (const [index, group] of orEmpty(context.supplementalGroups).entries()) check(group, [...path, 'supplementalGroups', index]);
   },
   checkContainer(container, report, { requirements }, pod) {
+    checkEngine(container.spec, requirements.idsPerPod, report);
     const check = makeCheck(pod, requirements.idsPerPod, report);
     for (const field of CONTAINER_IDS) {
       const isInherited = container.spec.securityContext?.[field] == null;
@@ -37,6 +41,16 @@ export const userIds: Rule = {
     }
   },
 };
+
+function checkEngine(spec: ContainerSpec, ids: number | undefined, report: Reporter): void {
+  if (ids === undefined || ids > SUBORDINATE_IDS.last) return;
+  const { first, last } = SUBORDINATE_IDS;
+  const engine = findEngine(spec);
+  if (engine?.hasSubordinateIds !== true) return;
+  const message = `the rootless engine of this image maps ids ${first} to ${last}, which are not among the pod's ${ids} ids, so it will not start`;
+  const remedy = `use an image whose /etc/subuid and /etc/subgid list ids below ${ids}, such as the workspace image`;
+  report({ path: ['image'], message, remedy, kind: 'promise' });
+}
 
 const CONTAINER_IDS = ['runAsUser', 'runAsGroup'] as const;
 const POD_IDS = [...CONTAINER_IDS, 'fsGroup'] as const;

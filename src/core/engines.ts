@@ -1,0 +1,136 @@
+import { type ContainerSpec, orEmpty } from './pod.ts';
+
+/** A program that runs containers, as far as a container's image, command and arguments show that it is started. */
+export interface Engine {
+  /** Its name, for messages. */
+  readonly program: string;
+  /** Where it is named, within the container. */
+  readonly path: readonly (string | number)[];
+  readonly isRootless: boolean;
+  /** Whether the image is one of those whose rootless engine maps `SUBORDINATE_IDS`. */
+  readonly hasSubordinateIds: boolean;
+  /** Whether it is a node of a cluster, which has no rootless form that a workspace image could bring. */
+  readonly isNode: boolean;
+}
+
+/**
+ * What /etc/subuid and /etc/subgid list in the rootless images of Docker and BuildKit.
+ * Sources: https://github.com/docker-library/docker (Dockerfile-dind-rootless.template), https://github.com/moby/buildkit (Dockerfile)
+ */
+export const SUBORDINATE_IDS = { first: 100_000, last: 165_535 } as const;
+const WITH_SUBORDINATE_IDS = /(?:^|\/)(?:docker|moby\/buildkit):[^/]*rootless/;
+
+interface Program {
+  readonly isNode?: true;
+  /** What makes it a daemon; absent: it always is one. */
+  readonly subcommands?: readonly string[];
+}
+
+/** The daemons, and the scripts of their images that start them. */
+const PROGRAMS: ReadonlyMap<string, Program> = new Map([
+  ['dockerd', {}],
+  ['dockerd-entrypoint.sh', {}],
+  ['dockerd-rootless.sh', {}],
+  ['buildkitd', {}],
+  ['buildctl-daemonless.sh', {}],
+  ['containerd', {}],
+  ['kubelet', { isNode: true }],
+  ['k3s', { isNode: true, subcommands: ['server', 'agent'] }],
+  ['rke2', { isNode: true, subcommands: ['server', 'agent'] }],
+  ['k0s', { isNode: true, subcommands: ['controller', 'worker'] }],
+] satisfies [string, Program][]);
+
+interface Image {
+  readonly pattern: RegExp;
+  readonly program: string;
+  /** Arguments with which it starts: one of these words, or an option, or none. Absent: any. */
+  readonly firstArgs?: readonly string[];
+}
+
+/** Images whose entry point is one of them. */
+const IMAGES: readonly Image[] = [
+  { pattern: /(?:^|\/)docker:[^/]*dind/, program: 'dockerd', firstArgs: [] },
+  { pattern: /(?:^|\/)moby\/buildkit(?:[:@]|$)/, program: 'buildkitd' },
+  { pattern: /(?:^|\/)kindest\/node(?:[:@]|$)/, program: 'kubelet' },
+  { pattern: /(?:^|\/)rancher\/k3s(?:[:@]|$)/, program: 'k3s', firstArgs: ['server', 'agent'] },
+];
+
+/** Words beyond it are not searched. */
+const MAX_WORD_CHARS = 4_096;
+
+/** The engine that a container starts; undefined: none that is known. */
+export function findEngine({ image, command, args }: ContainerSpec): Engine | undefined {
+  const name = cut(image ?? '');
+  const [commands, options] = [orEmpty(command).map(cut), orEmpty(args).map(cut)];
+  const words = [...commands, ...options];
+  // A command replaces the entry point of the image.
+  const found = findInWords(words, commands.length) ?? (commands.length === 0 ? findInImage(name, options) : undefined);
+  if (found === undefined) return undefined;
+  const isRootless = [name, ...words].some((word) => word.includes('rootless'));
+  const isNode = PROGRAMS.get(found.program)?.isNode === true;
+  return { ...found, isRootless, isNode, hasSubordinateIds: WITH_SUBORDINATE_IDS.test(name) };
+}
+
+type Found = Pick<Engine, 'program' | 'path'>;
+
+/** @param commands how many of the words are the container's command; the others are its arguments */
+function findInWords(words: readonly string[], commands: number): Found | undefined {
+  const start = startOf(words);
+  const word = words[start];
+  if (word === undefined) return undefined;
+  const program = /\s/.test(word) ? programOfScript(word) : programAt(words, start);
+  if (program === undefined) return undefined;
+  return { program, path: start < commands ? ['command', start] : ['args', start - commands] };
+}
+
+/** What the entry point of an image starts. */
+function findInImage(name: string, [first]: readonly string[]): Found | undefined {
+  const starts = ({ pattern, firstArgs }: Image): boolean =>
+    pattern.test(name) && (firstArgs === undefined || first === undefined || first.startsWith('-') || firstArgs.includes(first));
+  const program = IMAGES.find(starts)?.program;
+  return program === undefined ? undefined : { program, path: ['image'] };
+}
+
+const cut = (word: string): string => word.slice(0, MAX_WORD_CHARS);
+const baseOf = (word: string): string => word.slice(word.lastIndexOf('/') + 1);
+
+/** Words that stand before a command without being one: of a shell, and programs that start another. */
+const PREFIXES: ReadonlySet<string> = new Set([
+  ...['!', 'command', 'do', 'else', 'exec', 'if', 'then', 'time', 'until', 'while'],
+  ...['ash', 'bash', 'dash', 'sh', 'zsh'],
+  ...['catatonit', 'docker-init', 'dumb-init', 'env', 'nohup', 'rootlesskit', 'setsid', 'sudo', 'tini'],
+]);
+
+/** The index of the word that is the command, behind prefixes, their options, variables and scripts; none: the number of words. */
+function startOf(words: readonly string[]): number {
+  const isBefore = (word: string): boolean =>
+    word.startsWith('-') || /^\w+=/.test(word) || PREFIXES.has(baseOf(word)) || (/^\S+\.sh$/.test(word) && !PROGRAMS.has(baseOf(word)));
+  const start = words.findIndex((word) => !isBefore(word));
+  return start === -1 ? words.length : start;
+}
+
+/** The program that the word at the index starts. */
+function programAt(words: readonly string[], index: number): string | undefined {
+  const program = baseOf(words[index] ?? '');
+  const found = PROGRAMS.get(program);
+  if (found === undefined) return undefined;
+  return found.subcommands === undefined || found.subcommands.includes(words[index + 1] ?? '') ? program : undefined;
+}
+
+/** Comments of a shell script; what separates its commands; its quotes. */
+const COMMENT = /(^|\s)#[^\n]*/g;
+const SEPARATORS = /[;&|(){}`\n]+/;
+const QUOTES = /["']/g;
+const SERVICE = /^(?:(?:rc-)?service docker (?:re)?start|systemctl (?:re)?start docker(?:\.service)?)$/;
+
+/** A script starts only what is a command in it: `pgrep dockerd` and a comment about dockerd start none. */
+function programOfScript(script: string): string | undefined {
+  for (const command of script.replaceAll(COMMENT, '$1').replaceAll(QUOTES, ' ').split(SEPARATORS)) {
+    const words = command.split(/\s+/).filter((word) => word !== '');
+    const start = startOf(words);
+    if (SERVICE.test(words.slice(start).join(' '))) return 'dockerd';
+    const program = programAt(words, start);
+    if (program !== undefined) return program;
+  }
+  return undefined;
+}
