@@ -64,6 +64,11 @@ export function whyWithoutGrant({ list, spec, hasGrant }: Container, { grant, gr
   return grantTo === undefined ? 'it restricts itself' : 'grantTo does not match its name';
 }
 
+/** What an init container loses with a privilege that it was started for, worded to follow what is taken away; '' for all others. */
+export function lossOf({ list, spec }: Pick<Container, 'list' | 'spec'>): string {
+  return list === 'initContainers' && !lastsAsLongAsPod({ list, spec }) ? ', without which this init container will probably fail' : '';
+}
+
 /** What does not work in a container without the grant, for messages. */
 export function whatStopsWorking({ grant }: ProfileRequirements): string {
   return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';

@@ -77,6 +77,17 @@ testRule(capabilities, {
       finds: indices(0, 4),
       fixed: workspace(),
     },
+    'those that set something up, from an init container': {
+      pod: { initContainers: [{ name: 'limits', ...adding('SYS_RESOURCE', 'cap_sys_module', 'SYS_ADMIN', 'ALL', 'SYS_PTRACE') }] },
+      says: [
+        ...['SYS_RESOURCE', 'cap_sys_module', 'SYS_ADMIN', 'ALL'].map(
+          (each) => `capability ${each} is added, without which this init container will probably fail`,
+        ),
+        'capability SYS_PTRACE is added',
+      ],
+      finds: [0, 1, 2, 3, 4].map((index) => `spec.initContainers[0].securityContext.capabilities.add[${index}]`),
+      fixed: { initContainers: [{ name: 'limits', ...adding() }] },
+    },
     'those of the network, from an init container that ends: it will probably fail': {
       pod: {
         initContainers: [

@@ -21,6 +21,22 @@ testRule(privileged, {
   },
   fails: {
     ...inEachList('true', yes, { finds: ['securityContext.privileged'], fixed: no }),
+    'true, in an init container that ends, and in one that lasts': {
+      pod: {
+        initContainers: [
+          { name: 'sysctl', ...yes },
+          { name: 'engine', restartPolicy: 'Always', ...yes },
+        ],
+      },
+      finds: [0, 1].map((index) => `spec.initContainers[${index}].securityContext.privileged`),
+      says: ['privileged is true, without which this init container will probably fail', 'privileged is true'],
+      fixed: {
+        initContainers: [
+          { name: 'sysctl', ...no },
+          { name: 'engine', restartPolicy: 'Always', ...no },
+        ],
+      },
+    },
     ...inEachList('true, under sysbox', yes, {
       profile: 'sysbox',
       grant: 'containers',

@@ -1,12 +1,15 @@
-import { normalizeCapability } from '../containers.ts';
+import { lossOf, normalizeCapability } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
-import { joinsRunningPod, lastsAsLongAsPod, orEmpty } from '../pod.ts';
+import { orEmpty } from '../pod.ts';
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);
-/** Init containers of meshes, VPNs and notebooks run iptables with these, and end with an error without them. */
-const NETWORK: ReadonlySet<string> = new Set(['NET_ADMIN', 'NET_RAW']);
+/**
+ * What init containers set something up with, and end with an error without: iptables and tunnels, mounts, kernel modules, limits. Others, such as
+ * SYS_PTRACE, are often only copied from the workspace container.
+ */
+const SET_UP: ReadonlySet<string> = new Set(['ALL', 'NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_MODULE', 'SYS_RESOURCE']);
 
 /**
  * Capabilities are parts of root's power. Each one beyond the usual set reaches more of a kernel. Only in isolated pods, and only for
@@ -23,13 +26,12 @@ export const capabilities: Rule = {
   fields: ['spec.containers[*].securityContext.capabilities.add'],
   exemptibleValues: 'a capability, for example NET_ADMIN',
   checkContainer({ list, spec, hasGrant }, report, { requirements, exempts }) {
-    const isSetUp = !joinsRunningPod({ list }) && !lastsAsLongAsPod({ list, spec });
     const allowed = hasGrant ? requirements.workspace.allowedCapabilities : BASELINE;
     for (const [index, written] of orEmpty(spec.securityContext?.capabilities?.add).entries()) {
       const path = ['securityContext', 'capabilities', 'add', index];
       const capability = normalizeCapability(written);
       if (!allowed.has(capability) && !exempts(capability)) {
-        const loss = isSetUp && NETWORK.has(capability) ? ', without which this init container will probably fail' : '';
+        const loss = SET_UP.has(capability) ? lossOf({ list, spec }) : '';
         report({ path, message: `capability ${excerptOf(written)} is added${loss}`, fix: REMOVE, exemption: capability });
       } else if (written !== capability) {
         report({ path, message: `capability ${excerptOf(capability)} is spelled ${excerptOf(written)}`, fix: { set: capability } });

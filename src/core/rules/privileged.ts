@@ -1,4 +1,4 @@
-import { whyWithoutGrant } from '../containers.ts';
+import { lossOf, whyWithoutGrant } from '../containers.ts';
 import type { Container } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
 import type { Rule } from './rule.ts';
@@ -24,7 +24,7 @@ export const privileged: Rule = {
     if (isPrivileged && !given) {
       const substitute = printSubstitute(container, requirements);
       const advice = substitute === undefined ? {} : { remedy: `set it to false; ${substitute}` };
-      report({ path, message: 'privileged is true', fix: { set: false }, ...advice });
+      report({ path, message: `privileged is true${lossOf(container)}`, fix: { set: false }, ...advice });
     }
     if (!isPrivileged && given)
       report({
