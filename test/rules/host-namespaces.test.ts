@@ -11,7 +11,12 @@ testRule(hostNamespaces, {
   fails: {
     "the node's network": { pod: { hostNetwork: true }, says: ['hostNetwork is true'], finds: ['spec.hostNetwork'], fixed: {} },
     "the node's processes": { pod: { hostPID: true }, finds: ['spec.hostPID'], fixed: {} },
-    "the node's shared memory": { pod: { hostIPC: true }, finds: ['spec.hostIPC'], fixed: {} },
+    "the node's shared memory": {
+      pod: { hostIPC: true },
+      finds: ['spec.hostIPC'],
+      advises: ['remove it; for shared memory, mount an emptyDir of medium Memory at /dev/shm'],
+      fixed: {},
+    },
     'all three': {
       pod: { hostNetwork: true, hostPID: true, hostIPC: true, dnsPolicy: 'ClusterFirst' },
       finds: ['spec.hostNetwork', 'spec.hostPID', 'spec.hostIPC'],

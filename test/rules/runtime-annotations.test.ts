@@ -157,8 +157,33 @@ testRule(runtimeAnnotations, {
     },
     "the wall's own, where hostUsers is the wall": {
       profile: 'sysbox',
-      pod: noted('io.kubernetes.cri-o.userns-mode'),
-      finds: [path('io.kubernetes.cri-o.userns-mode')],
+      pod: noted('io.kubernetes.cri-o.userns-mode', 'userns-mode.crio.io'),
+      finds: [path('io.kubernetes.cri-o.userns-mode'), path('userns-mode.crio.io')],
+      advises: Array(2).fill('remove it: the field hostUsers takes its place'),
+      fixed: noted(),
+    },
+    'a user namespace where no field brings one': {
+      profile: 'kata-qemu',
+      pod: noted('userns-mode.crio.io'),
+      finds: [path('userns-mode.crio.io')],
+      advises: ['remove it, or ask the operator for an exemption (runtime-annotations: [userns-mode.crio.io])'],
+      fixed: noted(),
+    },
+    'those of seccomp, which a field replaced, and the one of CRI-O that none did': {
+      pod: noted(
+        'seccomp.security.alpha.kubernetes.io/pod',
+        'container.seccomp.security.alpha.kubernetes.io/main',
+        'seccomp-profile.kubernetes.cri-o.io',
+      ),
+      finds: [
+        path('seccomp.security.alpha.kubernetes.io/pod'),
+        path('container.seccomp.security.alpha.kubernetes.io/main'),
+        path('seccomp-profile.kubernetes.cri-o.io'),
+      ],
+      advises: [
+        ...Array(2).fill('remove it: the field seccompProfile takes its place'),
+        'remove it, or ask the operator for an exemption (runtime-annotations: [seccomp-profile.kubernetes.cri-o.io])',
+      ],
       fixed: noted(),
     },
     "the wall's own by its newer name": {

@@ -21,6 +21,7 @@ const SAFE = [
 ];
 const setting = (...names: string[]): Sketch => ({ securityContext: { sysctls: names.map((name) => ({ name, value: '1' })) } });
 const PING = 'net.ipv4.ping_group_range';
+const NODES = 'remove it, and ask the operator to set it on the nodes';
 const pinging = (value: string | null, name = PING): Sketch => ({ securityContext: { sysctls: [{ name, value }] } });
 const paths = (...indices: number[]): string[] => indices.map((index) => `spec.securityContext.sysctls[${index}]`);
 
@@ -113,11 +114,21 @@ testRule(sysctls, {
       finds: ['spec.securityContext.sysctls[0].value'],
       fixed: 'nothing',
     },
-    'settings of the node': { pod: setting('kernel.core_pattern', 'vm.overcommit_memory'), finds: paths(0, 1), fixed: 'nothing' },
-    'settings of the node, written with slashes': { pod: setting('kernel/core_pattern'), finds: paths(0), fixed: 'nothing' },
+    'settings of the node, one of them written with slashes': {
+      pod: setting('kernel.core_pattern', 'vm.overcommit_memory', 'kernel/shmall_of_node', 'kernel/semaphore', 'fs/file-max'),
+      says: [
+        ...['kernel.core_pattern', 'vm.overcommit_memory'].map((name) => `sysctl ${name} belongs to the whole node, not to a pod`),
+        'sysctl kernel/shmall_of_node is not a safe one',
+        ...['kernel/semaphore', 'fs/file-max'].map((name) => `sysctl ${name} belongs to the whole node, not to a pod`),
+      ],
+      advises: [NODES, NODES, 'remove it', NODES, NODES],
+      finds: paths(0, 1, 2, 3, 4),
+      fixed: 'nothing',
+    },
     'namespaced ones that are not on the list': {
-      pod: setting('kernel.msgmax', 'net.core.somaxconn', 'fs.mqueue.msg_max'),
-      finds: paths(0, 1, 2),
+      pod: setting('kernel.msgmax', 'net.core.somaxconn', 'fs.mqueue.msg_max', 'kernel.sem'),
+      says: ['kernel.msgmax', 'net.core.somaxconn', 'fs.mqueue.msg_max', 'kernel.sem'].map((name) => `sysctl ${name} is not a safe one`),
+      finds: paths(0, 1, 2, 3),
       fixed: 'nothing',
     },
     'only those among safe ones': { pod: setting('net.ipv4.tcp_syncookies', 'net.ipv4.ip_forward'), finds: paths(1), fixed: 'nothing' },
@@ -126,7 +137,19 @@ testRule(sysctls, {
       finds: paths(0, 1),
       fixed: 'nothing',
     },
-    'no name': { pod: { securityContext: { sysctls: [{ value: '1' }] } }, finds: paths(0), fixed: 'nothing' },
-    'under kata too': { profile: 'kata-qemu', grant: 'containers', pod: setting('vm.swappiness'), finds: paths(0), fixed: 'nothing' },
+    'no name': {
+      says: ['sysctl without a name is not a safe one'],
+      pod: { securityContext: { sysctls: [{ value: '1' }] } },
+      finds: paths(0),
+      fixed: 'nothing',
+    },
+    'under kata too': {
+      profile: 'kata-qemu',
+      grant: 'containers',
+      pod: setting('vm.swappiness'),
+      finds: paths(0),
+      advises: ['remove it'],
+      fixed: 'nothing',
+    },
   },
 });

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { judge } from '../../src/core/judge.ts';
+import { remedyOf } from '../../src/core/remedy.ts';
 import { volumeTypes } from '../../src/core/rules/volume-types.ts';
-import { type Failing, inputOf, type Sketch, testRule } from '../support/test-rule.ts';
+import { type Failing, inputOf, LONGEST_MESSAGE, type Sketch, testRule } from '../support/test-rule.ts';
 
 const SAFE = ['configMap', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'];
 const REFUSED = [
@@ -29,6 +30,39 @@ const REFUSED = [
 const volume = (source: Sketch) => ({ volumes: [{ name: 'data', ...source }] });
 const host = (path: string) => ({ volumes: [{ name: 'data', hostPath: { path } }] });
 const finds = ['spec.volumes[0].hostPath'];
+const GENERAL = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
+const ENGINE = 'run an engine in the pod: this one makes its callers root of the node';
+const DEVICE = 'ask for the resource of a device plugin, which the operator lists in the devices of the profile';
+const OWN = 'remove it and its mounts: each container has a /proc and a /sys of its own';
+const MODULES = 'remove it and its mounts: the pod loads no modules into the kernel of the node';
+const ZONE = 'remove it and its mounts, and set the variable TZ';
+const SERVICE = 'use the network, or a csi volume of a driver that the operator lists in csiDrivers';
+/** What to do instead of mounting a path of the node. */
+const ADVICE: Readonly<Record<string, string>> = {
+  '/var/run/docker.sock': ENGINE,
+  '/run/containerd/containerd.sock': ENGINE,
+  '/run/k3s/containerd/containerd.sock': ENGINE,
+  '/var/run/crio': ENGINE,
+  '/home/dev/docker.sock': ENGINE,
+  '/dev/shm': 'use an emptyDir of medium Memory',
+  '/dev/shm/': 'use an emptyDir of medium Memory',
+  '/dev/net/tun': DEVICE,
+  '/dev/fuse': DEVICE,
+  '/dev': GENERAL,
+  '/sys/fs/cgroup': OWN,
+  '/proc': OWN,
+  '/system': GENERAL,
+  '/lib/modules': MODULES,
+  '/usr/lib/modules/6.1': MODULES,
+  '/usr/src': MODULES,
+  '/etc/localtime': ZONE,
+  '/usr/share/zoneinfo/Europe/Berlin': ZONE,
+  '/etc/hosts': GENERAL,
+  '/var/run/datadog': SERVICE,
+  '/run/spire/sockets': SERVICE,
+  '/var/run': GENERAL,
+  '/': GENERAL,
+};
 const csi = (driver?: string) => volume({ csi: driver === undefined ? {} : { driver, volumeAttributes: { server: 'files' } } });
 /** Drivers that bring secrets or identities. */
 const SECRET_DRIVERS = ['secrets-store.csi.k8s.io', 'csi.cert-manager.io', 'spiffe.csi.cert-manager.io', 'csi.spiffe.io'];
@@ -59,6 +93,23 @@ testRule(volumeTypes, {
         { profile, grant: 'containers', pod: host('/'), finds, fixed: 'nothing' },
       ]),
     ),
+    ...Object.fromEntries(
+      Object.entries(ADVICE).map(([path, remedy]): [string, Failing] => [
+        `${path}, with what to do instead`,
+        {
+          pod: host(path),
+          finds,
+          advises: [`${remedy}, or ask the operator for an exemption (volume-types: ["hostPath:${path}"])`],
+          fixed: 'nothing',
+        },
+      ]),
+    ),
+    'a kind that has a path but is not of the node': {
+      pod: volume({ nfs: { server: 'files', path: '/dev/shm' } }),
+      finds: ['spec.volumes[0].nfs'],
+      advises: [`${GENERAL}, or ask the operator for an exemption (volume-types: [nfs])`],
+      fixed: 'nothing',
+    },
     'a driver that mounts what the pod names': {
       says: ['volume "data" is mounted by the CSI driver nfs.csi.k8s.io'],
       pod: csi('nfs.csi.k8s.io'),
@@ -147,6 +198,13 @@ testRule(volumeTypes, {
     },
     'a path of the node that is not said': { pod: volume({ hostPath: {} }), finds, fixed: 'nothing' },
   },
+});
+
+test('what to do instead leaves room for the exemption, within the length of a message', () => {
+  for (const [path, remedy] of Object.entries(ADVICE)) {
+    const whole = remedyOf({ rule: 'volume-types', remedy, exemption: `hostPath:${path}` });
+    expect(whole.length, whole).toBeLessThanOrEqual(LONGEST_MESSAGE);
+  }
 });
 
 test('T22: volumes are looked through once, however many containers mount them', () => {

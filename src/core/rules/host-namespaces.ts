@@ -2,6 +2,8 @@ import { specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 const FIELDS = ['hostNetwork', 'hostPID', 'hostIPC'] as const;
+/** What pods usually want with it, where a pod can have that alone: browsers need more shared memory than the 64 MiB of a container. */
+const INSTEAD = { hostIPC: 'remove it; for shared memory, mount an emptyDir of medium Memory at /dev/shm' } as const;
 
 /**
  * A pod that joins a namespace of its node is not isolated in that respect, whatever the profile's wall.
@@ -17,6 +19,10 @@ export const hostNamespaces: Rule = {
   fields: ['spec.hostNetwork', 'spec.hostPID', 'spec.hostIPC'],
   checkPod(pod, report) {
     const spec = specOf(pod);
-    for (const field of FIELDS) if (spec[field] === true) report({ path: ['spec', field], message: `${field} is true`, fix: REMOVE });
+    for (const field of FIELDS) {
+      if (spec[field] !== true) continue;
+      const advice = field === 'hostIPC' ? { remedy: INSTEAD[field] } : {};
+      report({ path: ['spec', field], message: `${field} is true`, fix: REMOVE, ...advice });
+    }
   },
 };

@@ -24,13 +24,25 @@ export const runtimeAnnotations: Rule = {
       if (!isOrder(key) || isPartOfWall(key, context) || isExempt(key, context)) continue;
       const effect = DEVICES.test(key) ? 'brings devices of the node into the pod' : 'configures the container runtime or the network';
       const message = `annotation ${excerptOf(key)} ${effect}`;
-      report({ path: ['metadata', 'annotations', key], message, fix: REMOVE, ...(isExemptible(key) ? { exemption: key } : {}) });
+      const field = fieldInsteadOf(key, context);
+      const wayOut =
+        field === undefined ? isExemptible(key) && { exemption: key } : { remedy: `remove it: the field ${field} takes its place` };
+      report({ path: ['metadata', 'annotations', key], message, fix: REMOVE, ...wayOut });
     }
   },
 };
 
 /** CRI-O's own, and those of the device injectors of CDI and NRI. */
 const DEVICES = /^(?:io\.kubernetes\.cri-o\.Devices$|cdi\.k8s\.io\/|devices\.(?:nri\.io|noderesource\.dev)(?:\/|$))/;
+
+/** Both names that CRI-O reads. */
+const USER_NAMESPACE: ReadonlySet<string> = new Set(['io.kubernetes.cri-o.userns-mode', 'userns-mode.crio.io']);
+
+/** The field of the pod that replaces an annotation of older manifests; undefined: none does. */
+function fieldInsteadOf(key: string, { requirements }: RuleContext): string | undefined {
+  if (USER_NAMESPACE.has(key)) return requirements.wall.hostUsers === false ? 'hostUsers' : undefined;
+  return /^(?:container\.)?seccomp\.security\.alpha\.kubernetes\.io\//.test(key) ? 'seccompProfile' : undefined;
+}
 
 /** Kernel parameters can open the guest's debug console, so they cannot be exempted. */
 const isExemptible = (key: string): boolean => !key.includes('kernel_params');

@@ -24,6 +24,12 @@ const SAFE: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * Names of settings that a pod can have for itself. No kubelet sets another for a pod, whatever its options.
+ * Source: k8s.io/component-helpers node/util/sysctl/namespace.go
+ */
+const OF_PODS = /^(?:net\.|kernel\.(?:shm|msg)|kernel\.(?:sem|domainname)$|fs\.mqueue\.)/;
+
+/**
  * Kernel settings outside the safe list apply to the whole node, or weaken it.
  *
  * Fields: spec.securityContext.sysctls[*].name, and the value of net.ipv4.ping_group_range
@@ -43,7 +49,11 @@ export const sysctls: Rule = {
       const path = ['spec', 'securityContext', 'sysctls', index];
       const dotted = withDots(name ?? '');
       if (!SAFE.has(dotted)) {
-        report({ path, message: `sysctl ${excerptOf(name || 'without a name')} is not a safe one`, remedy: 'remove it' });
+        const isOfNode = dotted !== '' && !OF_PODS.test(dotted);
+        const message = `sysctl ${excerptOf(name || 'without a name')} ${isOfNode ? 'belongs to the whole node, not to a pod' : 'is not a safe one'}`;
+        // A runtime with its own kernel has its own settings.
+        const hasKernel = requirements.wall.hostUsers === undefined;
+        report({ path, message, remedy: isOfNode && !hasKernel ? 'remove it, and ask the operator to set it on the nodes' : 'remove it' });
         continue;
       }
       if (index !== lastOf.get(dotted)) {

@@ -34,7 +34,8 @@ export const volumeTypes: Rule = {
     for (const [index, volume] of orEmpty(specOf(pod).volumes).entries()) {
       for (const kind of unsafeKinds(volume, context)) {
         const message = printVolume(volume, kind);
-        const wayOut = kind === 'csi' ? { remedy: CSI_REMEDY } : { remedy: REMEDY, exemption: exemptibleValueOf(volume, kind) };
+        const wayOut =
+          kind === 'csi' ? { remedy: CSI_REMEDY } : { remedy: remedyFor(volume, kind), exemption: exemptibleValueOf(volume, kind) };
         report({ path: ['spec', 'volumes', index, kind], message, ...wayOut });
       }
     }
@@ -42,6 +43,30 @@ export const volumeTypes: Rule = {
 };
 
 const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
+
+/**
+ * What a pod can have instead of a path of the node that pods often mount. The first that matches counts. Each is short, because a message ends
+ * with the exemption, after at most 200 characters.
+ */
+const INSTEAD: readonly (readonly [path: RegExp, remedy: string])[] = [
+  [
+    /\/(?:docker|containerd|crio|cri-dockerd|podman)\.sock$|^(?:\/var)?\/run\/(?:docker|containerd|crio|podman|k3s)(?:\/|$)/,
+    'run an engine in the pod: this one makes its callers root of the node',
+  ],
+  [/^\/dev\/shm\/?$/, 'use an emptyDir of medium Memory'],
+  [/^\/dev\/./, 'ask for the resource of a device plugin, which the operator lists in the devices of the profile'],
+  [/^\/(?:proc|sys)(?:\/|$)/, 'remove it and its mounts: each container has a /proc and a /sys of its own'],
+  [
+    /^(?:\/usr)?\/lib\/modules(?:\/|$)|^\/usr\/src(?:\/|$)/,
+    'remove it and its mounts: the pod loads no modules into the kernel of the node',
+  ],
+  [/^\/etc\/(?:localtime|timezone)$|^\/usr\/share\/zoneinfo(?:\/|$)/, 'remove it and its mounts, and set the variable TZ'],
+  [/^(?:\/var)?\/run\/./, 'use the network, or a csi volume of a driver that the operator lists in csiDrivers'],
+];
+
+const remedyFor = ({ hostPath }: Volume, kind: string): string =>
+  (kind === 'hostPath' && INSTEAD.find(([path]) => path.test(hostPath?.path ?? ''))?.[1]) || REMEDY;
+
 const CSI_REMEDY = 'use a persistentVolumeClaim, or ask the operator to list the driver in the csiDrivers of the profile';
 
 function unsafeKinds(volume: Volume, { exempts, requirements }: RuleContext): string[] {
