@@ -31,11 +31,17 @@ beforeAll(async () => {
   await apiServer.createRuntimeClass('sysbox-runc', { handler: 'sysbox-runc' });
   const scheduling = { nodeSelector: { 'katacontainers.io/kata-runtime': 'true' }, tolerations: [{ key: 'kata', operator: 'Exists' }] };
   await apiServer.createRuntimeClass('kata-qemu', { handler: 'kata-qemu', overhead: { podFixed: { memory: '160Mi' } }, scheduling });
+  // What pods name, and the API server asks for before it calls a webhook.
+  await apiServer.createRuntimeClass('nvidia', { handler: 'nvidia' });
+  const priority = { metadata: { name: 'databases' }, value: 1_000 };
+  expect((await apiServer.admin.request('POST', '/apis/scheduling.k8s.io/v1/priorityclasses', priority)).status).toBe(201);
   running = await startCloister(apiServer, { config: textOf('config.yaml'), apply: true });
   for (const profile of PROFILES) {
     await apiServer.createNamespace(`at-${profile}`, { 'cloister.dev/enforce': profile });
     await apiServer.createNamespace(`baseline-${profile}`, { 'cloister.dev/enforce': profile, [LEVEL]: 'baseline' });
   }
+  const account = { metadata: { name: 'devpod' } };
+  expect((await apiServer.admin.request('POST', '/api/v1/namespaces/at-userns/serviceaccounts', account)).status).toBe(201);
   await apiServer.createNamespace('free');
   tenant = apiServer.admin;
 });

@@ -203,6 +203,281 @@ export const CASES: readonly Case[] = [
     silent: ['extended-resources', 'host-ports', 'user-ids', 'selinux', 'node-selection', 'tolerations', 'proc-mount', 'mount-propagation'],
     isBaseline: true,
   },
+  {
+    file: 'vpn-sidecar.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [
+      ['privileged', /privileged is true, without which this init container will probably fail; .*\(container sysctler\)/],
+      ['capabilities', /capability NET_ADMIN is added; .*exemption \(capabilities: \[NET_ADMIN\]\)\) \(container tailscale\)/],
+    ],
+    repaired: {
+      spec: {
+        initContainers: [{ securityContext: { privileged: false } }],
+        containers: [granted('dev', { securityContext: { allowPrivilegeEscalation: true } }), granted('tailscale')],
+      },
+    },
+    isBaseline: true,
+  },
+  {
+    file: 'search-engine.yaml',
+    profile: 'userns',
+    left: ['sysctls spec.securityContext.sysctls[0]'],
+    warns: [
+      ['sysctls', /vm\.max_map_count belongs to the whole node, not to a pod; remove it, and ask the operator to set it on the nodes/],
+      ['privileged', /without which this init container will probably fail/],
+      ['capability-grant', /drops ALL capabilities, so it stays without sudo/],
+    ],
+  },
+  {
+    file: 'machine-in-pod.yaml',
+    profile: 'userns',
+    left: [
+      'volume-types spec.volumes[0].hostPath',
+      'volume-types spec.volumes[1].hostPath',
+      'extended-resources spec.containers[0].resources.limits["devices.kubevirt.io/kvm"]',
+    ],
+    warns: [
+      [
+        'volume-types',
+        /"tun" is the node's \/dev\/net\/tun; ask for the resource of a device plugin, .*devices of the profile.*hostPath:\/dev\/net\/tun/,
+      ],
+      ['extended-resources', /devices\.kubevirt\.io\/kvm .*devices of the profile/],
+    ],
+  },
+  {
+    file: 'gitlab-dind-host-paths.yaml',
+    profile: 'sysbox-docker',
+    left: ['volume-types spec.volumes[1].hostPath', 'volume-types spec.volumes[2].hostPath'],
+    warns: [
+      ['volume-types', /\/lib\/modules; remove it and its mounts: the pod loads no modules into the kernel of the node/],
+      ['volume-types', /\/sys\/fs\/cgroup; remove it and its mounts: each container has a \/proc and a \/sys of its own/],
+      ['runtime-annotations', /userns-mode .*remove it: the field hostUsers takes its place\)/],
+    ],
+    silent: ['rootful-engine', 'runtime-class'],
+  },
+  {
+    file: 'docker-socket.yaml',
+    profile: 'userns',
+    left: ['volume-types spec.volumes[0].hostPath'],
+    warns: [['volume-types', /docker\.sock; run an engine in the pod: this one makes its callers root of the node, or ask/]],
+  },
+  {
+    file: 'sidecars-as-root.yaml',
+    profile: 'sysbox-docker',
+    left: [],
+    warns: [
+      ['host-ports', /hostPort 2222 is a port of the node/],
+      ['capability-grant', /drops ALL capabilities.*remove that line if this container is the workspace \(container ssh-server\)/],
+    ],
+    silent: ['rootful-engine', 'user-ids', 'capabilities'],
+    repaired: {
+      spec: {
+        securityContext: { runAsNonRoot: true, runAsUser: 1000 },
+        containers: [
+          granted('ide', { securityContext: { allowPrivilegeEscalation: true } }),
+          granted('dind', { securityContext: { privileged: false, runAsUser: 0, runAsNonRoot: false } }),
+          granted('ssh-server', { ports: [{ containerPort: 22 }], env: [FALSE] }),
+        ],
+      },
+    },
+  },
+  {
+    file: 'sidecars-as-root.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [['rootful-engine', /starts dockerd as root, which will not work under this profile; .*\(container dind\)/]],
+    isBaseline: true,
+  },
+  {
+    file: 'buildkit-rootless.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [
+      ['user-ids', /maps ids 100000 to 165535, which are not among the pod's 65536 ids, so it will not start; .*workspace image/],
+      ['apparmor', /annotation sets AppArmor to unconfined/],
+    ],
+    silent: ['rootful-engine', 'proc-mount'],
+    repaired: {
+      spec: {
+        hostUsers: false,
+        containers: [
+          {
+            securityContext: {
+              procMount: 'Unmasked',
+              seccompProfile: { type: 'Localhost', localhostProfile: 'cloister/workspace.json' },
+              runAsUser: 1000,
+            },
+          },
+        ],
+      },
+    },
+    isBaseline: true,
+  },
+  {
+    file: 'agent-with-docker.yaml',
+    profile: 'sysbox-docker',
+    left: [],
+    warns: [['privilege-escalation', /stays without sudo, builds and nested containers; .*\(container worker\)/]],
+    silent: ['rootful-engine', 'service-account-token'],
+    repaired: {
+      spec: {
+        containers: [
+          granted('worker', { env: [{ name: 'DOCKER_HOST' }, FALSE], securityContext: { allowPrivilegeEscalation: false } }),
+          granted('docker', { env: [TRUE], securityContext: { privileged: false, allowPrivilegeEscalation: true } }),
+        ],
+      },
+    },
+  },
+  {
+    file: 'agent-with-docker.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [['rootful-engine', /starts dockerd-entrypoint\.sh as root, .*use rootless Docker.*\(container docker\)/]],
+    isBaseline: true,
+  },
+  {
+    file: 'coder-sysbox.yaml',
+    profile: 'sysbox-docker',
+    left: [],
+    warns: [['runtime-annotations', /remove it: the field hostUsers takes its place/]],
+    silent: ['rootful-engine', 'runtime-class', 'user-ids'],
+    repaired: { spec: { hostUsers: false, runtimeClassName: 'sysbox-runc', containers: [{ env: [TRUE] }] } },
+  },
+  {
+    file: 'coder-sysbox.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [['rootful-engine', /starts dockerd as root, which will not work under this profile/]],
+    isBaseline: true,
+  },
+  { file: 'wait-for-docker.yaml', profile: 'userns', left: [], warns: [], silent: ['rootful-engine'], isBaseline: true },
+  {
+    file: 'ray-worker.yaml',
+    profile: 'userns-sudo',
+    left: [],
+    warns: [
+      [
+        'capabilities',
+        /SYS_PTRACE is added; remove it, or ask .*exemption \(capabilities: \[SYS_PTRACE\]\)\) \(containers wait-gcs-ready, ray-worker\)/,
+      ],
+    ],
+    silent: ['volume-types', 'image-storage'],
+    isBaseline: true,
+  },
+  {
+    file: 'injected-agent-socket.yaml',
+    profile: 'userns',
+    left: ['volume-types spec.volumes[0].hostPath', 'volume-types spec.volumes[1].csi'],
+    warns: [
+      ['volume-types', /\/var\/run\/datadog; use the network, or a csi volume of a driver that the operator lists in csiDrivers, or ask/],
+      ['volume-types', /CSI driver k8s\.csi\.datadoghq\.com; .*list the driver in the csiDrivers/],
+    ],
+  },
+  {
+    file: 'gpu-runtime-class.yaml',
+    profile: 'userns-gpu',
+    left: ['extended-resources spec.containers[0].resources.limits["nvidia.com/gpu.shared"]'],
+    warns: [
+      ['extended-resources', /nvidia\.com\/gpu\.shared .*devices of the profile/],
+      ['runtime-class', /"nvidia" does not belong to this profile .*runtimeClasses of the profile/],
+    ],
+    silent: ['tolerations', 'node-selection'],
+  },
+  {
+    file: 'envbuilder-gpu.yaml',
+    profile: 'userns-gpu',
+    left: [],
+    warns: [['privileged', /privileged is true\) \(container dev\)/]],
+    silent: ['extended-resources', 'user-ids', 'rootful-engine'],
+    repaired: { spec: { containers: [{ securityContext: { privileged: false, runAsUser: 0, procMount: 'Unmasked' } }] } },
+    isBaseline: true,
+  },
+  {
+    file: 'traffic-agent.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [
+      ['capabilities', /NET_ADMIN is added, without which this init container will probably fail.*\(container tel-agent-init\)/],
+      ['seccomp', /the pod's seccompProfile is RuntimeDefault/],
+    ],
+    silent: ['user-ids'],
+    isBaseline: true,
+  },
+  {
+    file: 'browser-tests.yaml',
+    profile: 'userns-sudo',
+    left: ['volume-types spec.volumes[0].hostPath'],
+    warns: [
+      ['volume-types', /\/dev\/shm; use an emptyDir of medium Memory, or/],
+      ['host-namespaces', /hostIPC is true; remove it; for shared memory, mount an emptyDir of medium Memory at \/dev\/shm/],
+      ['seccomp', /Localhost playwright\.json; .*exemption \(seccomp: \[playwright\.json\]\)/],
+    ],
+  },
+  {
+    file: 'database-huge-pages.yaml',
+    profile: 'userns-sudo',
+    left: ['sysctls spec.securityContext.sysctls[0]', 'huge-pages spec.volumes[0].emptyDir.medium'],
+    warns: [['sysctls', /kernel\.shmmax is not a safe one; remove it$/m]],
+    silent: ['extended-resources', 'priority-class', 'volume-types'],
+  },
+  {
+    file: 'podman-privileged.yaml',
+    profile: 'userns',
+    left: ['volume-types spec.volumes[1].hostPath'],
+    warns: [['volume-types', /\/dev\/fuse; ask for the resource of a device plugin/]],
+    silent: ['rootful-engine', 'user-ids'],
+  },
+  {
+    file: 'cluster-in-pod.yaml',
+    profile: 'userns',
+    left: ['volume-types spec.volumes[2].hostPath', 'volume-types spec.volumes[3].hostPath'],
+    warns: [
+      ['volume-types', /\/lib\/modules; remove it and its mounts/],
+      ['rootful-engine', /starts k3s as root, which will not work under this profile; use a profile of sysbox .*\(container server\)/],
+      ['rootful-engine', /starts kubelet as root, .*\(container node\)/],
+    ],
+  },
+  {
+    file: 'cluster-in-pod.yaml',
+    profile: 'sysbox-docker',
+    left: ['volume-types spec.volumes[2].hostPath', 'volume-types spec.volumes[3].hostPath'],
+    warns: [['volume-types', /\/lib\/modules; remove it and its mounts/]],
+    silent: ['rootful-engine'],
+  },
+  {
+    file: 'machine-launcher.yaml',
+    profile: 'userns',
+    left: [
+      'block-devices spec.containers[0].volumeDevices[0]',
+      ...['kvm', 'tun', 'vhost-net'].map(
+        (device) => `extended-resources spec.containers[0].resources.limits["devices.kubevirt.io/${device}"]`,
+      ),
+    ],
+    warns: [
+      ['block-devices', /mount the claim as a file system/],
+      ['capabilities', /SYS_NICE is added/],
+    ],
+    silent: ['grace-period', 'rootful-engine', 'unknown-fields'],
+  },
+  {
+    file: 'devcontainer.yaml',
+    profile: 'userns',
+    left: ['volume-types spec.volumes[0].hostPath'],
+    warns: [
+      ['volume-types', /the node's \/data; use an emptyDir, a persistentVolumeClaim/],
+      ['tolerations', /a toleration without a key tolerates every taint/],
+    ],
+    silent: ['pod-size', 'unknown-fields', 'rootful-engine'],
+  },
+  {
+    file: 'agent-sandbox.yaml',
+    profile: 'userns',
+    left: [],
+    warns: [['capabilities', /SYS_ADMIN is added; .*exemption \(capabilities: \[SYS_ADMIN\]\).*SYSLOG is added/]],
+    silent: ['volume-types'],
+    isBaseline: true,
+  },
 ];
 
 export const textOf = (file: string): string => readFileSync(join(import.meta.dirname, file), 'utf8');
