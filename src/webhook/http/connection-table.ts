@@ -34,13 +34,14 @@ interface Connection {
   stage: ConnectionStage | undefined;
 }
 
-/** A busy connection is never closed for another one: the limits on uploads and answers end it. */
 const IDLE_STAGES = ['handshake', 'unproven', 'proven'] as const;
+const STAGES = [...IDLE_STAGES, 'busy'] as const;
 
 /**
  * Keeps room for new connections. When there is none, the connection that is closed belongs to the remote address with the most connections. API
  * servers have few, so a caller that opens too many harms only itself. Where all callers have one address, as behind a proxy, connections that
- * sent no review are closed first, and of those the one that has been idle for the longest time.
+ * sent no review are closed first, and of those the one that has been idle for the longest time. A busy connection is closed only for that of
+ * another address.
  * @param onClose is called for each connection that is closed
  */
 export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {
@@ -49,7 +50,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   const bySocket = new WeakMap<Socket, Connection>();
   return {
     add(socket, stage) {
-      if (byEndpoint.size >= limits.maxConnections && !closeOne()) {
+      if (byEndpoint.size >= limits.maxConnections && !closeOneFor(socket.remoteAddress ?? '')) {
         onClose('full');
         socket.destroy();
         return;
@@ -114,8 +115,8 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 
   /** @returns whether there was one to close */
-  function closeOne(): boolean {
-    const connection = longestIdle();
+  function closeOneFor(address: string): boolean {
+    const connection = findVictim(address);
     if (connection === undefined) return false;
     onClose('full');
     forget(connection);
@@ -123,12 +124,12 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     return true;
   }
 
-  function longestIdle(): Connection | undefined {
+  function findVictim(newcomer: string): Connection | undefined {
     let largest: Peer | undefined;
-    for (const peer of peers.values()) {
-      if (peer.connections > (largest?.connections ?? 0) && IDLE_STAGES.some((stage) => peer.stages[stage].size > 0)) largest = peer;
-    }
-    for (const stage of IDLE_STAGES) for (const connection of largest?.stages[stage] ?? []) return connection;
+    for (const peer of peers.values()) if (peer.connections > (largest?.connections ?? 0)) largest = peer;
+    if (largest === undefined) return undefined;
+    for (const stage of largest.address === newcomer ? IDLE_STAGES : STAGES)
+      for (const connection of largest.stages[stage]) return connection;
     return undefined;
   }
 }

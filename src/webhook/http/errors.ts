@@ -62,12 +62,17 @@ export function sendError(request: IncomingMessage, response: ServerResponse, { 
     return;
   }
   response.write(body);
+  readRest(request, () => response.end());
+}
+
+/** Reads the rest of a request that is rejected and drops it, then calls back. If there is too much of it, the connection is closed instead. */
+export function readRest(request: IncomingMessage, onEnd: () => void): void {
   let rest = MAX_REST_BYTES;
   request.on('data', (piece: Uint8Array) => {
     rest -= piece.length < TINY_PIECE.bytes ? TINY_PIECE.countsAs : piece.length;
     if (rest < 0) request.socket.destroy();
   });
-  request.on('end', () => response.end());
+  request.on('end', onEnd);
 }
 
 /**

@@ -1,7 +1,10 @@
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { CloseReason } from '../../core/request-record.ts';
 import { makeConnectionTable } from './connection-table.ts';
+import { boundPipelining } from './pipelining.ts';
 
 /** What a process runs. `cloister ensure` reads it from `/readyz`. */
 export interface Build {
@@ -64,19 +67,23 @@ export function buildMetricsServer({ contentType, expose, onClose, intervalMs = 
 
 /** Every answer closes its connection: one that is kept would take the place of a probe. */
 function buildPlainServer(paths: string, onClose: (reason: CloseReason) => void): FastifyInstance {
+  const table = makeConnectionTable({ maxConnections: 256 }, onClose);
   const app = fastify({
     logger: false,
     requestIdHeader: false,
     exposeHeadRoutes: false,
     bodyLimit: 1_024,
-    requestTimeout: 5_000,
-    http: { headersTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8 * 1_024 },
+    serverFactory(handle) {
+      const server = createServer(
+        { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8 * 1_024 },
+        boundPipelining(handle, () => onClose('pipelined')),
+      );
+      return server.on('connection', (socket: Socket) => table.add(socket, 'unproven'));
+    },
     // A probe in progress must not delay the end of the process.
     forceCloseConnections: true,
   });
   app.removeAllContentTypeParsers();
-  const table = makeConnectionTable({ maxConnections: 256 }, onClose);
-  app.server.on('connection', (socket) => table.add(socket, 'unproven'));
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('connection', 'close');
   });

@@ -116,7 +116,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     response.once('close', () => gone.abort());
     const timeout = AbortSignal.timeout(timeoutMsOf(request, limits));
     try {
-      answer(review, await worker.judge(path, body, AbortSignal.any([gone.signal, timeout])));
+      answer(review, await worker.judge(path, body, AbortSignal.any([gone.signal, timeout]), request.socket.remoteAddress ?? ''));
     } catch (error) {
       if (gone.signal.aborted) return;
       const code = timeout.aborted ? 'CLOISTER_REVIEW_TIMEOUT' : workerErrorOf(error);

@@ -7,9 +7,10 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { Respond } from '../review/respond.ts';
 import { makeRouteLookup, type RouteLookup } from '../review/route.ts';
 import { makeConnections } from './connections.ts';
-import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, sendError, sendParserError } from './errors.ts';
+import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, readRest, sendError, sendParserError } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { makeLoadShedder } from './load-shedding.ts';
+import { boundPipelining } from './pipelining.ts';
 import { makeReviewHandler, type Recorder } from './reviews.ts';
 import type { ReviewWorker } from './worker.ts';
 
@@ -64,27 +65,31 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
       if (code !== undefined) recorder.recordRejection({ status: HTTP_ERRORS[code].status, code });
     },
     serverFactory(handleOther) {
-      const server = makeHttpsServer({ limits, secure: current, asksClients: checkClient !== undefined }, (request, response) => {
-        const problem = connections.problemOf(request);
-        if (problem !== undefined) {
-          reject(request, response, problem);
-          return;
-        }
-        if (!isFramed(request)) {
-          // The rest of this connection cannot be trusted. If the parser rejects the body as well, the parser answers.
-          connections.block(request, { code: 'CLOISTER_BAD_FRAMING' });
-          request.on('end', () => reject(request, response, { code: 'CLOISTER_BAD_FRAMING' })).resume();
-          return;
-        }
-        const path = pathOf(request);
-        const route = request.method === 'POST' ? routeOf(path) : undefined;
-        if (route !== undefined) {
-          handleReview({ path, route }, request, response);
-          return;
-        }
-        response.setHeader('connection', 'close');
-        handleOther(request, response);
-      });
+      const handle = boundPipelining(
+        (request, response) => {
+          const problem = connections.problemOf(request);
+          if (problem !== undefined) {
+            reject(request, response, problem);
+            return;
+          }
+          if (!isFramed(request)) {
+            // The rest of this connection cannot be trusted. If the parser rejects the body as well, the parser answers.
+            connections.block(request, { code: 'CLOISTER_BAD_FRAMING' });
+            readRest(request, () => reject(request, response, { code: 'CLOISTER_BAD_FRAMING' }));
+            return;
+          }
+          const path = pathOf(request);
+          const route = request.method === 'POST' ? routeOf(path) : undefined;
+          if (route !== undefined) {
+            handleReview({ path, route }, request, response);
+            return;
+          }
+          response.setHeader('connection', 'close');
+          handleOther(request, response);
+        },
+        () => recorder.recordClose('pipelined'),
+      );
+      const server = makeHttpsServer({ limits, secure: current, asksClients: checkClient !== undefined }, handle);
       deferHandshakes(server, connections.open);
       server.on('secureConnection', connections.add);
       servers.push(server);

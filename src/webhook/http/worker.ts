@@ -38,12 +38,13 @@ export interface WorkerOptions {
 
 export interface ReviewWorker {
   /**
-   * Judges one review after the other.
+   * Judges one review after the other, those of the callers in turn.
    * @param body belongs to the worker from now on
    * @param signal aborts when the caller is gone; a review that still waits is dropped then
+   * @param caller the remote address
    * @throws WorkerLostError when the worker is lost over the review; the reason of the signal when it aborts
    */
-  judge(path: string, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<ReviewResponse>;
+  judge(path: string, body: Uint8Array<ArrayBuffer>, signal: AbortSignal, caller: string): Promise<ReviewResponse>;
   /** Reviews in progress fail. */
   stop(): Promise<void>;
 }
@@ -59,6 +60,7 @@ export class WorkerLostError extends Error {
 }
 
 interface Task extends WorkerRequest {
+  readonly caller: string;
   readonly resolve: (response: ReviewResponse) => void;
   readonly reject: (reason: Error) => void;
 }
@@ -69,27 +71,28 @@ interface Task extends WorkerRequest {
  */
 export function makeReviewWorker({ script, data, limits: given, onLost }: WorkerOptions): ReviewWorker {
   const limits = { ...WORKER_LIMITS, ...given };
-  const waiting = new Set<Task>();
+  // By caller. The one whose turn was last is at the end.
+  const waiting = new Map<string, Set<Task>>();
   let current: Task | undefined;
   let worker: Worker | undefined;
   let isReady = false;
   let timer: NodeJS.Timeout | undefined;
 
   return {
-    judge: (path, body, signal) =>
+    judge: (path, body, signal, caller) =>
       new Promise((resolve, reject) => {
         signal.throwIfAborted();
-        const task = { path, body, resolve, reject };
-        waiting.add(task);
+        const task = { caller, path, body, resolve, reject };
+        waiting.set(caller, (waiting.get(caller) ?? new Set()).add(task));
         signal.addEventListener('abort', () => {
           // Free the body now instead of at the next garbage collection.
-          if (waiting.delete(task)) body.buffer.transfer(0);
+          if (leave(task)) body.buffer.transfer(0);
           reject(signal.reason);
         });
         startNextTask();
       }),
     async stop() {
-      const dropped = [...waiting, ...(current === undefined ? [] : [current])];
+      const dropped = [...[...waiting.values()].flatMap((tasks) => [...tasks]), ...(current === undefined ? [] : [current])];
       waiting.clear();
       await detachWorker()?.terminate();
       for (const { reject } of dropped) reject(new Error('the server is stopping'));
@@ -102,15 +105,34 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
       return;
     }
     if (!isReady || current !== undefined) return;
-    const [task] = waiting;
+    const task = nextInTurn();
     if (task === undefined) {
       startTimer(limits.idleTimeoutMs, () => void detachWorker()?.terminate());
       return;
     }
-    waiting.delete(task);
     current = task;
     startTimer(limits.reviewTimeoutMs, () => failTask('overdue', 'a large review was not judged in time'));
     worker.postMessage({ path: task.path, body: task.body } satisfies WorkerRequest, [task.body.buffer]);
+  }
+
+  function nextInTurn(): Task | undefined {
+    for (const tasks of waiting.values()) {
+      for (const task of tasks) {
+        leave(task);
+        // To the end.
+        if (waiting.delete(task.caller)) waiting.set(task.caller, tasks);
+        return task;
+      }
+    }
+    return undefined;
+  }
+
+  /** @returns whether the task still waited */
+  function leave(task: Task): boolean {
+    const tasks = waiting.get(task.caller);
+    const isFound = tasks?.delete(task) === true;
+    if (tasks?.size === 0) waiting.delete(task.caller);
+    return isFound;
   }
 
   function startWorker(): void {
@@ -142,9 +164,7 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
 
   /** Fails the current review, or the first that waits: a worker that cannot start fails the review that it was started for. */
   function failTask(loss: WorkerLoss, message: string, cause?: Error): void {
-    const [first] = waiting;
-    const task = current ?? first;
-    if (task !== undefined) waiting.delete(task);
+    const task = current ?? nextInTurn();
     void detachWorker()?.terminate();
     onLost(loss);
     task?.reject(new WorkerLostError(loss, message, { cause }));

@@ -134,6 +134,23 @@ describe('more connections than the limit', () => {
     await until(() => busy.received().startsWith('HTTP/1.1 200'));
   });
 
+  test('T24: a busy connection of the address that has the most is closed for that of another address, and not for its own', async () => {
+    const { attack, stall, review, closed, server } = await start({ maxConnections: 4 });
+    const kept = await attack(API_SERVER);
+    kept.socket.write(REVIEW);
+    await until(() => kept.received().startsWith('HTTP/1.1 200'));
+    const busy = [await attack(), await attack(), await attack()];
+    for (const { socket } of busy) socket.write(REVIEW.slice(0, -1));
+    await until(() => server.bodyBytes() >= 3 * (exampleReview.length - 1));
+    const own = await stall();
+    await until(() => own.destroyed);
+    expect(busy.filter(({ socket }) => socket.destroyed)).toEqual([]);
+    expect((await review()).status).toBe(200);
+    await until(() => busy.filter(({ socket }) => socket.destroyed).length === 1);
+    expect(kept.socket.destroyed).toBe(false);
+    expect((await closed()).full).toBe(2);
+  });
+
   test('a connection whose request was rejected is closed for another, although its body is still to come', async () => {
     const { attack, review } = await start({ maxConnections: 4 });
     const rejected = await Promise.all(Array.from({ length: 4 }, () => attack()));
@@ -237,6 +254,36 @@ describe('handshakes', () => {
   });
 });
 
+describe('requests that are not answered yet', () => {
+  test('T24: a connection with more than four of them is closed, and what was read with them is not judged', async () => {
+    let judged = 0;
+    const { attack, closed, review } = await start({}, (...args) => {
+      judged += 1;
+      return answerOf('{}')(...args);
+    });
+    const { socket, closed: isClosed } = await attack();
+    socket.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(1_000));
+    await isClosed;
+    const reviews = await attack();
+    reviews.socket.write(REVIEW.slice(0, -1));
+    reviews.socket.write(REVIEW.slice(-1) + REVIEW.repeat(20));
+    await reviews.closed;
+    expect(judged).toBeLessThanOrEqual(5);
+    expect((await closed()).pipelined).toBe(2);
+    expect((await review()).status).toBe(200);
+  });
+
+  test('four requests at a time are answered, again and again', async () => {
+    const { attack, closed } = await start();
+    const { socket, received } = await attack();
+    for (let sent = 4; sent <= 20; sent += 4) {
+      socket.write(REVIEW.repeat(4));
+      await until(() => received().split('HTTP/1.1 200').length === sent + 1);
+    }
+    expect(await closed()).toEqual({});
+  });
+});
+
 describe('a body in small pieces', () => {
   const chunked = (chunks: string) => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunks}`;
   const ONE_BYTE = '1\r\n \r\n';
@@ -259,6 +306,15 @@ describe('a body in small pieces', () => {
     expect(await metrics.expose()).toContain('cloister_refused_requests_total{status="413"} 8');
     expect(most).toBeLessThan(8 * 64 * 1024);
     await until(() => server.bodyBytes() === 0);
+    expect((await review()).status).toBe(200);
+  });
+
+  test('T24, F10: chunks of one byte behind another coding are read no further than others', async () => {
+    const { attack, review } = await start();
+    const attackers = await Promise.all(Array.from({ length: 8 }, () => attack()));
+    const text = `${HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n${ONE_BYTE.repeat(250_000)}`;
+    for (const { socket } of attackers) socket.write(text);
+    await Promise.all(attackers.map((attacker) => attacker.closed));
     expect((await review()).status).toBe(200);
   });
 

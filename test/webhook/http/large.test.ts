@@ -44,9 +44,9 @@ async function start({ script = WEBHOOK_WORKER, data = { config: undefined } as 
   const asked: string[] = [];
   const observed: ReviewWorker = {
     ...worker,
-    judge(path, body, signal) {
+    judge(path, ...rest) {
       asked.push(path);
-      return worker.judge(path, body, signal);
+      return worker.judge(path, ...rest);
     },
   };
   const server = await startServer(respond, limits, { worker: observed });
@@ -194,7 +194,7 @@ describe('a large body', () => {
   test('a review whose caller is already gone is not judged', async () => {
     const worker = makeReviewWorker({ script: pathToFileURL(join(folder, 'nowhere.mjs')), data: undefined, onLost: () => {} });
     const gone = AbortSignal.abort(new Error('gone'));
-    await expect(worker.judge(MUTATE, new Uint8Array(1), gone)).rejects.toThrow('gone');
+    await expect(worker.judge(MUTATE, new Uint8Array(1), gone, '')).rejects.toThrow('gone');
     await worker.stop();
   });
 
@@ -258,10 +258,21 @@ describe('F17: the worker', () => {
     expect(Number(stdout) / 1024 ** 2).toBeLessThanOrEqual(heapMiB + 24);
   });
 
+  test('T24: the callers take turns, however many reviews one of them sends', async () => {
+    const { worker } = await start();
+    const body = Buffer.from(largeReview());
+    const order: string[] = [];
+    const judge = (caller: string) =>
+      worker.judge(MUTATE, new Uint8Array(body), new AbortController().signal, caller).then(() => order.push(caller));
+    await Promise.all(['a', 'a', 'a', 'a', 'b', 'c', 'b'].map(judge));
+    expect(order.join('')).toBe('abcabaa');
+    await worker.stop();
+  });
+
   test('stopping the worker fails the reviews that it has', async () => {
     const { worker } = await start();
     const body = Buffer.from(largeReview());
-    const [first, second] = [1, 2].map(() => worker.judge(MUTATE, new Uint8Array(body), new AbortController().signal));
+    const [first, second] = [1, 2].map(() => worker.judge(MUTATE, new Uint8Array(body), new AbortController().signal, ''));
     await Promise.all([worker.stop(), expect(first).rejects.toThrow('stopping'), expect(second).rejects.toThrow('stopping')]);
   });
 });

@@ -41,6 +41,18 @@ describe('probes', () => {
     expect([statusCode, json()]).toEqual([404, { error: 'no such path; use /livez or /readyz' }]);
   });
 
+  test('T24: a connection with many requests in one piece is closed', async () => {
+    const closed = vi.fn();
+    const port = await listen(buildProbeServer({ build, onClose: closed, notReadyReason: () => undefined }));
+    const socket = await dial(port, '127.0.0.2');
+    const ended = once(socket, 'close');
+    socket.write('GET /livez HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(1_500));
+    socket.resume();
+    await ended;
+    expect(closed.mock.calls).toEqual([['pipelined']]);
+    expect(await get(port, '/livez')).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
   test('T24: probes from another address are answered while one address takes all connections and keeps them', async () => {
     const closed = vi.fn();
     const port = await listen(buildProbeServer({ build, onClose: closed, notReadyReason: () => undefined }));
