@@ -1,6 +1,8 @@
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { err, ok, type Result } from '../core/result.ts';
 import { fileProblemOf } from '../io-errors.ts';
 import { type IgnorePattern, isIgnored } from './ignore.ts';
@@ -70,6 +72,32 @@ async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
 /** The same for each name of a file: `a.yaml`, `./a.yaml` and links to it. */
 async function identityOf(file: string): Promise<string> {
   return file === STDIN ? file : realpath(file).catch(() => file);
+}
+
+/** The content of the files that can be read only once: standard input and pipes, such as those of `<(command)`. */
+export type StreamContents = Map<string, Buffer>;
+
+/**
+ * Reads the streams among the files. One that cannot be read is left out, so that reading it as a file reports why.
+ * @param files names that `filesOf` returned
+ * @param stdin what `-` names
+ */
+export async function readStreams(files: readonly string[], stdin: Readable): Promise<StreamContents> {
+  const contents: StreamContents = new Map();
+  for (const file of files) {
+    const bytes = await readStream(file, stdin);
+    if (bytes !== undefined) contents.set(file, bytes);
+  }
+  return contents;
+}
+
+async function readStream(file: string, stdin: Readable): Promise<Buffer | undefined> {
+  if (file === STDIN) return buffer(stdin);
+  try {
+    return (await stat(file)).isFile() ? undefined : await readFile(file);
+  } catch {
+    return undefined;
+  }
 }
 
 export function readProblemOf(file: string, error: unknown): InputProblem {

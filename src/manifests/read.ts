@@ -7,7 +7,7 @@ import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
 import { asWritten, type Written } from '../core/written.ts';
-import { readProblemOf, STDIN } from './files.ts';
+import { readProblemOf, type StreamContents } from './files.ts';
 import type { InputProblem } from './problem.ts';
 import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
 import { findShapes, type ShapedPod } from './shapes.ts';
@@ -73,12 +73,12 @@ export type FileContent =
 
 /**
  * @param file a name that `filesOf` returned
- * @param input what standard input has, which `-` names
+ * @param known its content; undefined: it is read
  */
-export async function readSource(file: string, input: Buffer): Promise<FileContent> {
-  let bytes = input;
+export async function readSource(file: string, known: Buffer | undefined): Promise<FileContent> {
+  let bytes: Buffer;
   try {
-    if (file !== STDIN) bytes = await readFile(file);
+    bytes = known ?? (await readFile(file));
   } catch (error) {
     return { problems: [readProblemOf(file, error)] };
   }
@@ -87,10 +87,10 @@ export async function readSource(file: string, input: Buffer): Promise<FileConte
 }
 
 /** The Namespace objects of all files. Files that cannot be read are left out. */
-export async function readNamespaces(files: readonly string[], input: Buffer): Promise<FoundNamespace[]> {
+export async function readNamespaces(files: readonly string[], streams: StreamContents): Promise<FoundNamespace[]> {
   const namespaces: FoundNamespace[] = [];
   for (const file of files) {
-    const bytes = file === STDIN ? input : await readFile(file).catch(() => undefined);
+    const bytes = streams.get(file) ?? (await readFile(file).catch(() => undefined));
     // Parsing costs far more than searching.
     if (bytes?.includes('Namespace') !== true) continue;
     const content = await readSource(file, bytes);

@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cloister } from '../support/run.ts';
+import { cloister, MAIN } from '../support/run.ts';
 
 const CLEAN = `apiVersion: v1
 kind: Pod
@@ -202,6 +203,26 @@ describe('files', () => {
     expect(code).toBe(2);
     expect(stdout).toMatch(/\n2 pods: .*; 2 files skipped\n$/);
     expect(stderr).toMatch(/^error: broken\.yaml:2:1: [^\n]*\n$/);
+  });
+  test.each([
+    ['a named pipe', 'mkfifo pipe; cat pod.yaml > pipe & "$@" pipe'],
+    ['standard input under the name of its device', 'cat pod.yaml | "$@" /dev/stdin'],
+    ['the pipe of a command', '"$@" <(cat pod.yaml)'],
+  ])('%s is read once', (_, script) => {
+    const command = [process.execPath, MAIN, 'check', '--fail-on', 'repairable'];
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', script, 'bash', ...command], {
+      ...{ cwd: project(), encoding: 'utf8', timeout: 20_000 },
+    });
+    expect([status, stderr]).toEqual([1, '']);
+    expect(stdout).toContain('\n1 pod: 1 repairable');
+  });
+  test('a Namespace object in one pipe counts for the pods in another', () => {
+    const script = 'sed "s/{name: clean}/{name: clean, namespace: ws}/" pod.yaml | "$@" /dev/stdin <(echo "$NAMESPACE")';
+    const { status, stdout } = spawnSync('bash', ['-c', script, 'bash', process.execPath, MAIN, 'check', '--config', config()], {
+      ...{ cwd: project(), encoding: 'utf8', timeout: 20_000 },
+      env: { ...process.env, NAMESPACE: '{apiVersion: v1, kind: Namespace, metadata: {name: ws, labels: {cloister.dev/warn: kata-qemu}}}' },
+    });
+    expect([status, stdout]).toEqual([0, expect.stringContaining('under profile kata-qemu, grant sudo, in mode warn')]);
   });
   test('--strict makes a skipped file an error', async () => {
     const { code, stdout, stderr } = await check('pod.yaml', 'values.yaml', '--strict');

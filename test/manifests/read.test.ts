@@ -2,9 +2,8 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { filesOf } from '../../src/manifests/files.ts';
+import { filesOf, readStreams } from '../../src/manifests/files.ts';
 import { parseIgnorePattern } from '../../src/manifests/ignore.ts';
 import { printInputProblem } from '../../src/manifests/problem.ts';
 import { type FileContent, readSource, readText, type Source } from '../../src/manifests/read.ts';
@@ -30,9 +29,9 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function contentsOf(names: readonly string[], stdin = noInput): Promise<{ contents: FileContent[]; problems: string[] }> {
   const { files, problems } = await filesOf(names, []);
-  const input = names.includes('-') ? await buffer(stdin) : Buffer.alloc(0);
+  const streams = await readStreams(files, stdin);
   const contents: FileContent[] = [];
-  for (const file of files) contents.push(await readSource(file, input));
+  for (const file of files) contents.push(await readSource(file, streams.get(file)));
   const found = [...problems, ...contents.flatMap((content) => ('problems' in content ? content.problems : []))];
   return { contents, problems: found.map((each) => printInputProblem(each).replaceAll(`${folder}/`, '')) };
 }

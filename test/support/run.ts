@@ -9,7 +9,7 @@ export interface Ran {
 }
 
 const root = join(import.meta.dirname, '../..');
-const MAIN = join(root, 'src/main.ts');
+export const MAIN = join(root, 'src/main.ts');
 
 /** Runs `cloister` as a process of its own, by default in the checkout. */
 export async function cloister(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}, cwd = root): Promise<Ran> {

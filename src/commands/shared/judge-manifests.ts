@@ -1,12 +1,11 @@
 import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
 import { selectPolicy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
 import { ok, type Result } from '../../core/result.ts';
-import { filesOf, STDIN } from '../../manifests/files.ts';
+import { filesOf, readStreams } from '../../manifests/files.ts';
 import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
 import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type Source } from '../../manifests/read.ts';
 import { chooseProfile, NOT_JUDGED, type ProfileChoice } from './choose-profile.ts';
@@ -59,8 +58,8 @@ export interface JudgingContext {
 type LabelsOf = ReadonlyMap<string, FoundNamespace['labels']>;
 
 /**
- * Reads manifests and judges the pods in them as new pods, file by file: only one file is in memory. The labels of Namespace objects, which may be
- * in any file, are read first.
+ * Reads manifests and judges the pods in them as new pods, file by file: of files that can be read again, only one is in memory. The labels of
+ * Namespace objects, which may be in any file, are read first.
  * @param visit called with each file whose manifests can be used, in the order of the files
  */
 export async function judgeManifests(
@@ -69,14 +68,15 @@ export async function judgeManifests(
   visit: (judged: JudgedSource) => void | Promise<void>,
 ): Promise<InputSummary> {
   const { files, ignored, problems: unread } = await filesOf(names, context.settings.ignore);
-  const input = files.includes(STDIN) ? await buffer(stdin) : Buffer.alloc(0);
-  const labelsOf: LabelsOf = new Map((await readNamespaces(files, input)).map(({ name, labels }) => [name, labels]));
+  const streams = await readStreams(files, stdin);
+  const labelsOf: LabelsOf = new Map((await readNamespaces(files, streams)).map(({ name, labels }) => [name, labels]));
   const problems = unread.map(printInputProblem);
   const skipped: InputProblem[] = [];
   const choices = new Set<string>();
   let objects = 0;
   for (const file of files) {
-    const content = await readSource(file, input);
+    const content = await readSource(file, streams.get(file));
+    streams.delete(file);
     if ('problems' in content) {
       for (const problem of content.problems) problems.push(printInputProblem(problem));
       continue;
