@@ -2,7 +2,15 @@ import type { Location, Log, Notification, ReportingDescriptor, Result } from 's
 import { printable } from '../core/printable.ts';
 import { ruleById } from '../core/rules/index.ts';
 import { entriesOf, type ReportEntry } from './entries.ts';
-import { type CheckReport, type Place, type ReportContext, type SkippedFile, titleOf, type UnjudgedReport } from './report.ts';
+import {
+  type CheckReport,
+  type Place,
+  type PlacedFinding,
+  type ReportContext,
+  type SkippedFile,
+  titleOf,
+  type UnjudgedReport,
+} from './report.ts';
 import { type Severity, severityOfRule } from './severity.ts';
 
 /** GitHub rejects a file with more results. */
@@ -18,6 +26,12 @@ const SECURITY_SEVERITIES: Readonly<Record<Severity, string>> = {
   escape: '6.5',
   promise: '2.0',
   unknown: '2.0',
+};
+
+/** Why results are less severe than their rule, as the last part of its id, and the sentence that its summary gets. */
+const LESSER: Readonly<Record<'unenforced' | 'promise', string>> = {
+  unenforced: 'The namespace does not enforce this.',
+  promise: 'Here the grant does not have its full effect.',
 };
 
 /** The result that stands for those that are left out. */
@@ -79,12 +93,19 @@ const FILE_START: Place = { line: 1, column: 1, endLine: 1, endColumn: 1 };
 
 function resultOf({ pod, finding, severity, message, fingerprint }: ReportEntry): Result {
   return {
-    ruleId: finding.rule,
+    ruleId: ruleIdOf(finding, severity),
     level: LEVELS[severity],
     message: { text: message },
     locations: [locationOf(pod.file, finding)],
     partialFingerprints: { 'cloister/v1': fingerprint },
   };
+}
+
+/** GitHub takes the severity of a result from its rule. Therefore a result that is less severe than its rule has a rule of its own. */
+function ruleIdOf({ rule, kind }: PlacedFinding, severity: Severity): string {
+  if (severity !== 'promise' || severityOfRule(rule) === 'promise') return rule;
+  const lesser: keyof typeof LESSER = kind === 'escape' ? 'unenforced' : 'promise';
+  return `${rule}/${lesser}`;
 }
 
 function locationOf(file: string, { line, column, endLine, endColumn }: Place): Location {
@@ -99,16 +120,18 @@ function uriOf(file: string): string {
 }
 
 function descriptorOf(id: string, { version, sources, helpOf }: ReportContext): ReportingDescriptor {
-  const rule = ruleById.get(id);
+  const [ruleId = '', lesser] = id.split('/');
+  const rule = ruleById.get(ruleId);
   if (rule === undefined) return { id, shortDescription: { text: 'The report has more findings than a file can hold.' } };
-  const markdown = helpOf(id);
-  const severity = severityOfRule(id);
+  const markdown = helpOf(ruleId);
+  const severity = lesser === undefined ? severityOfRule(ruleId) : 'promise';
+  const sentences = [rule.summary, ...(lesser === 'unenforced' || lesser === 'promise' ? [LESSER[lesser]] : [])];
   return {
     id,
-    shortDescription: { text: rule.summary },
+    shortDescription: { text: sentences.join(' ') },
     fullDescription: { text: firstParagraphOf(markdown) },
     help: { text: firstParagraphOf(markdown), markdown },
-    helpUri: `${sources}/blob/v${version}/docs/rules/${id}.md`,
+    helpUri: `${sources}/blob/v${version}/docs/rules/${ruleId}.md`,
     defaultConfiguration: { level: LEVELS[severity] },
     properties: { tags: ['security', 'kubernetes'], 'security-severity': SECURITY_SEVERITIES[severity] },
   };

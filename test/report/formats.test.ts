@@ -125,12 +125,41 @@ describe('sarif', () => {
     const sources = homepage.replace('#readme', '');
     expect(log().runs[0]?.tool.driver.informationUri).toBe(sources);
     for (const { id, help, helpUri, properties, shortDescription } of log().runs[0]?.tool.driver.rules ?? []) {
-      expect(shortDescription?.text, id).toBe(ruleById.get(id)?.summary);
-      expect(help?.markdown, id).toContain(`# ${id}\n`);
+      const [rule = '', lesser] = id.split('/');
+      const { summary } = ruleById.get(rule) ?? {};
+      expect(shortDescription?.text, id).toBe(lesser === undefined ? summary : `${summary} Here the grant does not have its full effect.`);
+      expect(help?.markdown, id).toContain(`# ${rule}\n`);
       expect(help?.markdown, id).not.toMatch(/\]\((?!https?:)/);
       expect(Number(properties?.['security-severity']), id).toBeGreaterThan(0);
-      expect(helpUri, id).toBe(`${sources}/blob/v${version}/docs/rules/${id}.md`);
+      expect(helpUri, id).toBe(`${sources}/blob/v${version}/docs/rules/${rule}.md`);
     }
+  });
+
+  test('a result is as severe as its rule, because GitHub takes the severity from the rule', () => {
+    const [pod] = large(0, 1).pods as [PodReport];
+    const finding = (rule: string, kind: PlacedFinding['kind']): PlacedFinding => ({ ...pod, rule, kind, path: ['spec'], message: 'x' });
+    const findings = [
+      finding('host-namespaces', 'escape'),
+      finding('privileged', 'promise'),
+      finding('image-storage', 'promise'),
+      finding('unknown-fields', 'unknown'),
+    ];
+    const rulesIn = (mode: PodReport['mode']): unknown[] => {
+      const [run] = (JSON.parse(formats.get('sarif')?.({ ...large(0, 1), pods: [{ ...pod, mode, findings }] }, context) ?? '') as Log).runs;
+      return (run?.results ?? []).map(({ ruleIndex, level }) => {
+        const { id, defaultConfiguration, properties } = run?.tool.driver.rules?.[ruleIndex ?? -1] ?? {};
+        expect(defaultConfiguration?.level, id).toBe(level);
+        return [id, level, properties?.['security-severity']];
+      });
+    };
+    const promises = [
+      ['privileged/promise', 'warning', '2.0'],
+      ['image-storage', 'warning', '2.0'],
+      ['unknown-fields', 'note', '2.0'],
+    ];
+    expect(rulesIn('enforce')).toEqual([['host-namespaces', 'error', '9.5'], ...promises]);
+    for (const mode of ['warn', 'audit'] as const)
+      expect(rulesIn(mode), mode).toEqual([['host-namespaces/unenforced', 'warning', '2.0'], ...promises]);
   });
 
   test('what is not judged and what is skipped are notifications', () => {
