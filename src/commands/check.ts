@@ -94,7 +94,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
     },
   );
   const report = { pods, unjudged, skipped, choices, notJudged, withoutPod, ignored };
-  process.stderr.write(noteHiddenFields(withHiddenFields));
+  if (!flags.quiet) process.stderr.write(noteHiddenFields(withHiddenFields));
   if (objects > 0 || problems.length === 0) process.stdout.write(print(report, flags));
   if (problems.length > 0) return fail(self, problems);
   if (failsBy(report, flags.failOn)) process.exitCode = 1;

@@ -95,8 +95,8 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
     },
   );
   if (problems.length === 0 || unfixed.length > 0) output.end();
-  if (!flags.quiet) for (const each of skipped) process.stderr.write(`${printable(printInputProblem(each), 1_000)}; the file is skipped\n`);
-  process.stderr.write([...choices.map((line) => `${line}\n`), ...unfixed].join(''));
+  const notes = [...skipped.map((each) => `${printable(printInputProblem(each), 1_000)}; the file is skipped`), ...choices];
+  process.stderr.write([...(flags.quiet ? [] : notes.map((line) => `${line}\n`)), ...unfixed].join(''));
   if (problems.length + failures.length > 0) return fail(self, [...problems, ...failures]);
   if (unfixed.length > 0) process.exitCode = 1;
 }

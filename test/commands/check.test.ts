@@ -487,6 +487,7 @@ describe('pods that were read from a cluster', () => {
     const { code, stdout, stderr } = await cloister(['check', '-f', '-'], list(live('a', ''), live('b', '')));
     expect([code, stdout.match(/escape/g)]).toEqual([0, null]);
     expect(stderr).toMatch(/^2 pods were read from a cluster without managedFields.*--show-managed-fields.*\n$/);
+    expect((await cloister(['check', '-', '--quiet'], list(live('a', '')))).stderr).toBe('');
   });
 
   test('fix keeps the node in such a pod', async () => {

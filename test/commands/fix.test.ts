@@ -220,4 +220,5 @@ test('fix fixes by the profile that the configuration gives to the namespace, an
     'namespace dev-che: judged by profile gvisor in mode enforce, because governs[0] (*-che) of the configuration governs the namespace\n',
   ]);
   expect(stdout).toContain('runtimeClassName: gvisor');
+  expect(await cloister(['fix', '-', '--quiet', '--config', config, '-n', 'dev-che'], BROKEN)).toEqual({ code, stdout, stderr: '' });
 });
