@@ -14,7 +14,7 @@ import { readText } from '../manifests/read.ts';
 import { printSuites, type TestCase } from '../report/junit-xml.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { type JudgedPod, judgeManifests, judgeSource } from './shared/judge-manifests.ts';
+import { type JudgedPod, type JudgedSource, judgeManifests, judgeSource } from './shared/judge-manifests.ts';
 import { loadPolicySettings } from './shared/policy-settings.ts';
 import { outcomeOf } from './shared/repair-manifests.ts';
 
@@ -67,12 +67,11 @@ async function runTest(file: string, config: string | undefined, test: PolicyTes
   return { file, name, outcome: 'failed', type: judged.ok ? 'unexpected' : 'unusable', message: lines[0] ?? '', lines, output: [] };
 }
 
+/** The pods of a test, and how many others are not judged. */
+type JudgedPods = Pick<JudgedSource, 'pods' | 'notJudged'>;
+
 /** Names in a file of tests are relative to it. */
-async function judgeTest(
-  file: string,
-  config: string | undefined,
-  test: PolicyTest,
-): Promise<Result<readonly JudgedPod[], readonly string[]>> {
+async function judgeTest(file: string, config: string | undefined, test: PolicyTest): Promise<Result<JudgedPods, readonly string[]>> {
   const { profile, grant, namespace = 'default' } = test;
   const flags = {
     ...(config === undefined ? {} : { config: join(dirname(file), config) }),
@@ -87,31 +86,42 @@ async function judgeTest(
   if (test.pod !== undefined) {
     const content = readText(`${file} (${test.name})`, JSON.stringify(test.pod));
     if ('source' in content) {
-      const { pods, problems } = judgeSource(content.source, { settings: settings.value, flags, now });
-      return problems.length > 0 ? err(problems) : ok(pods);
+      const judged = judgeSource(content.source, { settings: settings.value, flags, now });
+      return judged.problems.length > 0 ? err(judged.problems) : ok(judged);
     }
     return err(('skipped' in content ? [content.skipped] : content.problems).map(printInputProblem));
   }
   const pods: JudgedPod[] = [];
+  let notJudged = 0;
   const context = { settings: settings.value, flags, stdin: Readable.from([]), now };
-  const { problems } = await judgeManifests([join(dirname(file), test.file ?? '')], context, (judged) => void pods.push(...judged.pods));
-  return problems.length > 0 ? err(problems) : ok(pods);
+  const { problems } = await judgeManifests([join(dirname(file), test.file ?? '')], context, (judged) => {
+    pods.push(...judged.pods);
+    notJudged += judged.notJudged;
+  });
+  return problems.length > 0 ? err(problems) : ok({ pods, notJudged });
 }
 
 /** What is not as expected, one per line. */
-function differencesOf(pods: readonly JudgedPod[], { expect }: PolicyTest): string[] {
-  if (pods.length === 0) return ['there is no pod to judge'];
-  return pods.flatMap((judged) => {
-    const { subject } = judged.found;
-    const title = printable(`${subject.kind} ${subject.name || '(no name)'}`);
-    const verdict = outcomeOf(judged);
-    const found = new Set(judged.verdict.findings.map(({ rule }) => rule));
-    return [
-      ...(verdict === expect.verdict ? [] : [`${title} is ${verdict}, and ${expect.verdict} is expected`]),
-      ...(expect.findings ?? []).filter((rule) => !found.has(rule)).map((rule) => `${title} has no finding of ${rule}`),
-      ...(expect.absent ?? []).filter((rule) => found.has(rule)).map((rule) => `${title} has a finding of ${rule}`),
-    ];
-  });
+function differencesOf({ pods, notJudged }: JudgedPods, { expect }: PolicyTest): string[] {
+  if (pods.length + notJudged === 0) return ['there is no pod to judge'];
+  return [...(notJudged === 0 ? [] : [printNotJudged(notJudged)]), ...pods.flatMap((judged) => differencesOfPod(judged, expect))];
+}
+
+function printNotJudged(count: number): string {
+  const [pods, verb] = count === 1 ? ['1 pod', 'is'] : [`${count} pods`, 'are'];
+  return `${pods} ${verb} not judged, because nothing governs the namespace: set \`profile\` or another \`namespace\` in the test, or govern it in the configuration`;
+}
+
+function differencesOfPod(judged: JudgedPod, expect: PolicyTest['expect']): string[] {
+  const { subject } = judged.found;
+  const title = printable(`${subject.kind} ${subject.name || '(no name)'}`);
+  const verdict = outcomeOf(judged);
+  const found = new Set(judged.verdict.findings.map(({ rule }) => rule));
+  return [
+    ...(verdict === expect.verdict ? [] : [`${title} is ${verdict}, and ${expect.verdict} is expected`]),
+    ...(expect.findings ?? []).filter((rule) => !found.has(rule)).map((rule) => `${title} has no finding of ${rule}`),
+    ...(expect.absent ?? []).filter((rule) => found.has(rule)).map((rule) => `${title} has a finding of ${rule}`),
+  ];
 }
 
 function printCases(cases: readonly TestCase[]): string {

@@ -105,6 +105,27 @@ test('a file of a test that is not there fails the test', async () => {
   expect([code, stdout]).toEqual([1, expect.stringContaining('none.yaml: there is no such file or folder; check the name')]);
 });
 
+test('a pod that nothing governs fails the test, also beside a pod that is as expected', async () => {
+  await writeFile(
+    join(folder, 'governs.yaml'),
+    'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}}\ngoverns: [{namespaces: [ws], enforce: userns}]\n',
+  );
+  const refused = pod('one', 'nodeName: n1');
+  await writeFile(
+    join(folder, 'pods/mixed.yaml'),
+    `${refused.replace('{name: one}', '{name: one, namespace: ws}')}---\n${refused.replace('{name: one}', '{name: one, namespace: kube-system}')}`,
+  );
+  const { code, stdout } = await run(
+    `config: governs.yaml\ntests:\n- {name: alone, namespace: kube-system, expect: {verdict: refused}, ${inline('nodeName: n1')}}\n- {name: mixed, file: pods/mixed.yaml, expect: {verdict: refused}}\n- {name: empty, file: config.yaml, expect: {verdict: refused}}\n`,
+  );
+  const ungoverned =
+    '1 pod is not judged, because nothing governs the namespace: set `profile` or another `namespace` in the test, or govern it in the configuration';
+  expect([code, stdout]).toEqual([
+    1,
+    `FAIL  tests.yaml: alone\n      ${ungoverned}\nFAIL  tests.yaml: mixed\n      ${ungoverned}\nFAIL  tests.yaml: empty\n      there is no pod to judge\n\n3 tests: 0 passed, 3 failed\n`,
+  ]);
+});
+
 test('the tests in examples pass', async () => {
   expect((await cloister(['test', 'examples/policy-tests'])).stdout).toMatch(/\n3 tests: 3 passed, 0 failed\n$/);
 });
