@@ -20,7 +20,7 @@ const WALL: ReadonlySet<string> = new Set([
 /** Rules about capabilities and devices. */
 const DEVICES: ReadonlySet<string> = new Set(['capabilities', 'block-devices', 'extended-resources', 'resource-claims', 'huge-pages']);
 /** Rules whose findings are no escapes. */
-const GRANTS: ReadonlySet<string> = new Set(['capability-grant', 'image-storage', 'workspace-container']);
+const GRANTS: ReadonlySet<string> = new Set(['capability-grant', 'image-storage', 'rootful-engine', 'workspace-container']);
 const WARNINGS: ReadonlySet<string> = new Set(['unknown-fields']);
 
 export const RANKED_RULES: readonly string[] = [...WALL, ...DEVICES, ...GRANTS, ...WARNINGS];

@@ -266,7 +266,9 @@ describe('severities', () => {
     ['unknown-fields', 'unknown', 'unknown'],
   ] as const)('a finding of %s of kind %s is of severity %s', (rule, kind, severity) => expect(severityOf({ rule, kind })).toBe(severity));
   test('the severity of a rule is the worst of its findings', () => {
-    expect(['image-storage', 'unknown-fields', 'seccomp'].map(severityOfRule)).toEqual(['promise', 'unknown', 'escape']);
+    expect(['image-storage', 'rootful-engine', 'unknown-fields', 'seccomp'].map(severityOfRule)).toEqual([
+      ...['promise', 'promise', 'unknown', 'escape'],
+    ]);
   });
 });
 
