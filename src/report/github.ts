@@ -1,5 +1,5 @@
 import { entriesOf } from './entries.ts';
-import { type CheckReport, countVerdicts } from './report.ts';
+import { type CheckReport, countUnenforced, countVerdicts, printOthers } from './report.ts';
 import type { Severity } from './severity.ts';
 
 /** GitHub shows so many annotations of each level for a step, and drops the others. */
@@ -28,10 +28,12 @@ export function printGithub(report: CheckReport): string {
   });
   const total = [...byLevel.values()].reduce((sum, { length }) => sum + length, 0);
   const { refused, repairable, clean } = countVerdicts(report.pods);
-  const hidden = total > shown.length ? `; ${total - shown.length} findings are not annotated, \`cloister check\` lists them` : '';
-  const unjudged = report.unjudged.length === 0 ? '' : `; ${report.unjudged.length} objects not judged`;
-  const summary = `::notice title=cloister check::${refused} refused, ${repairable} repairable, ${clean} clean${unjudged}${hidden}`;
-  return [...lines, summary].map((line) => `${line}\n`).join('');
+  const unenforced = countUnenforced(report.pods);
+  const counts = [`${refused} refused`, `${repairable} repairable`, `${clean} clean`];
+  if (unenforced > 0) counts.push(`${unenforced} admitted without enforcement`);
+  const parts = [counts.join(', '), ...printOthers(report)];
+  if (total > shown.length) parts.push(`${total - shown.length} findings are not annotated, \`cloister check\` lists them`);
+  return [...lines, `::notice title=cloister check::${parts.join('; ')}`].map((line) => `${line}\n`).join('');
 }
 
 function escapeData(text: string): string {

@@ -94,6 +94,23 @@ export function countVerdicts(pods: readonly PodReport[]): Readonly<Record<Enfor
   return counts;
 }
 
+/** Of the pods in namespaces that only warn or audit. */
+export function countUnenforced(pods: readonly PodReport[]): number {
+  return pods.filter((pod) => !isEnforced(pod)).length;
+}
+
+/** What has no verdict, each with its number: `1 object not judged`. */
+export function printOthers({ unjudged, skipped, notJudged, withoutPod, ignored }: CheckReport): readonly string[] {
+  const others = [
+    [notJudged, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
+    [withoutPod, 'object without a pod', 'objects without a pod'],
+    [unjudged.length, 'object not judged', 'objects not judged'],
+    [skipped.length, 'file skipped', 'files skipped'],
+    [ignored, 'file ignored', 'files ignored'],
+  ] as const;
+  return others.filter(([count]) => count > 0).map(([count, one, several]) => `${count} ${count === 1 ? one : several}`);
+}
+
 /** `Deployment web`, or `Pod (no name)`. */
 export function titleOf({ kind, name }: Pick<PodReport, 'kind' | 'name'>): string {
   return `${kind} ${name || '(no name)'}`;

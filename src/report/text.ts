@@ -4,10 +4,12 @@ import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
 import {
   type CheckReport,
+  countUnenforced,
   countVerdicts,
   isEnforced,
   type PlacedFinding,
   type PodReport,
+  printOthers,
   type SkippedFile,
   titleOf,
   type UnjudgedReport,
@@ -73,19 +75,13 @@ function placeOf({ file, line, column }: { readonly file: string; readonly line?
 }
 
 /** How many pods there are, what enforcing does with them, what they are judged by, and what is not judged. */
-function printSummary({ pods, unjudged, skipped, notJudged, withoutPod, ignored }: CheckReport): string {
-  const rest = [
-    [notJudged, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
-    [withoutPod, 'object without a pod', 'objects without a pod'],
-    [unjudged.length, 'object not judged', 'objects not judged'],
-    [skipped.length, 'file skipped', 'files skipped'],
-    [ignored, 'file ignored', 'files ignored'],
-  ] as const;
-  const others = rest.filter(([count]) => count > 0).map(([count, one, several]) => `${count} ${count === 1 ? one : several}`);
+function printSummary(report: CheckReport): string {
+  const { pods, notJudged } = report;
+  const others = printOthers(report);
   if (pods.length === 0) return [notJudged === 0 ? 'no pod found' : 'no pod judged', ...others].join('; ');
   const counts = countVerdicts(pods);
   const verdicts = VERDICTS.filter((verdict) => counts[verdict] > 0).map((verdict) => `${counts[verdict]} ${printVerdict(verdict)}`);
-  const unenforced = pods.filter((pod) => !isEnforced(pod)).length;
+  const unenforced = countUnenforced(pods);
   if (unenforced > 0) verdicts.push(`${unenforced} admitted without enforcement`);
   return [`${pods.length} ${pods.length === 1 ? 'pod' : 'pods'}: ${verdicts.join(', ')}`, printPolicies(pods), ...others].join('; ');
 }

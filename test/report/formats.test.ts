@@ -220,7 +220,17 @@ describe('github', () => {
     for (const line of lines) expect(line).toMatch(/^::(?:error|warning|notice) (?:[a-zA-Z]+=[^,:\n]+,?)+::[^\n]+$/);
     expect(lines[0]).toMatch(/^::error file=po ds%2C1\.yaml,line=\d+,endLine=\d+,col=\d+,endColumn=\d+,title=[a-z-]+::/);
     expect(lines.find((line) => line.includes('title=node-name'))).toContain('nodeName is n%251, x::y');
-    expect(lines.at(-1)).toBe('::notice title=cloister check::1 refused, 1 repairable, 1 clean; 1 objects not judged');
+    expect(lines.at(-1)).toBe('::notice title=cloister check::1 refused, 1 repairable, 1 clean; 1 object not judged; 1 file skipped');
+  });
+  test('the summary counts pods that no mode refuses, and pods that nothing governs', () => {
+    const { pods, ...rest } = large(0, 1);
+    const summaryOf = (parts: Partial<CheckReport>): string | undefined => formats.get('github')?.({ pods, ...rest, ...parts }, context);
+    expect(summaryOf({ pods: pods.map((pod) => ({ ...pod, mode: 'audit' })) })).toBe(
+      '::notice title=cloister check::0 refused, 0 repairable, 0 clean, 1 admitted without enforcement\n',
+    );
+    expect(summaryOf({ pods: [], notJudged: 1 })).toBe(
+      '::notice title=cloister check::0 refused, 0 repairable, 0 clean; 1 pod not judged, because nothing governs its namespace\n',
+    );
   });
   test('at most ten annotations of each level are printed, and the others are counted', () => {
     const lines = (formats.get('github')?.(large(60, 10), context) ?? '').trimEnd().split('\n');
