@@ -28,8 +28,9 @@ function outcomeOf(pod: PodReport): CaseOutcome {
     return { outcome: 'failed', type: verdict, message, lines, output };
   }
   if (findings.length === 0) return { outcome: 'passed', output: [] };
+  const why = isEnforced(pod) ? [] : [`admitted in mode ${pod.mode} under profile ${profile}, grant ${grant}; ${verdict} in mode enforce`];
   const warnings = findings.map((finding) => `${finding.rule}: ${printable(finding.message)}; ${printable(remedyOf(finding))}`);
-  return { outcome: 'skipped', lines: warnings, output };
+  return { outcome: 'skipped', lines: [...why, ...warnings], output };
 }
 
 function outcomeOfUnjudged({ reason }: UnjudgedReport): CaseOutcome {

@@ -262,6 +262,9 @@ test('an escape in a namespace that does not enforce is a warning', () => {
   expect(formats.get('github')?.(warned, context)).not.toContain('::error');
   expect(formats.get('sarif')?.(warned, context)).not.toContain('"level":"error","message"');
   expect(formats.get('junit')?.(warned, context)).toContain('failures="0"');
+  expect(formats.get('junit')?.(warned, context)).toContain(
+    '<skipped>admitted in mode warn under profile userns, grant sudo; refused in mode enforce&#10;tolerations: ',
+  );
   expect(formats.get('github')?.(report, context)).toContain('::error');
 });
 
