@@ -44,8 +44,8 @@ export const LIMITS: Limits = {
   // The API server keeps an idle connection for 90 s. If this server closed it first, the API server's next request could be lost.
   keepAliveTimeoutMs: 120_000,
   maxRequestsPerConnection: 1_000,
-  // A connection takes about 90 KiB. An API server has 200 writing requests at a time (`--max-mutating-requests-inflight`).
-  maxConnections: 1_024,
+  // Three API servers have 600 requests at a time each, and open a connection for each. A connection takes about 90 KiB.
+  maxConnections: 2_048,
   // A handshake takes about a millisecond of the processor and one round trip; so many keep the processor busy over two milliseconds of network.
   maxHandshakes: 16,
   contendedHandshakeMs: 1_000,
