@@ -77,7 +77,7 @@ export function parseYaml(text: string, source: string): Result<object, readonly
   try {
     const value: unknown = document.toJS();
     if (isObject(value)) return ok(value);
-    return err([`${source} is no map: it must start with apiVersion: ${API_VERSION} and its kind`]);
+    return err([`${source} is not a map: it must start with apiVersion: ${API_VERSION} and a kind`]);
   } catch (error) {
     // An alias without an anchor, or aliases that would expand without end.
     return err([`${source}: ${(error as Error).message}`]);

@@ -7,8 +7,8 @@ import { HEAD, parse, rowsOf, type Table } from './samples.ts';
 
 /** Whole files. */
 const WRONG_FILES: Table<string> = {
-  'an empty file': ['', 'config.yaml is not a configuration: it must have apiVersion: cloister.dev/v1alpha1 and kind: Config'],
-  'a list': ['- 1', 'config.yaml is not a configuration: it must have apiVersion: cloister.dev/v1alpha1 and kind: Config'],
+  'an empty file': ['', 'config.yaml is not a map: it must start with apiVersion: cloister.dev/v1alpha1 and a kind'],
+  'a list': ['- 1', 'config.yaml is not a map: it must start with apiVersion: cloister.dev/v1alpha1 and a kind'],
   'no version and no kind': [
     'profiles: {}',
     'apiVersion: is missing: it must be cloister.dev/v1alpha1',

@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest';
+import { type Governance, governedBy, governs, governsAny, NO_GOVERNANCE } from '../../src/core/governance.ts';
+
+const GOVERNANCE: Governance = {
+  byName: [
+    { namespaces: ['team-a', 'gl-*'], profiles: { enforce: 'userns', audit: 'kata-qemu' } },
+    { namespaces: ['gl-free-*'], profiles: { enforce: 'gvisor' } },
+    { namespaces: ['open-*'], profiles: {} },
+  ],
+  otherwise: { warn: 'userns' },
+};
+
+describe('governedBy', () => {
+  test.each([
+    ['gl-1', { profiles: { enforce: 'userns', audit: 'kata-qemu' }, by: 'governs[0] (gl-*)' }],
+    ['team-a', { profiles: { enforce: 'userns', audit: 'kata-qemu' }, by: 'governs[0] (team-a)' }],
+    // The first element that matches counts.
+    ['gl-free-1', { profiles: { enforce: 'userns', audit: 'kata-qemu' }, by: 'governs[0] (gl-*)' }],
+    ['elsewhere', { profiles: { warn: 'userns' }, by: 'default' }],
+    // An element without a profile excepts its namespaces from the default.
+    ['open-house', undefined],
+    ['kube-system', undefined],
+    ['kube-node-lease', undefined],
+  ])('%s', (namespace, governed) => {
+    expect(governedBy(namespace, GOVERNANCE)).toEqual(governed);
+  });
+
+  test('without a default only the named namespaces are governed, and without governance none', () => {
+    expect(governedBy('elsewhere', { ...GOVERNANCE, otherwise: {} })).toBeUndefined();
+    expect(governedBy('elsewhere', NO_GOVERNANCE)).toBeUndefined();
+  });
+});
+
+test('a profile in any mode governs', () => {
+  expect([{}, { audit: 'userns' }].map(governs)).toEqual([false, true]);
+});
+
+test('a configuration governs by name with a default or with one element that has a profile', () => {
+  const [first, , third] = GOVERNANCE.byName as [Governance['byName'][number], unknown, Governance['byName'][number]];
+  const each: readonly Governance[] = [
+    NO_GOVERNANCE,
+    { byName: [third], otherwise: {} },
+    { byName: [third, first], otherwise: {} },
+    { byName: [], otherwise: { warn: 'userns' } },
+  ];
+  expect(each.map(governsAny)).toEqual([false, false, true, true]);
+});
