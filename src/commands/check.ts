@@ -80,7 +80,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   let withoutPod = 0;
   let notJudged = 0;
   let withHiddenFields = 0;
-  const { ignored, skipped, problems, objects, choices } = await judgeManifests(
+  const { ignored, skipped, problems, objects } = await judgeManifests(
     names,
     { settings: settings.value, flags, stdin: process.stdin, now },
     ({ source, pods: judged, notJudged: left }) => {
@@ -93,7 +93,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
       }
     },
   );
-  const report = { pods, unjudged, skipped, choices, notJudged, withoutPod, ignored };
+  const report = { pods, unjudged, skipped, notJudged, withoutPod, ignored };
   if (!flags.quiet) process.stderr.write(noteHiddenFields(withHiddenFields));
   if (objects > 0 || problems.length === 0) process.stdout.write(print(report, flags));
   if (problems.length > 0) return fail(self, problems);
@@ -108,7 +108,7 @@ function noteHiddenFields(count: number): string {
 }
 
 function reportOf(judged: JudgedPod): PodReport {
-  const { source, found, choice, input, verdict, chosenBy } = judged;
+  const { source, found, choice, input, verdict } = judged;
   return {
     file: source.file,
     ...found.range,
@@ -117,9 +117,8 @@ function reportOf(judged: JudgedPod): PodReport {
     namespace: input.namespace,
     profile: input.policy.profile.id,
     mode: choice.mode,
-    because: choice.because,
     grant: input.policy.grant,
-    chosenBy,
+    chosenBy: choice.chosenBy,
     verdict: outcomeOf(judged),
     findings: verdict.findings.map((finding) => ({ ...finding, ...found.rangeOf(finding.path), path: found.pathOf(finding.path) })),
     exempted: verdict.exempted,

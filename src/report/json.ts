@@ -9,8 +9,8 @@ import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } f
  * - `apiVersion`, `kind`: the type of the document
  * - `summary`: number of `pods`; of the pods in namespaces that enforce which are `clean`, `repairable` and `refused`; of pods `notJudged` because
  *   nothing governs their namespace; of objects `withoutPod`; of objects that are `unjudged`; of files that are `skipped` and `ignored`
- * - `pods[]`: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `namespace`, `profile`, `mode`, `because` (why this
- *   profile and mode, where that is not obvious), `grant`, `chosenBy[]` (what chose profile and grant), `verdict` (`clean`, `repairable` or `refused`: what enforcing does), `exempted[]` (`rule`, `value`, `reason`), and
+ * - `pods[]`: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `namespace`, `profile`, `mode`, `grant`,
+ *   `chosenBy[]` (what chose profile and grant), `verdict` (`clean`, `repairable` or `refused`: what enforcing does), `exempted[]` (`rule`, `value`, `reason`), and
  * - `pods[].findings[]`: `rule`, `kind` (`escape`, `promise` or `unknown`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
  *   (RFC 6901, from the object), `line`, `column`, `endLine`, `endColumn`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  * - `unjudged[]`: objects that may have a pod: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `reason`

@@ -9,8 +9,6 @@ export interface CheckReport {
   readonly unjudged: readonly UnjudgedReport[];
   /** Files that are no manifests. */
   readonly skipped: readonly SkippedFile[];
-  /** Which profile pods are judged by, and why, where that is not obvious. */
-  readonly choices: readonly string[];
   /** Number of pods in namespaces that nothing governs. */
   readonly notJudged: number;
   /** Number of objects without a pod. */
@@ -36,10 +34,8 @@ export interface PodReport extends Place {
   readonly profile: string;
   /** The mode that is in force in its namespace. */
   readonly mode: Mode;
-  /** Why this profile in this mode; undefined: it is obvious. */
-  readonly because: string | undefined;
   readonly grant: string;
-  /** What chose the profile and the grant, such as `--profile` or the name of a configuration file. */
+  /** What chose the profile and the grant, such as `--profile`, `governs[0] (lab) of config.yaml` or the name of a configuration file. */
   readonly chosenBy: readonly string[];
   /** What a cluster that enforces the profile does with the pod. */
   readonly verdict: EnforcementOutcome;

@@ -21,8 +21,7 @@ import {
  * @param stream the output; colours are used only if it is a terminal and `NO_COLOR` is not set
  */
 export function printText(report: CheckReport, stream: NodeJS.WriteStream): string {
-  const choices = report.choices.map((line) => `${line}\n`).join('');
-  const paragraphs = [...printPods(report.pods, stream), choices, printNotes(report)].filter((each) => each !== '');
+  const paragraphs = [...printPods(report.pods, stream), printNotes(report)].filter((each) => each !== '');
   return [...paragraphs, `${printSummary(report)}\n`].join('\n');
 }
 
@@ -91,11 +90,14 @@ function printVerdict(verdict: PodReport['verdict']): string {
   return verdict === 'repairable' ? 'repairable (by `cloister fix`, or at admission)' : verdict;
 }
 
+/** `profile userns in mode warn, grant sudo (from governs[0] (lab) of config.yaml)`; the mode enforce is not named */
+export function printPolicy({ profile, mode, grant, chosenBy }: Pick<PodReport, 'profile' | 'mode' | 'grant' | 'chosenBy'>): string {
+  const inMode = mode === 'enforce' ? '' : ` in mode ${mode}`;
+  return `profile ${profile}${inMode}, grant ${grant} (from ${chosenBy.join(' and ')})`;
+}
+
 function printPolicies(pods: readonly PodReport[]): string {
-  const byPolicy = Map.groupBy(
-    pods,
-    ({ profile, grant, chosenBy }) => `profile ${profile}, grant ${grant} (from ${chosenBy.join(' and ')})`,
-  );
+  const byPolicy = Map.groupBy(pods, printPolicy);
   const policies = [...byPolicy].map(([policy, { length }]) => (byPolicy.size === 1 ? policy : `${policy}: ${length}`));
-  return `judged by ${printable(policies.join('; by '))}`;
+  return `judged by ${policies.map((policy) => printable(policy, MAX_FILE_CHARS)).join('; by ')}`;
 }

@@ -330,55 +330,56 @@ spec: {hostPID: true, containers: [{name: a, image: b}]}
       input,
     );
     expect(stderr).toBe('');
-    const pods: readonly { profile: string; mode: string; because?: string; verdict: string }[] = JSON.parse(stdout).pods;
+    const pods: readonly { profile: string; mode: string; chosenBy: readonly string[]; verdict: string }[] = JSON.parse(stdout).pods;
     return {
       code,
-      chosen: pods.map(({ profile, mode, because }) => [profile, mode, because]),
+      chosen: pods.map(({ profile, mode, chosenBy }) => [profile, mode, ...chosenBy.map((by) => by.replace(governing(), 'CONFIG'))]),
       verdicts: pods.map(({ verdict }) => verdict),
     };
   };
-  const because = (by: string): string => `${by} of the configuration governs the namespace`;
-  const labelled = (mode: string): string => `the label cloister.dev/${mode} of the namespace names it`;
+  const configured = (part: string): string => `${part} of CONFIG`;
+  const labelled = (mode: string, name: string): readonly string[] => [`label cloister.dev/${mode} of namespace ${name}`, 'CONFIG'];
+  const byPod = ["the pod's label", 'CONFIG'];
 
   test.each([
-    ['an element of `governs` that enforces', podIn('gl-rd-ns-1'), ['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')], 1],
+    ['an element of `governs` that enforces', podIn('gl-rd-ns-1'), ['userns', 'enforce', configured('governs[0] (gl-rd-ns-*)')], 1],
     [
       'an element that only warns and audits: warn counts, and no pod is denied',
       podIn('lab'),
-      ['userns', 'warn', because('governs[1] (lab)')],
+      ['userns', 'warn', configured('governs[1] (lab)')],
       0,
     ],
-    ['the default', podIn('team-a'), ['kata-qemu', 'enforce', because('default')], 1],
-    ['the label of a pod where no profile is enforced', podIn('lab', 'gvisor'), ['gvisor', 'enforce', undefined], 1],
-    ['the label of a pod in an exception of the default', podIn('open-house', 'gvisor'), ['gvisor', 'enforce', undefined], 1],
+    ['the default', podIn('team-a'), ['kata-qemu', 'enforce', configured('default')], 1],
+    ['the label of a pod where no profile is enforced', podIn('lab', 'gvisor'), ['gvisor', 'enforce', ...byPod], 1],
+    ['the label of a pod in an exception of the default', podIn('open-house', 'gvisor'), ['gvisor', 'enforce', ...byPod], 1],
     [
       'the label of a pod that the profile in force lets it choose',
       podIn('gl-rd-ns-1', 'gvisor'),
-      ['gvisor', 'enforce', because('governs[0] (gl-rd-ns-*)')],
+      ['gvisor', 'enforce', configured('governs[0] (gl-rd-ns-*)')],
       1,
     ],
     [
       'the label of the Namespace, which wins',
       namespace('team-a', '{cloister.dev/enforce: userns}') + podIn('team-a'),
-      ['userns', 'enforce', labelled('enforce')],
+      ['userns', 'enforce', ...labelled('enforce', 'team-a')],
       1,
     ],
     [
       'the label of a Namespace after the pod',
       podIn('team-a') + namespace('team-a', '{cloister.dev/enforce: userns}'),
-      ['userns', 'enforce', labelled('enforce')],
+      ['userns', 'enforce', ...labelled('enforce', 'team-a')],
       1,
     ],
     [
       'the label of the Namespace for a mode, mode by mode',
       namespace('gl-rd-ns-1', '{cloister.dev/audit: gvisor}') + podIn('gl-rd-ns-1'),
-      ['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')],
+      ['userns', 'enforce', configured('governs[0] (gl-rd-ns-*)')],
       1,
     ],
     [
       'the label of the Namespace that only audits',
       namespace('open-a', '{cloister.dev/audit: gvisor}') + podIn('open-a'),
-      ['gvisor', 'audit', labelled('audit')],
+      ['gvisor', 'audit', ...labelled('audit', 'open-a')],
       0,
     ],
   ])('a pod is judged by %s', async (_, input, choice, code) => {
@@ -391,26 +392,24 @@ items:
 - {apiVersion: v1, kind: Namespace, metadata: {name: team-a, labels: {cloister.dev/enforce: ${value}}}}
 - {apiVersion: v1, kind: Pod, metadata: {name: ws, namespace: team-a}, spec: {containers: [{name: a, image: b}]}}
 `;
-    expect((await checked(list('userns'))).chosen).toEqual([['userns', 'enforce', labelled('enforce')]]);
-    expect((await checked(list('7'))).chosen).toEqual([['kata-qemu', 'enforce', because('default')]]);
+    expect((await checked(list('userns'))).chosen).toEqual([['userns', 'enforce', ...labelled('enforce', 'team-a')]]);
+    expect((await checked(list('7'))).chosen).toEqual([['kata-qemu', 'enforce', configured('default')]]);
   });
   test('--namespace names the namespace of pods without one, and --profile wins over everything', async () => {
     const pod = podIn('x').replace(', namespace: x', '');
-    expect((await checked(pod, '-n', 'gl-rd-ns-7')).chosen).toEqual([['userns', 'enforce', because('governs[0] (gl-rd-ns-*)')]]);
-    expect((await checked(pod, '-n', 'gl-rd-ns-7', '--profile', 'gvisor')).chosen).toEqual([['gvisor', 'enforce', undefined]]);
+    expect((await checked(pod, '-n', 'gl-rd-ns-7')).chosen).toEqual([['userns', 'enforce', configured('governs[0] (gl-rd-ns-*)')]]);
+    expect((await checked(pod, '-n', 'gl-rd-ns-7', '--profile', 'gvisor')).chosen).toEqual([['gvisor', 'enforce', '--profile', 'CONFIG']]);
   });
   test('a label of a pod that names another profile than the one in force is a finding', async () => {
     const { code, stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('gl-rd-ns-1', 'kata-qemu'));
     expect(code).toBe(1);
     expect(stdout).toContain('profile "kata-qemu" may not be chosen here; remove the label, or set it to userns or gvisor');
   });
-  test('the text says once for each namespace what chose the profile', async () => {
+  test('the summary says what chose each profile, with the mode if it does not enforce', async () => {
     const { stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('lab') + podIn('lab') + podIn('team-a'));
-    expect(stdout).toContain(`
-namespace lab: judged by profile userns in mode warn, because ${because('governs[1] (lab)')}
-namespace team-a: judged by profile kata-qemu in mode enforce, because ${because('default')}
-
-3 pods: 1 repairable (by \`cloister fix\`, or at admission), 2 admitted without enforcement; judged by profile userns`);
+    expect(stdout).toContain(
+      `\n3 pods: 1 repairable (by \`cloister fix\`, or at admission), 2 admitted without enforcement; judged by profile userns in mode warn, grant sudo (from governs[1] (lab) of ${governing()}): 2; by profile kata-qemu, grant sudo (from default of ${governing()}): 1\n`,
+    );
     expect(stdout).toContain('-:1:1: Pod ws: admitted under profile userns, grant sudo, in mode warn; enforcing gives: repairable\n');
   });
   test.each([
@@ -441,7 +440,7 @@ namespace team-a: judged by profile kata-qemu in mode enforce, because ${because
     });
     // With its own label the pod opts in.
     expect((await checked(namespace('monitoring', '{}') + podIn('monitoring', 'gvisor'))).chosen).toEqual([
-      ['gvisor', 'enforce', undefined],
+      ['gvisor', 'enforce', ...byPod],
     ]);
   });
   test('the only configured profile judges a pod that nothing governs, and the text says so where the configuration governs others', async () => {
@@ -452,9 +451,7 @@ namespace team-a: judged by profile kata-qemu in mode enforce, because ${because
     );
     const { code, stdout } = await cloister(['check', '-f', '-', '--config', file], podIn('b'));
     expect(code).toBe(0);
-    expect(stdout).toContain(
-      'namespace b: judged by profile userns in mode enforce, because it is the only configured profile; the configuration does not govern the namespace by its name\n',
-    );
+    expect(stdout).toContain(`judged by profile userns, grant sudo (from the only profile of ${file})\n`);
   });
 });
 

@@ -303,10 +303,10 @@ function large(count: number, messageChars: number): CheckReport {
   });
   const pod: PodReport = {
     ...{ file: 'a.yaml', kind: 'Pod', name: 'a', namespace: 'b', profile: 'userns', grant: 'sudo', chosenBy: [] },
-    ...{ mode: 'enforce', because: undefined, verdict: 'refused' },
+    ...{ mode: 'enforce', verdict: 'refused' },
     ...place,
     findings,
     exempted: [],
   };
-  return { pods: [pod], unjudged: [], skipped: [], choices: [], notJudged: 0, withoutPod: 0, ignored: 0 };
+  return { pods: [pod], unjudged: [], skipped: [], notJudged: 0, withoutPod: 0, ignored: 0 };
 }

@@ -41,12 +41,12 @@ const promise: PlacedFinding = {
 
 const podWith = (...findings: PlacedFinding[]): PodReport => ({
   ...{ file: 'dind.yaml', line: 1, column: 1, endLine: 1, endColumn: 15, kind: 'Pod', name: 'dind', namespace: 'team-a' },
-  ...{ profile: 'userns', mode: 'enforce', because: undefined, grant: 'sudo', chosenBy: ['--profile', 'config.yaml'] },
+  ...{ profile: 'userns', mode: 'enforce', grant: 'sudo', chosenBy: ['--profile', 'config.yaml'] },
   verdict: findings.includes(byHand) ? 'refused' : findings.length > 0 ? 'repairable' : 'clean',
   findings,
   exempted: [],
 });
-const EMPTY: CheckReport = { pods: [], unjudged: [], skipped: [], choices: [], notJudged: 0, withoutPod: 0, ignored: 0 };
+const EMPTY: CheckReport = { pods: [], unjudged: [], skipped: [], notJudged: 0, withoutPod: 0, ignored: 0 };
 const reportOf = (parts: Partial<CheckReport>): CheckReport => ({ ...EMPTY, ...parts });
 const report = (...pods: PodReport[]): CheckReport => reportOf({ pods, withoutPod: 2 });
 const sandbox: UnjudgedReport = {
@@ -88,12 +88,13 @@ no pod found; 1 object not judged; 2 files skipped; 1 file ignored
 `);
   });
 
-  test('a pod of a mode that does not enforce is admitted, and what chose its profile is said before the summary', () => {
-    const choice = 'namespace team-a: judged by profile userns in mode warn, because default of the configuration governs the namespace';
-    const warned: PodReport = { ...podWith(breach), mode: 'warn' };
-    const text = printText(reportOf({ pods: [warned], choices: [choice], notJudged: 1 }), pipe);
+  test('a pod of a mode that does not enforce is admitted, and the summary says what chose its profile', () => {
+    const warned: PodReport = { ...podWith(breach), mode: 'warn', chosenBy: ['governs[0] (lab) of config.yaml'] };
+    const text = printText(reportOf({ pods: [warned], notJudged: 1 }), pipe);
     expect(text).toContain('Pod dind: admitted under profile userns, grant sudo, in mode warn; enforcing gives: repairable\n');
-    expect(text).toContain(`remove it\n\n${choice}\n\n1 pod: 1 admitted without enforcement; judged by profile userns`);
+    expect(text).toContain(
+      'remove it\n\n1 pod: 1 admitted without enforcement; judged by profile userns in mode warn, grant sudo (from governs[0] (lab) of config.yaml)',
+    );
     expect(text).toMatch(/; 1 pod not judged, because nothing governs its namespace\n$/);
     for (const failOn of FAIL_ON) expect(failsBy(report(warned), failOn)).toBe(false);
   });

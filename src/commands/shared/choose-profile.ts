@@ -1,22 +1,22 @@
-import type { Config } from '../../config/load.ts';
 import { governedBy, governsAny, SYSTEM_NAMESPACES } from '../../core/governance.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { printConfigured, printUnknownProfile } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
 import type { Mode } from '../../core/request-record.ts';
 import { err, ok, type Result } from '../../core/result.ts';
+import type { PolicySettings } from './policy-settings.ts';
 
 /** The profile that a pod is judged by. Its own label may still choose another one, if the profile lets it. */
 export interface ProfileChoice {
   readonly profile: Profile;
   readonly mode: Mode;
-  /** Why, worded to follow "because"; undefined: `--profile` or the label of the pod names it, or nothing else could be meant. */
-  readonly because?: string;
+  /** What chose profile and grant: `--profile`, a label, or a configuration or its part, such as `governs[0] (lab) of config.yaml`. */
+  readonly chosenBy: readonly string[];
+  /** Whether `--profile` or the label of the pod names it, or nothing else could be meant. */
+  readonly isObvious: boolean;
 }
 
 export interface Circumstances {
-  /** By `--profile`. */
-  readonly asked: string | undefined;
   /** The profile label of the pod. */
   readonly label: string | undefined;
   readonly namespace: string;
@@ -24,7 +24,7 @@ export interface Circumstances {
   readonly namespaceLabels: ReadonlyMap<string, string> | undefined;
 }
 
-type Profiled = Pick<Config, 'profiles' | 'governance'>;
+type Profiled = Pick<PolicySettings, 'profiles' | 'governance' | 'profile' | 'origin' | 'grantOrigin'>;
 
 /** The webhook does not judge the pod: its namespace is known to have no label, and the configuration governs others by their names. */
 export const NOT_JUDGED = 'not judged';
@@ -35,16 +35,27 @@ export const NOT_JUDGED = 'not judged';
  * @returns an error: what names a profile that is not configured, or that nothing names one
  */
 export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice | typeof NOT_JUDGED, string> {
-  const { asked, label } = circumstances;
-  if (asked !== undefined) return findProfile({ where: '--profile', profile: asked, mode: 'enforce' }, config);
+  const { label } = circumstances;
+  const asked = config.profile;
+  if (asked !== undefined) return ok({ profile: asked, mode: 'enforce', chosenBy: chosenBy('--profile', config), isObvious: true });
   const [governing] = governingOf(circumstances, config);
   if (governing?.mode === 'enforce') return findProfile(governing, config);
   // A pod opts in by its label where no profile is enforced.
   const chosen = config.profiles.get(label ?? '');
-  if (chosen !== undefined) return ok({ profile: chosen, mode: 'enforce' });
+  if (chosen !== undefined) return ok({ profile: chosen, mode: 'enforce', chosenBy: chosenBy("the pod's label", config), isObvious: true });
   if (label === undefined && governing !== undefined) return findProfile(governing, config);
   if (label === undefined && isKnownUngoverned(circumstances, config)) return ok(NOT_JUDGED);
   return fallBack(circumstances, config);
+}
+
+/** @param chooser of the profile, which is no part of the configuration: the grant has another origin */
+function chosenBy(chooser: string, { origin, grantOrigin = origin }: Profiled): readonly string[] {
+  return [chooser, grantOrigin];
+}
+
+/** @param part of the configuration, with ` of ` behind it; '': all of it */
+function chosenByPart(part: string, { origin, grantOrigin }: Profiled): readonly string[] {
+  return [`${part}${origin}`, ...(grantOrigin === undefined ? [] : [grantOrigin])];
 }
 
 /** Something that names a profile. */
@@ -62,20 +73,19 @@ function findProfile({ where, profile: name, ...choice }: Governing, { profiles 
 const STRICTEST_FIRST = ['enforce', 'warn', 'audit'] as const satisfies readonly Mode[];
 
 /** For each mode that is in force in the namespace: the label of the namespace, or without it the configuration. */
-function governingOf({ namespace, namespaceLabels }: Circumstances, { governance }: Profiled): readonly Governing[] {
+function governingOf({ namespace, namespaceLabels }: Circumstances, config: Profiled): readonly Governing[] {
   if (SYSTEM_NAMESPACES.includes(namespace)) return [];
-  const governed = governedBy(namespace, governance);
+  const governed = governedBy(namespace, config.governance);
   return STRICTEST_FIRST.flatMap((mode): Governing[] => {
     const key = NAMESPACE_LABELS[mode];
     const label = namespaceLabels?.get(key);
     if (label !== undefined) {
-      return [
-        { mode, profile: label, because: `the label ${key} of the namespace names it`, where: `label ${key} of namespace ${namespace}` },
-      ];
+      const where = `label ${key} of namespace ${namespace}`;
+      return [{ mode, profile: label, chosenBy: chosenBy(where, config), isObvious: false, where }];
     }
     const profile = governed?.profiles[mode];
     if (governed === undefined || profile === undefined) return [];
-    return [{ mode, profile, because: `${governed.by} of the configuration governs the namespace`, where: governed.by }];
+    return [{ mode, profile, chosenBy: chosenByPart(`${governed.by} of `, config), isObvious: false, where: governed.by }];
   });
 }
 
@@ -84,12 +94,13 @@ function isKnownUngoverned({ namespace, namespaceLabels }: Circumstances, { gove
 }
 
 /** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */
-function fallBack({ label, namespace }: Circumstances, { profiles, governance }: Profiled): Result<ProfileChoice, string> {
+function fallBack({ label, namespace }: Circumstances, config: Profiled): Result<ProfileChoice, string> {
+  const { profiles, governance } = config;
   const [only, ...others] = profiles.values();
   const known = printConfigured(profiles);
   if (only !== undefined && others.length === 0) {
-    const because = 'it is the only configured profile; the configuration does not govern the namespace by its name';
-    return ok({ profile: only, mode: 'enforce', ...(governsAny(governance) && label === undefined && { because }) });
+    const isObvious = !governsAny(governance) || label !== undefined;
+    return ok({ profile: only, mode: 'enforce', chosenBy: chosenByPart(isObvious ? '' : 'the only profile of ', config), isObvious });
   }
   if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
   return err(

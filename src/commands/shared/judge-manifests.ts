@@ -4,10 +4,11 @@ import { PROFILE_LABEL } from '../../core/labels.ts';
 import { labelOf } from '../../core/pod.ts';
 import { selectPolicy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
-import { ok, type Result } from '../../core/result.ts';
+import type { Result } from '../../core/result.ts';
 import { filesOf, readStreams } from '../../manifests/files.ts';
 import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
 import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type Source } from '../../manifests/read.ts';
+import { printPolicy } from '../../report/text.ts';
 import { chooseProfile, NOT_JUDGED, type ProfileChoice } from './choose-profile.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import type { PolicySettings } from './policy-settings.ts';
@@ -21,8 +22,6 @@ export interface JudgedPod {
   readonly choice: ProfileChoice;
   readonly input: JudgeInput;
   readonly verdict: Verdict;
-  /** What chose its profile and its grant, such as `--profile` or the name of a configuration file. */
-  readonly chosenBy: readonly string[];
 }
 
 export interface JudgedSource {
@@ -43,7 +42,7 @@ export interface InputSummary {
   readonly problems: readonly string[];
   /** Number of objects, with pods and without. */
   readonly objects: number;
-  /** For each namespace in which the choice of the profile is not obvious, a line that says which profile its pods are judged by, and why. */
+  /** For each namespace in which the choice of the profile is not obvious, a line that says what its pods are judged by, and what chose it. */
   readonly choices: readonly string[];
 }
 
@@ -87,7 +86,7 @@ export async function judgeManifests(
     }
     for (const { pods, unjudged, withoutPod } of content.source.documents) objects += pods.length + unjudged.length + withoutPod;
     const judged = judgeSource(content.source, { ...context, labelsOf });
-    for (const pod of judged.pods) if (pod.choice.because !== undefined) choices.add(printChoice(pod));
+    for (const pod of judged.pods) if (!pod.choice.isObvious) choices.add(printChoice(pod));
     if (judged.problems.length === 0) await visit(judged);
     else problems.push(...judged.problems);
   }
@@ -95,8 +94,9 @@ export async function judgeManifests(
   return { ignored, skipped, problems: [...problems, ...whole], objects, choices: [...choices] };
 }
 
-function printChoice({ choice: { profile, mode, because }, input: { namespace } }: JudgedPod): string {
-  return printable(`namespace ${namespace}: judged by profile ${profile.id} in mode ${mode}, because ${because}`, 1_000);
+function printChoice({ choice: { mode, chosenBy }, input: { namespace, policy } }: JudgedPod): string {
+  const { grant, profile } = policy;
+  return printable(`namespace ${namespace}: judged by ${printPolicy({ profile: profile.id, mode, grant, chosenBy })}`, 1_000);
 }
 
 /** Problems of the input as a whole. */
@@ -129,8 +129,7 @@ export function judgeSource(
         const { profile, mode } = choice.value;
         const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: mode === 'enforce' });
         const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
-        const chosenBy = chosenByOf(choice.value, found, settings);
-        judged.push({ source, document, found, choice: choice.value, input, verdict: judge(input), chosenBy });
+        judged.push({ source, document, found, choice: choice.value, input, verdict: judge(input) });
       }
     }
   }
@@ -143,17 +142,6 @@ function choose(
   settings: PolicySettings,
   labelsOf: LabelsOf,
 ): Result<ProfileChoice | typeof NOT_JUDGED, string> {
-  if (settings.profile !== undefined) return ok({ profile: settings.profile, mode: 'enforce' });
   const label = labelOf(subject.pod, PROFILE_LABEL);
-  return chooseProfile({ asked: undefined, label, namespace, namespaceLabels: labelsOf.get(namespace) }, settings);
-}
-
-function chosenByOf(
-  { profile, because }: ProfileChoice,
-  { subject }: FoundPod,
-  { profiles, profile: asked, origin, grantOrigin = origin }: PolicySettings,
-): readonly string[] {
-  const isLabelled = because === undefined && profiles.size > 1 && labelOf(subject.pod, PROFILE_LABEL) === profile.id;
-  const chooser = asked !== undefined ? '--profile' : isLabelled ? "the pod's label" : origin;
-  return [...new Set([chooser, grantOrigin])];
+  return chooseProfile({ label, namespace, namespaceLabels: labelsOf.get(namespace) }, settings);
 }
