@@ -78,22 +78,22 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   const pods: PodReport[] = [];
   const unjudged: UnjudgedReport[] = [];
   let withoutPod = 0;
-  let notJudged = 0;
+  let ungoverned = 0;
   let withHiddenFields = 0;
   const { ignored, skipped, problems, objects } = await judgeManifests(
     names,
     { settings: settings.value, flags, stdin: process.stdin, now },
-    ({ source, pods: judged, notJudged: left }) => {
+    ({ source, pods: judged, ungoverned: left }) => {
       pods.push(...judged.map(reportOf));
-      notJudged += left;
-      withHiddenFields += judged.filter(({ found }) => found.unjudged.length > 0).length;
+      ungoverned += left;
+      withHiddenFields += judged.filter(({ found }) => found.unattributed.length > 0).length;
       for (const document of source.documents) {
         unjudged.push(...document.unjudged.map(({ range, ...object }) => ({ file: source.file, ...range, ...object })));
         withoutPod += document.withoutPod;
       }
     },
   );
-  const report = { pods, unjudged, skipped, notJudged, withoutPod, ignored };
+  const report = { pods, unjudged, skipped, ungoverned, withoutPod, ignored };
   if (!flags.quiet) process.stderr.write(noteHiddenFields(withHiddenFields));
   if (objects > 0 || problems.length === 0) process.stdout.write(print(report, flags));
   if (problems.length > 0) return fail(self, problems);

@@ -68,7 +68,7 @@ async function runTest(file: string, config: string | undefined, test: PolicyTes
 }
 
 /** The pods of a test, and how many others are not judged. */
-type JudgedPods = Pick<JudgedSource, 'pods' | 'notJudged'>;
+type JudgedPods = Pick<JudgedSource, 'pods' | 'ungoverned'>;
 
 /** Names in a file of tests are relative to it. */
 async function judgeTest(file: string, config: string | undefined, test: PolicyTest): Promise<Result<JudgedPods, readonly string[]>> {
@@ -92,22 +92,22 @@ async function judgeTest(file: string, config: string | undefined, test: PolicyT
     return err(('skipped' in content ? [content.skipped] : content.problems).map(printInputProblem));
   }
   const pods: JudgedPod[] = [];
-  let notJudged = 0;
+  let ungoverned = 0;
   const context = { settings: settings.value, flags, stdin: Readable.from([]), now };
   const { problems } = await judgeManifests([join(dirname(file), test.file ?? '')], context, (judged) => {
     pods.push(...judged.pods);
-    notJudged += judged.notJudged;
+    ungoverned += judged.ungoverned;
   });
-  return problems.length > 0 ? err(problems) : ok({ pods, notJudged });
+  return problems.length > 0 ? err(problems) : ok({ pods, ungoverned });
 }
 
 /** What is not as expected, one per line. */
-function differencesOf({ pods, notJudged }: JudgedPods, { expect }: PolicyTest): string[] {
-  if (pods.length + notJudged === 0) return ['there is no pod to judge'];
-  return [...(notJudged === 0 ? [] : [printNotJudged(notJudged)]), ...pods.flatMap((judged) => differencesOfPod(judged, expect))];
+function differencesOf({ pods, ungoverned }: JudgedPods, { expect }: PolicyTest): string[] {
+  if (pods.length + ungoverned === 0) return ['there is no pod to judge'];
+  return [...(ungoverned === 0 ? [] : [printUngoverned(ungoverned)]), ...pods.flatMap((judged) => differencesOfPod(judged, expect))];
 }
 
-function printNotJudged(count: number): string {
+function printUngoverned(count: number): string {
   const [pods, verb] = count === 1 ? ['1 pod', 'is'] : [`${count} pods`, 'are'];
   return `${pods} ${verb} not judged, because nothing governs the namespace: set \`profile\` or another \`namespace\` in the test, or govern it in the configuration`;
 }

@@ -8,7 +8,7 @@ export interface Written {
   /** The pod as its author wrote it, in its unchanged document. */
   readonly subject: Subject;
   /** What is left out although its author may have written it: nothing in the object shows who did. */
-  readonly unjudged: readonly Path[];
+  readonly unattributed: readonly Path[];
 }
 
 /**
@@ -19,20 +19,20 @@ export interface Written {
  * binding leaves no entry. This is a hint and no proof: who may update a pod may also send other managedFields.
  */
 export function asWritten(subject: Subject): Written {
-  if (!isFromCluster(subject)) return { subject, unjudged: [] };
+  if (!isFromCluster(subject)) return { subject, unattributed: [] };
   const owned = ownedByAuthor(subject.document);
   const leftOut: Path[] = [];
-  const unjudged: Path[] = [];
+  const unattributed: Path[] = [];
   const leaveOut = (path: Path): void => {
     if (owned?.has(path) === true) return;
     leftOut.push(path);
-    if (owned === undefined) unjudged.push(path);
+    if (owned === undefined) unattributed.push(path);
   };
   if (specOf(subject.pod).nodeName) leaveOut(['spec', 'nodeName']);
   for (const key of networkStatusOf(subject.pod)) leaveOut(['metadata', 'annotations', key]);
   // The API server writes it, and accepts no other from the author.
   if (specOf(subject.pod).runtimeClassName) leftOut.push(['spec', 'overhead']);
-  return { subject: withDocument({ ...subject, leftOut }, subject.document), unjudged };
+  return { subject: withDocument({ ...subject, leftOut }, subject.document), unattributed };
 }
 
 /** Whether the API server stored the object. A manifest has neither a uid nor a status. */

@@ -40,7 +40,7 @@ export interface FoundNamespace {
 
 export interface FoundPod {
   /** Fields that are not judged in a pod that was read from a cluster, because nothing shows whether its author wrote them. */
-  readonly unjudged: readonly Path[];
+  readonly unattributed: readonly Path[];
   /** The document of the subject is the whole object or, if the pod was found by its shape, only the pod. */
   readonly subject: Subject;
   /** Path of the object in the document: [] or, in a List, ['items', 0]. */
@@ -189,7 +189,8 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
         : `${printPath(shapes.unjudged)} may be part of a pod, and Cloister does not know this kind of object`;
     for (const shaped of shapes.pods) {
       const subject = subjectOf(shaped.pod, '', 'Pod');
-      if (subject.ok) pods.push(makeFoundPod(placed, { subject: { ...subject.value, kind, name, namespace }, unjudged: [] }, at, shaped));
+      if (subject.ok)
+        pods.push(makeFoundPod(placed, { subject: { ...subject.value, kind, name, namespace }, unattributed: [] }, at, shaped));
       else reason ??= `${printPath([...shaped.specAt, ...subject.error.path.slice(1)])} is not ${subject.error.expected}`;
     }
     if (reason !== undefined) unjudged.push({ kind, name, range: headOf(placed, at), reason });
@@ -202,7 +203,7 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
   }
 }
 
-function makeFoundPod(placed: PlacedDocument, { subject, unjudged }: Written, at: Path, shaped: ShapedPod | undefined): FoundPod {
+function makeFoundPod(placed: PlacedDocument, { subject, unattributed }: Written, at: Path, shaped: ShapedPod | undefined): FoundPod {
   const pathOf = (path: Path): Path => {
     if (shaped === undefined) return path;
     return path[0] === 'spec' ? [...shaped.specAt, ...path.slice(1)] : [...shaped.at, ...path];
@@ -210,7 +211,7 @@ function makeFoundPod(placed: PlacedDocument, { subject, unjudged }: Written, at
   const isMixed = shaped !== undefined && subject.kind.toLowerCase() !== 'pod' && (shaped.at.length === 0 || shaped.at === shaped.specAt);
   return {
     subject,
-    unjudged,
+    unattributed,
     at,
     pathOf,
     isMixed,

@@ -7,7 +7,7 @@ import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } f
  * The report for programs. Later versions only add fields:
  *
  * - `apiVersion`, `kind`: the type of the document
- * - `summary`: number of `pods`; of the pods in namespaces that enforce which are `clean`, `repairable` and `refused`; of pods `notJudged` because
+ * - `summary`: number of `pods`; of the pods in namespaces that enforce which are `clean`, `repairable` and `refused`; of pods `ungoverned` because
  *   nothing governs their namespace; of objects `withoutPod`; of objects that are `unjudged`; of files that are `skipped` and `ignored`
  * - `pods[]`: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `namespace`, `profile`, `mode`, `grant`,
  *   `chosenBy[]` (what chose profile and grant), `verdict` (`clean`, `repairable` or `refused`: what enforcing does), `exempted[]` (`rule`, `value`, `reason`), and
@@ -17,14 +17,14 @@ import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } f
  * - `skipped[]`: files that are no manifests: `file`, `line` and `column` (if there is a place), `message`, `remedy`
  */
 export function printJson(report: CheckReport): string {
-  const { pods, unjudged, skipped, notJudged, withoutPod, ignored } = report;
+  const { pods, unjudged, skipped, ungoverned, withoutPod, ignored } = report;
   const document = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
     summary: {
       pods: pods.length,
       ...countVerdicts(pods),
-      notJudged,
+      ungoverned,
       withoutPod,
       unjudged: unjudged.length,
       skipped: skipped.length,

@@ -10,7 +10,7 @@ export interface CheckReport {
   /** Files that are no manifests. */
   readonly skipped: readonly SkippedFile[];
   /** Number of pods in namespaces that nothing governs. */
-  readonly notJudged: number;
+  readonly ungoverned: number;
   /** Number of objects without a pod. */
   readonly withoutPod: number;
   /** Number of files that a pattern ignores. */
@@ -96,9 +96,9 @@ export function countUnenforced(pods: readonly PodReport[]): number {
 }
 
 /** What has no verdict, each with its number: `1 object not judged`. */
-export function printOthers({ unjudged, skipped, notJudged, withoutPod, ignored }: CheckReport): readonly string[] {
+export function printOthers({ unjudged, skipped, ungoverned, withoutPod, ignored }: CheckReport): readonly string[] {
   const others = [
-    [notJudged, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
+    [ungoverned, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
     [withoutPod, 'object without a pod', 'objects without a pod'],
     [unjudged.length, 'object not judged', 'objects not judged'],
     [skipped.length, 'file skipped', 'files skipped'],

@@ -243,7 +243,7 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     await rm(folder, { recursive: true });
     expect([code, stderr]).toEqual([1, '']);
     const { summary, pods } = JSON.parse(stdout);
-    expect(summary).toMatchObject({ pods: 2, refused: 1, notJudged: 1 });
+    expect(summary).toMatchObject({ pods: 2, refused: 1, ungoverned: 1 });
     expect(pods).toMatchObject([
       { namespace: 'a-watched', profile: 'userns', mode: 'warn', verdict: 'refused' },
       { namespace: 'gl-rd-ns-1', profile: 'userns', mode: 'enforce', verdict: 'refused' },

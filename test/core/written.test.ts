@@ -58,7 +58,7 @@ const escapesIn = (subject: Subject, circumstances = {}): string[] =>
 describe('the node of a pod that was read from a cluster', () => {
   test('the scheduler chose it where an entry has the containers and none has the node', () => {
     const subject = bound({ managedFields: [entry('kubectl-create', CREATED), KUBELET] });
-    expect([escapesIn(subject), asWritten(subject).unjudged]).toEqual([[], []]);
+    expect([escapesIn(subject), asWritten(subject).unattributed]).toEqual([[], []]);
   });
 
   test('the author chose it where the entry with the containers has it', () => {
@@ -83,7 +83,7 @@ describe('the node of a pod that was read from a cluster', () => {
     ],
   ])('it is not judged, and reported as such, where nothing shows who chose it: %s', (_, managedFields) => {
     const subject = bound({ managedFields });
-    expect([escapesIn(subject), asWritten(subject).unjudged]).toEqual([[], [['spec', 'nodeName']]]);
+    expect([escapesIn(subject), asWritten(subject).unattributed]).toEqual([[], [['spec', 'nodeName']]]);
   });
 
   test('it is the author’s in a manifest, which has no uid or no status', () => {
@@ -113,7 +113,7 @@ describe('what others write into a pod', () => {
     expect(escapesIn(bound({ annotations, managedFields: [entry('kubectl', { ...CREATED, ...reported }), plugin] }))).toEqual([
       'runtime-annotations',
     ]);
-    expect(asWritten(bound({ annotations })).unjudged).toHaveLength(3);
+    expect(asWritten(bound({ annotations })).unattributed).toHaveLength(3);
   });
 
   test('other annotations of the runtime stay judged', () => {

@@ -228,7 +228,7 @@ describe('github', () => {
     expect(summaryOf({ pods: pods.map((pod) => ({ ...pod, mode: 'audit' })) })).toBe(
       '::notice title=cloister check::0 refused, 0 repairable, 0 clean, 1 admitted without enforcement\n',
     );
-    expect(summaryOf({ pods: [], notJudged: 1 })).toBe(
+    expect(summaryOf({ pods: [], ungoverned: 1 })).toBe(
       '::notice title=cloister check::0 refused, 0 repairable, 0 clean; 1 pod not judged, because nothing governs its namespace\n',
     );
   });
@@ -308,5 +308,5 @@ function large(count: number, messageChars: number): CheckReport {
     findings,
     exempted: [],
   };
-  return { pods: [pod], unjudged: [], skipped: [], notJudged: 0, withoutPod: 0, ignored: 0 };
+  return { pods: [pod], unjudged: [], skipped: [], ungoverned: 0, withoutPod: 0, ignored: 0 };
 }

@@ -46,7 +46,7 @@ const podWith = (...findings: PlacedFinding[]): PodReport => ({
   findings,
   exempted: [],
 });
-const EMPTY: CheckReport = { pods: [], unjudged: [], skipped: [], notJudged: 0, withoutPod: 0, ignored: 0 };
+const EMPTY: CheckReport = { pods: [], unjudged: [], skipped: [], ungoverned: 0, withoutPod: 0, ignored: 0 };
 const reportOf = (parts: Partial<CheckReport>): CheckReport => ({ ...EMPTY, ...parts });
 const report = (...pods: PodReport[]): CheckReport => reportOf({ pods, withoutPod: 2 });
 const sandbox: UnjudgedReport = {
@@ -90,7 +90,7 @@ no pod found; 1 object not judged; 2 files skipped; 1 file ignored
 
   test('a pod of a mode that does not enforce is admitted, and the summary says what chose its profile', () => {
     const warned: PodReport = { ...podWith(breach), mode: 'warn', chosenBy: ['governs[0] (lab) of config.yaml'] };
-    const text = printText(reportOf({ pods: [warned], notJudged: 1 }), pipe);
+    const text = printText(reportOf({ pods: [warned], ungoverned: 1 }), pipe);
     expect(text).toContain('Pod dind: admitted under profile userns, grant sudo, in mode warn; enforcing gives: repairable\n');
     expect(text).toContain(
       'remove it\n\n1 pod: 1 admitted without enforcement; judged by profile userns in mode warn, grant sudo (from governs[0] (lab) of config.yaml)',
@@ -129,7 +129,7 @@ test('the JSON report has the documented fields', () => {
   expect(rest).toEqual({
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'CheckReport',
-    summary: { pods: 1, clean: 0, repairable: 0, refused: 1, notJudged: 0, withoutPod: 2, unjudged: 1, skipped: 1, ignored: 3 },
+    summary: { pods: 1, clean: 0, repairable: 0, refused: 1, ungoverned: 0, withoutPod: 2, unjudged: 1, skipped: 1, ignored: 3 },
     unjudged: [sandbox],
     skipped,
   });

@@ -27,14 +27,14 @@ export interface Circumstances {
 type Profiled = Pick<PolicySettings, 'profiles' | 'governance' | 'profile' | 'origin' | 'grantOrigin'>;
 
 /** The webhook does not judge the pod: its namespace is known to have no label, and the configuration governs others by their names. */
-export const NOT_JUDGED = 'not judged';
+export const UNGOVERNED = 'ungoverned';
 
 /**
  * Chooses as the webhook entries do, as far as manifests and configuration show it. Where a namespace has several modes, the strictest
  * counts. Where nothing that is known governs a pod, it is judged by the only configured profile.
  * @returns an error: what names a profile that is not configured, or that nothing names one
  */
-export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice | typeof NOT_JUDGED, string> {
+export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice | typeof UNGOVERNED, string> {
   const { label } = circumstances;
   const asked = config.profile;
   if (asked !== undefined) return ok({ profile: asked, mode: 'enforce', chosenBy: chosenBy('--profile', config), isObvious: true });
@@ -44,7 +44,7 @@ export function chooseProfile(circumstances: Circumstances, config: Profiled): R
   const chosen = config.profiles.get(label ?? '');
   if (chosen !== undefined) return ok({ profile: chosen, mode: 'enforce', chosenBy: chosenBy("the pod's label", config), isObvious: true });
   if (label === undefined && governing !== undefined) return findProfile(governing, config);
-  if (label === undefined && isKnownUngoverned(circumstances, config)) return ok(NOT_JUDGED);
+  if (label === undefined && isKnownUngoverned(circumstances, config)) return ok(UNGOVERNED);
   return fallBack(circumstances, config);
 }
 

@@ -9,7 +9,7 @@ import { filesOf, readStreams } from '../../manifests/files.ts';
 import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
 import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type Source } from '../../manifests/read.ts';
 import { printPolicy } from '../../report/text.ts';
-import { chooseProfile, NOT_JUDGED, type ProfileChoice } from './choose-profile.ts';
+import { chooseProfile, type ProfileChoice, UNGOVERNED } from './choose-profile.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import type { PolicySettings } from './policy-settings.ts';
 
@@ -28,7 +28,7 @@ export interface JudgedSource {
   readonly source: Source;
   readonly pods: readonly JudgedPod[];
   /** Number of pods that the webhook does not judge. */
-  readonly notJudged: number;
+  readonly ungoverned: number;
   /** Pods that have no profile to be judged by, one per line. */
   readonly problems: readonly string[];
 }
@@ -117,14 +117,14 @@ export function judgeSource(
 ): JudgedSource {
   const judged: JudgedPod[] = [];
   const problems: string[] = [];
-  let notJudged = 0;
+  let ungoverned = 0;
   for (const [document, { pods }] of source.documents.entries()) {
     for (const found of pods) {
       const { subject } = found;
       const namespace = subject.namespace ?? flags.namespace;
       const choice = choose(found, namespace, settings, labelsOf);
       if (!choice.ok) problems.push(`${source.file}:${found.range.line}: ${choice.error}`);
-      else if (choice.value === NOT_JUDGED) notJudged += 1;
+      else if (choice.value === UNGOVERNED) ungoverned += 1;
       else {
         const { profile, mode } = choice.value;
         const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: mode === 'enforce' });
@@ -133,7 +133,7 @@ export function judgeSource(
       }
     }
   }
-  return { source, pods: judged, notJudged, problems };
+  return { source, pods: judged, ungoverned, problems };
 }
 
 function choose(
@@ -141,7 +141,7 @@ function choose(
   namespace: string,
   settings: PolicySettings,
   labelsOf: LabelsOf,
-): Result<ProfileChoice | typeof NOT_JUDGED, string> {
+): Result<ProfileChoice | typeof UNGOVERNED, string> {
   const label = labelOf(subject.pod, PROFILE_LABEL);
   return chooseProfile({ label, namespace, namespaceLabels: labelsOf.get(namespace) }, settings);
 }
