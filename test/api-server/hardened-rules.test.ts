@@ -227,7 +227,7 @@ describe('T79: nodes', () => {
     expect([refused.status, exempt.status]).toEqual([201, 201]);
     // The warning for the author of the template states why its pods will be refused.
     const finding =
-      'node affinity asks for metadata.name; remove it; the DaemonSet controller adds it to each pod of a DaemonSet, for which the operator can make an exemption';
+      'node affinity asks for metadata.name; remove it; the DaemonSet controller adds it to each pod of a DaemonSet, or ask the operator for an exemption (node-selection: [metadata.name])';
     expect(refused.warnings).toEqual([`cloister userns: node-selection: ${finding}`]);
     expect(exempt.warnings).toEqual([]);
     interface List<T> {

@@ -153,7 +153,7 @@ describe.each([
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
     expect(body.message).toContain(`admission webhook "${profile}.namespace.enforce.cloister.dev" denied the request: `);
-    expect(body.message).toContain('Not repaired, or changed after the repair (by another webhook, or by the API server');
+    expect(body.message).toContain('Not repaired, or the repair was undone (by another webhook, or by the API server');
     expect((await tenant.request('GET', `${pods}/plain`)).status).toBe(404);
   });
 
@@ -183,7 +183,9 @@ test('T07: a Deployment with a hostPath gets a warning, creates no pod, and its 
     input: JSON.stringify(deployment),
   });
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'deployment.apps/web created\n' });
-  expect(stderr).toMatch(/^Warning: cloister userns: volume-types: volume "node" is the node's \/var\/run\/docker\.sock; use .*\n$/);
+  expect(stderr).toMatch(
+    /^Warning: cloister userns: volume-types: volume "node" is the node's \/var\/run\/docker\.sock; run an engine in the pod.*\n$/,
+  );
 
   const path = '/apis/apps/v1/namespaces/meddled-deployment/deployments/web';
   const failure = async () =>

@@ -88,5 +88,4 @@ function findWayOut(
 }
 
 /** The same for a pod and for the template of a DaemonSet, which does not have the field. */
-const OF_DAEMON_SETS =
-  'remove it; the DaemonSet controller adds it to each pod of a DaemonSet, for which the operator can make an exemption';
+const OF_DAEMON_SETS = 'remove it; the DaemonSet controller adds it to each pod of a DaemonSet';
