@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { makeFolder } from '../../src/make-folder.ts';
 import { startApiServer } from '../../test/support/api-server.ts';
 import { writeSchemas } from '../../test/support/schemas.ts';
 import { chartTool } from '../../tools/programs/chart-tools.ts';
@@ -69,7 +70,7 @@ async function measure({ machine, extent }: Environment): Promise<Figure[]> {
 }
 
 async function makeSchemas(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const apiServer = await startApiServer();
   try {
     const location = await writeSchemas(apiServer.admin, folder, ['Pod']);
@@ -83,7 +84,7 @@ async function makeSchemas(folder: string): Promise<string> {
 /** Writes the manifests again, because `fix --write` changes them. */
 async function writeManifests(folder: string, count: number): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const text = stringify(pods.small);
   for (let index = 0; index < count; index += 1)
     await writeFile(join(folder, `pod-${index}.yaml`), text.replace('workspace-small', `workspace-${index}`));
