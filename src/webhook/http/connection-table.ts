@@ -34,23 +34,20 @@ interface Connection {
   stage: ConnectionStage | undefined;
 }
 
-const IDLE_STAGES = ['handshake', 'unproven', 'proven'] as const;
-const STAGES = [...IDLE_STAGES, 'busy'] as const;
-
 /**
- * Keeps room for new connections. When there is none, the connection that is closed belongs to the remote address with the most connections. API
- * servers have few, so a caller that opens too many harms only itself. Where all callers have one address, as behind a proxy, connections that
- * sent no review are closed first, and of those the one that has been idle for the longest time. A busy connection is closed only for that of
- * another address.
+ * Keeps room for new connections. When there is none, a connection that sent no review is closed, of the remote address with the most of these.
+ * If every connection has sent one, it is that of an address with more connections than the new one's: an idle one, then a busy one. API servers
+ * have few connections that sent no review, so a caller that opens too many harms only itself. The oldest in its stage goes first.
  * @param onClose is called for each connection that is closed
  */
 export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {
   const peers = new Map<string, Peer>();
+  let connections = 0;
   const byEndpoint = new Map<string, Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
   return {
     add(socket, stage) {
-      if (byEndpoint.size >= limits.maxConnections && !closeOneFor(socket.remoteAddress ?? '')) {
+      if (connections >= limits.maxConnections && !closeOneFor(socket.remoteAddress ?? '')) {
         onClose('full');
         socket.destroy();
         return;
@@ -59,6 +56,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
       byEndpoint.set(connection.endpoint, connection);
       bySocket.set(socket, connection);
       connection.peer.connections += 1;
+      connections += 1;
       enter(connection, stage);
       socket.once('close', () => forget(connection));
     },
@@ -109,8 +107,10 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     if (connection.stage === undefined) return;
     leave(connection);
     connection.stage = undefined;
-    byEndpoint.delete(connection.endpoint);
+    // A caller may use the port of a connection again before that has closed here.
+    if (byEndpoint.get(connection.endpoint) === connection) byEndpoint.delete(connection.endpoint);
     connection.peer.connections -= 1;
+    connections -= 1;
     if (connection.peer.connections === 0) peers.delete(connection.peer.address);
   }
 
@@ -124,12 +124,33 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     return true;
   }
 
+  /**
+   * First one that sent no review, of any address; then an idle one and a busy one of an address that has more than the newcomer's; at last an idle
+   * one of its own.
+   */
   function findVictim(newcomer: string): Connection | undefined {
+    const own = peers.get(newcomer);
+    const hasMore = (peer: Peer): boolean => peer.connections > (own?.connections ?? 0);
+    return (
+      findOldest(['handshake', 'unproven'], () => true) ??
+      findOldest(['proven'], hasMore) ??
+      findOldest(['busy'], hasMore) ??
+      findOldest(['proven'], (peer) => peer === own)
+    );
+  }
+
+  /** Of the eligible address with the most such connections; of several with as many, of the one that came last. */
+  function findOldest(stages: readonly ConnectionStage[], isEligible: (peer: Peer) => boolean): Connection | undefined {
+    const countOf = ({ stages: sets }: Peer): number => stages.reduce((sum, stage) => sum + sets[stage].size, 0);
     let largest: Peer | undefined;
-    for (const peer of peers.values()) if (peer.connections > (largest?.connections ?? 0)) largest = peer;
-    if (largest === undefined) return undefined;
-    for (const stage of largest.address === newcomer ? IDLE_STAGES : STAGES)
-      for (const connection of largest.stages[stage]) return connection;
+    let most = 1;
+    for (const peer of peers.values()) {
+      const count = countOf(peer);
+      if (count < most || !isEligible(peer)) continue;
+      largest = peer;
+      most = count;
+    }
+    for (const stage of stages) for (const connection of largest?.stages[stage] ?? []) return connection;
     return undefined;
   }
 }

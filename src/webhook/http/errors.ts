@@ -78,10 +78,14 @@ export function readRest(request: IncomingMessage, onEnd: () => void): void {
 /**
  * Answers bytes that Node's parser does not accept, for which there is no request, and closes the connection.
  * @param error of the event `clientError`
- * @returns the code of the answer; undefined: the caller is gone
+ * @returns the code of the answer; undefined: there is none, as the caller is gone or does not speak TLS
  */
 export function sendParserError({ code }: NodeJS.ErrnoException, socket: Socket): HttpErrorCode | undefined {
-  if (code === 'ECONNRESET' || !socket.writable) return undefined;
+  // Errors of the connection and of TLS come here too.
+  if (!/^(?:HPE|ERR_HTTP)_/.test(code ?? '') || !socket.writable) {
+    socket.destroy();
+    return undefined;
+  }
   const errorCode = PARSER_ERRORS[code ?? ''] ?? 'CLOISTER_BAD_HTTP';
   const { status } = HTTP_ERRORS[errorCode];
   const body = errorBody(errorCode);

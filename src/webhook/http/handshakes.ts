@@ -30,6 +30,8 @@ interface Peer {
 /** RFC 8446, section 5.1. */
 const RECORD_HEADER_BYTES = 5;
 const MAX_RECORD_BYTES = RECORD_HEADER_BYTES + 2 ** 14;
+/** A type and a length of three bytes: RFC 8446, section 4. */
+const MESSAGE_HEADER_BYTES = 4;
 const HANDSHAKE_RECORD = 22;
 /** A first message arrives in one or two pieces. Each piece costs an object. */
 const MAX_PIECES = 64;
@@ -38,7 +40,7 @@ const MAX_PIECES = 64;
  * Starts few TLS handshakes at a time, those of the remote addresses in turn. A handshake takes about a millisecond of the only thread: without
  * turns, a caller that opens a thousand connections at once would hold up the reviews of all others for a second and more.
  *
- * A connection waits for its turn from the moment when its first TLS record is complete, so that silent connections take no place.
+ * A connection waits for its turn from the moment when its first message is complete, so that silent connections take no place.
  * @param onDrop is called for each connection that is closed because its handshake takes long while another one waits
  */
 export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Handshakes {
@@ -51,13 +53,16 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
 
   function add(socket: Socket, start: () => void): void {
     const address = socket.remoteAddress ?? '';
-    const timeout = setTimeout(() => socket.destroy(), limits.handshakeTimeoutMs).unref();
+    const timeout = setTimeout(() => {
+      if (peers.get(address)?.waiting.has(socket) === true) onDrop();
+      socket.destroy();
+    }, limits.handshakeTimeoutMs).unref();
     socket.on('error', () => {});
     socket.once('close', () => {
       clearTimeout(timeout);
       leave(socket, address);
     });
-    readFirstRecord(socket, (putBack) => {
+    readFirstMessage(socket, (putBack) => {
       peerAt(address).waiting.set(socket, () => {
         clearTimeout(timeout);
         putBack();
@@ -98,7 +103,12 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
       active += 1;
       start();
     }
-    if (timer === undefined && isAnyWaiting()) timer = setTimeout(dropSlow, limits.contendedHandshakeMs).unref();
+    if (timer === undefined && isAnyWaiting()) timer = setTimeout(dropSlow, untilFirstIsSlowMs()).unref();
+  }
+
+  function untilFirstIsSlowMs(): number {
+    const starts = [...peers.values()].flatMap((peer) => [...peer.active.values()]);
+    return Math.max(1, Math.min(...starts) + limits.contendedHandshakeMs - performance.now());
   }
 
   function nextInTurn(): readonly [address: string, peer: Peer, socket: Socket, start: () => void] | undefined {
@@ -124,6 +134,9 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
       for (const [socket, startedAt] of peer.active) {
         if (startedAt > latestStart) continue;
         onDrop();
+        // Its place is free at once, and not only when it has closed.
+        peer.active.delete(socket);
+        active -= 1;
         socket.destroy();
       }
     }
@@ -132,10 +145,10 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
 }
 
 /**
- * Calls back once the first TLS record is complete, with a function that puts everything that was read back into the socket. A client has nothing
+ * Calls back once the first message of TLS is complete, with a function that puts everything that was read back into the socket. A client has nothing
  * more to say before the server's answer: if it sends more than a record, or sends it in tiny pieces, it is disconnected.
  */
-function readFirstRecord(socket: Socket, onComplete: (putBack: () => void) => void): void {
+function readFirstMessage(socket: Socket, onComplete: (putBack: () => void) => void): void {
   const pieces: Buffer[] = [];
   let bytes = 0;
   let isComplete = false;
@@ -150,7 +163,7 @@ function readFirstRecord(socket: Socket, onComplete: (putBack: () => void) => vo
       socket.destroy();
       return;
     }
-    if (isComplete || bytes < RECORD_HEADER_BYTES || bytes < recordBytesOf(Buffer.concat(pieces))) return;
+    if (isComplete || bytes < RECORD_HEADER_BYTES + MESSAGE_HEADER_BYTES || bytes < messageBytesOf(Buffer.concat(pieces))) return;
     isComplete = true;
     onComplete(putBack);
   }
@@ -161,7 +174,8 @@ function readFirstRecord(socket: Socket, onComplete: (putBack: () => void) => vo
   }
 }
 
-/** How long the record is that begins here; 0 if it begins no handshake, which is left to the TLS library to reject. */
-function recordBytesOf(start: Buffer): number {
-  return start[0] === HANDSHAKE_RECORD ? Math.min(RECORD_HEADER_BYTES + start.readUInt16BE(3), MAX_RECORD_BYTES) : 0;
+/** How long the first message is, with the header of its record; 0 if it is no handshake, which is left to the TLS library to reject. */
+function messageBytesOf(start: Buffer): number {
+  if (start[0] !== HANDSHAKE_RECORD) return 0;
+  return Math.min(RECORD_HEADER_BYTES + MESSAGE_HEADER_BYTES + start.readUIntBE(RECORD_HEADER_BYTES + 1, 3), MAX_RECORD_BYTES);
 }

@@ -48,7 +48,7 @@ export const LIMITS: Limits = {
   maxConnections: 2_048,
   // A handshake takes about a millisecond of the processor and one round trip; so many keep the processor busy over two milliseconds of network.
   maxHandshakes: 16,
-  contendedHandshakeMs: 1_000,
+  contendedHandshakeMs: 500,
   enforced: { loopDelayMs: 1_000, uploads: 512, bodyBytes: 64 * MIB, queuedBytes: 32 * MIB },
   watched: { loopDelayMs: 250, uploads: 256, bodyBytes: 32 * MIB, queuedBytes: 16 * MIB },
   // An API server reads an answer within moments. An answer has 256 KiB at most.

@@ -74,10 +74,10 @@ function buildPlainServer(paths: string, onClose: (reason: CloseReason) => void)
     exposeHeadRoutes: false,
     bodyLimit: 1_024,
     serverFactory(handle) {
-      const server = createServer(
-        { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8 * 1_024 },
-        boundPipelining(handle, () => onClose('pipelined')),
-      );
+      const bounded = boundPipelining(handle, () => onClose('pipelined'));
+      const options = { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8 * 1_024 };
+      // Without a listener Node would answer unknown `Expect` headers itself, and keep the connection.
+      const server = createServer(options, bounded).on('checkExpectation', bounded);
       return server.on('connection', (socket: Socket) => table.add(socket, 'unproven'));
     },
     // A probe in progress must not delay the end of the process.

@@ -114,9 +114,9 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
     async close() {
       connections.drain();
       // A closing server no longer checks for requests that exceed a timeout.
-      const timer = setTimeout(() => servers.forEach(closeAllConnections), limits.requestTimeoutMs);
+      const timer = setInterval(() => servers.forEach(closeAllConnections), limits.requestTimeoutMs);
       await app.close();
-      clearTimeout(timer);
+      clearInterval(timer);
       shedder.stop();
       await worker.stop();
       recorder.flush();

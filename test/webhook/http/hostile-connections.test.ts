@@ -173,12 +173,22 @@ describe('handshakes', () => {
   test.each([
     ['silent connections', 0],
     ['connections that send a part of their first message', 100],
-  ])('T24: %s take no place, also where all callers share an address', async (_, bytes) => {
+    ['connections that send a part of their first message in a record of its own', 'record'],
+  ] as const)('T24: %s take no place, also where all callers share an address', async (_, bytes) => {
     const { stall, review, closed } = await start({ maxHandshakes: 2, contendedHandshakeMs: 600_000 });
     const hello = await clientHello();
-    for (let opened = 0; opened < 20; opened += 1) (await stall()).write(hello.subarray(0, bytes));
+    const sent = bytes === 'record' ? Buffer.of(22, 3, 1, 0, 1, 1) : hello.subarray(0, bytes);
+    for (let opened = 0; opened < 20; opened += 1) (await stall()).write(sent);
     expect((await review({ localAddress: ATTACKER })).status).toBe(200);
     expect(await closed()).toEqual({});
+  });
+
+  test('T24: each handshake that takes long is closed at its time, however many follow it', async () => {
+    const { stall, closed } = await start({ maxHandshakes: 2, contendedHandshakeMs: 100 });
+    const hello = await clientHello();
+    for (let opened = 0; opened < 12; opened += 1) (await stall()).resume().write(hello);
+    // One at a time: after the last but one, no connection waits.
+    await until(async () => (await closed()).handshakes === 11);
   });
 
   test('T24: where all callers share an address, handshakes that take long are closed for those that wait', async () => {

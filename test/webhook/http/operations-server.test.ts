@@ -53,6 +53,17 @@ describe('probes', () => {
     expect(await get(port, '/livez')).toMatch(/^HTTP\/1\.1 200 /);
   });
 
+  test('an unknown expectation is ignored, and its answer closes the connection too', async () => {
+    const port = await listen(buildProbeServer({ build, onClose, notReadyReason: () => undefined }));
+    const socket = await dial(port, '127.0.0.2');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    const ended = once(socket, 'close');
+    socket.write('GET /livez HTTP/1.1\r\nhost: a\r\nexpect: more\r\n\r\n');
+    await ended;
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
   test('T24: probes from another address are answered while one address takes all connections and keeps them', async () => {
     const closed = vi.fn();
     const port = await listen(buildProbeServer({ build, onClose: closed, notReadyReason: () => undefined }));
