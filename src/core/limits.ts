@@ -16,8 +16,8 @@ export const MAX_ESCAPES_CHARS = 128 * 1024;
  * Findings for which no pod is refused, such as a grant that has no effect yet. A plain container has seven; the size of the patch bounds what is
  * repaired, and these bound the work that is done before it is known.
  */
-export const MAX_OTHER_FINDINGS = 10 * MAX_ESCAPES;
-export const MAX_OTHER_FINDINGS_CHARS = 10 * MAX_ESCAPES_CHARS;
+export const MAX_OTHER_FINDINGS = 3 * MAX_ESCAPES;
+export const MAX_OTHER_FINDINGS_CHARS = 3 * MAX_ESCAPES_CHARS;
 
 /** As JSON. Encoded in base64, and with all warnings and annotations that it can have, an answer with this patch stays below 256 KiB. */
 export const MAX_PATCH_BYTES = 144 * 1024;
