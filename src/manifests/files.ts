@@ -31,11 +31,15 @@ export async function filesOf(names: readonly string[], patterns: readonly Ignor
     const found = await filesAt(name);
     if (!found.ok) problems.push(found.error);
     for (const file of found.ok ? found.value : []) {
+      if (file !== STDIN && isIgnored(file, patterns)) {
+        ignored += 1;
+        continue;
+      }
+      // An ignored link does not stand for the file that it names.
       const id = await identityOf(file);
       if (seen.has(id)) continue;
       seen.add(id);
-      if (file !== STDIN && isIgnored(file, patterns)) ignored += 1;
-      else files.push(file);
+      files.push(file);
     }
   }
   return { files, ignored, problems };

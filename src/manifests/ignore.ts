@@ -28,7 +28,14 @@ export function parseIgnorePattern(written: string): IgnorePattern {
     .replace(/\/+$/, '')
     .replace(/^\.\//, '/');
   const isAnchored = pattern.includes('/');
-  const steps = pattern.replace(/^\/+/, '').split('/').map(printStep).join('/').replaceAll('**/', '(?:.*/)?').replaceAll('/**', '(?:/.*)?');
+  const steps = pattern
+    .replace(/^\/+/, '')
+    .split('/')
+    .map(printStep)
+    .join('/')
+    .replaceAll('**/', '(?:.*/)?')
+    .replaceAll('/**', '(?:/.*)?')
+    .replaceAll('**', '.*');
   const beginning = isAnchored ? '^' : '^(?:.*/)?';
   return { matches: new RegExp(`${beginning}${steps}${isFolder ? '/' : '(?:/|$)'}`), restores };
 }

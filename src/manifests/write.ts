@@ -13,8 +13,9 @@ export async function replaceFile(file: string, text: string): Promise<void> {
   const target = await realpath(file);
   const { mode, uid, gid } = await stat(target);
   const beside = join(dirname(target), `.${basename(target)}.cloister-${process.pid}`);
+  // Fails if the name is taken. Until the mode is known, only the owner may read the file.
+  await writeFile(beside, text, { flag: 'wx', mode: 0o600 });
   try {
-    await writeFile(beside, text, { flag: 'wx' });
     await chown(beside, uid, gid).catch(() => {});
     await chmod(beside, mode & PERMISSIONS);
     await rename(beside, target);

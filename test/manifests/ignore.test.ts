@@ -38,6 +38,8 @@ test.each([
   'x?y',
   'b+.yaml',
   '*',
+  '**',
+  '**/',
 ])('the patterns %j ignore what Git ignores', (patterns) => {
   const parsed = parseIgnoreFile(patterns);
   expect(FILES.filter((file) => isIgnored(file, parsed))).toEqual(ignoredByGit(patterns));

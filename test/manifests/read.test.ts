@@ -71,6 +71,14 @@ describe('input', () => {
   test('a file with several names is read once', async () => {
     expect(await namesIn(['m/a.yaml', 'm/../m/a.yaml', 'm/e.yaml', 'm'].map((name) => `${folder}/${name}`))).toEqual(['a', 'b', 'c']);
   });
+  test('an ignored link does not hide the file that it names', async () => {
+    const at = join(folder, 'ignored-link');
+    await mkdir(at);
+    await writeFile(join(at, 'z.yaml'), 'a: 1\n');
+    await symlink('z.yaml', join(at, 'a.yaml'));
+    expect(await filesOf([at], [parseIgnorePattern('a.*')])).toMatchObject({ files: [join(at, 'z.yaml')], ignored: 1 });
+  });
+
   test('files that a pattern ignores are counted and not read', async () => {
     const { files, ignored } = await filesOf([join(folder, 'm')], [parseIgnorePattern('deep/'), parseIgnorePattern('b.*')]);
     expect([files, ignored]).toEqual([[join(folder, 'm/a.yaml')], 2]);
