@@ -187,7 +187,9 @@ describe('warn', () => {
     const { status, warnings } = await create('warned', named(hostPath()));
     expect(status).toBe(201);
     expect(warnings).toContainEqual(
-      expect.stringMatching(/^cloister userns-containers: volume-types: volume "node" is the node's \/var\/run\/docker.sock; use /),
+      expect.stringMatching(
+        /^cloister userns-containers: volume-types: volume "node" is the node's \/var\/run\/docker.sock; run an engine /,
+      ),
     );
   });
 
