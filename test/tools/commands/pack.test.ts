@@ -71,7 +71,10 @@ describe('the tarball', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   test('`npm install` of the tarball installs one package, which is smaller than 3 MiB', async () => {
-    const { stdout } = await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`], { cwd: folder });
+    // `npm run --silent`, which may run the tests, would silence it.
+    const { stdout } = await run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--loglevel=notice', `./${tarball}`], {
+      cwd: folder,
+    });
     expect(stdout.trim()).toMatch(/^added 1 package in /);
     expect((await readdir(join(folder, 'node_modules'))).filter((name) => !name.startsWith('.'))).toEqual(['cloister']);
     expect((await readdir(join(folder, 'node_modules/.bin'))).toSorted()).toEqual(['cloister', 'kubectl-cloister']);
