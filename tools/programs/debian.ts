@@ -84,7 +84,8 @@ async function archive(): Promise<{ readonly uri: string; readonly flags: readon
   const uri = debianArchiveIn(stdout);
   if (uri !== undefined) return { uri, flags: [] };
   const keyring = join(await unpackedPackage('debian-archive-keyring'), 'usr/share/keyrings/debian-archive-keyring.gpg');
-  return { uri: 'https://deb.debian.org/debian', flags: [`--keyring=${keyring}`] };
+  // Without an address debootstrap uses Debian's own archive.
+  return { uri: '', flags: [`--keyring=${keyring}`] };
 }
 
 /** @param targets lines of `apt-get indextargets`: origin, URI and suite */
