@@ -107,7 +107,7 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
   }
 
   function untilFirstIsSlowMs(): number {
-    const starts = [...peers.values()].flatMap((peer) => [...peer.active.values()]);
+    const starts = peersInTheWay().flatMap((peer) => [...peer.active.values()]);
     return Math.max(1, Math.min(...starts) + limits.contendedHandshakeMs - performance.now());
   }
 
@@ -124,13 +124,15 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     return false;
   }
 
-  /** Where only one address has connections that wait, only its own handshakes are in their way. */
+  /** While not all places are taken, an address is only in its own way. */
+  function peersInTheWay(): Peer[] {
+    return [...peers.values()].filter(({ waiting }) => active >= limits.maxHandshakes || waiting.size > 0);
+  }
+
   function dropSlow(): void {
     timer = undefined;
     const latestStart = performance.now() - limits.contendedHandshakeMs;
-    const isFull = active >= limits.maxHandshakes;
-    for (const peer of peers.values()) {
-      if (!isFull && peer.waiting.size === 0) continue;
+    for (const peer of peersInTheWay()) {
       for (const [socket, startedAt] of peer.active) {
         if (startedAt > latestStart) continue;
         onDrop();

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CLOSE_REASONS } from '../../../src/core/request-record.ts';
 import type { Limits } from '../../../src/webhook/http/limits.ts';
 import type { Respond } from '../../../src/webhook/review/respond.ts';
@@ -47,8 +47,8 @@ async function start(limits: Partial<Limits> = {}, respond = answerOf('{}')) {
     },
     stall,
     /** A connection that begins a handshake, and never completes it. */
-    async begin(): Promise<Socket> {
-      const socket = await stall();
+    async begin(localAddress: string = ATTACKER): Promise<Socket> {
+      const socket = await stall(localAddress);
       socket.resume().write(await clientHello());
       return socket;
     },
@@ -189,6 +189,19 @@ describe('handshakes', () => {
     for (let opened = 0; opened < 12; opened += 1) (await stall()).resume().write(hello);
     // One at a time: after the last but one, no connection waits.
     await until(async () => (await closed()).handshakes === 11);
+  });
+
+  test('a slow handshake that is in the way of no other stays, and is not looked at again and again', async () => {
+    const { begin, closed } = await start({ maxHandshakes: 4, contendedHandshakeMs: 300 });
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const slow = await begin();
+    await until(() => slow.bytesRead > 0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (let opened = 0; opened < 3; opened += 1) await begin(API_SERVER);
+    await until(async () => ((await closed()).handshakes ?? 0) >= 1);
+    expect(slow.destroyed).toBe(false);
+    expect(timers.mock.calls.filter(([called]) => called.name === 'dropSlow').length).toBeLessThan(5);
+    timers.mockRestore();
   });
 
   test('T24: where all callers share an address, handshakes that take long are closed for those that wait', async () => {
