@@ -133,16 +133,16 @@ async function createWorst(tenant: Client, namespace: string): Promise<readonly 
 }
 
 /**
- * With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes, and AppArmor. A
- * kubelet whose kernel has none refuses every pod that asks for it. And without a volume in place of all that a container is: the API server
- * takes that, but no runtime starts it.
+ * With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes, scheduling gates,
+ * which no controller here opens, and AppArmor. A kubelet whose kernel has none refuses every pod that asks for it. And without a volume in
+ * place of all that a container is: the API server takes that, but no runtime starts it.
  */
 function thatCanStart(pod: Doc, name: string): Doc {
   const { metadata, spec } = pod as {
     metadata: Doc;
     spec: Doc & { containers: Container[]; initContainers?: Container[]; volumes?: unknown };
   };
-  const { affinity: _affinity, ephemeralContainers: _added, nodeSelector: _selector, ...rest } = spec;
+  const { affinity: _affinity, ephemeralContainers: _added, nodeSelector: _selector, schedulingGates: _gates, ...rest } = spec;
   const container = ({
     livenessProbe: _1,
     readinessProbe: _2,
