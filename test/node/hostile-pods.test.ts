@@ -17,6 +17,11 @@ const NAMESPACES = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user'] as const;
 /** What runtimes give by default, by number, as linux/capability.h has them. */
 const DEFAULT = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
 const SYS_ADMIN = 21;
+/** Of the sysctls that the generator writes: those that the kubelet here allows, with the values that the kernel takes. */
+const STARTABLE_SYSCTLS: ReadonlyMap<string, RegExp> = new Map([
+  ['kernel.shm_rmid_forced', /^[01]$/],
+  ['net.ipv4.ping_group_range', /^\d+\s\d+$/],
+]);
 
 interface Container extends Doc {
   readonly name: string;
@@ -134,8 +139,9 @@ async function createWorst(tenant: Client, namespace: string): Promise<readonly 
 
 /**
  * With an image that the node has, and without what only fits a world that is not here: claims, probes, devices, other nodes, scheduling gates,
- * which no controller here opens, and AppArmor. A kubelet whose kernel has none refuses every pod that asks for it. And without a volume in
- * place of all that a container is: the API server takes that, but no runtime starts it.
+ * which no controller here removes, and AppArmor. A kubelet whose kernel has none refuses every pod that asks for it. And without what the API
+ * server stores but no kubelet or runtime starts: a volume in place of the whole root, a sysctl of a newer Kubernetes, or one with a value that
+ * the kernel refuses.
  */
 function thatCanStart(pod: Doc, name: string): Doc {
   const { metadata, spec } = pod as {
@@ -173,7 +179,12 @@ function thatCanStart(pod: Doc, name: string): Doc {
 function withoutAppArmor({ securityContext }: Doc): Doc {
   if (typeof securityContext !== 'object' || securityContext === null) return {};
   const { appArmorProfile: _, ...rest } = securityContext as Doc;
-  return { securityContext: rest };
+  return { securityContext: { ...rest, ...withoutFailingSysctls(rest) } };
+}
+
+function withoutFailingSysctls({ sysctls }: Doc): Doc {
+  if (!Array.isArray(sysctls)) return {};
+  return { sysctls: sysctls.filter((each: Doc) => STARTABLE_SYSCTLS.get(`${each.name}`.replaceAll('/', '.'))?.test(`${each.value}`)) };
 }
 
 function withoutRootMount({ volumeMounts }: Doc): Doc {
