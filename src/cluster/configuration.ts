@@ -1,34 +1,72 @@
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import type { Cluster } from './client.ts';
-import { titleOf } from './object.ts';
+import { type LiveObject, type Reference, titleOf } from './object.ts';
 
 /** The name of the chart's ConfigMap, and the key of the configuration in it. */
 const NAME = 'cloister-config';
 const KEY = 'config.yaml';
-const SELECTOR = 'app.kubernetes.io/name=cloister';
+
+/** Helm writes it on each object of a release. */
+const RELEASE_NAMESPACE = 'meta.helm.sh/release-namespace';
+
+/** Objects without a namespace: a user who may write in some namespaces only cannot make or change them. */
+const WEBHOOK_CONFIGURATIONS: readonly Reference[] = [
+  { kind: 'MutatingWebhookConfiguration', name: MUTATING_CONFIGURATION },
+  { kind: 'ValidatingWebhookConfiguration', name: VALIDATING_CONFIGURATION },
+].map(({ kind, name }) => ({ apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata: { name } }));
 
 /**
  * Reads the configuration of the installed chart.
- * @param namespace undefined: it is searched in all namespaces
+ * @param namespace undefined: the one that the webhook configurations name. A ConfigMap is not searched for: any user who may create one could
+ *   offer a configuration of theirs
  * @returns its text and where it is, or why there is none; throws a ClusterError
  */
 export async function findConfiguration(
   cluster: Cluster,
   namespace: string | undefined,
 ): Promise<Result<{ readonly text: string; readonly title: string }, string>> {
-  const place = namespace === undefined ? 'the cluster' : `namespace ${namespace}`;
-  const listed = await cluster.list('v1', 'ConfigMap', { ...(namespace === undefined ? {} : { namespace }), selector: SELECTOR });
-  const found = listed.filter(({ metadata }) => metadata.name === NAME);
-  const [only, ...others] = found;
-  if (only === undefined) {
-    return err(`${place} has no ConfigMap ${NAME} with the label ${SELECTOR}: install the chart, or name a file with --config`);
+  const place = namespace === undefined ? await findNamespace(cluster) : ok(namespace);
+  if (!place.ok) return place;
+  const reference = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: NAME, namespace: place.value } };
+  const title = titleOf(reference);
+  const found = await cluster.read(reference);
+  if (found === undefined) {
+    return err(`the cluster has no ${title}: name the namespace of the chart with --cloister-namespace, or a file with --config`);
   }
-  // Items of a list lack their kind.
-  const title = titleOf({ ...only, kind: 'ConfigMap' });
-  if (others.length > 0) {
-    const names = found.map((each) => each.metadata.namespace).join(', ');
-    return err(`Cloister is installed in several namespaces (${names}): name one with --cloister-namespace`);
-  }
-  const { [KEY]: text } = (only.data ?? {}) as Readonly<Record<string, string | undefined>>;
+  const { [KEY]: text } = (found.data ?? {}) as Readonly<Record<string, string | undefined>>;
   return text === undefined ? err(`${title} has no key ${KEY}: name a file with --config`) : ok({ text, title });
+}
+
+/** The namespace of the Service that the API server calls or, until there are entries, that of the release. */
+async function findNamespace(cluster: Cluster): Promise<Result<string, string>> {
+  const titles = WEBHOOK_CONFIGURATIONS.map(titleOf);
+  const found: LiveObject[] = [];
+  for (const each of WEBHOOK_CONFIGURATIONS) {
+    const live = await cluster.read(each);
+    if (live !== undefined) found.push(live);
+  }
+  if (found.length === 0) {
+    return err(`the cluster has no ${titles.join(' and no ')}: install the chart, or name a file with --config`);
+  }
+  const named = found
+    .map((each) => ({ title: titleOf(each), namespaces: namespacesIn(each) }))
+    .filter((each) => each.namespaces.length > 0);
+  const [namespace, ...others] = new Set(named.flatMap(({ namespaces }) => namespaces));
+  if (namespace === undefined) {
+    const [verb, subject] = [found.length === 1 ? 'does' : 'do', found.map(titleOf).join(' and ')];
+    return err(
+      `${subject} ${verb} not say in which namespace Cloister is installed: name it with --cloister-namespace, or a file with --config`,
+    );
+  }
+  if (others.length === 0) return ok(namespace);
+  const list = named.map(({ title, namespaces }) => `${title}: ${namespaces.join(', ')}`).join('; ');
+  return err(`the webhook configurations call Cloister in several namespaces (${list}): name one with --cloister-namespace`);
+}
+
+function namespacesIn({ webhooks, metadata: { annotations = {} } }: LiveObject): readonly string[] {
+  const entries = (webhooks ?? []) as readonly { readonly clientConfig: { readonly service?: { readonly namespace: string } } }[];
+  const called = entries.flatMap(({ clientConfig: { service } }) => service?.namespace ?? []);
+  const { [RELEASE_NAMESPACE]: release } = annotations;
+  return [...new Set(called.length === 0 && release !== undefined ? [release] : called)];
 }

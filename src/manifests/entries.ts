@@ -1,5 +1,6 @@
 import { type Governance, SYSTEM_NAMESPACES } from '../core/governance.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import type { PolicyConfig } from '../core/policy.ts';
 import type { Mode } from '../core/request-record.ts';
 import { governedWhere } from './governed.ts';
@@ -73,10 +74,6 @@ export type Requirement =
 
 /** The name of the condition of entries for namespaces that the configuration governs by their names. */
 export const GOVERNED_BY_NAME = 'governed-by-name';
-
-/** The API server calls mutating webhooks in the order of the names of their configurations; `zz-` puts this one after most others. */
-export const MUTATING_CONFIGURATION = 'zz-cloister';
-export const VALIDATING_CONFIGURATION = 'cloister';
 
 /**
  * The webhook entries that assign profiles and modes to pods. The API server matches the labels, or the name of a namespace without a label.

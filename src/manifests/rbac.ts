@@ -1,4 +1,4 @@
-import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from './entries.ts';
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
 import { type Manifest, policiesWith } from './policies.ts';
 

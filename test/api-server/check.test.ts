@@ -1,6 +1,6 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readText } from '../../src/manifests/read.ts';
-import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { type ApiServer, startApiServer, useApiServer } from '../support/api-server.ts';
 import { cloister } from '../support/run.ts';
 
 /** `cloister check` beside a real API server and kubectl. */
@@ -13,42 +13,86 @@ beforeAll(async () => {
 const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: [{name: a, image: b}]}\n';
 const pod = (name: string): string => POD.replace('NAME', name);
 
+/** On its own API server, because the webhook configurations have fixed names. */
 describe('--from-cluster', () => {
+  let own: Awaited<ReturnType<typeof startApiServer>>;
   const config = (profile: string): string => `apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {${profile}: {grant: none}}\n`;
   let kubeconfig = '';
   const check = (...args: string[]) => cloister(['check', '-', '--from-cluster', '--kubeconfig', kubeconfig, ...args], pod('a'));
 
+  const apply = (object: object) => own.kubectl(['apply', '-f', '-'], { input: JSON.stringify(object) });
+
   async function install(namespace: string, data: object): Promise<void> {
-    await apiServer.createNamespace(namespace);
-    const metadata = { name: 'cloister-config', namespace, labels: { 'app.kubernetes.io/name': 'cloister' } };
-    const input = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
-    await apiServer.kubectl(['apply', '-f', '-'], { input });
+    await own.createNamespace(namespace);
+    await apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'cloister-config', namespace }, data });
+  }
+
+  /** A webhook configuration as the chart makes it, with an entry for each namespace of a Service. */
+  async function configure(
+    kind: 'Mutating' | 'Validating',
+    services: readonly string[],
+    annotations: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const name = kind === 'Mutating' ? 'zz-cloister' : 'cloister';
+    const webhooks = services.map((namespace, index) => ({
+      name: `w${index}.cloister.dev`,
+      clientConfig: { service: { namespace, name: 'cloister', path: '/unknown/audit' } },
+      // Selects nothing: no server answers here.
+      namespaceSelector: { matchLabels: { nothing: 'has-it' } },
+      failurePolicy: 'Ignore',
+      sideEffects: 'None',
+      admissionReviewVersions: ['v1'],
+      rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+    }));
+    const metadata = { name, annotations };
+    await apply({ apiVersion: 'admissionregistration.k8s.io/v1', kind: `${kind}WebhookConfiguration`, metadata, webhooks });
   }
 
   beforeAll(async () => {
-    kubeconfig = await apiServer.kubeconfig('reader', ['system:masters']);
+    own = await startApiServer();
+    kubeconfig = await own.kubeconfig('reader', ['system:masters']);
+    await install('first', { 'config.yaml': config('gvisor') });
+    await install('second', { 'config.yaml': config('kata-qemu') });
   });
 
-  test('without an installed chart, the command says so', async () => {
+  afterAll(() => own?.stop());
+
+  test('without an installed chart, the command says so, whatever ConfigMaps there are', async () => {
     expect(await check()).toEqual({
       code: 2,
       stdout: '',
       stderr:
-        'error: the cluster has no ConfigMap cloister-config with the label app.kubernetes.io/name=cloister: install the chart, or name a file with --config\n',
+        'error: the cluster has no MutatingWebhookConfiguration zz-cloister and no ValidatingWebhookConfiguration cloister: install the chart, or name a file with --config\n',
     });
   });
 
-  test('the configuration of the chart is read, and named in the summary', async () => {
-    await install('first', { 'config.yaml': config('gvisor') });
+  test('webhook configurations without entries and without an annotation of Helm name no namespace', async () => {
+    await configure('Mutating', []);
+    expect(await check()).toMatchObject({
+      code: 2,
+      stderr:
+        'error: MutatingWebhookConfiguration zz-cloister does not say in which namespace Cloister is installed: name it with --cloister-namespace, or a file with --config\n',
+    });
+  });
+
+  test('before the first entry, the release of Helm says the namespace', async () => {
+    await configure('Mutating', [], { 'meta.helm.sh/release-namespace': 'second' });
+    expect((await check()).stdout).toContain('(from ConfigMap second/cloister-config)');
+  });
+
+  test('T80: the configuration is read where the API server calls Cloister, and a ConfigMap elsewhere has no effect', async () => {
+    await configure('Mutating', ['first', 'first'], { 'meta.helm.sh/release-namespace': 'second' });
+    await configure('Validating', ['first']);
     const { code, stdout } = await check();
     expect(code).toBe(0);
     expect(stdout).toContain('judged by profile gvisor, grant none (from ConfigMap first/cloister-config)');
   });
 
-  test('with two charts, the namespace must be named', async () => {
-    await install('second', { 'config.yaml': config('kata-qemu') });
+  test('if the entries call several namespaces, the command lists them, and one must be named', async () => {
+    await configure('Validating', ['first', 'second']);
     expect((await check()).stderr).toBe(
-      'error: Cloister is installed in several namespaces (first, second): name one with --cloister-namespace\n',
+      'error: the webhook configurations call Cloister in several namespaces (MutatingWebhookConfiguration zz-cloister: first; ' +
+        'ValidatingWebhookConfiguration cloister: first, second): name one with --cloister-namespace\n',
     );
     expect((await check('--cloister-namespace', 'second')).stdout).toContain(
       'profile kata-qemu, grant none (from ConfigMap second/cloister-config)',
@@ -58,20 +102,17 @@ describe('--from-cluster', () => {
   test('a problem of the configuration is reported with the name of the ConfigMap', async () => {
     await install('third', { 'config.yaml': `${config('gvisor')}extra: 1\n` });
     await install('fourth', { other: '' });
-    expect((await check('--cloister-namespace', 'third')).stderr).toContain('error: ConfigMap third/cloister-config: extra: is unknown');
-    expect((await check('--cloister-namespace', 'fourth')).stderr).toContain(
-      'error: ConfigMap fourth/cloister-config has no key config.yaml',
-    );
+    const errorOf = async (namespace: string): Promise<string> => (await check('--cloister-namespace', namespace)).stderr;
+    expect(await errorOf('third')).toContain('error: ConfigMap third/cloister-config: extra: is unknown');
+    expect(await errorOf('fourth')).toContain('error: ConfigMap fourth/cloister-config has no key config.yaml');
+    expect(await errorOf('default')).toContain('error: the cluster has no ConfigMap default/cloister-config: name the namespace');
   });
 
   test('a missing right is reported with what to do', async () => {
-    const { code, stderr } = await cloister(
-      ['check', '-', '--from-cluster', '--kubeconfig', await apiServer.kubeconfig('stranger')],
-      pod('a'),
-    );
+    const { code, stderr } = await cloister(['check', '-', '--from-cluster', '--kubeconfig', await own.kubeconfig('stranger')], pod('a'));
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /^error: cannot list ConfigMap objects in all namespaces: .* is forbidden: .*; ask for the right to read ConfigMaps there, or use --config\n$/,
+      /^error: cannot read MutatingWebhookConfiguration zz-cloister: .* is forbidden: .*; ask for the right to get it, or use --config\. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read\n$/,
     );
   });
 });

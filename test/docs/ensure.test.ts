@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { command } from '../../src/commands/ensure.ts';
 import { HANDS_OFF_ANNOTATION } from '../../src/core/labels.ts';
-import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../../src/manifests/entries.ts';
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../../src/core/object-names.ts';
 import { readPage } from './page.ts';
 
 const page = readPage('docs/ensure.md');

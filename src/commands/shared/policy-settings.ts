@@ -102,11 +102,14 @@ function exists(file: string): Promise<boolean> {
   );
 }
 
+const FORBIDDEN =
+  'ask for the right to get it, or use --config. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read';
+
 async function configurationInCluster(
   { cloisterNamespace, ...flags }: ManifestFlags,
   now: Date,
 ): Promise<Result<FoundConfiguration, readonly string[]>> {
-  const cluster = await connect({ ...flags, whenForbidden: 'ask for the right to read ConfigMaps there, or use --config' });
+  const cluster = await connect({ ...flags, whenForbidden: FORBIDDEN });
   if (!cluster.ok) return err([cluster.error]);
   try {
     const found = await findConfiguration(cluster.value, cloisterNamespace);

@@ -1,0 +1,6 @@
+/**
+ * The names of the webhook configurations. The API server calls mutating webhooks in the order of the names of their configurations; `zz-` puts
+ * this one after most others.
+ */
+export const MUTATING_CONFIGURATION = 'zz-cloister';
+export const VALIDATING_CONFIGURATION = 'cloister';
