@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { CloseReason } from '../../core/request-record.ts';
+import { networkOf } from './network.ts';
 
 export interface ConnectionLimits {
   readonly maxConnections: number;
@@ -22,7 +23,13 @@ export interface ConnectionTable {
 /** The connections of one remote address. Each set is in the order in which its connections came into it. */
 interface Peer {
   readonly address: string;
+  readonly network: Network;
   readonly stages: { readonly [S in ConnectionStage]: Set<Connection> };
+  connections: number;
+}
+
+/** What one caller has for itself at most: see `networkOf`. */
+interface Network {
   connections: number;
 }
 
@@ -35,13 +42,15 @@ interface Connection {
 }
 
 /**
- * Keeps room for new connections. When there is none, a connection that sent no review is closed, of the remote address with the most of these.
- * If every connection has sent one, it is that of an address with more connections than the new one's: an idle one, then a busy one. API servers
- * have few connections that sent no review, so a caller that opens too many harms only itself. The oldest in its stage goes first.
+ * Keeps room for new connections. When there is none, a connection that sent no review is closed, of the network and in it the remote address
+ * with the most of these. If every connection has sent one, it is that of a network or address with more connections than the new one's: an idle one,
+ * then a busy one. API servers have few connections that sent no review, so a caller that opens too many harms only itself. The oldest in its stage
+ * goes first.
  * @param onClose is called for each connection that is closed
  */
 export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {
   const peers = new Map<string, Peer>();
+  const networks = new Map<string, Network>();
   let connections = 0;
   const byEndpoint = new Map<string, Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
@@ -56,6 +65,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
       byEndpoint.set(connection.endpoint, connection);
       bySocket.set(socket, connection);
       connection.peer.connections += 1;
+      connection.peer.network.connections += 1;
       connections += 1;
       enter(connection, stage);
       socket.once('close', () => forget(connection));
@@ -82,7 +92,9 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
       proven: new Set<Connection>(),
       busy: new Set<Connection>(),
     };
-    const peer = { address, stages, connections: 0 };
+    const network = networks.get(networkOf(address)) ?? { connections: 0 };
+    networks.set(networkOf(address), network);
+    const peer = { address, network, stages, connections: 0 };
     peers.set(address, peer);
     return peer;
   }
@@ -109,9 +121,12 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     connection.stage = undefined;
     // A caller may use the port of a connection again before that has closed here.
     if (byEndpoint.get(connection.endpoint) === connection) byEndpoint.delete(connection.endpoint);
-    connection.peer.connections -= 1;
+    const { peer } = connection;
+    peer.connections -= 1;
+    peer.network.connections -= 1;
     connections -= 1;
-    if (connection.peer.connections === 0) peers.delete(connection.peer.address);
+    if (peer.connections === 0) peers.delete(peer.address);
+    if (peer.network.connections === 0) networks.delete(networkOf(peer.address));
   }
 
   /** @returns whether there was one to close */
@@ -125,12 +140,14 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 
   /**
-   * First one that sent no review, of any address; then an idle one and a busy one of an address that has more than the newcomer's; at last an idle
-   * one of its own.
+   * First one that sent no review, of any address; then an idle one and a busy one of a network or an address that has more than the newcomer's; at
+   * last an idle one of its own.
    */
   function findVictim(newcomer: string): Connection | undefined {
     const own = peers.get(newcomer);
-    const hasMore = (peer: Peer): boolean => peer.connections > (own?.connections ?? 0);
+    const network = networks.get(networkOf(newcomer));
+    const hasMore = (peer: Peer): boolean =>
+      peer.network === network ? peer.connections > (own?.connections ?? 0) : peer.network.connections > (network?.connections ?? 0);
     return (
       findOldest(['handshake', 'unproven'], () => true) ??
       findOldest(['proven'], hasMore) ??
@@ -139,19 +156,23 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     );
   }
 
-  /** Of the eligible address with the most such connections; of several with as many, of the one that came last. */
+  /** Of the eligible network and address with the most such connections; of several with as many, of the one that came last. */
   function findOldest(stages: readonly ConnectionStage[], isEligible: (peer: Peer) => boolean): Connection | undefined {
     const countOf = ({ stages: sets }: Peer): number => stages.reduce((sum, stage) => sum + sets[stage].size, 0);
+    const eligible = [...peers.values()].filter((peer) => countOf(peer) > 0 && isEligible(peer));
+    const byNetwork = new Map<Network, number>();
+    for (const peer of eligible) byNetwork.set(peer.network, (byNetwork.get(peer.network) ?? 0) + countOf(peer));
     let largest: Peer | undefined;
-    let most = 1;
-    for (const peer of peers.values()) {
-      const count = countOf(peer);
-      if (count < most || !isEligible(peer)) continue;
-      largest = peer;
-      most = count;
+    for (const peer of eligible) {
+      const isFewer = largest !== undefined && (sizeOf(peer) - sizeOf(largest) || countOf(peer) - countOf(largest)) < 0;
+      if (!isFewer) largest = peer;
     }
     for (const stage of stages) for (const connection of largest?.stages[stage] ?? []) return connection;
     return undefined;
+
+    function sizeOf({ network }: Peer): number {
+      return byNetwork.get(network) ?? 0;
+    }
   }
 }
 

@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net';
+import { networkOf } from './network.ts';
 
 export interface HandshakeLimits {
-  /** TLS handshakes that may be under way. One remote address may have half of them. */
+  /** TLS handshakes that may be under way. One network may have half of them. */
   readonly maxHandshakes: number;
   /** How long a connection may wait for the client's first message or for its turn, and then for the rest of the handshake. */
   readonly handshakeTimeoutMs: number;
   /** How long a handshake may take while another connection waits for its place. */
   readonly contendedHandshakeMs: number;
+  /** The same while an address that has no handshake under way waits, and the handshake's network or address has at least two more. */
+  readonly unevenHandshakeMs: number;
 }
 
 export interface Handshakes {
@@ -19,13 +22,28 @@ export interface Handshakes {
   end(socket: Socket): void;
 }
 
+/** What one caller has for itself at most: see `networkOf`. */
+interface Network {
+  readonly name: string;
+  /** By remote address. The one whose turn was last is at the end. */
+  readonly peers: Map<string, Peer>;
+  /** How many connections of all its addresses wait, and how many handshakes are under way. */
+  waiting: number;
+  active: number;
+}
+
 /** The connections of one remote address, in the order in which they came here. */
 interface Peer {
+  readonly network: Network;
+  readonly address: string;
   /** With the function that starts the handshake. */
   readonly waiting: Map<Socket, () => void>;
   /** With the time at which the handshake began. */
   readonly active: Map<Socket, number>;
 }
+
+/** How often slow handshakes are looked for while connections wait, in parts of the shortest time that a handshake may take. */
+const LOOKS = 4;
 
 /** RFC 8446, section 5.1. */
 const RECORD_HEADER_BYTES = 5;
@@ -37,24 +55,25 @@ const HANDSHAKE_RECORD = 22;
 const MAX_PIECES = 64;
 
 /**
- * Starts few TLS handshakes at a time, those of the remote addresses in turn. A handshake takes about a millisecond of the only thread: without
- * turns, a caller that opens a thousand connections at once would hold up the reviews of all others for a second and more.
+ * Starts few TLS handshakes at a time, next that of the network, and in it of the remote address, with the fewest under way. A handshake takes about
+ * a millisecond of the only thread: without turns, a caller that opens a thousand connections at once would hold up the reviews of all others for a
+ * second and more.
  *
  * A connection waits for its turn from the moment when its first message is complete, so that silent connections take no place.
  * @param onDrop is called for each connection that is closed because its handshake takes long while another one waits
  */
 export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Handshakes {
-  const maxOfPeer = Math.ceil(limits.maxHandshakes / 2);
-  // The address whose turn was last is at the end.
-  const peers = new Map<string, Peer>();
-  let active = 0;
+  const maxOfNetwork = Math.ceil(limits.maxHandshakes / 2);
+  // The network whose turn was last is at the end.
+  const networks = new Map<string, Network>();
+  const total = { waiting: 0, active: 0 };
   let timer: NodeJS.Timeout | undefined;
   return { add, end };
 
   function add(socket: Socket, start: () => void): void {
     const address = socket.remoteAddress ?? '';
     const timeout = setTimeout(() => {
-      if (peers.get(address)?.waiting.has(socket) === true) onDrop();
+      if (peerOf(address)?.waiting.has(socket) === true) onDrop();
       socket.destroy();
     }, limits.handshakeTimeoutMs).unref();
     socket.on('error', () => {});
@@ -63,7 +82,9 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
       leave(socket, address);
     });
     readFirstMessage(socket, (putBack) => {
-      peerAt(address).waiting.set(socket, () => {
+      const peer = peerAt(address);
+      count(peer.network, 'waiting', 1);
+      peer.waiting.set(socket, () => {
         clearTimeout(timeout);
         putBack();
         start();
@@ -76,74 +97,113 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     leave(socket, socket.remoteAddress ?? '');
   }
 
+  function peerOf(address: string): Peer | undefined {
+    return networks.get(networkOf(address))?.peers.get(address);
+  }
+
   function peerAt(address: string): Peer {
-    const peer = peers.get(address) ?? { waiting: new Map(), active: new Map() };
-    peers.set(address, peer);
+    const name = networkOf(address);
+    const network = networks.get(name) ?? { name, peers: new Map<string, Peer>(), waiting: 0, active: 0 };
+    networks.set(name, network);
+    const peer = network.peers.get(address) ?? { network, address, waiting: new Map(), active: new Map() };
+    network.peers.set(address, peer);
     return peer;
   }
 
   function leave(socket: Socket, address: string): void {
-    const peer = peers.get(address);
+    const peer = peerOf(address);
     if (peer === undefined) return;
-    peer.waiting.delete(socket);
-    if (peer.active.delete(socket)) active -= 1;
-    if (peer.waiting.size === 0 && peer.active.size === 0) peers.delete(address);
+    const { network } = peer;
+    if (peer.waiting.delete(socket)) count(network, 'waiting', -1);
+    if (peer.active.delete(socket)) count(network, 'active', -1);
+    if (peer.waiting.size === 0 && peer.active.size === 0) network.peers.delete(address);
+    if (network.peers.size === 0) networks.delete(network.name);
     startNext();
   }
 
+  function count(network: Network, what: 'waiting' | 'active', change: 1 | -1): void {
+    network[what] += change;
+    total[what] += change;
+  }
+
   function startNext(): void {
-    while (active < limits.maxHandshakes) {
-      const next = nextInTurn();
-      if (next === undefined) break;
-      const [address, peer, socket, start] = next;
-      peers.delete(address);
-      peers.set(address, peer);
+    while (total.active < limits.maxHandshakes && total.waiting > 0) {
+      const peer = nextInTurn();
+      if (peer === undefined) break;
+      startFirst(peer);
+    }
+    if (timer !== undefined || total.waiting === 0) return;
+    // What arrived while the thread was busy is read before the time counts.
+    timer = setTimeout(() => setImmediate(dropSlow), limits.unevenHandshakeMs / LOOKS).unref();
+  }
+
+  function nextInTurn(): Peer | undefined {
+    let network: Network | undefined;
+    for (const each of networks.values()) {
+      if (each.waiting > 0 && each.active < maxOfNetwork && each.active < (network?.active ?? Infinity)) network = each;
+    }
+    let peer: Peer | undefined;
+    for (const each of network?.peers.values() ?? []) {
+      if (each.waiting.size > 0 && each.active.size < (peer?.active.size ?? Infinity)) peer = each;
+    }
+    return peer;
+  }
+
+  function startFirst(peer: Peer): void {
+    const { network, address } = peer;
+    networks.delete(network.name);
+    networks.set(network.name, network);
+    network.peers.delete(address);
+    network.peers.set(address, peer);
+    for (const [socket, start] of peer.waiting) {
       peer.waiting.delete(socket);
+      count(network, 'waiting', -1);
       peer.active.set(socket, performance.now());
-      active += 1;
+      count(network, 'active', 1);
       start();
+      return;
     }
-    if (timer === undefined && isAnyWaiting()) timer = setTimeout(dropSlow, untilFirstIsSlowMs()).unref();
-  }
-
-  function untilFirstIsSlowMs(): number {
-    const starts = peersInTheWay().flatMap((peer) => [...peer.active.values()]);
-    return Math.max(1, Math.min(...starts) + limits.contendedHandshakeMs - performance.now());
-  }
-
-  function nextInTurn(): readonly [address: string, peer: Peer, socket: Socket, start: () => void] | undefined {
-    for (const [address, peer] of peers) {
-      if (peer.active.size >= maxOfPeer) continue;
-      for (const [socket, start] of peer.waiting) return [address, peer, socket, start];
-    }
-    return undefined;
-  }
-
-  function isAnyWaiting(): boolean {
-    for (const { waiting } of peers.values()) if (waiting.size > 0) return true;
-    return false;
-  }
-
-  /** While not all places are taken, an address is only in its own way. */
-  function peersInTheWay(): Peer[] {
-    return [...peers.values()].filter(({ waiting }) => active >= limits.maxHandshakes || waiting.size > 0);
   }
 
   function dropSlow(): void {
     timer = undefined;
-    const latestStart = performance.now() - limits.contendedHandshakeMs;
-    for (const peer of peersInTheWay()) {
-      for (const [socket, startedAt] of peer.active) {
-        if (startedAt > latestStart) continue;
-        onDrop();
-        // Its place is free at once, and not only when it has closed.
-        peer.active.delete(socket);
-        active -= 1;
-        socket.destroy();
-      }
+    for (let slow = findSlow(); slow !== undefined; slow = findSlow()) {
+      const [socket, { network, active }] = slow;
+      onDrop();
+      // Its place is free at once, and not only when it has closed.
+      active.delete(socket);
+      count(network, 'active', -1);
+      socket.destroy();
+      startNext();
     }
     startNext();
   }
+
+  /** @returns a handshake that takes too long while another connection waits for its place */
+  function findSlow(): readonly [Socket, Peer] | undefined {
+    if (total.waiting === 0) return undefined;
+    const isFull = total.active >= limits.maxHandshakes;
+    const starving = new Set([...networks.values()].filter(hasStarving));
+    const fewest = Math.min(...[...starving].map(({ active }) => active));
+    const now = performance.now();
+    for (const network of networks.values()) {
+      // While not all places are taken, a network is only in its own way.
+      if (!isFull && network.waiting === 0) continue;
+      for (const peer of network.active === 0 ? [] : network.peers.values()) {
+        const hasMore = (isFull && network.active >= fewest + 2) || (starving.has(network) && peer.active.size >= 2);
+        const latestStart = now - (hasMore ? limits.unevenHandshakeMs : limits.contendedHandshakeMs);
+        for (const [socket, startedAt] of peer.active) if (startedAt <= latestStart) return [socket, peer];
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Whether one of its addresses waits and has no handshake under way. */
+function hasStarving({ waiting, peers }: Network): boolean {
+  if (waiting === 0) return false;
+  for (const peer of peers.values()) if (peer.waiting.size > 0 && peer.active.size === 0) return true;
+  return false;
 }
 
 /**

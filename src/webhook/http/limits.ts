@@ -49,6 +49,8 @@ export const LIMITS: Limits = {
   // A handshake takes about a millisecond of the processor and one round trip; so many keep the processor busy over two milliseconds of network.
   maxHandshakes: 16,
   contendedHandshakeMs: 500,
+  // An API server in the same region completes a handshake in a few round trips of milliseconds.
+  unevenHandshakeMs: 100,
   enforced: { loopDelayMs: 1_000, uploads: 512, bodyBytes: 64 * MIB, queuedBytes: 32 * MIB },
   watched: { loopDelayMs: 250, uploads: 256, bodyBytes: 32 * MIB, queuedBytes: 16 * MIB },
   // An API server reads an answer within moments. An answer has 256 KiB at most.

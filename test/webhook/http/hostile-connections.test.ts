@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CLOSE_REASONS } from '../../../src/core/request-record.ts';
-import type { Limits } from '../../../src/webhook/http/limits.ts';
+import { LIMITS, type Limits } from '../../../src/webhook/http/limits.ts';
 import type { Respond } from '../../../src/webhook/review/respond.ts';
 import { authority, exampleReview, type SendOptions, send, startServer, until } from '../../support/webhook-server.ts';
 
@@ -13,7 +13,7 @@ import { authority, exampleReview, type SendOptions, send, startServer, until } 
 const MUTATE = '/mutate/userns';
 const HEAD = `POST ${MUTATE} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n`;
 const REVIEW = `${HEAD}Content-Length: ${exampleReview.length}\r\n\r\n${exampleReview}`;
-const [ATTACKER, API_SERVER] = ['127.0.0.2', '127.0.0.3'] as const;
+const [ATTACKER, API_SERVER, SECOND_ATTACKER] = ['127.0.0.2', '127.0.0.3', '127.0.0.4'] as const;
 const record = { phase: 'mutate', mode: 'enforce', profile: 'userns', outcome: 'allowed', counts: [], exempted: [] } as const;
 const answerOf = (body: string): Respond => {
   const response = { status: 200, body, bytes: Buffer.byteLength(body), record };
@@ -170,6 +170,24 @@ describe('handshakes', () => {
     expect(await closed()).toEqual({});
   });
 
+  test('T24: two addresses that take all places give way to a third one, for each of its handshakes', async () => {
+    const { begin, review, closed } = await start({ maxHandshakes: 8, contendedHandshakeMs: 600_000, unevenHandshakeMs: 40 });
+    for (const address of [ATTACKER, SECOND_ATTACKER]) await Promise.all(Array.from({ length: 20 }, () => begin(address)));
+    expect((await Promise.all(Array.from({ length: 3 }, () => review()))).map(({ status }) => status)).toEqual([200, 200, 200]);
+    // Three of them at most: an address that has as many handshakes as the others has no right to more.
+    expect((await closed()).handshakes).toBeLessThanOrEqual(3);
+    for (let sent = 0; sent < 10; sent += 1) expect((await review()).status).toBe(200);
+  });
+
+  test('addresses with as many handshakes as each other do not lose them to each other early', async () => {
+    const { begin, closed } = await start({ maxHandshakes: 4, contendedHandshakeMs: 600_000, unevenHandshakeMs: 10 });
+    const begun = await Promise.all([ATTACKER, SECOND_ATTACKER, ATTACKER, SECOND_ATTACKER].map((address) => begin(address)));
+    await until(() => begun.every(({ bytesRead }) => bytesRead > 0));
+    for (const address of [ATTACKER, SECOND_ATTACKER, ATTACKER]) await begin(address);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await closed()).toEqual({});
+  });
+
   test.each([
     ['silent connections', 0],
     ['connections that send a part of their first message', 100],
@@ -200,7 +218,7 @@ describe('handshakes', () => {
     for (let opened = 0; opened < 3; opened += 1) await begin(API_SERVER);
     await until(async () => ((await closed()).handshakes ?? 0) >= 1);
     expect(slow.destroyed).toBe(false);
-    expect(timers.mock.calls.filter(([called]) => called.name === 'dropSlow').length).toBeLessThan(5);
+    expect(timers.mock.calls.filter(([, ms]) => ms === LIMITS.unevenHandshakeMs / 4).length).toBeLessThan(40);
     timers.mockRestore();
   });
 
