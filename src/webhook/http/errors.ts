@@ -50,6 +50,14 @@ export function errorBody(code: HttpErrorCode, message: string = HTTP_ERRORS[cod
 const MAX_REST_BYTES = 16 * 1024 * 1024;
 const TINY_PIECE = { bytes: 256, countsAs: 64 * 1024 };
 
+/** The connections that close after an error that is written already. */
+const answered = new WeakSet<Socket>();
+
+/** The request has its answer, and is the last of its connection: if its body breaks, the parser's error is not answered too. */
+export function markAnswered({ socket }: IncomingMessage): void {
+  answered.add(socket);
+}
+
 /**
  * Answers with an error and closes the connection, but not before the caller has sent the whole request: closing earlier would reset the
  * connection, and the caller could not read the answer. The server's request timeout bounds the wait, and a bound on the bytes bounds the work.
@@ -61,6 +69,7 @@ export function sendError(request: IncomingMessage, response: ServerResponse, { 
     response.end(body);
     return;
   }
+  markAnswered(request);
   response.write(body);
   readRest(request, () => response.end());
 }
@@ -78,7 +87,7 @@ export function readRest(request: IncomingMessage, onEnd: () => void): void {
 /**
  * Answers bytes that Node's parser does not accept, for which there is no request, and closes the connection.
  * @param error of the event `clientError`
- * @returns the code of the answer; undefined: there is none, as the caller is gone or does not speak TLS
+ * @returns the code of the answer; undefined: there is none, as the caller is gone, does not speak TLS, or has an error already
  */
 export function sendParserError({ code }: NodeJS.ErrnoException, socket: Socket): HttpErrorCode | undefined {
   // Errors of the connection and of TLS come here too.
@@ -86,13 +95,17 @@ export function sendParserError({ code }: NodeJS.ErrnoException, socket: Socket)
     socket.destroy();
     return undefined;
   }
+  // With bytes that were not read, closing at once would reset the connection, and the caller could not read the answer.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  if (answered.has(socket)) {
+    socket.end().pause();
+    return undefined;
+  }
   const errorCode = PARSER_ERRORS[code ?? ''] ?? 'CLOISTER_BAD_HTTP';
   const { status } = HTTP_ERRORS[errorCode];
   const body = errorBody(errorCode);
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${body.length}\r\n\r\n`;
-  // With bytes that were not read, closing at once would reset the connection, and the caller could not read the answer.
   socket.end(head + body).pause();
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
   return errorCode;
 }
 

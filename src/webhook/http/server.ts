@@ -7,7 +7,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { Respond } from '../review/respond.ts';
 import { makeRouteLookup, type RouteLookup } from '../review/route.ts';
 import { makeConnections } from './connections.ts';
-import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, readRest, sendError, sendParserError } from './errors.ts';
+import { errorBody, HTTP_ERRORS, type HttpError, JSON_TYPE, markAnswered, readRest, sendError, sendParserError } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { makeLoadShedder } from './load-shedding.ts';
 import { boundPipelining } from './pipelining.ts';
@@ -72,10 +72,11 @@ export function buildServer(respond: Respond, { recorder, worker, secure, checkC
             reject(request, response, problem);
             return;
           }
-          if (!isFramed(request)) {
+          const malformed = malformationOf(request);
+          if (malformed !== undefined) {
             // The rest of this connection cannot be trusted. If the parser rejects the body as well, the parser answers.
-            connections.block(request, { code: 'CLOISTER_BAD_FRAMING' });
-            readRest(request, () => reject(request, response, { code: 'CLOISTER_BAD_FRAMING' }));
+            connections.block(request, malformed);
+            readRest(request, () => reject(request, response, malformed));
             return;
           }
           const path = pathOf(request);
@@ -152,6 +153,8 @@ function makeHttpsServer(
       connectionsCheckingInterval: limits.timeoutCheckIntervalMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       maxHeaderSize: limits.maxHeaderBytes,
+      // Node's own answer would have no code, and would not be counted.
+      requireHostHeader: false,
     },
     handle,
   );
@@ -184,6 +187,7 @@ function rejectOtherRequests(
     const code = isReviewPath ? 'CLOISTER_METHOD_NOT_ALLOWED' : 'CLOISTER_NOT_FOUND';
     const { status } = HTTP_ERRORS[code];
     recorder.recordRejection({ status, code });
+    markAnswered(request.raw);
     if (isReviewPath) reply.header('allow', 'POST');
     await reply.code(status).type(JSON_TYPE).send(errorBody(code));
   });
@@ -194,10 +198,11 @@ function pathOf({ url = '' }: IncomingMessage): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
-/** Node's parser accepts versions and codings that other programs read differently. */
-function isFramed({ httpVersion, headers }: IncomingMessage): boolean {
-  const { 'transfer-encoding': coding } = headers;
-  return httpVersion === '1.1' && (coding === undefined || /^(?:chunked)?$/i.test(coding));
+/** Node's parser accepts versions and codings that other programs read differently. HTTP/1.1 requires a host: RFC 9112, section 3.2. */
+function malformationOf({ httpVersion, headers }: IncomingMessage): HttpError | undefined {
+  const { 'transfer-encoding': coding, host } = headers;
+  if (httpVersion !== '1.1' || !(coding === undefined || /^(?:chunked)?$/i.test(coding))) return { code: 'CLOISTER_BAD_FRAMING' };
+  return host === undefined ? { code: 'CLOISTER_BAD_HTTP', message: 'the request has no Host header' } : undefined;
 }
 
 function closeAllConnections(server: Server): void {

@@ -125,6 +125,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   'HTTP/2.0': request({ line: LINE.replace('1.1', '2.0') }),
   'HTTP/1.2': request({ line: LINE.replace('1.1', '1.2') }),
   'the preface of HTTP/2': `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${request()}`,
+  'no host': request().replace('Host: localhost\r\n', ''),
+  'no host, and a body that breaks': request({ fields: [CHUNKED], body: chunks('g') }).replace('Host: localhost\r\n', ''),
   'an unknown method': request({ line: LINE.replace('POST', 'PAST') }),
   'an answer': request({ line: 'HTTP/1.1 200 OK' }),
 };
@@ -173,7 +175,6 @@ describe('R4: requests that every program reads alike', () => {
       request({ fields: ['Upgrade: h2c', 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMA', LENGTH] }),
       [200],
     ],
-    ['no host, and then one', request().replace('Host: localhost\r\n', '') + HIDDEN, [400]],
     ['a request for an unknown path before it', request({ line: 'POST /nothing HTTP/1.1' }) + HIDDEN, [404]],
     ['a request with another method before it', request({ line: LINE.replace('POST', 'TRACE') }) + HIDDEN, [405]],
     ['a target with a host', request({ line: LINE.replace('/validate', 'https://localhost/validate') }) + HIDDEN, [404]],
@@ -193,6 +194,50 @@ describe('R4: requests that every program reads alike', () => {
     const reply = await hold(serving, { over: 'tls', pieces, pause: 200, ending: 'wait' });
     expect(repliesIn(reply.received).map(({ status }) => status)).toEqual([415]);
     expect(judged).toEqual([]);
+  });
+});
+
+/** @returns the code of each answer, and how many requests each status has in the metric more than before */
+async function codesOf(text: string): Promise<readonly [codes: unknown[], counted: Record<string, number>]> {
+  const before = await refused();
+  const reply = await hold(serving, { over: 'tls', pieces: [Buffer.from(text, 'latin1')], ending: 'end' });
+  const codes = repliesIn(reply.received).map(({ body }) => (JSON.parse(body) as { readonly code: unknown }).code);
+  const after = await refused();
+  const grown = Object.entries(after).map(([status, count]) => [status, count - (before[status] ?? 0)] as const);
+  return [codes, Object.fromEntries(grown.filter(([, count]) => count > 0))];
+}
+
+async function refused(): Promise<Record<string, number>> {
+  const { body } = await serving.ask('/metrics');
+  return Object.fromEntries(
+    [...body.matchAll(/^cloister_refused_requests_total\{status="(\d+)"\} (\d+)$/gm)].map(([, status = '', count]) => [
+      status,
+      Number(count),
+    ]),
+  );
+}
+
+describe('R4: one answer with a code, which is counted', () => {
+  const BROKEN = { fields: [CHUNKED], body: `${chunks('5')}broken` };
+  test.each([
+    ['a request without a host', request().replace('Host: localhost\r\n', ''), 'CLOISTER_BAD_HTTP', 400],
+    ['a body that breaks', request(BROKEN), 'CLOISTER_BAD_HTTP', 400],
+    ['a body that breaks after a rejection', request(BROKEN).replace('json', 'text'), 'CLOISTER_UNSUPPORTED_MEDIA_TYPE', 415],
+    ['a body that breaks on an unknown path', request({ ...BROKEN, line: 'POST /nothing HTTP/1.1' }), 'CLOISTER_NOT_FOUND', 404],
+    [
+      'a body that ends early after a rejection',
+      request({ fields: ['Content-Length: 99999'] }).replace('json', 'text'),
+      'CLOISTER_UNSUPPORTED_MEDIA_TYPE',
+      415,
+    ],
+    [
+      'a body that ends early, of a request that is too large',
+      request({ fields: ['Content-Length: 99999999'] }),
+      'CLOISTER_BODY_TOO_LARGE',
+      413,
+    ],
+  ])('%s', async (_, text, code, status) => {
+    expect(await codesOf(text)).toEqual([[code], { [status]: 1 }]);
   });
 });
 
