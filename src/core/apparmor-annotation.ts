@@ -9,7 +9,7 @@ export function annotatedProfileOf(pod: Pod, container: string): AppArmorProfile
   return value === undefined ? undefined : parseAppArmorAnnotation(value);
 }
 
-/** The value as the field `appArmorProfile` would hold it. Unknown values count as Unconfined, the worst that one could mean. */
+/** The value as the field `appArmorProfile` would hold it. An unknown value counts as Unconfined, the weakest setting. */
 export function parseAppArmorAnnotation(value: string): AppArmorProfile {
   if (value === 'runtime/default') return { type: 'RuntimeDefault' };
   if (value.startsWith('localhost/')) return { type: 'Localhost', localhostProfile: value.slice('localhost/'.length) };

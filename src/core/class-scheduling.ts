@@ -9,8 +9,8 @@ export interface WrittenScheduling {
 type WrittenToleration = { readonly [Field in keyof Toleration]: Toleration[Field] | undefined };
 
 /**
- * What the API server adds to the pods of a RuntimeClass. It does so between two calls of a mutating webhook, and leaves no mark in the pod, so
- * that the operator states it.
+ * What the API server adds to the pods of a RuntimeClass. It adds this between two calls of a mutating webhook, and nothing in the pod shows who
+ * added it. The operator therefore repeats it in the configuration.
  * Source: https://kubernetes.io/docs/concepts/containers/runtime-class/#scheduling
  */
 export interface ClassScheduling {
@@ -19,7 +19,7 @@ export interface ClassScheduling {
   readonly tolerations: ReadonlySet<string>;
 }
 
-/** For what a pod of such a class has and may not have otherwise. */
+/** The advice about a toleration or a label that a pod may have only if its RuntimeClass adds it. */
 export const BROUGHT_REMEDY = 'if its RuntimeClass brings it, ask the operator to repeat it in runtimeClassScheduling';
 
 export const NO_SCHEDULING: ClassScheduling = { nodeSelector: new Map(), tolerations: new Set() };
@@ -28,7 +28,7 @@ export function makeClassScheduling({ nodeSelector, tolerations }: WrittenSchedu
   return { nodeSelector: new Map(Object.entries(nodeSelector ?? {})), tolerations: new Set(tolerations?.map(printToleration)) };
 }
 
-/** Equal texts for tolerations that the API server takes for equal. */
+/** Prints a toleration. Tolerations that are equal for the API server have equal texts. */
 export function printToleration({ key, operator, value, effect, tolerationSeconds }: WrittenToleration): string {
   return JSON.stringify([key || '', operator || 'Equal', value || '', effect || '', tolerationSeconds ?? null]);
 }

@@ -27,13 +27,13 @@ export function containersOf(spec: PodSpec, requirements: ProfileRequirements): 
   return containers;
 }
 
-/** Capabilities without which `sudo apt-get install` fails, whatever else holds. */
+/** Capabilities without which `sudo apt-get install` fails, whatever other capabilities the container has. */
 export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
 
 /**
- * Whether the container receives the grant. `none` only restricts, so it reaches every container of every list. The other grants reach
- * containers that last as long as the pod. `grantTo` names them; without it every such container that does not restrict itself receives the
- * grant, so that a sidecar that restricts itself keeps its restrictions.
+ * Whether the container receives the grant. `none` only restricts, so every container of every list receives it. Other grants are only for containers
+ * that last as long as the pod. With `grantTo`, the containers that it names receive the grant. Without `grantTo`, each container that does not
+ * restrict itself receives it: a sidecar that restricts itself keeps its restrictions.
  */
 function receivesGrant(list: ContainerList, name: string, container: ContainerSpec, requirements: ProfileRequirements): boolean {
   if (requirements.grant === 'none') return true;
@@ -48,7 +48,7 @@ function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, i
   if (!dropsAll(orEmpty(drop))) return false;
   // `drop: [ALL]` together with everything that the grant adds is how a grant is written, not a restriction.
   if (isSysbox && workspace.sysboxMode === 'TRUE') return !orEmpty(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
-  // What the author dropped by its name, a grant leaves out.
+  // A grant does not add back a capability that the author dropped by name.
   const [added, dropped] = [add, drop].map((written) => orEmpty(written).map(normalizeCapability)) as [string[], string[]];
   const listed = workspace.addedCapabilities ?? SUDO_CAPABILITIES;
   const isWritten = (capability: string): boolean => added.includes(capability) || dropped.includes(capability);
@@ -74,13 +74,13 @@ export function whatStopsWorking({ grant }: ProfileRequirements): string {
   return grant === 'containers' ? 'sudo, builds and nested containers' : 'sudo';
 }
 
-/** Where engines run through sudo, they need each capability of the list but these: without NET_ADMIN only a network of their own. */
+/** Capabilities of the grant that engines which run through sudo do not need. NET_ADMIN is needed only for networks that an engine creates. */
 const NOT_NEEDED: ReadonlySet<string> = new Set(['AUDIT_WRITE', 'MKNOD', 'NET_ADMIN']);
 
 /**
- * What does not work without a capability, as far as it was found by leaving out one at a time; undefined: everything worked without it.
- * Only where the grant lists SYS_ADMIN do engines that run through sudo take capabilities of the pod: elsewhere they make a user namespace, in
- * which they have all.
+ * What does not work without a capability; undefined: everything worked. This was found by leaving out one capability at a time. Engines that run
+ * through sudo use capabilities of the pod only if the grant lists SYS_ADMIN. Otherwise they create a user namespace, in which they have all
+ * capabilities.
  */
 export function whatNeeds(capability: string, requirements: ProfileRequirements): string | undefined {
   if (capability === 'SETUID' || capability === 'SETGID') return whatStopsWorking(requirements);

@@ -1,6 +1,6 @@
 import { type ContainerSpec, orEmpty } from './pod.ts';
 
-/** A program that runs containers, as far as a container's image, command and arguments show that it is started. */
+/** A program that runs containers, and that a container starts: its image, command or arguments show it. */
 export interface Engine {
   /** Its name, for messages. */
   readonly program: string;
@@ -9,7 +9,7 @@ export interface Engine {
   readonly isRootless: boolean;
   /** Whether the image is one of those whose rootless engine maps `SUBORDINATE_IDS`. */
   readonly hasSubordinateIds: boolean;
-  /** Whether it is a node of a cluster, which has no rootless form that a workspace image could bring. */
+  /** Whether it is a node of a cluster. A workspace image cannot contain a rootless replacement for a node. */
   readonly isNode: boolean;
 }
 
@@ -22,7 +22,7 @@ const WITH_SUBORDINATE_IDS = /(?:^|\/)(?:docker|moby\/buildkit):[^/]*rootless/;
 
 interface Program {
   readonly isNode?: true;
-  /** What makes it a daemon; absent: it always is one. */
+  /** The subcommands with which the program is a daemon; absent: it always is one. */
   readonly subcommands?: readonly string[];
 }
 
@@ -43,11 +43,11 @@ const PROGRAMS: ReadonlyMap<string, Program> = new Map([
 interface Image {
   readonly pattern: RegExp;
   readonly program: string;
-  /** Arguments with which it starts: one of these words, or an option, or none. Absent: any. */
+  /** The first argument with which the image starts the program: one of these words, an option, or no argument. Absent: any argument. */
   readonly firstArgs?: readonly string[];
 }
 
-/** Images whose entry point is one of them. */
+/** Images whose entry point is one of these programs. */
 const IMAGES: readonly Image[] = [
   { pattern: /(?:^|\/)docker:[^/]*dind/, program: 'dockerd', firstArgs: [] },
   { pattern: /(?:^|\/)moby\/buildkit(?:[:@]|$)/, program: 'buildkitd' },
@@ -55,7 +55,7 @@ const IMAGES: readonly Image[] = [
   { pattern: /(?:^|\/)rancher\/k3s(?:[:@]|$)/, program: 'k3s', firstArgs: ['server', 'agent'] },
 ];
 
-/** Words beyond it are not searched. */
+/** Characters of a word that are searched. */
 const MAX_WORD_CHARS = 4_096;
 
 /** The engine that a container starts; undefined: none that is known. */
@@ -94,14 +94,14 @@ function findInImage(name: string, [first]: readonly string[]): Found | undefine
 const cut = (word: string): string => word.slice(0, MAX_WORD_CHARS);
 const baseOf = (word: string): string => word.slice(word.lastIndexOf('/') + 1);
 
-/** Words that stand before a command without being one: of a shell, and programs that start another. */
+/** Words before a command that are not the command: words of a shell, shells, and programs that start another program. */
 const PREFIXES: ReadonlySet<string> = new Set([
   ...['!', 'command', 'do', 'else', 'exec', 'if', 'then', 'time', 'until', 'while'],
   ...['ash', 'bash', 'dash', 'sh', 'zsh'],
   ...['catatonit', 'docker-init', 'dumb-init', 'env', 'nohup', 'rootlesskit', 'setsid', 'sudo', 'tini'],
 ]);
 
-/** The index of the word that is the command, behind prefixes, their options, variables and scripts; none: the number of words. */
+/** The index of the word that is the command, after prefixes, their options, variables and scripts. If there is no command: the number of words. */
 function startOf(words: readonly string[]): number {
   const isBefore = (word: string): boolean =>
     word.startsWith('-') || /^\w+=/.test(word) || PREFIXES.has(baseOf(word)) || (/^\S+\.sh$/.test(word) && !PROGRAMS.has(baseOf(word)));
@@ -117,7 +117,7 @@ function programAt(words: readonly string[], index: number): string | undefined 
   return found.subcommands === undefined || found.subcommands.includes(words[index + 1] ?? '') ? program : undefined;
 }
 
-/** Comments of a shell script; what separates its commands; its quotes. */
+/** Patterns for a shell script: comments, separators of commands, quotes. */
 const COMMENT = /(^|\s)#[^\n]*/g;
 const SEPARATORS = /[;&|(){}`\n]+/;
 const QUOTES = /["']/g;

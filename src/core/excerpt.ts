@@ -1,4 +1,4 @@
-/** Of a value that a message quotes. Names that the API server accepts are hardly longer. */
+/** The most characters of a value that a message quotes. Names that the API server accepts are not much longer. */
 const MAX_EXCERPT_CHARS = 100;
 
 /**

@@ -53,7 +53,7 @@ export function findActiveExemptions(
   };
 }
 
-/** A value of the pod is in effect in all its containers, so an exemption for some of them does not reach it. */
+/** A value of the pod applies to all its containers, so an exemption for some containers does not let it through. */
 function reaches({ containers }: Exemption, container: string | undefined): boolean {
   return containers === undefined || (container !== undefined && matchesAny(containers, container));
 }

@@ -18,7 +18,7 @@ export interface NamedNamespaces {
   readonly profiles: ProfileByMode;
 }
 
-/** Only labels govern. */
+/** The governance of a configuration without `governs` and `default`: only labels count. */
 export const NO_GOVERNANCE: Governance = { byName: [], otherwise: {} };
 
 /** Namespaces that Cloister never governs, besides its own. */
@@ -32,8 +32,8 @@ export interface Governed {
 }
 
 /**
- * What the webhook entries of a configuration select by the name of a namespace, where it has no label for the mode.
- * @returns undefined: nothing, as the configuration does not name the namespace, excepts it, or may not govern it
+ * The profiles that the webhook entries apply to a namespace by its name, for the modes for which the namespace has no label.
+ * @returns undefined: none, because the configuration does not name the namespace, excludes it, or may not govern it
  */
 export function governedBy(namespace: string, { byName, otherwise }: Governance): Governed | undefined {
   if (SYSTEM_NAMESPACES.includes(namespace)) return undefined;

@@ -4,8 +4,8 @@ import type { Finding } from './rules/rule.ts';
 import type { Subject } from './subject.ts';
 
 /**
- * Leaves out what is wrong with an ephemeral container only because it inherits a setting of the pod, if the same rule has an escape for
- * that setting. The container can be added when the pod is not refused for the setting any more, so the second finding says nothing more.
+ * Leaves out the findings about settings that an ephemeral container inherits from its pod, if the same rule reports an escape for the setting of the
+ * pod. A fix of the pod also fixes the container, so the second finding adds nothing.
  */
 export function withoutInherited(findings: readonly Finding[], { pod, at, document }: Subject): readonly Finding[] {
   if (orEmpty(specOf(pod).ephemeralContainers).length === 0) return findings;

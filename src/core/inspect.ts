@@ -12,7 +12,7 @@ import type { Finding, RuleContext, RuleFinding } from './rules/rule.ts';
 const podRules = rules.filter((rule) => rule.checkPod !== undefined);
 const containerRules = rules.filter((rule) => rule.checkContainer !== undefined);
 
-/** The part of a rule's context that does not follow from the pod and its profile. */
+/** The part of the context of a rule that the caller provides: `inspect` derives the rest from the pod and the profile. */
 type Circumstances = Omit<RuleContext, 'requirements' | 'containers' | 'exempts'> & Pick<ActiveExemptions, 'exempts'>;
 
 /**
@@ -37,7 +37,7 @@ export function inspect(pod: Pod, at: Path, requirements: ProfileRequirements, c
     if (excess !== undefined) return;
     const inPod = container === undefined ? found.path : ['spec', container.list, container.index, ...found.path];
     const path = at.length === 0 ? inPod : [...at, ...inPod];
-    // Messages quote input of the pod's author.
+    // Messages quote text of the pod's author, which may contain control characters.
     const message = printable(found.message);
     const kind = found.kind ?? 'escape';
     const budget = kind === 'escape' ? escapes : others;

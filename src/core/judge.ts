@@ -15,8 +15,8 @@ import { isIsolated } from './wall.ts';
 export interface JudgeInput {
   readonly subject: Subject;
   /**
-   * On an update: the stored object. Its findings are not reported again, unless the update adds a program to the pod or starts it. Its
-   * isolation decides which grants apply.
+   * On an update: the stored object. Findings that it already has are not reported again, unless the update adds a program to the pod, or starts the
+   * pod. A grant applies only if the stored pod is isolated.
    */
   readonly old?: Subject | undefined;
   readonly policy: Policy;
@@ -28,7 +28,7 @@ export interface JudgeInput {
 export interface Verdict {
   /** In reading order; on an update only those that the stored object did not have, unless `wholeBecause` is set. */
   readonly findings: readonly Finding[];
-  /** The change for which an update is judged with what the stored object had, worded to follow "the update". */
+  /** Why the findings of the stored object also count on this update, as text that follows "the update"; undefined: they do not. */
   readonly wholeBecause?: string | undefined;
   /** The values that exemptions let through. */
   readonly exempted: readonly ExemptionUse[];
@@ -50,7 +50,7 @@ export function judge({ subject, old, policy, namespace, exemptions, now }: Judg
   const wholeBecause = start ?? findAddedProgram(subject.pod, old.pod);
   if (wholeBecause === undefined) return { findings: added, exempted: active.used };
   const isAdded = new Set(added);
-  // A missing promise of a pod that runs is not the concern of its update. A node is no fault: the scheduler binds every pod to one.
+  // Promises of a running pod are left out: an update cannot repair them. The node is left out, because the scheduler assigns a node to every pod.
   const counts = (finding: Finding): boolean =>
     isAdded.has(finding) || (finding.rule !== nodeName.id && (start !== undefined || finding.kind === 'escape'));
   return { findings: findings.filter(counts), exempted: active.used, wholeBecause };
@@ -65,7 +65,10 @@ function serviceAccountOf(pod: Pod): string {
 /** The findings for which a pod may not run. */
 export const escapesOf = (findings: readonly Finding[]): Finding[] => findings.filter(({ kind }) => kind === 'escape');
 
-/** A new pod without isolation is denied anyway. An existing pod may be older than its namespace's label. */
+/**
+ * The requirements of the grant, or those without isolation if the existing pod is not isolated, because it may be older than the label of its
+ * namespace. A new pod without isolation is denied anyway.
+ */
 function requirementsFor({ profile, grant }: Policy, old: Pod | undefined): ProfileRequirements {
   const requirements = profile.requirementsFor(grant);
   return old === undefined || isIsolated(old, requirements.wall) ? requirements : profile.withoutIsolation;

@@ -13,8 +13,8 @@ export const MAX_ESCAPES = 1_000;
 export const MAX_ESCAPES_CHARS = 128 * 1024;
 
 /**
- * Findings for which no pod is refused, such as a grant that has no effect yet. A plain container has seven; the size of the patch bounds what is
- * repaired, and these bound the work that is done before it is known.
+ * Limits for findings that do not refuse a pod, such as a grant that has no effect yet. A plain container has seven of them. MAX_PATCH_BYTES limits
+ * the repair of such findings; these two limit the work before the size of the patch is known.
  */
 export const MAX_OTHER_FINDINGS = 3 * MAX_ESCAPES;
 export const MAX_OTHER_FINDINGS_CHARS = 3 * MAX_ESCAPES_CHARS;

@@ -3,8 +3,8 @@ import { orEmpty, type Pod, type PodSpec, specOf, type Volume } from './pod.ts';
 import type { Subject } from './subject.ts';
 
 /**
- * The pod as admission sees it: of a template, with what the controller of the workload changes in it and a rule judges. Fields of the template
- * keep their places, so that paths fit the document.
+ * The pod as admission receives it. A template gets those changes of the controller of the workload that a rule judges. Fields of the template keep
+ * their places, so that paths fit the document.
  *
  * - DaemonSet: the required node affinity is replaced by the name of a node.
  * - StatefulSet: a volume for each template of a claim, instead of a volume of the same name.
@@ -17,7 +17,7 @@ export function makePod({ kind, pod, document }: Subject): Pod {
   return pod;
 }
 
-/** The node is not known: a rule may read no value of it. */
+/** Stands for the name of a node. The name is not known, so no rule may read the value. */
 const OF_ONE_NODE = { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [] }] }] };
 
 function withNodeName(spec: PodSpec): PodSpec {
@@ -35,7 +35,7 @@ function withClaims(spec: PodSpec, statefulSet: object): PodSpec {
   return { ...spec, volumes: [...kept, ...added] };
 }
 
-/** The API server requires a name; here, a claim template without one is none. */
+/** The API server requires a name. A claim template without a name is ignored here. */
 function nameOf(template: unknown): readonly unknown[] {
   const name = valueAt(template, ['metadata', 'name']);
   return typeof name === 'string' ? [name] : [];

@@ -3,8 +3,8 @@ import { CONTAINER_LISTS, type ContainerSpec, orEmpty, type Pod, specOf } from '
 import { printable } from './printable.ts';
 
 /**
- * What an update of a pod changes, worded to follow "the update"; undefined: nothing of that kind.
- * The API server lets an update change few fields of a spec.
+ * What an update of a pod changes, as text that follows "the update"; undefined: no change of this kind. The API server lets an update change few
+ * fields of a spec.
  * Source: ValidatePodUpdate in k8s.io/kubernetes/pkg/apis/core/validation
  */
 type Change = string | undefined;
@@ -35,7 +35,7 @@ function describeProgram({ name }: ContainerSpec, before: readonly ContainerSpec
   return before.some((each) => each.name === name) ? `gives ${quoted} another image` : `adds ${quoted}`;
 }
 
-/** A pod with a scheduling gate has not started. The removal of its last gate starts it, as its creation starts another pod. */
+/** A pod with a scheduling gate has not started. The removal of its last gate starts it, just as creation starts a pod without gates. */
 export function findStart(pod: Pod, old: Pod): Change {
   return countGates(old) > 0 && countGates(pod) === 0 ? 'removes the last scheduling gate' : undefined;
 }

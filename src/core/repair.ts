@@ -34,7 +34,7 @@ export interface RepairOptions {
 
 /**
  * Makes a patch of all fixes, applies it, and judges the result.
- * @returns the repaired subject, too: do not read that of the input afterwards, because `apply` may have changed its document
+ * @returns also the repaired subject. Do not read the subject of the input afterwards: `apply` may have changed its document.
  */
 export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAnnotation, pointerOf }: RepairOptions): Repair {
   const { subject, old } = input;

@@ -34,7 +34,7 @@ export interface ProfileRequirements {
   /** Taints that a pod may not tolerate, and labels of nodes that it may not ask for: each a `key` or a `key=value`. */
   readonly deniedTolerations: ReadonlySet<string>;
   readonly deniedNodeLabels: ReadonlySet<string>;
-  /** What the profile's runtime classes bring, which the pod may have although it is denied. */
+  /** What the profile's runtime classes add to a pod. The pod may have this even if it is denied otherwise. */
   readonly classScheduling: ClassScheduling;
   /** Whether `SYSBOX_SYSCONT_MODE` decides what capabilities mean, as it does under Sysbox alone. */
   readonly isSysbox: boolean;
@@ -77,9 +77,9 @@ export interface WorkspaceRequirements {
   /** Where nested images live: an emptyDir for each path. */
   readonly storage: readonly string[];
   readonly storageMedium: 'Memory' | undefined;
-  /** The `sizeLimit` of each; undefined: of memory a share of the container's own, of disk none. */
+  /** The `sizeLimit` of each volume. undefined: for memory, a share of the container's memory limit; for disk, no limit. */
   readonly storageSize: string | undefined;
-  /** What a container without a memory limit has, in bytes, where it has a guest of its own; undefined: there is no guest. */
+  /** Memory of a guest whose container has no memory limit, in bytes; undefined: the profile has no guest. */
   readonly guestMemoryBytes: number | undefined;
   /** The value of SYSBOX_SYSCONT_MODE; containers outside the grant have FALSE. */
   readonly sysboxMode: 'TRUE' | 'FALSE';

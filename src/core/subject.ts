@@ -14,7 +14,10 @@ export interface Subject {
   readonly at: Path;
   /** The whole document. */
   readonly document: object;
-  /** Keys of the document's pod that others than its author wrote, as paths from the pod: `pod` lacks them. Indices of lists stay as they are. */
+  /**
+   * Fields of the pod in the document that its author did not write, as paths from the pod. `pod` lacks these fields. Indices of lists are those of
+   * the document.
+   */
   readonly leftOut?: readonly Path[];
 }
 

@@ -23,8 +23,8 @@ export function injectedTokensOf(volumes: readonly Volume[]): VolumeNames {
 }
 
 /**
- * The places of the projected sources without content. The API server checks none, and drops a podCertificate whose feature gate is off after
- * it has called the mutating entries: what is left is an empty source.
+ * The indices of projected sources without content. The API server accepts such sources. It creates one when it drops a podCertificate because the
+ * feature gate is off, which it does after the mutating webhooks.
  */
 export function emptySourcesOf({ projected }: Volume): readonly number[] {
   return orEmpty(projected?.sources).flatMap((source, index) => (Object.values(source).every((each) => each == null) ? [index] : []));

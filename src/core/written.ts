@@ -7,7 +7,7 @@ import { type Subject, withDocument } from './subject.ts';
 export interface Written {
   /** The pod as its author wrote it, in its unchanged document. */
   readonly subject: Subject;
-  /** What is left out although its author may have written it: nothing in the object shows who did. */
+  /** Fields that are left out although the author may have written them: nothing in the object shows who wrote them. */
   readonly unattributed: readonly Path[];
 }
 
@@ -15,8 +15,8 @@ export interface Written {
  * A pod that was read from a cluster also holds what others wrote: the scheduler its node, the API server the overhead of its RuntimeClass, a
  * network plugin its addresses. None of it is a fault of its author, so it is left out. Other documents stay as they are.
  *
- * `metadata.managedFields` show who wrote a field: the entry with the pod's containers is the author's, and includes what webhooks changed. A
- * binding leaves no entry. This is a hint and no proof: who may update a pod may also send other managedFields.
+ * `metadata.managedFields` show who wrote a field: the entry with the pod's containers is the author's, and includes what webhooks changed. A binding
+ * leaves no entry. This is a hint and no proof: users who may update a pod may also send other managedFields.
  */
 export function asWritten(subject: Subject): Written {
   if (!isFromCluster(subject)) return { subject, unattributed: [] };
@@ -30,7 +30,7 @@ export function asWritten(subject: Subject): Written {
   };
   if (specOf(subject.pod).nodeName) leaveOut(['spec', 'nodeName']);
   for (const key of networkStatusOf(subject.pod)) leaveOut(['metadata', 'annotations', key]);
-  // The API server writes it, and accepts no other from the author.
+  // The API server writes the overhead, and rejects any other value of the author.
   if (specOf(subject.pod).runtimeClassName) leftOut.push(['spec', 'overhead']);
   return { subject: withDocument({ ...subject, leftOut }, subject.document), unattributed };
 }
@@ -61,6 +61,6 @@ function ownedByAuthor(document: object): Owned | undefined {
     path.reduce<unknown>((fields, step) => (isObject(fields) ? fields[`f:${step}`] : undefined), entry.fieldsV1) !== undefined;
   const authors = entries.filter((entry) => isOwner(entry, ['spec', 'containers']));
   if (authors.length === 0 || authors.some(({ manager }) => manager === UNKNOWN_MANAGER)) return undefined;
-  // A node that any entry has was named in a request: a binding has none.
+  // If any entry has nodeName, a request named the node: a binding leaves no entry.
   return { has: (path) => (path[0] === 'spec' ? entries : authors).some((entry) => isOwner(entry, path)) };
 }

@@ -1,7 +1,7 @@
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { type Backend, wallOf } from './profile.ts';
 
-/** Engines through sudo need these of the guest's kernel; podman raises its limit of processes, which takes SYS_RESOURCE. */
+/** Capabilities that engines which run through sudo need in the guest. Podman raises its limit of processes, for which it needs SYS_RESOURCE. */
 const ENGINE_CAPABILITIES = [...BASELINE_CAPABILITIES, 'SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE'];
 
 /** `default_memory` of the configuration that Kata ships: 2048 MiB. */
@@ -10,7 +10,7 @@ const GUEST_MEMORY_BYTES = 2 * 1024 ** 3;
 const STORAGE = ['/var/lib/containers', '/var/tmp', '/tmp'];
 
 /**
- * Kata Containers: each pod is a virtual machine. What the pod may do, it does to its guest.
+ * Kata Containers: each pod is a virtual machine. A pod can affect only its own guest.
  * Source: https://github.com/kata-containers/kata-containers/tree/main/docs
  */
 function makeKata(id: string, hypervisor: string, requires: readonly string[] = []): Backend {

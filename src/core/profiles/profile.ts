@@ -23,7 +23,7 @@ export interface ProfileOptions {
   readonly grantTo?: readonly NamePattern[] | undefined;
   /** Mount paths for nested image storage. */
   readonly storage?: readonly string[] | undefined;
-  /** What the volumes at these paths are made of. */
+  /** The medium of the volumes at these paths. */
   readonly storageMedium?: 'memory' | 'disk' | undefined;
   /** The size limit of each of these volumes, as a quantity of bytes. */
   readonly storageSize?: string | undefined;
@@ -31,7 +31,7 @@ export interface ProfileOptions {
   readonly mayChoose?: readonly string[] | undefined;
   readonly devices?: readonly string[] | undefined;
   readonly csiDrivers?: readonly string[] | undefined;
-  /** Beside the known ones; each a `key` or a `key=value`. */
+  /** Taints that pods may not tolerate, in addition to the known ones: each is `key` or `key=value`. */
   readonly deniedTolerations?: readonly string[] | undefined;
   readonly deniedNodeLabels?: readonly string[] | undefined;
   readonly runtimeClassName?: string | undefined;
@@ -54,7 +54,7 @@ export interface ProfileOptions {
 /** From this minor version of Kubernetes 1 on, the feature gate UserNamespacesSupport is on by default. Source: KEP-127. */
 export const USER_NAMESPACES_SINCE = 33;
 
-/** Where API server and kubelets keep `hostUsers`. */
+/** The versions of Kubernetes whose API server and kubelets support `hostUsers`. */
 export const KUBERNETES_WITH_USER_NAMESPACES = `Kubernetes 1.${USER_NAMESPACES_SINCE} or later, or 1.30 to 1.${
   USER_NAMESPACES_SINCE - 1
 } with the feature gate UserNamespacesSupport on API server and kubelets`;

@@ -1,7 +1,10 @@
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
 import { type Backend, KUBERNETES_WITH_USER_NAMESPACES, wallOf } from './profile.ts';
 
-/** What rootless and rootful engines need inside, found by leaving out one at a time; all of them within Pod Security baseline. */
+/**
+ * Capabilities that rootless and rootful engines need in the pod. They were found by leaving out one at a time. Pod Security baseline allows all of
+ * them.
+ */
 const ENGINE_CAPABILITIES = [
   'SETUID',
   'SETGID',
@@ -17,7 +20,7 @@ const ENGINE_CAPABILITIES = [
 ];
 
 /**
- * Kubernetes user namespaces: root in the pod is an id of its own range on the node, with no power there. The kernel is shared.
+ * Kubernetes user namespaces: root in the pod is an unprivileged id on the node, from a range that belongs to this pod. The kernel is shared.
  * Source: KEP-127, https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
  */
 export const userns: Backend = {

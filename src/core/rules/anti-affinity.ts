@@ -5,8 +5,8 @@ import { REMOVE, type Rule } from './rule.ts';
 const REMEDY = 'remove it, or ask the operator to set antiAffinity to all-namespaces';
 
 /**
- * The scheduler honours required anti-affinity in both directions: a running pod keeps every pod that its terms select out of its node, zone
- * or region. Terms that select pods of other namespaces so keep other tenants out.
+ * The scheduler honours required anti-affinity in both directions: a running pod keeps every pod that its terms select out of its node, zone or
+ * region. So terms that select pods of other namespaces keep other tenants out.
  *
  * Fields: namespaces and namespaceSelector of each required term of spec.affinity.podAntiAffinity
  * Allowed: absent, or the namespace of the pod, unless the profile says `antiAffinity: all-namespaces`; preferred terms keep no pod out

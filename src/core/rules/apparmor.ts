@@ -81,7 +81,7 @@ function placeOfDefault({ list, index, name, spec }: Container, pod: Pod): Path 
   return ['spec', ...FIELD];
 }
 
-/** A container without a granted profile: not the workspace, or one that keeps to RuntimeDefault. */
+/** Checks a container without a granted profile: it is not the workspace, or its author chose RuntimeDefault. */
 function checkOrdinary(container: Container, report: Reporter, context: RuleContext, pod: Pod): void {
   const own = container.spec.securityContext?.appArmorProfile;
   if (own != null) {

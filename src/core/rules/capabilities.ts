@@ -6,8 +6,8 @@ import { REMOVE, type Rule } from './rule.ts';
 
 const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);
 /**
- * What init containers set something up with, and end with an error without: iptables and tunnels, mounts, kernel modules, limits. Others, such as
- * SYS_PTRACE, are often only copied from the workspace container.
+ * Capabilities that init containers use to set up iptables, tunnels, mounts, kernel modules or limits. Without them, such a container ends with an
+ * error. Other capabilities, such as SYS_PTRACE, are often only copied from the workspace container.
  */
 const SET_UP: ReadonlySet<string> = new Set(['ALL', 'NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_MODULE', 'SYS_RESOURCE']);
 

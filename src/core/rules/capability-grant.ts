@@ -13,8 +13,8 @@ const ADD = ['securityContext', 'capabilities', 'add'];
  *
  * Fields: spec.containers[*].securityContext.capabilities.drop, and add as far as the grant lists it
  * Allowed: anything that leaves the grant in effect
- * Fix: complete both lists, without what the container drops by its name: the runtime drops that even if it is added. Where `grantTo` names the
- * container, those entries are dropped.
+ * Fix: complete both lists. A capability that the container drops by name is not added: the runtime drops it even if `add` lists it. If `grantTo`
+ * names the container, such entries are removed from `drop`.
  */
 export const capabilityGrant: Rule = {
   id: 'capability-grant',

@@ -2,7 +2,10 @@ import { specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 const FIELDS = ['hostNetwork', 'hostPID', 'hostIPC'] as const;
-/** What pods usually want with it, where a pod can have that alone: browsers need more shared memory than the 64 MiB of a container. */
+/**
+ * The advice for a field whose usual purpose has another solution: browsers, for example, set hostIPC because they need more shared memory than the
+ * 64 MiB of a container.
+ */
 const INSTEAD = { hostIPC: 'remove it; for shared memory, mount an emptyDir of medium Memory at /dev/shm' } as const;
 
 /**

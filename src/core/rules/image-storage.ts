@@ -18,8 +18,8 @@ const ENGINE_FOLDERS = ['/var/lib/docker', '/var/lib/containerd', '/var/lib/cont
  * If the operator lists no path, the pod's author chooses; then any writable volume is enough, since only the image determines where its
  * engine keeps images.
  *
- * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each gets half of what its
- * container may use, and at least 256 MiB. The memory limit of the container, or of the pod, is read for that and not judged.
+ * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each such volume gets half of the memory
+ * limit of its container or pod, and at least 256 MiB. This rule reads the memory limit and does not judge it.
  *
  * A volume of the author at such a path, or in the folder of a known engine, may be unfit: read-only, or brought into a guest by virtio-fs,
  * which holds no overlay.
@@ -94,7 +94,7 @@ function findCovering(mounts: readonly Mount[], wanted: string, leaving: VolumeN
 }
 
 /**
- * Why a volume cannot hold images, worded to follow its name; undefined: it can, as far as the pod shows.
+ * Why a volume cannot hold images, as text that follows its name; undefined: nothing in the pod shows that it cannot.
  * @param isGuest whether virtio-fs brings all volumes but those of memory into the pod
  */
 function findUnfitness({ readOnly }: Mount, volume: Volume | undefined, isGuest: boolean): string | undefined {
@@ -120,7 +120,7 @@ function volumeFor(
 
 interface Size {
   readonly limit: string;
-  /** Where the limit is computed: from what, in brackets. */
+  /** If the limit is computed: from which value, in brackets; otherwise empty. */
   readonly why: string;
 }
 
@@ -136,7 +136,7 @@ function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: Workspac
   return { limit, why: ` (half of ${whole}, at least ${quantityOf(MIN_BYTES)})` };
 }
 
-/** Less holds no image worth building on. */
+/** A smaller volume does not hold a usual base image. */
 const MIN_BYTES = 256 * 1024 ** 2;
 
 /** Volumes of these kinds contain what the cluster puts there, and are read-only. */
@@ -147,7 +147,7 @@ function isReadOnly(volume: Volume): boolean {
   return Object.keys(volume).some((kind) => READ_ONLY.has(kind) && volume[kind as keyof Volume] != null);
 }
 
-/** Returns one name after another that no volume has. */
+/** Makes a function that returns another unused name of a volume at each call. */
 function makeNameSource(taken: VolumeNames): () => string {
   let number = -1;
   return () => {

@@ -87,5 +87,5 @@ function findWayOut(
   return { remedy: 'remove it, so that the scheduler picks the node', exemption: key };
 }
 
-/** The same for a pod and for the template of a DaemonSet, which does not have the field. */
+/** One text for a pod and for the template of a DaemonSet, although the template does not have the field. */
 const OF_DAEMON_SETS = 'remove it; the DaemonSet controller adds it to each pod of a DaemonSet';

@@ -27,7 +27,7 @@ export const podSize: Rule = {
 
 const REMEDY = 'split it into several pods';
 
-/** What there is too much of, although each finding could be reported and each fix be made. */
+/** What the pod has too much of for one review. */
 export type Excess = 'escapes' | 'others' | 'text' | 'patch' | 'answer';
 
 const EXCESSES: Readonly<Record<Excess, Pick<Finding, 'message' | 'remedy'>>> = {

@@ -4,8 +4,8 @@ import type { ProfileRequirements } from '../requirements.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * A privileged container has every capability and every device of its node, and no filter: it is root on the node. Only in a guest whose
- * handler does not pass the node's devices does it mean root in the guest, and only the operator knows how the handler is configured.
+ * A privileged container has every capability and every device of its node, and no filter: it is root on the node. In a guest whose handler does not
+ * pass the node's devices it is only root in the guest, but only the operator knows how the handler is configured.
  *
  * Fields: spec.containers[*].securityContext.privileged
  * Allowed: absent or false; under Kata with `guestPrivileged`, true in workspace containers with the grant `containers`
@@ -36,7 +36,10 @@ export const privileged: Rule = {
   },
 };
 
-/** What the container has instead, where that is less than what it probably wanted: to run an engine. */
+/**
+ * What the container gets instead of `privileged`, if no engine works with it: an engine is the usual reason for `privileged`; undefined: an engine
+ * works.
+ */
 function printSubstitute(container: Container, requirements: ProfileRequirements): string | undefined {
   const why = whyWithoutGrant(container, requirements);
   if (why !== undefined) return `the container gets no grant in its place, because ${why}`;

@@ -5,7 +5,7 @@ import type { ProfileRequirements } from '../requirements.ts';
 
 /** One requirement that pods must meet. A rule only reads, and knows no mode. */
 export interface Rule {
-  /** A noun for the ideal or the danger; also the name of the rule's file and page. */
+  /** A noun for what the rule requires or forbids; also the name of the rule's file and page. */
   readonly id: string;
   /** What is true of a pod that meets the rule, in one sentence. */
   readonly summary: string;
@@ -39,7 +39,7 @@ export interface RuleFinding {
   readonly fix?: Fix;
   /** Changes elsewhere in the pod that belong to the fix. */
   readonly also?: readonly { readonly path: Path; readonly fix: Fix }[];
-  /** The value that an exemption from the rule would list to let this through. Absent: none does, or an option of the profile is meant for it. */
+  /** The value that an exemption must list to let this through. Absent: no exemption lets it through, or an option of the profile does. */
   readonly exemption?: string;
   /** Absent: `escape`. */
   readonly kind?: FindingKind;

@@ -50,7 +50,10 @@ const isExempt = (key: string, { exempts }: RuleContext): boolean => isExemptibl
 
 export const isRuntimeAnnotation = (key: string): boolean => PATTERN.test(key);
 
-/** Whether the annotation gives orders although it is added to a pod that exists. */
+/**
+ * Whether the annotation configures the runtime or the network when it is added to an existing pod: annotations in which a network plugin reports
+ * addresses do not.
+ */
 export const isAddedRuntimeAnnotation = (key: string): boolean => PATTERN.test(key) && !STATUS_PATTERN.test(key);
 
 /** One pattern for all names, because every annotation of every pod is compared. */

@@ -46,7 +46,8 @@ type MaybeProfile = SeccompProfile | null | undefined;
 
 function checkOrdinary(container: Container, podProfile: MaybeProfile, report: Reporter, context: RuleContext): void {
   const own = container.spec.securityContext?.seccompProfile;
-  // checkPod judges the pod's profile, but lets the grant's profile pass for the workspace containers.
+  // checkPod judges the pod's profile, but accepts the grant's profile, which only workspace containers may have. For other containers that profile
+  // is judged here.
   const isJudgedOnPod = !joinsRunningPod(container) && (podProfile == null || !isGranted(podProfile, context.requirements));
   if (own == null && isJudgedOnPod) return;
   const profile = own ?? podProfile;
@@ -63,7 +64,7 @@ function checkWorkspace(
 ): void {
   const own = container.spec.securityContext?.seccompProfile;
   const profile = own ?? podProfile;
-  // checkPod changes the profile of a new pod unless the pod may have it, whatever the container may have.
+  // An inherited profile must be exempt for the whole pod: otherwise checkPod replaces it, also if it is exempt for this container.
   const isOfPod = own == null && !joinsRunningPod(container);
   if (profile != null && (isGranted(profile, context.requirements) || isExempt(profile, context, isOfPod ? null : undefined))) return;
   const fix = { set: { ...granted } };
@@ -86,7 +87,9 @@ function losesGrantToPod({ spec, hasGrant }: Container, { workspace, grantTo }: 
   return hasGrant && grantTo === undefined && workspace.seccompProfile !== undefined && spec.securityContext?.seccompProfile == null;
 }
 
-/** Whether one line on the pod serves the container: it sets no profile, is granted none, and does not join the pod later. */
+/**
+ * Whether a profile on the pod is enough for the container: the container sets no profile, its grant has none, and it does not join a running pod.
+ */
 function leavesDefaultToPod(container: Container, requirements: ProfileRequirements): boolean {
   const isGrantedOne = container.hasGrant && requirements.workspace.seccompProfile !== undefined;
   return container.spec.securityContext?.seccompProfile == null && !isGrantedOne && !joinsRunningPod(container);

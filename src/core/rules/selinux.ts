@@ -66,7 +66,9 @@ const inheritedBy =
   ({ path, message }) =>
     report({ path, message: `the pod's ${message}`, remedy: 'set seLinuxOptions of the container' });
 
-/** What may stay of the pod's options, with another type. The rest is refused on the pod, and may be as long as the pod. */
+/**
+ * The pod's options with another type. Only a plain level is copied: everything else is refused on the pod, and its text may be as long as the pod.
+ */
 function withType({ level }: SeLinuxOptions, type: string): Json {
   return level && PLAIN_LEVEL.test(level) ? { type, level } : { type };
 }
