@@ -12,7 +12,7 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** While standard output is not read, so many bytes wait; further lines are dropped. */
+/** The number of bytes that wait while standard output is not read. Further lines are dropped. */
 const BACKLOG_BYTES = 4 * 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 

@@ -7,7 +7,10 @@ import type { Metrics } from './metrics.ts';
 /** How long records wait to be written as a batch: a batch costs less for each record, and delays no answer. */
 const BATCH_WAIT_MS = 10;
 
-/** Turns events into metrics and one log line each: `info` for what was changed, denied or not understood, `debug` for the rest. */
+/**
+ * Turns events into metrics and one log line each: `info` for requests whose object was changed or denied, or could not be judged; `debug` for all
+ * others.
+ */
 export function makeRecorder(logger: Logger, metrics: Metrics) {
   let queue: QueuedRecord[] = [];
   return {

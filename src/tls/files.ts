@@ -82,8 +82,9 @@ export interface WatchOptions {
 }
 
 /**
- * Reads the files twice a second and compares their bytes. Watching the files would miss updates: a Secret volume is updated by renaming a
- * link in the path of the files. An update may fall between reading the one file and the other; a pair that does not fit is read again.
+ * Reads the files twice a second and compares their bytes. Watching the files would miss updates: a Secret volume is updated by renaming a link in
+ * the path of the files. The files may be updated after one is read and before the other is read. A certificate and a key that do not belong together
+ * are therefore read again.
  * @param loaded what the caller has read already
  */
 export function watchPair(

@@ -10,7 +10,10 @@ export interface CertificateRequirements {
   readonly authority?: X509Certificate;
 }
 
-/** Whether a certificate must be reissued. It is after two thirds of its life, so that a third is left to fail and retry in. */
+/**
+ * Whether a certificate must be reissued. A certificate is reissued after two thirds of its lifetime. During the last third, failed attempts can be
+ * repeated.
+ */
 export function checkRenewal(current: X509Certificate | undefined, { names, authority }: CertificateRequirements, now: Date): Renewal {
   if (current === undefined) return { isDue: true, reason: 'there is none yet' };
   const missing = names.find((name) => !covers(current, name));

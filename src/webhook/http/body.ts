@@ -9,7 +9,7 @@ export interface BodyLimits {
   readonly manyValues: number;
   /** The most values, by estimate, of a large body. */
   readonly maxValues: number;
-  /** A body may arrive in so many pieces, and in one more for each `minPieceBytes`: each piece costs time, however small it is. */
+  /** The number of pieces in which a body may arrive, plus one for each `minPieceBytes`. Each piece costs time, however small it is. */
   readonly freePieces: number;
   readonly minPieceBytes: number;
 }
@@ -17,19 +17,19 @@ export interface BodyLimits {
 export type BodyErrorCode = 'CLOISTER_BODY_TOO_LARGE' | 'CLOISTER_TOO_MANY_VALUES' | 'CLOISTER_TOO_MANY_PIECES';
 
 export interface BodyReader {
-  /** The body holds so many more bytes of memory. An announced length takes no memory before its bytes arrive. */
+  /** Called when the body holds this number of bytes more in memory. An announced length takes no memory before its bytes arrive. */
   readonly onBytes: (bytes: number) => void;
   /** Called once, with the complete body or with the reason against it; never called after the caller has gone away. */
   readonly onEnd: (body: Uint8Array<ArrayBuffer> | BodyErrorCode) => void;
 }
 
 const FIRST_CAPACITY = 16 * 1024;
-/** Values are counted in stretches of so many bytes while the body arrives. */
+/** While the body arrives, values are counted each time this number of bytes is complete. */
 const COUNTED_BYTES = 64 * 1024;
 
 /**
- * Reads a body. What arrives is copied into one buffer, which doubles when it is full: a piece that is kept as it arrived would hold its whole
- * read buffer, and an object for each.
+ * Reads a body. What arrives is copied into one buffer, which doubles when it is full: keeping the pieces would keep an object and a whole read
+ * buffer in memory for each of them.
  * @returns stops the reading: the bytes so far are freed, and the reader is not called again
  */
 export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes, onEnd }: BodyReader): () => void {
@@ -65,7 +65,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, { onBytes
     const start = size;
     size += piece.length;
     if (piece.length === announcedBytes) {
-      // The whole body in one piece, as most come: it is handed on as it is, and nothing is copied.
+      // Most bodies arrive in one piece. Such a piece is passed on without a copy.
       buffer = piece;
       return size;
     }

@@ -6,7 +6,10 @@ export interface ConnectionLimits {
   readonly maxConnections: number;
 }
 
-/** How far a connection has come. `handshake`: it waits for its handshake, or that is under way. `proven`: its last request was a review that was answered. `busy`: a request is under way. */
+/**
+ * How far a connection has come. `handshake`: its handshake has not started, or is in progress. `proven`: its last request was a review that was
+ * answered. `busy`: a request is in progress.
+ */
 export type ConnectionStage = 'handshake' | 'unproven' | 'proven' | 'busy';
 
 export interface ConnectionTable {
@@ -42,10 +45,10 @@ interface Connection {
 }
 
 /**
- * Keeps room for new connections. When there is none, a connection that sent no review is closed, of the network and in it the remote address
- * with the most of these. If every connection has sent one, it is that of a network or address with more connections than the new one's: an idle one,
- * then a busy one. API servers have few connections that sent no review, so a caller that opens too many harms only itself. The oldest in its stage
- * goes first.
+ * Keeps room for new connections. When there is no room, it closes a connection that sent no review: of the network that has the most of these, and
+ * in it of the remote address that has the most. If every connection has sent a review, it closes one of a network or address that has more connections
+ * than the network or address of the new connection: an idle one if there is one, otherwise a busy one. API servers have few connections that sent no
+ * review, so a caller that opens too many connections closes only its own. Within a stage, the oldest connection is closed first.
  * @param onClose is called for each connection that is closed
  */
 export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {
@@ -119,7 +122,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     if (connection.stage === undefined) return;
     leave(connection);
     connection.stage = undefined;
-    // A caller may use the port of a connection again before that has closed here.
+    // A caller may reuse the port of a connection before the old connection is closed on this side.
     if (byEndpoint.get(connection.endpoint) === connection) byEndpoint.delete(connection.endpoint);
     const { peer } = connection;
     peer.connections -= 1;
@@ -140,8 +143,8 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 
   /**
-   * First one that sent no review, of any address; then an idle one and a busy one of a network or an address that has more than the newcomer's; at
-   * last an idle one of its own.
+   * Searches in this order: a connection of any address that sent no review; an idle and then a busy connection of a network or an address that has
+   * more connections than the newcomer's; an idle connection of the newcomer's own address.
    */
   function findVictim(newcomer: string): Connection | undefined {
     const own = peers.get(newcomer);
@@ -156,7 +159,10 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
     );
   }
 
-  /** Of the eligible network and address with the most such connections; of several with as many, of the one that came last. */
+  /**
+   * The oldest connection in these stages, of the eligible network and in it the address that has the most of them. If several have equally many: of
+   * the address that connected last.
+   */
   function findOldest(stages: readonly ConnectionStage[], isEligible: (peer: Peer) => boolean): Connection | undefined {
     const countOf = ({ stages: sets }: Peer): number => stages.reduce((sum, stage) => sum + sets[stage].size, 0);
     const eligible = [...peers.values()].filter((peer) => countOf(peer) > 0 && isEligible(peer));
@@ -176,7 +182,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 }
 
-/** The same for a TCP socket and for the TLS socket on top of it, and for no other open connection. */
+/** A key of the connection: equal for its TCP socket and the TLS socket on top of it, and different for every other open connection. */
 function endpointOf({ remoteAddress, remotePort, localAddress }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

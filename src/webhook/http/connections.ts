@@ -8,21 +8,21 @@ import { type HandshakeLimits, makeHandshakes } from './handshakes.ts';
 
 /** What the server knows of its connections: which certificate each began under, why one is blocked, and which one to close for a new one. */
 export interface Connections {
-  /** A new TCP connection. Nothing was read from it yet. Its handshake starts in its turn. */
+  /** A new TCP connection. Nothing was read from it yet. Its handshake starts when it is its turn. */
   open(socket: Socket, startHandshake: () => void): void;
   /** A connection whose handshake is complete. */
   add(socket: TLSSocket): void;
-  /** A review is under way: the connection is not closed for another one. */
+  /** A review is in progress: the connection is not closed for another one. */
   startReview(request: IncomingMessage): void;
-  /** @param isAnswered whether the connection has earned to be kept: connections without an answered review are closed first */
+  /** @param isAnswered whether the review was answered: when there is no room, connections without an answered review are closed first */
   endReview(request: IncomingMessage, isAnswered: boolean): void;
-  /** Why no request of this connection is answered; undefined: they are. */
+  /** Why requests of this connection are rejected; undefined: they are not. */
   problemOf(request: IncomingMessage): HttpError | undefined;
   /** From now on no request of this connection is answered. */
   block(request: IncomingMessage, problem: HttpError): void;
   /** Whether the connection must close after the answer, so that the caller reconnects: to another replica, or under the current certificate. */
   isLast(request: IncomingMessage): boolean;
-  /** Every connection so far closes with its next answer. */
+  /** Every connection that is open now closes with its next answer. */
   startGeneration(): void;
   /** Every connection, new ones included, closes with its next answer. */
   drain(): void;

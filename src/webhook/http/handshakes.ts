@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { networkOf } from './network.ts';
 
 export interface HandshakeLimits {
-  /** TLS handshakes that may be under way. One network may have half of them. */
+  /** The number of TLS handshakes that may be in progress at a time. One network may have half of them. */
   readonly maxHandshakes: number;
   /** How long a connection may wait for the client's first message or for its turn, and then for the rest of the handshake. */
   readonly handshakeTimeoutMs: number;
@@ -170,7 +170,7 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     for (let slow = findSlow(); slow !== undefined; slow = findSlow()) {
       const [socket, { network, active }] = slow;
       onDrop();
-      // Its place is free at once, and not only when it has closed.
+      // Free the place now, instead of when the socket has closed.
       active.delete(socket);
       count(network, 'active', -1);
       socket.destroy();

@@ -2,7 +2,7 @@ import type { ShedReason } from '../../core/request-record.ts';
 
 /** How much may be in progress before a review is shed. */
 export interface ConcurrencyLimits {
-  /** How long the event loop may be late. */
+  /** By how much the event loop may be delayed. */
   readonly loopDelayMs: number;
   /** Reviews whose body is still arriving. */
   readonly uploads: number;

@@ -3,8 +3,8 @@ const WEIGHTS = new Uint8Array(256);
 for (const character of ',{[') WEIGHTS[character.charCodeAt(0)] = 1;
 
 /**
- * One byte in so many is checked: checking each byte would cost a third of what parsing does. Offset and step are random for each KiB, so that a
- * sender cannot hide values from the sample. The steps are primes, because lists repeat in smaller periods.
+ * One of this many bytes is checked, because checking every byte would cost a third of the time that parsing costs. Offset and step are random for
+ * each KiB, so that a sender cannot hide values from the sample. The steps are primes, because lists repeat in smaller periods.
  */
 const STEPS = [29, 31, 37] as const;
 const BLOCK_BYTES = 1_024;

@@ -6,10 +6,13 @@ export interface WorkerLimits {
   readonly startTimeoutMs: number;
   /** For one review. */
   readonly reviewTimeoutMs: number;
-  /** After so long without work the worker is terminated, which frees its memory. */
+  /** After this time without work the worker is terminated, which frees its memory. */
   readonly idleTimeoutMs: number;
   readonly heapMiB: number;
-  /** For new objects, in addition: V8 fills it before it collects garbage. Three times Node's `--max-semi-space-size` overrides it. */
+  /**
+   * Memory for new objects, in addition to `heapMiB`. V8 collects garbage when it is full. If Node has the option `--max-semi-space-size`, three
+   * times the value of that option applies instead.
+   */
   readonly youngHeapMiB: number;
 }
 

@@ -32,7 +32,7 @@ interface AnswerFields {
   readonly verdict?: EnforcementOutcome;
 }
 
-/** The API server waits for an answer, and its sender keeps it until then. Patches are bounded by `MAX_PATCH_BYTES`. */
+/** The most bytes of an answer. This process keeps an answer in memory until the API server has read it. `MAX_PATCH_BYTES` limits the patch in it. */
 export const MAX_ANSWER_BYTES = 256 * 1024;
 
 export const ALLOWED: Answer = buildAnswer({ allowed: true });
@@ -50,7 +50,7 @@ export function answerMutate(
   cache: AnswerCache<Answer>,
 ): Answer {
   if (unresolved.length > 0) return { ...LEFT_TO_VALIDATION, counts: countsOf(findings) };
-  // Nearly always all findings are repaired; otherwise the answer depends on which ones.
+  // Usually all findings are repaired. Otherwise the answer depends on which findings are repaired, so they are part of the key.
   const done = repaired.length === findings.length ? 'all' : repaired;
   return cache(bucketOf(profile.id, findings), [profile.id, patch, findings, done], () => {
     const fields: AnswerFields = {

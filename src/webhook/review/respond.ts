@@ -61,7 +61,7 @@ const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction
 /**
  * Makes the function that answers reviews. Its answers depend on the review, the configuration and the clock alone; its caches belong to it.
  * @param config the configuration of the operator
- * @returns never throws, whatever the body; a throw is a bug
+ * @returns the function. It never throws, whatever the body is: an exception is a bug.
  */
 export function makeRespond(
   config: PolicyConfig,

@@ -9,18 +9,18 @@ import { remedyOf } from '../../core/remedy.ts';
 import { rules } from '../../core/rules/index.ts';
 import type { Finding } from '../../core/rules/rule.ts';
 
-// The limits of an answer: all findings that a pod can have would make it too long to read, and for the API server to accept.
+// The limits of an answer. A pod can have so many findings that the answer would be too long for a reader, and for the API server.
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_ANNOTATION_BYTES = 8192;
 const MAX_CAUSES = 200;
-/** So many items together are longer than MAX_ANNOTATION_BYTES, however short each one is. */
+/** The most items that are printed: more items are always longer than MAX_ANNOTATION_BYTES. */
 const MAX_ITEMS = 1_000;
 const CUT = '… (cut)';
 
 /**
- * The API server shortens each warning to 256 characters once all of them have more than 4,096. All warnings of one answer stay below
- * that together: the sentence about what is taken away (MAX_TAKEN_BYTES and its last words), the sentence that lists rules, and all others
- * (MAX_OPEN_BYTES).
+ * If all warnings of an answer together have more than 4,096 characters, the API server shortens each one to 256. These limits keep the sum below
+ * 4,096: the sentence about what is taken away has MAX_TAKEN_BYTES plus the words about the rest, the sentence that lists rules is short, and all
+ * other sentences together have MAX_OPEN_BYTES.
  * Source: k8s.io/apiserver pkg/endpoints/filters/warning.go
  */
 const MAX_TAKEN_BYTES = 1_000;
@@ -41,7 +41,7 @@ export interface Cause {
  * Writes the warnings about a pod: one sentence for everything that its repair takes away, one for everything that the repair sets or grants, and
  * one for each thing that only a person can change. Every webhook entry writes the same text for the same finding, so that the API server
  * drops the duplicates. The text is therefore true whether the repair was made or not.
- * @param unresolved findings that no repair ends although they have a fix: an existing pod cannot be changed
+ * @param unresolved findings that have a fix which cannot be made, because the pod exists already
  */
 export function warningsOf(findings: readonly Finding[], profile: string, unresolved: readonly Finding[] = []): string[] {
   const isLeft = new Set(unresolved);
@@ -58,7 +58,7 @@ export function warningsOf(findings: readonly Finding[], profile: string, unreso
   ];
 }
 
-/** Whether the fix ends or changes what the pod's author wrote, and grants nothing. */
+/** Whether the fix removes or changes something that the author of the pod wrote, and grants nothing. */
 const takesAway = ({ kind, isWritten, fix }: Finding): boolean =>
   kind === 'escape' && isWritten === true && fix !== undefined && !('append' in fix);
 
@@ -66,7 +66,10 @@ const takesAway = ({ kind, isWritten, fix }: Finding): boolean =>
 const rulesOf = (findings: readonly Pick<Finding, 'rule'>[]): string =>
   [...new Set(findings.map(({ rule }) => rule))].sort((a, b) => orderOf(a) - orderOf(b)).join(', ');
 
-/** First come the first items of all rules in reading order, then the second items, and so on, so that a long list hides no rule. The last words name the rest. */
+/**
+ * Prints the first item of each rule in reading order, then the second item of each rule, and so on, so that a long list still names every rule. If
+ * items are left out, the end of the text names their rules.
+ */
 function printTaken(findings: readonly Finding[]): string {
   const seen = new Map<string, number>();
   const ranked = groupByText(findings, (finding) => {
@@ -122,7 +125,7 @@ function groupByText(findings: readonly Finding[], print: (finding: Finding) => 
     const text = print(finding);
     const group = groups.get(text);
     if (group === undefined) groups.set(text, { rule, containers: container === undefined ? [] : [container] });
-    // Findings come container by container.
+    // Findings are in the order of the containers, so only the last name can be equal.
     else if (container !== undefined && group.containers.at(-1) !== container) group.containers.push(container);
   }
   return [...groups].map(([text, group]) => ({ ...group, text }));
@@ -175,7 +178,7 @@ export function annotationsOf(parts: { readonly [key: string]: string | readonly
   [key: string]: string;
 } {
   const entries = Object.entries(parts);
-  // Each part may need the mark that it is cut.
+  // Each part needs room for the mark CUT.
   let bytesLeft = MAX_ANNOTATION_BYTES - entries.length * Buffer.byteLength(CUT);
   const annotations: { [key: string]: string } = {};
   for (const [key, part] of entries) {
