@@ -59,7 +59,7 @@ const TIMEOUT_MS = 10_000;
  * @returns the cluster, or what is wrong with the kubeconfig
  */
 export async function connect({ kubeconfig, context, whenForbidden = NO_ROLES }: ClusterOptions): Promise<Result<Cluster, string>> {
-  // Imported here because it takes half a second, which `--help` need not wait for.
+  // The import takes half a second. It is here, so that `--help` does not wait for it.
   const { IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } = await import('@kubernetes/client-node');
   const loaded = load(new KubeConfig(), { kubeconfig, context });
   if (!loaded.ok) return loaded;
@@ -188,7 +188,7 @@ const NUMBER = /^\d+/;
 function versionIn(body: unknown): ServerVersion | undefined {
   const info = (typeof body === 'object' && body !== null ? body : {}) as { readonly [field: string]: unknown };
   const numberOf = (field: string): number => Number(NUMBER.exec(String(info[field]))?.[0]);
-  // Feature gates follow the version that is emulated; only newer API servers report it.
+  // Feature gates follow the emulated version. Only newer API servers report an emulated version.
   const versions = ['emulationMajor emulationMinor', 'major minor'].map((fields) => fields.split(' ').map(numberOf));
   const [major = 0, minor = 0] = versions.find((numbers) => !numbers.some(Number.isNaN)) ?? [];
   return major === 0 ? undefined : { major, minor };
@@ -223,7 +223,7 @@ function load(
   }
   if (context !== undefined) config.setCurrentContext(context);
   const server = config.getCurrentCluster()?.server;
-  // The default of the library where it finds no cluster.
+  // The library uses this address when it finds no cluster.
   if (server === undefined || server === 'http://localhost:8080') {
     return err('no cluster is named: name a kubeconfig with --kubeconfig or KUBECONFIG, or run this in a pod with a service account');
   }

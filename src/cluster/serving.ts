@@ -83,7 +83,7 @@ function readLeaf({ host, port }: Endpoint, servername: string): Promise<X509Cer
   });
 }
 
-/** From the readiness of the pod, which it states whether it is ready or not. */
+/** Read from /readyz. The answer states both, also if the pod is not ready. */
 async function readBuild({ host, operationsPort }: Endpoint): Promise<Pick<ServingPod, 'version' | 'configuration'>> {
   const response = await fetch(`http://${printAddress({ host, port: operationsPort })}/readyz`, {
     signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -47,7 +47,7 @@ export function printDevProblem(error: unknown, flag: '--dir' | '--tls-dir'): st
   return path === undefined ? message : `${path} cannot be read or written (${code}): choose a folder that you can write with ${flag}`;
 }
 
-/** Files at the places of new ones, which `makeDevCertificates` did not write. They are kept. */
+/** `makeDevCertificates` would replace these files, but did not write them. They are kept. */
 class ForeignFiles extends Error {
   readonly dir: string;
   readonly files: readonly string[];
@@ -139,7 +139,7 @@ async function requireOwn(dir: string, files: readonly string[]): Promise<void> 
   if (foreign.length > 0) throw new ForeignFiles(dir, foreign);
 }
 
-/** A link exists also where it leads nowhere. */
+/** A broken link counts as a file that exists. */
 function exists(file: string): Promise<boolean> {
   return lstat(file).then(
     () => true,
@@ -154,7 +154,10 @@ function isMarked(file: string): Promise<boolean> {
   );
 }
 
-/** Replaces each file in one step. A server that reads between the two steps finds a key that does not fit, and keeps its pair until then. */
+/**
+ * Replaces each file in one step. A server that reads between the two steps finds a key that does not belong to the certificate, and keeps its
+ * previous pair until both files are new.
+ */
 async function writePair(files: PairFiles, { certificate, key }: Issued): Promise<void> {
   await replace(files.key, key, 0o600);
   await replace(files.certificate, certificate, 0o644);

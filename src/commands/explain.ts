@@ -37,7 +37,7 @@ addHelp(command, {
 async function run(name: string | undefined, { config: file }: { readonly config?: string }, self: Command): Promise<void> {
   const config = await loadConfig(file);
   if (!config.ok) return fail(self, config.error);
-  // Without a configuration, the pages of all backends are of interest, and not only that of the default profile.
+  // Without a configuration, list the pages of all backends, not only the page of the default profile.
   const profiles = file === undefined ? new Map<string, Profile>() : config.value.profiles;
   if (name === undefined) process.stdout.write(printList(profiles, config.value.governance));
   else process.stdout.write(/^(?:spec|metadata)\b|[.[]/.test(name) ? explainField(name, self) : await readPages(name, profiles, self));

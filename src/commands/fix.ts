@@ -144,7 +144,9 @@ function streamOutput(): Output {
   };
 }
 
-/** If the fields of a pod stand among fields of another kind, a person must change them: perhaps that kind does not have what a fix sets. */
+/**
+ * If an object has the fields of a pod next to fields of its own kind, a person must change the pod: the kind may not have the field that a fix sets.
+ */
 function repairJudged(judged: JudgedPod): RepairedPod {
   const made = repairPod(judged);
   return { ...judged, repair: made, byHand: made.unresolved.length > 0 || !judged.found.isMixed ? made.unresolved : made.repaired };
@@ -152,7 +154,10 @@ function repairJudged(judged: JudgedPod): RepairedPod {
 
 const needsPerson = ({ byHand }: RepairedPod): boolean => byHand.length > 0;
 
-/** The text of a source with the fixes in it. The text is read and judged again, so that the printed text is one that was judged. */
+/**
+ * The text of a source with the fixes in it. This function reads and judges the text again before it is printed, because the editor could have made a
+ * mistake.
+ */
 function editSource({ source }: JudgedSource, all: readonly RepairedPod[]): Result<EditedSource, string> {
   const repaired = all.filter((each) => !needsPerson(each));
   const patches = source.documents.map((_, document) =>

@@ -72,8 +72,8 @@ export interface LinuxSyscall {
 const OPENING = '{\n  "cloister": {\n';
 
 /**
- * The text of a profile with a seal: a digest of the profile, which shows that a file of any version is from Cloister and unchanged. The seal
- * prevents accidents; it is not a signature.
+ * The text of a profile with a seal: a digest of the profile. A file with a valid seal was written by some version of Cloister and was not changed
+ * since. The seal protects files of others from being overwritten by accident; it is not a signature.
  */
 export function seal(profile: LinuxSeccomp): string {
   const cloister = {
@@ -125,7 +125,10 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['ENOSPC', 'free space on the disk'],
 ]);
 
-/** The kubelet creates its root folder, but not the folder for profiles in it: without the root folder, no kubelet uses this path. */
+/**
+ * Creates the folder for profiles if it is missing, because the kubelet does not create it. The kubelet does create the parent, its root folder:
+ * without the parent, no kubelet uses this path.
+ */
 async function openFolder(dir: string): Promise<string | undefined> {
   try {
     await mkdir(dir);

@@ -212,7 +212,10 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
     return undefined;
   }
 
-  /** Endpoints are updated with a delay: callers that arrive in the meantime are answered, and asked to reconnect to another replica. */
+  /**
+   * The cluster removes this pod from the endpoints with a delay. Until then callers still connect: they get answers, and each answer closes its
+   * connection, so that the caller reconnects to another replica.
+   */
   async function stop(signal: NodeJS.Signals): Promise<void> {
     if (isDraining) return;
     isDraining = true;
@@ -228,7 +231,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   }
 }
 
-// In the built package both files are JavaScript.
+// The worker has the extension of this file: `.ts` in the sources, `.js` in the built package.
 const WEBHOOK_WORKER = new URL(`../webhook-worker${extname(import.meta.url)}`, import.meta.url);
 
 /** After an uncaught exception the state is unknown: log and exit. Unhandled rejections arrive here too. */

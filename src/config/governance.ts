@@ -50,7 +50,7 @@ export function warnOfUnenforced({ byName, otherwise: { enforce } }: Governance)
   });
 }
 
-/** @param modes as zod types optional fields, and maybe with other fields */
+/** @param modes may have further fields; `undefined` in the type is how zod types optional fields */
 const profilesIn = (modes: { readonly [Key in Mode]?: string | undefined }): ProfileByMode =>
   Object.fromEntries(MODES.flatMap((mode) => (modes[mode] === undefined ? [] : [[mode, modes[mode]]])));
 

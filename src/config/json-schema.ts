@@ -14,7 +14,7 @@ const subdomain = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 const profile = z.strictObject({ extends: subdomain, ...optionSchemas }).partial();
 const exemptible = rules.flatMap(({ id: rule, exemptibleValues: exempts }) => (exempts === undefined ? [] : [rule]));
 
-/** The keys of the configuration whose levels the file's reader checks one by one, as one schema. */
+/** Schemas of the keys that the reader of the file checks level by level: here each key has one schema for all of its levels. */
 export const configLevels = {
   profiles: z.record(z.string(), profile),
   governs: z.array(governsSchema).max(MAX_GOVERNS),

@@ -6,7 +6,7 @@ import type { Mode } from '../core/request-record.ts';
 import { governedWhere } from './governed.ts';
 import { LABELS } from './labels.ts';
 
-/** What the objects in the cluster depend on. */
+/** The part of the configuration from which the objects in the cluster are rendered. */
 export interface ClusterConfig {
   readonly profiles: PolicyConfig['profiles'];
   readonly governance: Governance;
@@ -72,7 +72,7 @@ export type Requirement =
   | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
   | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
 
-/** The name of the condition of entries for namespaces that the configuration governs by their names. */
+/** Name of the match condition that selects the namespaces which the configuration governs by name. */
 export const GOVERNED_BY_NAME = 'governed-by-name';
 
 /**
@@ -95,7 +95,9 @@ export function entriesOf({ profiles, governance }: ClusterConfig, target: Targe
       admissionReviewVersions: ['v1'],
     };
   };
-  /** For the namespaces whose label names the profile, and for those that the configuration governs by name, if there are any. */
+  /**
+   * Two entries: one for namespaces whose label names the profile, and one for namespaces that the configuration governs by name, if there are any.
+   */
   const ofNamespaces = (
     id: string,
     mode: Mode,
@@ -135,7 +137,7 @@ export function entriesOf({ profiles, governance }: ClusterConfig, target: Targe
   ];
 }
 
-/** The middle parts of the names of two entries, for namespaces with a label and for those that are governed by name. */
+/** The middle part of the name of each of the two entries: for namespaces with a label, and for namespaces that are governed by name. */
 interface EntryNames {
   readonly labelled: string;
   readonly governed: string;
@@ -160,8 +162,8 @@ const resources = (group: string, names: readonly string[], operations: Resource
 });
 
 /**
- * An update that changes none of these, but only finalizers for example, does not call the webhook, so that a pod can be deleted while the webhook is
- * down. Subresources always match.
+ * The API server does not call the webhook for an update that changes none of these, for example only finalizers. A pod can therefore be deleted
+ * while the webhook is down. Subresources always match.
  */
 const SPEC_CHANGED = [
   "request.operation != 'UPDATE'",
@@ -178,7 +180,7 @@ const CHANGED = {
 };
 
 const ENFORCE = { failurePolicy: 'Fail', timeoutSeconds: 5 } as const;
-/** A short timeout, and a failure never rejects a pod. */
+/** For modes that only report: the timeout is short, and a failed call never rejects a pod. */
 const WATCH = { failurePolicy: 'Ignore', timeoutSeconds: 2 } as const;
 
 const MUTATE = {
@@ -215,7 +217,7 @@ const UNKNOWN_ENFORCE = { ...UNKNOWN, ...ENFORCE } as const;
 /** The API server sets this label, and users cannot change it. A namespace must not be excluded by a label that its users can set. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
-/** The namespaces of the system and of Cloister. */
+/** The namespaces that Cloister never governs: those of the system and its own. */
 export function ungovernedNamespaces(target: Target): readonly string[] {
   const own = 'service' in target ? [target.service.namespace] : [];
   return [...new Set([...SYSTEM_NAMESPACES, ...own])].sort();

@@ -35,7 +35,7 @@ export async function filesOf(names: readonly string[], patterns: readonly Ignor
         ignored += 1;
         continue;
       }
-      // An ignored link does not stand for the file that it names.
+      // Ignored links were left out above, so that an ignored link does not hide the file that it points to.
       const id = await identityOf(file);
       if (seen.has(id)) continue;
       seen.add(id);
@@ -73,7 +73,7 @@ async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
   }
 }
 
-/** The same for each name of a file: `a.yaml`, `./a.yaml` and links to it. */
+/** A key of the file, equal for all of its names: `a.yaml`, `./a.yaml` and links to it. */
 async function identityOf(file: string): Promise<string> {
   return file === STDIN ? file : realpath(file).catch(() => file);
 }

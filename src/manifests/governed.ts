@@ -1,8 +1,8 @@
 import type { Governance, ProfileByMode } from '../core/governance.ts';
 
 /**
- * In CEL: whether the profiles that govern the namespace of a request by its name are selected; `true` or `false` where all are, or none.
- * One condition follows another, so that the first match counts.
+ * A CEL expression: whether `isSelected` accepts the profiles that govern the namespace of a request by its name. It is `true` or `false` if all
+ * profiles, or none, are selected. The conditions are in the order of the configuration, so that the first match counts.
  */
 export function governedWhere(isSelected: (profiles: ProfileByMode) => boolean, { byName, otherwise }: Governance): string {
   const rest = isSelected(otherwise);

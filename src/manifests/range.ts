@@ -22,7 +22,7 @@ export interface PlacedDocument {
  * The range of a field, from its key to the end of its value; of an item, from its first character. The way to a field may lead through aliases
  * and merge keys: then the range is at the anchor, where the value stands.
  * @param path in the document
- * @param owner where the first line is pointed at if the text has no such field: the container or pod that lacks it
+ * @param owner the container or pod that lacks the field. If the text has no such field, the range is the first line of the owner.
  */
 export function rangeOf(placed: PlacedDocument, path: Path, owner: Path): TextRange {
   const found = locate(placed.document, path);

@@ -34,7 +34,7 @@ export interface SourceDocument {
 /** A Namespace object. */
 export interface FoundNamespace {
   readonly name: string;
-  /** Only those whose value is a text. */
+  /** Only labels whose value is a string. */
   readonly labels: ReadonlyMap<string, string>;
 }
 
@@ -47,7 +47,9 @@ export interface FoundPod {
   readonly at: Path;
   /** Converts a path in the subject's document to the path in the object. */
   pathOf(path: Path): Path;
-  /** Whether the fields of the pod stand among fields of another kind. A fix could then add a field that this kind does not have. */
+  /**
+   * Whether the object has the fields of the pod next to fields of its own kind. A fix could then add a field of pods that this kind does not have.
+   */
   readonly isMixed: boolean;
   /** The first line of the object. */
   readonly range: TextRange;
@@ -73,7 +75,7 @@ export type FileContent =
 
 /**
  * @param file a name that `filesOf` returned
- * @param known its content; undefined: it is read
+ * @param known the content of the file; undefined: this function reads it
  */
 export async function readSource(file: string, known: Buffer | undefined): Promise<FileContent> {
   let bytes: Buffer;

@@ -2,7 +2,7 @@ import type { Json } from '../core/json.ts';
 import type { Path } from '../core/path.ts';
 import { isObject } from '../core/shape.ts';
 
-/** A pod in an object of a kind whose fields Cloister does not know: a custom resource, or a kind with a spelling of its own. */
+/** A pod in an object of a kind whose fields Cloister does not know: a custom resource, or a known kind in another spelling (`pod`). */
 export interface ShapedPod {
   /** Path of the pod's spec in the object. */
   readonly specAt: Path;

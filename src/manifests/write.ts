@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path';
 const PERMISSIONS = 0o7777;
 
 /**
- * Replaces the content of a file: the new content is written beside it and then takes its name, so that at no time the file is half written.
- * Its mode stays, and its owner where this user may set it. Of a link, the file that it names is replaced.
+ * Replaces the content of a file: the new content is written beside it and then takes its name, so that at no time the file is half written. The mode
+ * of the file stays, and also its owner, if this user may set it. If the path is a link, the file that it points to is replaced.
  * @throws the error of the file system; the file is then unchanged
  */
 export async function replaceFile(file: string, text: string): Promise<void> {

@@ -82,7 +82,7 @@ export function parseStream(text: string): YamlStream {
   }
 }
 
-/** Offsets of nodes and of errors are those of the stream. */
+/** Parses one piece of a stream. Offsets of nodes and errors count from the start of the stream. */
 function parsePiece({ start, text }: Piece): Document.Parsed<ParsedNode>[] {
   const parser = new Parser();
   parser.offset = start;
@@ -234,7 +234,7 @@ function readDocument(document: Document.Parsed<ParsedNode>, problems: YamlProbl
     return value;
   }
 
-  /** Each alias has a copy of the value: a change at one place must not change the other. */
+  /** Each alias gets its own copy of the value, because a change of the copy must not change the original. */
   function copy(value: Json): Json {
     expanded += 1;
     if (expanded > MAX_EXPANDED || typeof value !== 'object' || value === null) return value;
@@ -259,13 +259,13 @@ function put(object: Record<string, Json>, key: string, value: Json): void {
 }
 
 /**
- * The scalars of YAML as kubectl reads them, so that the judged object is the one that the API server receives: booleans of YAML 1.1 (`yes`,
- * `on`, `y`), octal numbers (`010` is 8), underscores in numbers, keys of any scalar type as text; no base-60 numbers, and dates stay text.
- * No schema of the `yaml` package has this mix.
+ * The scalars of YAML as kubectl reads them, so that the judged object is the one that the API server receives. Kubectl reads booleans of YAML 1.1
+ * (`yes`, `on`, `y`), octal numbers (`010` is 8), underscores in numbers, and keys of any scalar type as text. It reads no base-60 numbers, and reads
+ * dates as text. No schema of the `yaml` package does all of this.
  *
  * Where kubectl silently chooses one of two meanings, `parseStream` rejects the text: a key that occurs twice, a merge key below a key that
  * it overrides (the merge wins in kubectl, and loses elsewhere), unknown tags, and numbers that JSON does not have.
- * Source: sigs.k8s.io/yaml, whose scalars are those of its goyaml.v2/resolve.go
+ * Source: goyaml.v2/resolve.go of sigs.k8s.io/yaml
  */
 const SCALARS: (ScalarTag | CollectionTag)[] = [
   scalar(
@@ -310,7 +310,7 @@ const SCHEMA: SchemaOptions & DocumentOptions = {
   resolveKnownTags: false,
   merge: false,
 };
-// Duplicate keys are found when keys are read as text; the check of the parser takes time that is quadratic in their number.
+// `readMap` finds duplicate keys. The check of the parser is turned off, because its time is quadratic in the number of keys.
 const READING: ParseOptions & SchemaOptions & DocumentOptions = {
   ...SCHEMA,
   keepSourceTokens: true,

@@ -14,7 +14,7 @@ export interface ReportEntry {
   readonly severity: Severity;
   /** The pod, the field, what was found and what to do, on one line. */
   readonly message: string;
-  /** The same for the same finding of the same object, in whichever file and line it stands; unique in the report. */
+  /** An id. The same finding of the same object has the same id, in any file and line. Unique in the report. */
   readonly fingerprint: string;
 }
 

@@ -2,7 +2,7 @@ import { entriesOf } from './entries.ts';
 import { type CheckReport, countUnenforced, countVerdicts, printOthers } from './report.ts';
 import type { Severity } from './severity.ts';
 
-/** GitHub shows so many annotations of each level for a step, and drops the others. */
+/** The number of annotations of each level that GitHub shows for a step. It drops the others. */
 const MAX_ANNOTATIONS = 10;
 
 const LEVELS: Readonly<Record<Severity, 'error' | 'warning'>> = {

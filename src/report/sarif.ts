@@ -15,7 +15,9 @@ import { type Severity, severityOfRule } from './severity.ts';
 
 /** GitHub rejects a file with more results. */
 const MAX_RESULTS = 25_000;
-/** Of all results. GitHub rejects a file of more than 10 MB after its compression; the rest is for rules and notifications. */
+/**
+ * Bytes of all results together. GitHub rejects a file of more than 10 MB after its compression; the remaining bytes are for rules and notifications.
+ */
 const MAX_BYTES = 9_500_000;
 
 const LEVELS = { wall: 'error', device: 'error', escape: 'error', promise: 'warning', unknown: 'note' } as const;

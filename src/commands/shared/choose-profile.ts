@@ -12,7 +12,10 @@ export interface ProfileChoice {
   readonly mode: Mode;
   /** What chose profile and grant: `--profile`, a label, or a configuration or its part, such as `governs[0] (lab) of config.yaml`. */
   readonly chosenBy: readonly string[];
-  /** Whether `--profile` or the label of the pod names it, or nothing else could be meant. */
+  /**
+   * Whether the choice needs no explanation: `--profile` or the label of the pod names the profile, or the configuration has only one and governs no
+   * namespace by name.
+   */
   readonly isObvious: boolean;
 }
 
@@ -30,9 +33,9 @@ type Profiled = Pick<PolicySettings, 'profiles' | 'governance' | 'profile' | 'or
 export const UNGOVERNED = 'ungoverned';
 
 /**
- * Chooses as the webhook entries do, as far as manifests and configuration show it. Where a namespace has several modes, the strictest
- * counts. Where nothing that is known governs a pod, it is judged by the only configured profile.
- * @returns an error: what names a profile that is not configured, or that nothing names one
+ * Chooses the same profile as the webhook entries, as far as manifests and configuration show it. If a namespace has several modes, the strictest
+ * counts. A pod that nothing known governs is judged by the only configured profile.
+ * @returns an error if a profile is named that is not configured (the text says where), or if no profile is named
  */
 export function chooseProfile(circumstances: Circumstances, config: Profiled): Result<ProfileChoice | typeof UNGOVERNED, string> {
   const { label } = circumstances;
@@ -48,12 +51,12 @@ export function chooseProfile(circumstances: Circumstances, config: Profiled): R
   return fallBack(circumstances, config);
 }
 
-/** @param chooser of the profile, which is no part of the configuration: the grant has another origin */
+/** @param chooser what chose the profile. It is not the configuration, so the grant has an origin of its own. */
 function chosenBy(chooser: string, { origin, grantOrigin = origin }: Profiled): readonly string[] {
   return [chooser, grantOrigin];
 }
 
-/** @param part of the configuration, with ` of ` behind it; '': all of it */
+/** @param part the part of the configuration that chose the profile, followed by ` of `; '': the whole configuration */
 function chosenByPart(part: string, { origin, grantOrigin }: Profiled): readonly string[] {
   return [`${part}${origin}`, ...(grantOrigin === undefined ? [] : [grantOrigin])];
 }

@@ -42,11 +42,11 @@ export interface InputSummary {
   readonly problems: readonly string[];
   /** Number of objects, with pods and without. */
   readonly objects: number;
-  /** For each namespace in which the choice of the profile is not obvious, a line that says what its pods are judged by, and what chose it. */
+  /** For each namespace in which the choice of the profile is not obvious, a line with the policy of its pods, and what chose that policy. */
   readonly choices: readonly string[];
 }
 
-/** By what and when pods are judged. */
+/** What pods are judged by, and the time of the judgement. */
 export interface JudgingContext {
   readonly settings: PolicySettings;
   readonly flags: ManifestFlags;

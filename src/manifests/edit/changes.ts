@@ -51,7 +51,7 @@ export function replaceValue(context: EditContext, location: NodeLocation, value
 
 const isSpace = ({ type }: CST.Token): boolean => type === 'space' || type === 'newline' || type === 'comment';
 
-/** @param wrapped the value as the only member of its kind of collection, so that its print starts with the key or dash that the text has already */
+/** @param wrapped a collection with the value as its only member. Its printed text starts with a key or a dash, which the edited text has already. */
 function replaceInBlock(context: EditContext, { item, start, end }: Member, wrapped: Json): PlannedEdits {
   const { text } = context;
   const tokens = item.sep ?? item.start;
