@@ -49,7 +49,7 @@ async function run(args: readonly string[]): Promise<number> {
   addHelp(program, {
     exitStatus: {
       0: 'success',
-      1: 'the answer is no, or the work could not be done',
+      1: 'the answer is no (a pod is refused, a test failed), or the work could not be done',
       2: 'the input cannot be used',
       70: 'a bug in cloister',
     },

@@ -18,10 +18,10 @@ import { sources, version } from './shared/version.ts';
 export const command: Command = addManifestFlags(
   new Command('check').description(
     'Judges the pods in manifests as the webhook does, and prints each finding: its place, the rule, and what to do. The verdict of a pod is what ' +
-      'enforcing does with it: clean (nothing), repairable (it is changed and admitted) or refused (its author must change it). A finding is an ' +
+      'enforcing does with it: clean (the pod is admitted unchanged), repairable (it is repaired and admitted) or refused (its author must change it). A finding is an ' +
       'escape, which a pod must not have; a promise, which warns that the grant does not have its full effect; or an unknown field, which no ' +
-      'rule judges. Workloads are judged by their pod template, and custom resources by what has the shape of a pod. A pod in a namespace that only ' +
-      'warns or audits is never refused. Nothing is changed.',
+      'rule judges. Workloads are judged by their pod template, and custom resources by their parts that have the shape of a pod. A pod in a namespace that only ' +
+      'warns or audits is never refused. The command changes no file.',
   ),
 )
   .addOption(
@@ -29,13 +29,17 @@ export const command: Command = addManifestFlags(
       .choices([...formats.keys()])
       .default('text'),
   )
-  .option('--root <folder>', 'folder that the file names of sarif, junit, github and gitlab start at: the root of the repository', '.')
-  .option('--category <name>', 'with -o sarif: a name for this report, where a commit has several')
+  .option(
+    '--root <folder>',
+    'folder to which file names in the formats sarif, junit, github and gitlab are relative: set it to the root of the repository',
+    '.',
+  )
+  .option('--category <name>', 'with -o sarif: name of this report, if a commit has several reports')
   .addOption(
     new Option(
       '--fail-on <verdict>',
-      'exit with 1 at this verdict or a worse one: refused; repairable (or refused); promise (also a promise that no repair keeps); unjudged (refused, or an object ' +
-        'that may have a pod and is not judged); never',
+      'when to exit with 1. refused: a pod is refused; repairable: a pod is refused or repairable; promise: the same, or a pod has a promise that no ' +
+        'repair keeps; unjudged: a pod is refused, or an object that may have a pod is not judged; never: in no case',
     )
       .choices(FAIL_ON)
       .default('refused'),
@@ -44,8 +48,8 @@ export const command: Command = addManifestFlags(
 
 addHelp(command, {
   exitStatus: {
-    0: 'no pod is refused, or what --fail-on names is not there',
-    1: 'a pod is refused, or what --fail-on names is there',
+    0: 'nothing that --fail-on names was found',
+    1: 'something that --fail-on names was found: by default, a pod that is refused',
     2: 'a flag or a file cannot be used, or the input has no Kubernetes object; the other files are judged and printed',
   },
   examples: [
@@ -68,7 +72,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   const names = namesOf(manifests, flags);
   if (names.length === 0) return fail(self, [NO_FILES]);
   if (FILE_FORMATS.has(flags.output) && names.includes(STDIN)) {
-    return fail(self, [`-o ${flags.output} shows findings in files, and standard input is none: name files, or use another format`]);
+    return fail(self, [`-o ${flags.output} shows findings in files, and standard input is no file: name files, or use another format`]);
   }
   if (flags.category !== undefined && flags.output !== 'sarif') return fail(self, ['--category has no effect without -o sarif']);
   const now = new Date();
@@ -104,7 +108,7 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
 function noteHiddenFields(count: number): string {
   if (count === 0) return '';
   const pods = count === 1 ? '1 pod was' : `${count} pods were`;
-  return `${pods} read from a cluster without managedFields, which show whether the author or the scheduler wrote nodeName: it is not judged. Read them by \`kubectl get --show-managed-fields\`.\n`;
+  return `${pods} read from a cluster without managedFields, so nodeName is not judged: only managedFields show whether the author or the scheduler wrote it. Read the pods with \`kubectl get --show-managed-fields\`.\n`;
 }
 
 function reportOf(judged: JudgedPod): PodReport {

@@ -4,7 +4,7 @@ import { addHelp } from './shared/help.ts';
 /** `cloister completion`: commands and flags for a shell. */
 export const command: Command = new Command('completion')
   .description(
-    'Prints a script that completes the commands of cloister, their flags, and the values of flags that have a list of them. Other words are ' +
+    'Prints a script that completes the commands of cloister, their flags, and the values of flags that accept only certain values. Other words are ' +
       'completed as file names. Load it in the start file of the shell.',
   )
   .addArgument(new Argument('<shell>', 'shell to complete in').choices(['bash', 'zsh', 'fish']))

@@ -80,8 +80,8 @@ export const command: Command = addClusterFlags(
 addHelp(command, {
   notes: 'Each step is a line of JSON on standard output: what was written, and why.',
   exitStatus: {
-    0: 'the cluster is as desired, except for hands-off objects and for a previous authority that a later run drops; with --dry-run: no differences',
-    1: 'it is not, and the last line says why: the serving pods are not ready after --wait, or the API server rejects a request or cannot be reached; with --dry-run: there are differences, also of hands-off objects, or the cluster cannot be read',
+    0: 'the cluster has the desired state, except for hands-off objects and for a previous authority that a later run drops; with --dry-run: no differences',
+    1: 'the cluster does not have the desired state, and the last line states the reason: the serving pods are not ready after --wait, or the API server rejects a request or cannot be reached; with --dry-run: there are differences, also of hands-off objects, or the cluster cannot be read',
     2: 'the input cannot be used',
   },
   examples: [

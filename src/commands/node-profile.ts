@@ -39,7 +39,11 @@ const install: Command = new Command('install')
   });
 
 addHelp(install, {
-  exitStatus: { 0: 'the profile is installed', 1: 'it is not, and the last line says why', 2: 'the flags cannot be used' },
+  exitStatus: {
+    0: 'the profile is installed',
+    1: 'the profile is not installed, and the last line states the reason',
+    2: 'the flags cannot be used',
+  },
   examples: [
     'cloister node-profile install',
     'cloister node-profile install --dir /host/seccomp',

@@ -94,7 +94,7 @@ export const command: Command = new Command('serve')
   .addOption(
     flagWithVariable(
       '--log-level <level>',
-      'at info, the log contains requests that were changed, denied or not understood; at debug, all requests',
+      'at info, the log contains the requests whose object was changed or denied, or could not be judged; at debug, all requests',
       'LOG_LEVEL',
     )
       .choices(LOG_LEVELS)

@@ -58,7 +58,7 @@ function readAllow(written: unknown, path: Path, problems: string[]): Exemption[
 
   for (const [id, list] of Object.entries(written)) {
     if (!exemptible.includes(id)) {
-      const problem = ruleById.has(id) ? 'has no exemption' : `is not a rule${didYouMean(id, exemptible)}`;
+      const problem = ruleById.has(id) ? 'cannot be exempted' : `is not a rule${didYouMean(id, exemptible)}`;
       problems.push(printProblem([...path, id], `${problem}; ${listed}`));
       continue;
     }
@@ -74,7 +74,7 @@ function readAllow(written: unknown, path: Path, problems: string[]): Exemption[
 
 /** The problem of a value that the rule never asks for, so that the exemption would have no effect. */
 function problemOfValue(rule: string, value: string): string | undefined {
-  if (value.includes('*')) return 'must name one value: * stands for itself here';
+  if (value.includes('*')) return 'must name one value: * is not a pattern here';
   if (rule === 'volume-types' && value.startsWith('hostPath') && !value.startsWith('hostPath:/')) {
     return 'must name the path on the node, as in hostPath:/dev/fuse';
   }

@@ -20,7 +20,7 @@ export interface ClassScheduling {
 }
 
 /** The advice about a toleration or a label that a pod may have only if its RuntimeClass adds it. */
-export const BROUGHT_REMEDY = 'if its RuntimeClass brings it, ask the operator to repeat it in runtimeClassScheduling';
+export const BROUGHT_REMEDY = 'if the RuntimeClass of the pod adds it, ask the operator to list it in runtimeClassScheduling';
 
 export const NO_SCHEDULING: ClassScheduling = { nodeSelector: new Map(), tolerations: new Set() };
 

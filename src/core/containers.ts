@@ -64,9 +64,9 @@ export function whyWithoutGrant({ list, spec, hasGrant }: Container, { grant, gr
   return grantTo === undefined ? 'it restricts itself' : 'grantTo does not match its name';
 }
 
-/** What an init container loses with a privilege that it was started for, worded to follow what is taken away; '' for all others. */
+/** Says that an init container will probably fail without a privilege, as text that follows the privilege; '' for other containers. */
 export function lossOf({ list, spec }: Pick<Container, 'list' | 'spec'>): string {
-  return list === 'initContainers' && !lastsAsLongAsPod({ list, spec }) ? ', without which this init container will probably fail' : '';
+  return list === 'initContainers' && !lastsAsLongAsPod({ list, spec }) ? ', and this init container will probably fail without it' : '';
 }
 
 /** What does not work in a container without the grant, for messages. */

@@ -38,7 +38,8 @@ function selectProfile(base: Profile, label: string | undefined, profiles: Polic
   if (label === undefined || label === base.id) return base;
   const selected = profiles.get(label);
   if (selected !== undefined && base.mayChoose.includes(label)) return selected;
-  const message = selected === undefined ? printUnknownProfile(label) : `profile "${excerptOf(label)}" may not be chosen here`;
+  const message =
+    selected === undefined ? printUnknownProfile(label) : `profile "${excerptOf(label)}" may not be chosen instead of ${base.id}`;
   const remedy = `remove the label, or set it to ${[base.id, ...base.mayChoose].join(' or ')}`;
   problems.push({ path: ['metadata', 'labels', PROFILE_LABEL], message, remedy });
   return base;

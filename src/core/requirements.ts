@@ -25,7 +25,7 @@ export interface ProfileRequirements {
   readonly idsPerPod?: number;
   /** Whether raw block volumes may be attached. */
   readonly allowsBlockDevices: boolean;
-  /** Whether emptyDirs may be made of huge pages. */
+  /** Whether emptyDirs may have the medium HugePages. */
   readonly allowsHugePages: boolean;
   /** Extended resources that a container may ask for. */
   readonly allowedDevices: ReadonlySet<string>;

@@ -55,7 +55,7 @@ function planAuthority(certificates: Certificates, { objects }: ObservedState, d
     if (isHandsOff(live)) return { handsOff: [{ object, why: [authorityDue] }] };
     const untrusting = authority === undefined ? [] : liveConfigurations(desired, objects).filter(isHandsOff);
     if (untrusting.length > 0) {
-      const why = `${authorityDue}; but this authority is kept: a new one would have to be added to ${untrusting.map(titleOf).join(' and ')}, marked hands-off`;
+      const why = `${authorityDue}; but this authority is kept, because ${untrusting.map(titleOf).join(' and ')}, marked hands-off, would not trust a new one`;
       return { handsOff: [{ object, why: [why] }] };
     }
     const before = authority === undefined ? [] : [{ certificate: authority.chain[0], reason: 'it was the current authority until now' }];
@@ -89,7 +89,10 @@ function planServing(certificates: Certificates, { objects }: ObservedState, des
   if (stuck.length > 0) {
     return {
       handsOff: [
-        { object, why: [`${servingDue}; but it is kept, because ${stuck.map(titleOf).join(' and ')} would not trust its successor`] },
+        {
+          object,
+          why: [`${servingDue}; but this certificate is kept, because ${stuck.map(titleOf).join(' and ')} would not trust its successor`],
+        },
       ],
     };
   }

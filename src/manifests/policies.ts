@@ -59,7 +59,7 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
         },
         {
           expression: 'variables.unconfigured.size() == 0',
-          messageExpression: `variables.unconfigured.map(key, key + '=' + variables.labels[key]).join(', ') + ': no profile of this name is configured; configured are: ' + (variables.profiles.size() == 0 ? 'none' : variables.profiles.join(', '))`,
+          messageExpression: `variables.unconfigured.map(key, key + '=' + variables.labels[key]).join(', ') + ': no profile of this name is configured; the configured profiles are: ' + (variables.profiles.size() == 0 ? 'none' : variables.profiles.join(', '))`,
           reason: 'Invalid',
         },
       ],
@@ -73,7 +73,7 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
       validations: [
         {
           expression: 'variables.written.size() == 0',
-          messageExpression: `'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate them to enforce ' + variables.labels['${NAMESPACE_LABELS.enforce}']`,
+          messageExpression: `'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate the pods to enforce ' + variables.labels['${NAMESPACE_LABELS.enforce}']`,
         },
       ],
     }),
@@ -102,13 +102,13 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
         {
           expression: 'variables.kept.size() == 0',
           messageExpression:
-            "variables.kept.join(', ') + ': the profile of a pod is settled when it is created; delete the pod and recreate it with other labels'",
+            "variables.kept.join(', ') + ': the profile of a pod cannot change after the pod is created; delete the pod and recreate it with other labels'",
           reason: 'Forbidden',
         },
         {
           expression: 'variables.instructions.size() == 0',
           messageExpression:
-            "variables.instructions.join(', ') + ': annotations that configure the container runtime or the network cannot be added to a pod behind a wall; leave them out'",
+            "variables.instructions.join(', ') + ': annotations that configure the container runtime or the network cannot be added to a pod that has an isolation profile; leave them out'",
           reason: 'Forbidden',
         },
       ],

@@ -190,9 +190,9 @@ function readDocument(document: Document.Parsed<ParsedNode>, problems: YamlProbl
         continue;
       }
       const name = keyOf(pair);
-      if (!isScalar(key) || key.value === null) report(key.range[0], 'a key must be text', 'write the key as a word');
+      if (!isScalar(key) || key.value === null) report(key.range[0], 'a key must be text', 'write the key as a string');
       else if (key.anchor !== undefined) report(key.range[0], `the key ${name} has an anchor`, 'write the key without it');
-      else if (Object.hasOwn(own, name)) report(key.range[0], `the key ${name} is here twice`, 'keep one of them');
+      else if (Object.hasOwn(own, name)) report(key.range[0], `the key ${name} occurs twice`, 'keep one of them');
       put(own, name, read(value, location));
     }
     for (const [name, value] of Object.entries(merged)) {
@@ -214,7 +214,7 @@ function readDocument(document: Document.Parsed<ParsedNode>, problems: YamlProbl
       if (Object.hasOwn(own, name)) {
         report(
           key.range[0],
-          `<< merges the key ${name}, which is set above it, and parsers differ in which value wins`,
+          `the key ${name} is set above <<, which also merges it, and parsers differ in which value they use`,
           'move << to the top of its map',
         );
       }

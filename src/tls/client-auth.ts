@@ -14,6 +14,6 @@ export function makeClientCheck(names: readonly string[]): (socket: TLSSocket) =
     const commonNames = [socket.getPeerCertificate().subject.CN].flat();
     const hasName = (name: string) =>
       commonNames.includes(name) || certificate.checkHost(name, { subject: 'never', wildcards: false }) !== undefined;
-    return names.some(hasName) ? undefined : 'the client certificate has none of the names that may call';
+    return names.some(hasName) ? undefined : 'the client certificate has none of the allowed names';
   };
 }

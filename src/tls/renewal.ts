@@ -25,7 +25,7 @@ export function checkRenewal(current: X509Certificate | undefined, { names, auth
   if (now < from) return { isDue: true, reason: `it is not valid before ${from.toISOString()}` };
   if (now >= to) return { isDue: true, reason: `it expired at ${to.toISOString()}` };
   const at = new Date(from.getTime() + ((to.getTime() - from.getTime()) * 2) / 3);
-  return now < at ? { isDue: false, at } : { isDue: true, reason: `two thirds of its life were over at ${at.toISOString()}` };
+  return now < at ? { isDue: false, at } : { isDue: true, reason: `two thirds of its lifetime ended at ${at.toISOString()}` };
 }
 
 /** Checks the name and the signature: an authority and its successor have the same name. */

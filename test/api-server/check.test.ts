@@ -112,7 +112,7 @@ describe('--from-cluster', () => {
     const { code, stderr } = await cloister(['check', '-', '--from-cluster', '--kubeconfig', await own.kubeconfig('stranger')], pod('a'));
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /^error: cannot read MutatingWebhookConfiguration zz-cloister: .* is forbidden: .*; ask for the right to get it, or use --config\. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read\n$/,
+      /^error: cannot read MutatingWebhookConfiguration zz-cloister: .* is forbidden: .*; ask for the permission to read it, or use --config\. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read\n$/,
     );
   });
 });

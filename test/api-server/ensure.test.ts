@@ -249,7 +249,7 @@ describe('the certificates', () => {
     const { writes } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 19 * DAY) });
     expect([writes, (await leafNow()).serialNumber]).toEqual([0, leaf.serialNumber]);
     const { logged } = await ensure({ now: () => new Date(leaf.validFromDate.getTime() + 21 * DAY) });
-    expect(logged).toEqual([expect.stringMatching(/^updated .*cloister-tls.*two thirds of its life were over at/)]);
+    expect(logged).toEqual([expect.stringMatching(/^updated .*cloister-tls.*two thirds of its lifetime ended at/)]);
     const renewed = await leafNow();
     expect(renewed.serialNumber).not.toBe(leaf.serialNumber);
     expect([(await authorityNow()).serialNumber, renewed.verify(authority.publicKey)]).toEqual([authority.serialNumber, true]);

@@ -196,7 +196,7 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     expect(body.message).toContain('profile "usrns" is not configured; remove the label, or set it to userns or gvisor');
     const foreign = await create('team-18', named(plainPod(), { labels: { 'cloister.dev/profile': 'userns' } }));
     expect(foreign.status).toBe(403);
-    expect(foreign.body.message).toContain('profile "userns" may not be chosen here');
+    expect(foreign.body.message).toContain('profile "userns" may not be chosen instead of');
   });
 
   test('T10: a pod in a governed namespace gets no ephemeral container that breaks its wall', async () => {

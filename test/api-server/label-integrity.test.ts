@@ -23,7 +23,7 @@ interface Problem {
 }
 
 const NEEDS_THE_VERB = 'needs the verb "label" on profiles.cloister.dev';
-const SETTLED = 'the profile of a pod is settled when it is created';
+const CANNOT_CHANGE = 'the profile of a pod cannot change after the pod is created';
 const CONFIGURES_RUNTIME = 'annotations that configure the container runtime';
 const OURS = 'cloister.dev/enforce';
 
@@ -205,7 +205,9 @@ describe('a namespace', () => {
       for (const profile of ['usrns', '', 'Userns']) {
         const { status, body } = await write(labeler, TEAM + subresource, { 'cloister.dev/warn': profile });
         expect(status).toBe(422);
-        expect(body.message).toContain(`cloister.dev/warn=${profile}: no profile of this name is configured; configured are: userns`);
+        expect(body.message).toContain(
+          `cloister.dev/warn=${profile}: no profile of this name is configured; the configured profiles are: userns`,
+        );
       }
       const { metadata } = (await apiServer.admin.request<Stored>('GET', TEAM)).body;
       expect(metadata.labels).toEqual({ [OURS]: 'userns', 'kubernetes.io/metadata.name': 'team' });
@@ -223,7 +225,7 @@ describe('a namespace', () => {
     const labels = { 'cloister.dev/enfroce': 'userns', 'cloister.dev/enforce': 'usrns', 'cloister.dev/audit': 'userns' };
     const unknown =
       'cloister.dev/enfroce: Cloister has no such label on a namespace; use cloister.dev/enforce, cloister.dev/warn or cloister.dev/audit';
-    const unconfigured = 'cloister.dev/enforce=usrns: no profile of this name is configured; configured are: userns';
+    const unconfigured = 'cloister.dev/enforce=usrns: no profile of this name is configured; the configured profiles are: userns';
     const attempt = (client: Client) => client.request<Problem>('POST', '/api/v1/namespaces', { metadata: { name: 'misspelt', labels } });
     const wrong = await attempt(labeler);
     expect(wrong.status).toBe(422);
@@ -247,7 +249,7 @@ describe('a namespace', () => {
     await apiServer.createNamespace('advised');
     const patch = (labels: Labels) => labeler.request('PATCH', '/api/v1/namespaces/advised', { metadata: { labels } }, MERGE);
     const warning = expect.stringContaining(
-      ': pods that already run in advised stay as they are; check their manifests with `cloister check`, and delete and recreate them to enforce userns',
+      ': pods that already run in advised stay as they are; check their manifests with `cloister check`, and delete and recreate the pods to enforce userns',
     );
     const labelled = await patch({ [OURS]: 'userns' });
     expect([labelled.status, labelled.warnings]).toEqual([200, [warning]]);
@@ -317,7 +319,7 @@ describe('a pod', () => {
 
   test.each(updates)('a pod is not updated on pods$subresource with $change', async ({ subresource, place, metadata, key }) => {
     const { status, body } = await pods(place + subresource, 'PATCH', { metadata });
-    expect(body.message).toContain(`${key}: ${SETTLED}`);
+    expect(body.message).toContain(`${key}: ${CANNOT_CHANGE}`);
     expect(status).toBe(403);
   });
 
@@ -344,7 +346,7 @@ describe('a pod', () => {
     };
     const { status, body } = await pods('open/opted-in', 'PATCH', { metadata });
     expect(status).toBe(403);
-    expect(body.message).toContain(`cloister.dev/profile, cloister.dev/profile-applied: ${SETTLED}`);
+    expect(body.message).toContain(`cloister.dev/profile, cloister.dev/profile-applied: ${CANNOT_CHANGE}`);
     expect(body.message).toContain(`. Also: io.katacontainers.x: ${CONFIGURES_RUNTIME}`);
   });
 
@@ -381,8 +383,8 @@ describe('a pod', () => {
         return tenant.request('POST', `/api/v1/namespaces/walled/${path}?dryRun=All`, binding);
       };
       expect((await bind({ annotations: { 'io.katacontainers.x': 'y' } })).body.message).toContain(CONFIGURES_RUNTIME);
-      expect((await bind({ annotations: { 'cloister.dev/profile-applied': 'x' } })).body.message).toContain(SETTLED);
-      expect((await bind({ labels: { 'cloister.dev/profile': 'x' } })).body.message).toContain(SETTLED);
+      expect((await bind({ annotations: { 'cloister.dev/profile-applied': 'x' } })).body.message).toContain(CANNOT_CHANGE);
+      expect((await bind({ labels: { 'cloister.dev/profile': 'x' } })).body.message).toContain(CANNOT_CHANGE);
       expect((await bind({ annotations: { note: 'x' }, labels: { color: 'red' } })).status).toBe(201);
     },
   );

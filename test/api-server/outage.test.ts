@@ -174,11 +174,11 @@ describe('while the server is down', () => {
   });
 
   test.each([
-    ['its labels', { labels: { 'cloister.dev/grant': 'containers' } }, 'the profile of a pod is settled when it is created'],
+    ['its labels', { labels: { 'cloister.dev/grant': 'containers' } }, 'the profile of a pod cannot change after the pod is created'],
     [
       'what Cloister wrote',
       { annotations: { 'cloister.dev/profile-applied': null } },
-      'the profile of a pod is settled when it is created',
+      'the profile of a pod cannot change after the pod is created',
     ],
     ['orders to its runtime', { annotations: { 'run.oci.keep_original_groups': '1' } }, 'annotations that configure the container runtime'],
   ])('a governed pod stays protected against changes of %s', async (_, metadata, message) => {

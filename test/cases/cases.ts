@@ -105,7 +105,10 @@ export const CASES: readonly Case[] = [
     profile: 'userns',
     left: ['user-ids spec.securityContext.fsGroup'],
     warns: [
-      ['user-ids', /id 1001140000 is not among the pod's 65536 ids; use an id below 65536; the SCC pipelines-scc assigned it: choose one/],
+      [
+        'user-ids',
+        /id 1001140000 is not among the pod's 65536 ids; use an id below 65536; the SCC pipelines-scc assigned it: choose an SCC/,
+      ],
     ],
     silent: ['image-storage', 'selinux'],
   },
@@ -127,7 +130,7 @@ export const CASES: readonly Case[] = [
     warns: [
       [
         'image-storage',
-        /the volume at \/var\/lib\/docker reaches the guest by virtio-fs, which holds no overlay.*mount an emptyDir of medium Memory/,
+        /the volume at \/var\/lib\/docker reaches the guest by virtio-fs, which cannot hold an overlay.*mount an emptyDir of medium Memory/,
       ],
     ],
     silent: ['privileged', 'rootful-engine', 'runtime-class'],
@@ -140,7 +143,7 @@ export const CASES: readonly Case[] = [
     warns: [
       [
         'capabilities',
-        /NET_ADMIN is added, without which this init container will probably fail; .*exemption \(capabilities: \[NET_ADMIN\]\)\) \(container block-cloud-metadata\)/,
+        /NET_ADMIN is added, and this init container will probably fail without it; .*exemption \(capabilities: \[NET_ADMIN\]\)\) \(container block-cloud-metadata\)/,
       ],
       ['privileged', /no grant in its place, because it ends before the workspace starts/],
     ],
@@ -158,7 +161,7 @@ export const CASES: readonly Case[] = [
     left: ['extended-resources spec.containers[0].resources.limits["nvidia.com/mig-1g.5gb"]'],
     warns: [
       ['extended-resources', /nvidia\.com\/mig-1g\.5gb is a device of the node; .*list it in the devices of the profile/],
-      ['capabilities', /NET_RAW is added, without which this init container will probably fail/],
+      ['capabilities', /NET_RAW is added, and this init container will probably fail without it/],
     ],
   },
   {
@@ -208,7 +211,7 @@ export const CASES: readonly Case[] = [
     profile: 'userns',
     left: [],
     warns: [
-      ['privileged', /privileged is true, without which this init container will probably fail; .*\(container sysctler\)/],
+      ['privileged', /privileged is true, and this init container will probably fail without it; .*\(container sysctler\)/],
       ['capabilities', /capability NET_ADMIN is added; .*exemption \(capabilities: \[NET_ADMIN\]\)\) \(container tailscale\)/],
     ],
     repaired: {
@@ -225,7 +228,7 @@ export const CASES: readonly Case[] = [
     left: ['sysctls spec.securityContext.sysctls[0]'],
     warns: [
       ['sysctls', /vm\.max_map_count belongs to the whole node, not to a pod; remove it, and ask the operator to set it on the nodes/],
-      ['privileged', /without which this init container will probably fail/],
+      ['privileged', /this init container will probably fail without it/],
       ['capability-grant', /drops ALL capabilities, so it stays without sudo/],
     ],
   },
@@ -252,7 +255,7 @@ export const CASES: readonly Case[] = [
     warns: [
       ['volume-types', /\/lib\/modules; remove it and its mounts: the pod loads no modules into the kernel of the node/],
       ['volume-types', /\/sys\/fs\/cgroup; remove it and its mounts: each container has a \/proc and a \/sys of its own/],
-      ['runtime-annotations', /userns-mode .*remove it: the field hostUsers takes its place\)/],
+      ['runtime-annotations', /userns-mode .*remove it: the field hostUsers replaces it\)/],
     ],
     silent: ['rootful-engine', 'runtime-class'],
   },
@@ -260,7 +263,7 @@ export const CASES: readonly Case[] = [
     file: 'docker-socket.yaml',
     profile: 'userns',
     left: ['volume-types spec.volumes[0].hostPath'],
-    warns: [['volume-types', /docker\.sock; run an engine in the pod: this one makes its callers root of the node, or ask/]],
+    warns: [['volume-types', /docker\.sock; run an engine in the pod: every caller of the node's engine is root on the node, or ask/]],
   },
   {
     file: 'sidecars-as-root.yaml',
@@ -340,7 +343,7 @@ export const CASES: readonly Case[] = [
     file: 'coder-sysbox.yaml',
     profile: 'sysbox-docker',
     left: [],
-    warns: [['runtime-annotations', /remove it: the field hostUsers takes its place/]],
+    warns: [['runtime-annotations', /remove it: the field hostUsers replaces it/]],
     silent: ['rootful-engine', 'runtime-class', 'user-ids'],
     repaired: { spec: { hostUsers: false, runtimeClassName: 'sysbox-runc', containers: [{ env: [TRUE] }] } },
   },
@@ -398,7 +401,7 @@ export const CASES: readonly Case[] = [
     profile: 'userns',
     left: [],
     warns: [
-      ['capabilities', /NET_ADMIN is added, without which this init container will probably fail.*\(container tel-agent-init\)/],
+      ['capabilities', /NET_ADMIN is added, and this init container will probably fail without it.*\(container tel-agent-init\)/],
       ['seccomp', /the pod's seccompProfile is RuntimeDefault/],
     ],
     silent: ['user-ids'],

@@ -85,7 +85,12 @@ describe('exit status', () => {
     ['a missing file', ['-f', 'none.yaml'], '', 'none.yaml: there is no such file or folder; check the name'],
     ['no file', [], '', 'error: no manifests are named: name files, folders, or - for standard input\n'],
     ['an unknown flag without a file', ['--nope'], '', "error: unknown option '--nope'\n"],
-    ['an empty input', ['-'], '# nothing\n', 'error: the input has no Kubernetes object; check what writes it, or set --allow-empty\n'],
+    [
+      'an empty input',
+      ['-'],
+      '# nothing\n',
+      'error: the input has no Kubernetes object; check the command that writes the input, or set --allow-empty\n',
+    ],
     ['only a file that is no manifest', ['-'], 'a: 1\n', 'error: the input has no Kubernetes object: -: this is no manifest'],
     [
       'an invalid namespace',
@@ -134,7 +139,7 @@ describe('the profile', () => {
     const { code, stderr } = await cloister(['check', '-f', '-', '--config', config()], CLEAN);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      'error: -:1: no profile is named to judge by: set --profile, label the pod cloister.dev/profile, or name namespace default in `governs` of the configuration; the configured profiles are: userns, kata-qemu\n',
+      'error: -:1: nothing names the profile to judge by: set --profile, label the pod cloister.dev/profile, or name namespace default in `governs` of the configuration; the configured profiles are: userns, kata-qemu\n',
     );
   });
   test('a label with a profile that is not configured is a finding where only one profile is configured', async () => {
@@ -403,7 +408,7 @@ items:
   test('a label of a pod that names another profile than the one in force is a finding', async () => {
     const { code, stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('gl-rd-ns-1', 'kata-qemu'));
     expect(code).toBe(1);
-    expect(stdout).toContain('profile "kata-qemu" may not be chosen here; remove the label, or set it to userns or gvisor');
+    expect(stdout).toContain('profile "kata-qemu" may not be chosen instead of userns; remove the label, or set it to userns or gvisor');
   });
   test('the summary says what chose each profile, with the mode if it does not enforce', async () => {
     const { stdout } = await cloister(['check', '-f', '-', '--config', governing()], podIn('lab') + podIn('lab') + podIn('team-a'));

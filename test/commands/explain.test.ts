@@ -108,7 +108,7 @@ describe('a field of a pod', () => {
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout:
-        'Rules that judge spec.futureContainers:\n  unknown-fields  This version of Cloister knows every field of the pod that it should judge.\n',
+        'Rules that judge spec.futureContainers:\n  unknown-fields  This version of Cloister knows every field of the pod that must be judged.\n',
     });
   });
 

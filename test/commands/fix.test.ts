@@ -189,7 +189,7 @@ test('fix adds no annotation of the webhook: that marks stored pods', async () =
 
 describe('exit status 2', () => {
   test.each([
-    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', 'error: -:2:1: the key a is here twice; keep one of them\n'],
+    ['bad YAML', ['-f', '-'], 'a: 1\na: 2\n', 'error: -:2:1: the key a occurs twice; keep one of them\n'],
     ['--write with standard input', ['-f', '-', '--write'], BROKEN, 'error: --write cannot write to standard input: name files\n'],
     [
       '--diff with patches',

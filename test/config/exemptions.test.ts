@@ -35,7 +35,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'an exemption from a rule that has none': [
     { allow: { privileged: ['main'] } },
-    `exemptions[0].allow.privileged: has no exemption; these can be exempted: ${EXEMPTIBLE}`,
+    `exemptions[0].allow.privileged: cannot be exempted; these can be exempted: ${EXEMPTIBLE}`,
   ],
   'an exemption from a rule mistyped': [
     { allow: { capabilites: ['NET_ADMIN'] } },
@@ -56,7 +56,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'a pattern instead of a value': [
     { containers: undefined, allow: { 'runtime-annotations': ['io.katacontainers.*'] } },
-    'exemptions[0].allow.runtime-annotations[0]: must name one value: * stands for itself here',
+    'exemptions[0].allow.runtime-annotations[0]: must name one value: * is not a pattern here',
   ],
   'hostPath without its path': [
     { containers: undefined, allow: { 'volume-types': ['nfs', 'hostPath'] } },

@@ -38,7 +38,7 @@ describe('the profile', () => {
   test('the profile is that of the path, with a problem that lists the choices, if the pod may not choose the other', () => {
     expect(inForce({ [PROFILE]: 'gvisor' })).toEqual({
       holds: 'userns/containers',
-      problems: ['profile "gvisor" may not be chosen here: remove the label, or set it to userns or kata-team-a or gone'],
+      problems: ['profile "gvisor" may not be chosen instead of userns: remove the label, or set it to userns or kata-team-a or gone'],
     });
   });
 

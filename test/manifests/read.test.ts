@@ -166,7 +166,7 @@ items:
       'a: [1\nb: 2\n',
       'x.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]; fix the YAML there',
     ],
-    ['a key twice', 'kind: Pod\nkind: Pod\n', 'x.yaml:2:1: the key kind is here twice; keep one of them'],
+    ['a key twice', 'kind: Pod\nkind: Pod\n', 'x.yaml:2:1: the key kind occurs twice; keep one of them'],
   ])('the problem is reported with its place and what to do: %s', (_, text, problem) => expect(problemsIn(text)[0]).toBe(problem));
 
   test('all problems are reported together', () => {

@@ -45,12 +45,12 @@ describe('scalars', () => {
 
 describe('T40: ambiguous YAML', () => {
   test.each([
-    ['a key that is there twice', 'a: 1\nb: 2\na: 3\n', 'the key a is here twice'],
-    ['two keys that are equal in JSON', '1: a\n"1": b\n', 'the key 1 is here twice'],
+    ['a key that is there twice', 'a: 1\nb: 2\na: 3\n', 'the key a occurs twice'],
+    ['two keys that are equal in JSON', '1: a\n"1": b\n', 'the key 1 occurs twice'],
     [
       'a merge below a key that it overrides',
       'a: 1\n<<: {a: 2}\n',
-      '<< merges the key a, which is set above it, and parsers differ in which value wins',
+      'the key a is set above <<, which also merges it, and parsers differ in which value they use',
     ],
     ['a tag', 'a: !!binary aGVsbG8=\n', 'Unresolved tag: tag:yaml.org,2002:binary'],
     ['a number that JSON does not have', 'a: .nan\n', '.nan is a number that JSON does not have'],

@@ -70,7 +70,7 @@ test.each(['sarif', 'github', 'gitlab'])('-o %s needs files', async (format) => 
   expect([code, stdout, stderr]).toEqual([
     2,
     '',
-    `error: -o ${format} shows findings in files, and standard input is none: name files, or use another format\n`,
+    `error: -o ${format} shows findings in files, and standard input is no file: name files, or use another format\n`,
   ]);
 });
 

@@ -81,7 +81,7 @@ testRule(capabilities, {
       pod: { initContainers: [{ name: 'limits', ...adding('SYS_RESOURCE', 'cap_sys_module', 'SYS_ADMIN', 'ALL', 'SYS_PTRACE') }] },
       says: [
         ...['SYS_RESOURCE', 'cap_sys_module', 'SYS_ADMIN', 'ALL'].map(
-          (each) => `capability ${each} is added, without which this init container will probably fail`,
+          (each) => `capability ${each} is added, and this init container will probably fail without it`,
         ),
         'capability SYS_PTRACE is added',
       ],
@@ -96,8 +96,8 @@ testRule(capabilities, {
         ],
       },
       says: [
-        'capability NET_ADMIN is added, without which this init container will probably fail',
-        'capability cap_net_raw is added, without which this init container will probably fail',
+        'capability NET_ADMIN is added, and this init container will probably fail without it',
+        'capability cap_net_raw is added, and this init container will probably fail without it',
         'capability SYS_TIME is added',
         'capability NET_ADMIN is added',
       ],

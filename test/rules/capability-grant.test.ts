@@ -151,7 +151,7 @@ testRule(capabilityGrant, {
     'only what is missing is written': {
       grant: 'containers',
       pod: holding(['NET_RAW'], ['MKNOD', ...ELEVEN.slice(2)]),
-      says: ['capabilities are left to the runtime', 'capabilities SETUID, SETGID are missing'],
+      says: ['capabilities are not set, so the runtime chooses them', 'capabilities SETUID, SETGID are missing'],
       promises: [DROP, ADD],
       fixed: holding(['NET_RAW', 'ALL'], ['MKNOD', ...ELEVEN.slice(2), 'SETUID', 'SETGID']),
     },
@@ -172,7 +172,7 @@ testRule(capabilityGrant, {
       grant: 'containers',
       pod: holding(['KILL', 'MKNOD'], ['SETUID', 'SETGID']),
       says: [
-        'capabilities are left to the runtime',
+        'capabilities are not set, so the runtime chooses them',
         `capabilities ${ELEVEN.slice(2)
           .filter((each) => each !== 'KILL')
           .join(', ')} are missing`,

@@ -18,7 +18,7 @@ testRule(hugePages, {
   fails: {
     'of huge pages': { pod: made('HugePages'), finds, fixed: 'nothing' },
     'of huge pages of a size': {
-      says: ['volume "fast" is made of HugePages-1Gi, which cannot be id-mapped'],
+      says: ['volume "fast" has medium HugePages-1Gi, which cannot be id-mapped'],
       pod: made('HugePages-1Gi'),
       finds,
       fixed: 'nothing',

@@ -123,8 +123,8 @@ testRule(imageStorage, {
         ],
       },
       says: [
-        `the volume at ${ROOT} is read-only, so it holds no images of nested containers`,
-        'the volume at /home/dev/images is read-only, so it holds no images of nested containers',
+        `the volume at ${ROOT} is read-only, so it cannot hold images of nested containers`,
+        'the volume at /home/dev/images is read-only, so it cannot hold images of nested containers',
       ],
       promises: [`${MOUNTS}[0].mountPath`, `${MOUNTS}[1].mountPath`],
       fixed: 'nothing',
@@ -300,7 +300,7 @@ testRule(imageStorage, {
           pod: { volumes: [{ name: 'data', ...source }], ...main(ROOT, '/var/lib/docker') },
           says: ['/var/lib/docker', ROOT].map(
             (place) =>
-              `the volume at ${place} reaches the guest by virtio-fs, which holds no overlay, so it holds no images of nested containers`,
+              `the volume at ${place} reaches the guest by virtio-fs, which cannot hold an overlay, so it cannot hold images of nested containers`,
           ),
           promises: [`${MOUNTS}[1].mountPath`, `${MOUNTS}[0].mountPath`],
           fixed: 'nothing',
@@ -337,7 +337,7 @@ test.each<[string, ProfileOptions, Sketch, string]>([
     'what a guest has by itself',
     {},
     { name: 'main' },
-    'mount an emptyDir of medium Memory there, with sizeLimit 1Gi (half of the 2Gi that a guest has where no memory limit is set, at least 256Mi)',
+    'mount an emptyDir of medium Memory there, with sizeLimit 1Gi (half of the 2Gi of a guest without a memory limit, at least 256Mi)',
   ],
   ["the operator's", { storageSize: '4Gi' }, { name: 'main' }, 'mount an emptyDir of medium Memory there, with sizeLimit 4Gi'],
   ['none on disk', { storageMedium: 'disk' }, { name: 'main' }, 'mount an emptyDir there'],

@@ -29,7 +29,7 @@ testRule(privileged, {
         ],
       },
       finds: [0, 1].map((index) => `spec.initContainers[${index}].securityContext.privileged`),
-      says: ['privileged is true, without which this init container will probably fail', 'privileged is true'],
+      says: ['privileged is true, and this init container will probably fail without it', 'privileged is true'],
       fixed: {
         initContainers: [
           { name: 'sysctl', ...no },

@@ -159,7 +159,7 @@ testRule(runtimeAnnotations, {
       profile: 'sysbox',
       pod: noted('io.kubernetes.cri-o.userns-mode', 'userns-mode.crio.io'),
       finds: [path('io.kubernetes.cri-o.userns-mode'), path('userns-mode.crio.io')],
-      advises: Array(2).fill('remove it: the field hostUsers takes its place'),
+      advises: Array(2).fill('remove it: the field hostUsers replaces it'),
       fixed: noted(),
     },
     'a user namespace where no field brings one': {
@@ -181,7 +181,7 @@ testRule(runtimeAnnotations, {
         path('seccomp-profile.kubernetes.cri-o.io'),
       ],
       advises: [
-        ...Array(2).fill('remove it: the field seccompProfile takes its place'),
+        ...Array(2).fill('remove it: the field seccompProfile replaces it'),
         'remove it, or ask the operator for an exemption (runtime-annotations: [seccomp-profile.kubernetes.cri-o.io])',
       ],
       fixed: noted(),

@@ -55,8 +55,8 @@ testRule(userIds, {
       pod: { securityContext: { runAsUser: 1_001_230_000, fsGroup: 1_001_230_000 }, containers: [{ name: 'main' }] },
       finds: ['spec.securityContext.runAsUser', 'spec.securityContext.fsGroup'],
       advises: Array(2).fill(
-        "use an id below 65536; an SCC of OpenShift assigns such ids from the namespace's range: choose one with smaller ids, such as " +
-          'nested-container, by the annotation openshift.io/required-scc',
+        "use an id below 65536; an SCC of OpenShift assigns such ids from the namespace's range: choose an SCC with smaller ids, such as " +
+          'nested-container, with the annotation openshift.io/required-scc',
       ),
       fixed: 'nothing',
     },
@@ -67,7 +67,7 @@ testRule(userIds, {
       },
       finds: ['spec.containers[0].securityContext.runAsUser', 'spec.containers[0].securityContext.runAsGroup'],
       advises: [
-        'use an id below 65536; the SCC restricted-v2 assigned it: choose one with smaller ids, such as nested-container, by the annotation ' +
+        'use an id below 65536; the SCC restricted-v2 assigned it: choose an SCC with smaller ids, such as nested-container, with the annotation ' +
           'openshift.io/required-scc',
         'use an id below 65536',
       ],

@@ -52,7 +52,7 @@ testRule(windows, {
           { name: 'main', securityContext: { windowsOptions: { hostProcess: false, runAsUserName: '', gmsaCredentialSpec: null } } },
         ],
       },
-      says: ['windowsOptions say nothing', 'windowsOptions say nothing'],
+      says: ['windowsOptions have no effect', 'windowsOptions have no effect'],
       promises: ['spec.securityContext.windowsOptions', 'spec.containers[0].securityContext.windowsOptions'],
       fixed: { securityContext: {}, containers: [{ name: 'main', securityContext: {} }] },
     },

@@ -21,7 +21,7 @@ test.each([
   ['it does not exist', undefined, [], made, 'there is none yet'],
   ['it does not cover a name', current, ['cloister.svc', 'other.svc'], made, 'it does not cover other.svc'],
   ['it does not cover an address', current, ['10.0.0.2'], made, 'it does not cover 10.0.0.2'],
-  ['two thirds of its life are over', current, [], twoThirds, 'two thirds of its life were over at 2030-01-03T00:00:00.000Z'],
+  ['two thirds of its life are over', current, [], twoThirds, 'two thirds of its lifetime ended at 2030-01-03T00:00:00.000Z'],
   ['it has expired', current, [], new Date(made.getTime() + 90 * HOUR), 'it expired at 2030-01-04T00:00:00.000Z'],
   ['the clock was set back', current, [], new Date('2028-01-01'), 'it is not valid before 2030-01-01T00:00:00.000Z'],
 ] as const)('T63, T66: a certificate must be reissued when %s', (_, certificate_, names, now, reason) => {

@@ -107,6 +107,6 @@ function fallBack({ label, namespace }: Circumstances, config: Profiled): Result
   }
   if (label !== undefined) return err(`label ${PROFILE_LABEL} of the pod: ${printUnknownProfile(label)}; ${known}`);
   return err(
-    `no profile is named to judge by: set --profile, label the pod ${PROFILE_LABEL}, or name namespace ${namespace} in \`governs\` of the configuration; ${known}`,
+    `nothing names the profile to judge by: set --profile, label the pod ${PROFILE_LABEL}, or name namespace ${namespace} in \`governs\` of the configuration; ${known}`,
   );
 }

@@ -107,7 +107,9 @@ function problemsOf(
   if (strict && skipped.length > 0) return skipped.map((each) => `${printInputProblem(each)} (--strict)`);
   if (objects > 0 || allowEmpty || hasProblems) return [];
   const details = skipped.length === 0 ? '' : `: ${skipped.map(printInputProblem).join('\n')}`;
-  return [`the input has no Kubernetes object${details}${skipped.length === 0 ? '; check what writes it, or set --allow-empty' : ''}`];
+  return [
+    `the input has no Kubernetes object${details}${skipped.length === 0 ? '; check the command that writes the input, or set --allow-empty' : ''}`,
+  ];
 }
 
 /** @param labelsOf labels of the namespaces that are known */

@@ -25,18 +25,18 @@ const MANIFESTS = 'files, folders (searched recursively for *.yaml, *.yml, *.jso
 export function addManifestFlags(command: Command): Command {
   command
     .argument('[manifests...]', MANIFESTS)
-    .option('-f, --filename <file...>', 'the same as a flag, as kubectl has it')
+    .option('-f, --filename <file...>', 'manifests, in addition to the arguments; kubectl has the same flag')
     .option(
       '--profile <id>',
-      'profile to judge by, in mode enforce: one of the configuration or, without a configuration, any built-in one; without the flag, the profile ' +
-        'that the webhook would use: that of the labels of the Namespace object in the manifests, of `governs` or `default` of the configuration, or ' +
-        'of the cloister.dev/profile label of the pod; or else the only configured profile',
+      'profile to judge by, in mode enforce: a profile of the configuration or, without a configuration, any built-in profile. Default: the profile ' +
+        'that the webhook would use, from the labels of the Namespace object in the manifests, from `governs` or `default` of the configuration, or ' +
+        'from the label cloister.dev/profile of the pod; if none of these names a profile, the only configured profile',
     )
-    .addOption(new Option('--grant <grant>', 'grant to judge by; without it, that of the profile').choices(GRANTS))
+    .addOption(new Option('--grant <grant>', 'grant to judge by; default: the grant of the profile').choices(GRANTS))
     .addOption(
       configOption(
-        'configuration file; without one, the file .cloister.yaml of the working folder or of a folder above it, up to the root of the Git ' +
-          'repository; without that, only the profile userns exists, with its defaults',
+        'configuration file. Default: the file .cloister.yaml of the working folder, or of a folder above it up to the root of the Git repository; ' +
+          'if there is no such file, only the profile userns exists, with its defaults',
       ),
     )
     .option('--from-cluster', 'judge by the configuration of the chart that is installed in the cluster')
@@ -48,14 +48,14 @@ export function addManifestFlags(command: Command): Command {
     );
   return addClusterFlags(command)
     .addOption(
-      new Option('-n, --namespace <name>', 'namespace of objects without one; exemptions, `governs` and `default` depend on it')
+      new Option('-n, --namespace <name>', 'namespace of objects without a namespace; exemptions, `governs` and `default` depend on it')
         .argParser(parseNamespace)
         .default('default'),
     )
     .addOption(
       new Option(
         '--ignore <globs>',
-        'files to leave out, as in .gitignore; separated by commas (can be repeated). The file .cloisterignore of the working folder lists more',
+        'files to leave out, in the notation of .gitignore, separated by commas (can be repeated); the file .cloisterignore of the working folder can list further files',
       )
         .argParser(parseNames)
         .default([]),

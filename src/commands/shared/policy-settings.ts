@@ -103,7 +103,7 @@ function exists(file: string): Promise<boolean> {
 }
 
 const FORBIDDEN =
-  'ask for the right to get it, or use --config. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read';
+  'ask for the permission to read it, or use --config. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read';
 
 async function configurationInCluster(
   { cloisterNamespace, ...flags }: ManifestFlags,

@@ -72,7 +72,8 @@ function checkDefaults(pod: Pod, report: Reporter, context: RuleContext): void {
     places.set(path.join('/'), path);
   }
   const message = 'AppArmor is RuntimeDefault, which may deny mounts to nested containers';
-  for (const path of places.values()) report({ path, message, remedy: 'remove it if this is for the workspace', kind: 'promise' });
+  for (const path of places.values())
+    report({ path, message, remedy: 'remove it if it applies to the workspace container', kind: 'promise' });
 }
 
 function placeOfDefault({ list, index, name, spec }: Container, pod: Pod): Path {
@@ -96,7 +97,7 @@ function checkOrdinary(container: Container, report: Reporter, context: RuleCont
   if (inherited == null || isAllowed(inherited, context)) return;
   report({
     path: FIELD,
-    message: `the container takes the pod's appArmorProfile, which is ${printProfile(inherited)}`,
+    message: `the container inherits the pod's appArmorProfile, which is ${printProfile(inherited)}`,
     fix: { set: { type: 'RuntimeDefault' } },
   });
 }

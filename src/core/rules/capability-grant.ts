@@ -44,7 +44,13 @@ function checkGrantedCapabilities({ securityContext }: ContainerSpec, requiremen
   if (requirements.grant !== 'none') checkDropped(listed ?? SUDO_CAPABILITIES, drop, held, requirements, report);
   if ((mustDropAll || listed !== undefined) && !drop.includes('ALL')) {
     const kind = mustDropAll ? 'escape' : 'promise';
-    report({ path: DROP, message: 'capabilities are left to the runtime', remedy: 'drop ALL', fix: { append: ['ALL'] }, kind });
+    report({
+      path: DROP,
+      message: 'capabilities are not set, so the runtime chooses them',
+      remedy: 'drop ALL',
+      fix: { append: ['ALL'] },
+      kind,
+    });
   }
   const dropped = requirements.grantTo === undefined ? drop.map(normalizeCapability) : [];
   const missing = (listed ?? []).filter((capability) => !held.includes(capability) && !dropped.includes(capability));

@@ -18,7 +18,7 @@ export const hugePages: Rule = {
     if (requirements.allowsHugePages) return;
     for (const [index, { name, emptyDir }] of orEmpty(specOf(pod).volumes).entries()) {
       if (!emptyDir?.medium?.startsWith('HugePages')) continue;
-      const message = `volume "${excerptOf(name ?? '')}" is made of ${excerptOf(emptyDir.medium)}, which cannot be id-mapped`;
+      const message = `volume "${excerptOf(name ?? '')}" has medium ${excerptOf(emptyDir.medium)}, which cannot be id-mapped`;
       report({ path: ['spec', 'volumes', index, 'emptyDir', 'medium'], message, remedy: 'use medium Memory or none' });
     }
   },

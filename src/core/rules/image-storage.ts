@@ -49,7 +49,7 @@ export const imageStorage: Rule = {
         findUnfitness(mount, volumeByName.get(mount.name), requirements.workspace.storageMedium === 'Memory');
       if (storage.length === 0 && !mounts.some((mount) => volumeByName.has(mount.name) && unfitnessOf(mount) === undefined)) {
         const message = 'the container has no mount that could hold the images of nested containers';
-        const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps them';
+        const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps images';
         report({ path, message, remedy, kind: 'promise' });
       }
       const places = new Set(ENGINE_FOLDERS.filter((folder) => mounts.some(({ mountPath }) => withSlash(mountPath) === `${folder}/`)));
@@ -69,7 +69,7 @@ export const imageStorage: Rule = {
         const mount = findCovering(mounts, place, leaving);
         if (mount === undefined || unfit.has(mount)) continue;
         const why = unfitnessOf(mount);
-        if (why !== undefined) unfit.set(mount, `the volume at ${place} ${why}, so it holds no images of nested containers`);
+        if (why !== undefined) unfit.set(mount, `the volume at ${place} ${why}, so it cannot hold images of nested containers`);
       }
       const { remedy } = volumeFor(spec, podSpec, requirements.workspace);
       for (const [mount, message] of unfit) {
@@ -100,7 +100,7 @@ function findCovering(mounts: readonly Mount[], wanted: string, leaving: VolumeN
 function findUnfitness({ readOnly }: Mount, volume: Volume | undefined, isGuest: boolean): string | undefined {
   if (volume === undefined) return undefined;
   if (readOnly === true || isReadOnly(volume)) return 'is read-only';
-  return isGuest && volume.emptyDir?.medium !== 'Memory' ? 'reaches the guest by virtio-fs, which holds no overlay' : undefined;
+  return isGuest && volume.emptyDir?.medium !== 'Memory' ? 'reaches the guest by virtio-fs, which cannot hold an overlay' : undefined;
 }
 
 /** The volume for a path of a container, and how to say so. */
@@ -131,7 +131,7 @@ function sizeFor({ resources }: ContainerSpec, pod: PodSpec, workspace: Workspac
   const own = bytesOf(memoryLimitOf(resources)) ?? bytesOf(memoryLimitOf(pod.resources));
   const bytes = own ?? guestMemoryBytes;
   if (bytes === undefined) return undefined;
-  const whole = own === undefined ? `the ${quantityOf(bytes)} that a guest has where no memory limit is set` : 'the memory limit';
+  const whole = own === undefined ? `the ${quantityOf(bytes)} of a guest without a memory limit` : 'the memory limit';
   const limit = quantityOf(Math.max(bytes / 2, MIN_BYTES));
   return { limit, why: ` (half of ${whole}, at least ${quantityOf(MIN_BYTES)})` };
 }

@@ -33,7 +33,7 @@ export type Excess = 'escapes' | 'others' | 'text' | 'patch' | 'answer';
 const EXCESSES: Readonly<Record<Excess, Pick<Finding, 'message' | 'remedy'>>> = {
   escapes: { message: `the pod has more than ${MAX_ESCAPES} escapes`, remedy: 'fix some of them, then try again' },
   others: {
-    message: `the pod has more than ${MAX_OTHER_FINDINGS} findings about its grant and its unknown fields, or too long ones`,
+    message: `the pod has more than ${MAX_OTHER_FINDINGS} findings about its grant and unknown fields, or these findings are too long`,
     remedy: 'fix some of them, or split the pod into several, then try again',
   },
   text: {

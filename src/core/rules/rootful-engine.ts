@@ -17,7 +17,7 @@ import type { Rule } from './rule.ts';
  */
 export const rootfulEngine: Rule = {
   id: 'rootful-engine',
-  summary: 'A container that starts an engine as root can run it.',
+  summary: 'An engine starts as root only in a container that can run it.',
   fields: ['spec.containers[*].image', 'spec.containers[*].command', 'spec.containers[*].args'],
   checkContainer(container, report, { requirements }) {
     const { hasGrant, spec } = container;

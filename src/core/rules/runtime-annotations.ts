@@ -26,7 +26,7 @@ export const runtimeAnnotations: Rule = {
       const message = `annotation ${excerptOf(key)} ${effect}`;
       const field = fieldInsteadOf(key, context);
       const wayOut =
-        field === undefined ? isExemptible(key) && { exemption: key } : { remedy: `remove it: the field ${field} takes its place` };
+        field === undefined ? isExemptible(key) && { exemption: key } : { remedy: `remove it: the field ${field} replaces it` };
       report({ path: ['metadata', 'annotations', key], message, fix: REMOVE, ...wayOut });
     }
   },

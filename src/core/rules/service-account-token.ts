@@ -59,7 +59,7 @@ export function findDroppedCertificates({ pod, at }: Subject): Finding[] {
   return orEmpty(specOf(pod).volumes).flatMap((volume, index) =>
     emptySourcesOf(volume).map((source): Finding => {
       const name = excerptOf(volume.name ?? '');
-      const message = `the API server dropped the content of a source of volume "${name}": podCertificate, where its feature gate PodCertificateRequest is off (on by default since Kubernetes 1.37)`;
+      const message = `volume "${name}" has an empty source: the API server drops podCertificate where its feature gate PodCertificateRequest is off (on by default since Kubernetes 1.37)`;
       const path = [...at, 'spec', 'volumes', index, 'projected', 'sources', source];
       return { rule: serviceAccountToken.id, kind: 'escape', path, message: printable(message), remedy: CERTIFICATE_REMEDY };
     }),

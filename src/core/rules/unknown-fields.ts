@@ -66,7 +66,7 @@ export const MOUNT_FIELDS: ReadonlySet<string> = new Set(
  */
 export const unknownFields: Rule = {
   id: 'unknown-fields',
-  summary: 'This version of Cloister knows every field of the pod that it should judge.',
+  summary: 'This version of Cloister knows every field of the pod that must be judged.',
   fields: [
     'spec.securityContext.*',
     'spec.containers[*].securityContext.*',

@@ -78,5 +78,5 @@ function remedyFor(id: number, ids: number, pod: Pod, isInherited: boolean): str
   const scc = annotationOf(pod, SCC_ANNOTATION);
   const origin =
     scc === undefined ? "an SCC of OpenShift assigns such ids from the namespace's range" : `the SCC ${excerptOf(scc)} assigned it`;
-  return `${smaller}; ${origin}: choose one with smaller ids, such as nested-container, by the annotation openshift.io/required-scc`;
+  return `${smaller}; ${origin}: choose an SCC with smaller ids, such as nested-container, with the annotation openshift.io/required-scc`;
 }

@@ -45,13 +45,13 @@ export const volumeTypes: Rule = {
 const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
 
 /**
- * What a pod can have instead of a path of the node that pods often mount. The first that matches counts. Each is short, because a message ends
- * with the exemption, after at most 200 characters.
+ * The advice for paths of the node that pods often mount: what a pod can use instead. The first pattern that matches counts. The advice is short,
+ * because it has at most 200 characters together with the exemption that follows it.
  */
 const INSTEAD: readonly (readonly [path: RegExp, remedy: string])[] = [
   [
     /\/(?:docker|containerd|crio|cri-dockerd|podman)\.sock$|^(?:\/var)?\/run\/(?:docker|containerd|crio|podman|k3s)(?:\/|$)/,
-    'run an engine in the pod: this one makes its callers root of the node',
+    "run an engine in the pod: every caller of the node's engine is root on the node",
   ],
   [/^\/dev\/shm\/?$/, 'use an emptyDir of medium Memory'],
   [/^\/dev\/./, 'ask for the resource of a device plugin, which the operator lists in the devices of the profile'],

@@ -7,8 +7,8 @@ import { REMOVE, type Reporter, type Rule } from './rule.ts';
  *
  * Fields: spec.os.name, windowsOptions of the pod's and of each container's securityContext
  * Allowed: absent; os.name linux
- * Fix: drop windowsOptions that say nothing, which charts write with all their defaults: the API server rejects them where `os` is linux. None
- * for others.
+ * Fix: drop windowsOptions that have no effect, which charts write with all their defaults: the API server rejects them where `os` is linux. None for
+ * others.
  * Source: https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
  */
 export const windows: Rule = {
@@ -30,7 +30,7 @@ export const windows: Rule = {
   checkContainer(container, report) {
     const options = effectiveOf(container, 'windowsOptions');
     const isOwn = container.spec.securityContext?.windowsOptions != null;
-    // Nothing is inherited from options that say nothing.
+    // Options that have no effect are not inherited.
     if (isOwn || saysSomething(options)) checkOptions(options, ['securityContext', 'windowsOptions'], report);
   },
 };
@@ -38,7 +38,7 @@ export const windows: Rule = {
 function checkOptions(options: WindowsOptions | null | undefined, path: string[], report: Reporter): void {
   if (options == null) return;
   if (!saysSomething(options)) {
-    report({ path, message: 'windowsOptions say nothing', fix: REMOVE, kind: 'promise' });
+    report({ path, message: 'windowsOptions have no effect', fix: REMOVE, kind: 'promise' });
     return;
   }
   const message = options.hostProcess === true ? 'the container is a Windows host process' : 'windowsOptions are set';

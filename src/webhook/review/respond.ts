@@ -86,7 +86,7 @@ export function makeRespond(
 
     const profile = config.profiles.get(route.profile);
     if (profile === undefined) return makeFailure(route, `${printUnknownProfile(route.profile)}; ${printConfigured(config.profiles)}`);
-    if (isPod !== (route.phase !== 'advise')) return makeFailure(route, `kind ${kind} does not belong here`);
+    if (isPod !== (route.phase !== 'advise')) return makeFailure(route, `kind ${kind} is not judged at this path`);
     const subject = subjectOf(review.object, group, kind);
     if (!subject.ok) return makeMismatchFailure(route, subject.error);
     const old = operation === 'UPDATE' && route.phase !== 'advise' ? subjectOf(review.oldObject, group, kind) : undefined;

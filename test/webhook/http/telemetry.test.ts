@@ -72,7 +72,7 @@ describe('a log line', () => {
     ]);
   });
 
-  test('a request that was changed, denied or not understood is logged at info, the rest at debug', async () => {
+  test('a request whose object was changed or denied, or could not be judged, is logged at info, the rest at debug', async () => {
     const { lines } = await recorded(
       ['/mutate/userns', exampleReview],
       ['/validate/enforce/userns', exampleReview],

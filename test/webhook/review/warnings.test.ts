@@ -49,7 +49,7 @@ describe('the warnings about a pod that the repair makes fit', () => {
     const iptables = { name: 'istio-init', securityContext: { capabilities: { add: ['NET_ADMIN', 'NET_RAW'] } } };
     const [taken] = warningsAbout({ initContainers: [iptables], ...ordinary(1) });
     const lost = (each: string) =>
-      `capabilities (capability ${each} is added, without which this init container will probably fail; remove it, or ask the operator for an ` +
+      `capabilities (capability ${each} is added, and this init container will probably fail without it; remove it, or ask the operator for an ` +
       `exemption (capabilities: [${each}])) (container istio-init)`;
     expect(taken).toBe(`cloister userns: the repair takes away ${lost('NET_ADMIN')}; ${lost('NET_RAW')}`);
   });
