@@ -14,14 +14,14 @@ export const costs: Section = {
   introduction: ({
     goFloor,
     controllerRuntime,
-  }) => `Relative to **floor-parse**, the minimum of a webhook in Node: \`node:https\`, \`JSON.parse\`, and a constant patch.
+  }) => `The values are relative to **floor-parse**, the smallest possible webhook in Node: \`node:https\`, \`JSON.parse\`, and a constant patch.
 1.00 is the same as floor-parse; for reviews per CPU second more is better, for times less.${
     goFloor === undefined
       ? ' Go is not installed here, so nothing is compared with a Go server.'
       : ' **go-floor** is the same in Go, and decodes only the envelope.'
   }${controllerRuntime === undefined ? '' : ' **controller-runtime** is an ordinary Go webhook that does what this profile does and nothing else.'}
 The reviews come from a real API server, for pods with 3, 15 and 252 containers. A mutating review repairs the pod and judges the result;
-a validating review receives the repaired pod. Each ratio is of one round, in which the servers take turns.`,
+a validating review receives the repaired pod. Each ratio compares two values of the same round. In a round, the servers take turns.`,
   measure,
 };
 

@@ -17,7 +17,7 @@ export const soak: Section = {
   introduction:
     () => `First reviews of all kinds, as fast as one replica answers them; then 200 a second over 25 kept connections, while the certificate in its
 Secret volume is replaced several times. A missing or wrong answer ends the measurement, and so does an exit code other than 0 after
-SIGTERM. The slope is that of a line through the memory of each second of the last two thirds: over ten minutes a difference of one
+SIGTERM. The slope is that of a straight line through the memory values of the last two thirds of the time: over ten minutes a difference of one
 megabyte is 9 MB/h.`,
   measure,
 };
