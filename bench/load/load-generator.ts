@@ -14,8 +14,8 @@ export interface LoadJob {
   /** Whether a correct answer holds a patch; absent: any answer will do. */
   readonly expectsPatch?: boolean;
   /**
-   * `full`: each of 16 connections sends as soon as it has its answer. `reconnect`: the same, over a new connection for each review. A number:
-   * so many reviews a second over 25 connections, however fast the server answers.
+   * `full`: each of 16 connections sends as soon as it has its answer. `reconnect`: the same, over a new connection for each review. A number: that
+   * many reviews a second over 25 connections, however fast the server answers.
    */
   readonly pace: 'full' | 'reconnect' | number;
   /** Overrides the number of connections. */
@@ -31,7 +31,7 @@ export interface LoadResults {
   readonly latencyMs: readonly number[];
 }
 
-/** One of so many answers is parsed. */
+/** One of this many answers is parsed. */
 const SAMPLE = 64;
 
 type Send = (connection: Connection, index: number) => Promise<void>;

@@ -66,7 +66,7 @@ testRule(nodeSelection, {
       ...denied,
       pod: required({ key: 'pool', operator: 'In', values: ['workspaces', 'gpu'] }),
     },
-    "what the profile's runtime class brings": {
+    "what the profile's runtime class adds": {
       ...scheduled,
       pod: { nodeSelector: { 'kubernetes.io/hostname': 'kata-1', 'kubernetes.azure.com/mode': 'system' } },
     },

@@ -33,7 +33,7 @@ testRule(tolerations, {
     'keys that look like those of a system pool': tolerating({ key: 'CriticalAddons', operator: 'Exists' }, { key: 'criticaladdonsonly' }),
     'another value of a taint that the profile denies': { ...denied, pod: tolerating({ ...DEDICATED, value: 'workspaces' }) },
     'a value that is a part of a denied one': { ...denied, pod: tolerating({ ...DEDICATED, value: 'buil' }, { key: 'team' }) },
-    "exactly what the profile's runtime class brings": { ...scheduled, pod: tolerating(ALL, CONTROL_PLANE) },
+    "exactly what the profile's runtime class adds": { ...scheduled, pod: tolerating(ALL, CONTROL_PLANE) },
     'the same, written out otherwise': {
       ...scheduled,
       pod: tolerating({ key: '', operator: 'Exists', value: '', effect: null, tolerationSeconds: null }),

@@ -6,7 +6,7 @@ import type { Reporter, Rule, RuleContext } from './rule.ts';
  * Device plugins provide extended resources: a request for one puts a device of the node into the container.
  *
  * Fields: limits and requests of each container's resources and of the pod's
- * Allowed: Kubernetes' own resources, those that the profile lists in `devices`, and none of any (`0`, which charts write)
+ * Allowed: Kubernetes' own resources, those that the profile lists in `devices`, and any resource with the quantity 0, which charts write
  * Fix: none.
  * Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources
  */

@@ -13,10 +13,10 @@ const NONE: VolumeNames = new Set();
 const ENGINE_FOLDERS = ['/var/lib/docker', '/var/lib/containerd', '/var/lib/containers', '/var/lib/buildkit'];
 
 /**
- * Images of nested containers need a file system that can hold an overlay, which the container's root cannot, and whose usage is counted
- * against the pod. So an emptyDir is mounted at each path of the profile's `storage`, unless a volume that stays is mounted there or above it.
- * If the operator lists no path, the pod's author chooses; then any writable volume is enough, since only the image determines where its
- * engine keeps images.
+ * Images of nested containers need a file system that can hold an overlay, and whose usage counts against the pod. The container's root file system
+ * cannot hold an overlay. So an emptyDir is mounted at each path of the profile's `storage`, unless a volume that stays is mounted there or above it.
+ * If the operator lists no path, the pod's author chooses one. Any writable volume is then enough, because only the image determines where its engine
+ * stores images.
  *
  * A volume of memory without a size limit grows to all memory of the pod, whose processes then have none. So each such volume gets half of the memory
  * limit of its container or pod, and at least 256 MiB. This rule reads the memory limit and does not judge it.

@@ -11,8 +11,8 @@ import type { Reporter, Rule, RuleContext, RuleFinding } from './rule.ts';
  * cluster's components. A pod that names its node chooses its neighbours, as with `nodeName`.
  *
  * Fields: spec.nodeSelector, spec.affinity.nodeAffinity
- * Allowed: anything that asks neither for one node nor for such a node (`NotIn` and `DoesNotExist` are allowed); what the profile's runtime
- * class brings
+ * Allowed: anything that asks neither for one node nor for such a node (`NotIn` and `DoesNotExist` are allowed); what the profile's runtime class
+ * adds
  * Fix: none.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/
  */
@@ -70,7 +70,7 @@ function checkTerm(
 
 /**
  * What to do where the key may not be asked for with these values.
- * @param isOfClass whether a runtime class of the profile may have brought it
+ * @param isOfClass whether a runtime class of the profile may have added it
  */
 function findWayOut(
   key: string,

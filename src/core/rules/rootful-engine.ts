@@ -6,8 +6,8 @@ import type { Rule } from './rule.ts';
 
 /**
  * A daemon that runs as root mounts file systems, makes control groups and sets up networks, and so does a node of a cluster. Only a runtime that
- * emulates a machine, or a guest, lets root of a pod do all of it. Such a container starts under every profile, and then ends or waits for ever
- * with an error of its engine.
+ * emulates a machine, or a guest, lets root of a pod do all of it. Such a container starts under every profile. Its engine then ends with an error,
+ * or never becomes ready.
  *
  * Fields: image, command and args of each container
  * Allowed: anything; an engine works that is rootless, or that has the grant `containers` of a profile that runs rootful engines

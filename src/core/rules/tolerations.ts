@@ -10,8 +10,8 @@ import { REMOVE, type Rule } from './rule.ts';
  * system taint run the cluster's own components, whose credentials allow more than a tenant's.
  *
  * Fields: spec.tolerations[*]
- * Allowed: a key, and not one of the control plane, of a system pool, or of the profile's `deniedTolerations`; exactly what the profile's
- * runtime class brings
+ * Allowed: a key, and not one of the control plane, of a system pool, or of the profile's `deniedTolerations`; exactly what the profile's runtime
+ * class adds
  * Fix: drop the toleration.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
  */

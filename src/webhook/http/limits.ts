@@ -24,9 +24,9 @@ const MIB = 1024 * KIB;
 export const LIMITS: Limits = {
   // An update carries two objects of 3 MiB at most each; the API server's defaulting adds to them, and the envelope comes on top.
   maxBodyBytes: 8 * MIB,
-  // Parsing and judging so many bytes takes five milliseconds, which other reviews may have to wait.
+  // Parsing and judging this many bytes takes five milliseconds. Other reviews may have to wait for it.
   largeBodyBytes: 256 * KIB,
-  // 150 KiB of ordinary pods have so many. The smaller the values, the more work each byte makes.
+  // 150 KiB of ordinary pods have this many values. The smaller the values, the more work each byte makes.
   manyValues: 12_000,
   // Two ordinary objects of 3 MiB, the most that an API server accepts, have 490,000; etcd stores half of that. The number of values decides
   // how much time and memory parsing takes, whatever the bytes.
@@ -46,7 +46,8 @@ export const LIMITS: Limits = {
   maxRequestsPerConnection: 1_000,
   // Three API servers have 600 requests at a time each, and open a connection for each. A connection takes about 90 KiB.
   maxConnections: 2_048,
-  // A handshake takes about a millisecond of the processor and one round trip; so many keep the processor busy over two milliseconds of network.
+  // A handshake takes about a millisecond of the processor and one round trip; this number keeps the processor busy while a handshake waits two
+  // milliseconds for the network.
   maxHandshakes: 16,
   contendedHandshakeMs: 500,
   // An API server in the same region completes a handshake in a few round trips of milliseconds.

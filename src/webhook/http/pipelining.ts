@@ -5,8 +5,8 @@ import type { Socket } from 'node:net';
 const MAX_UNANSWERED = 4;
 
 /**
- * Bounds the requests of one connection that wait for their answers: the connection that sends more is closed. Node hands over every request that
- * it has read, 1,800 in one piece of 64 KiB, and each holds memory until it is answered in its turn.
+ * Bounds the requests of one connection that wait for their answers: the connection that sends more is closed. Node hands over every request that it
+ * has read, 1,800 in one piece of 64 KiB, and each holds memory until it is answered.
  * @param onClose is called for each connection that is closed
  */
 export function boundPipelining(handle: RequestListener, onClose: (request: IncomingMessage) => void): RequestListener {

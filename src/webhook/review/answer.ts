@@ -118,7 +118,7 @@ export function answerUnjudged(phase: Phase, mode: Mode, problem: string): Answe
 /**
  * Answers for a pod whose namespace, or own label, names a profile that is not configured.
  * @param label of the pod itself
- * @param change why an update is not admitted without a profile, worded to follow "the update"
+ * @param change why an update is not admitted without a profile, as text that follows "the update"
  */
 export function answerUnknownProfile(
   mode: Mode,
