@@ -18,7 +18,8 @@ export interface PatchIntent {
  * Turns intended changes into operations on the document. The document is only read.
  *
  * - A missing parent is created once, with everything that belongs in it.
- * - The first change of a path wins; a second one is dropped, and judging the result again finds what it would have fixed.
+ * - The first change of a path is made. A second change of the same path is dropped: judging the result again finds what that change would have
+ * fixed.
  * - Elements leave a list last and from its end, so that no index shifts under another operation.
  */
 export function makePatch(document: unknown, intents: readonly PatchIntent[], pointerOf: PointerLookup = computePointer): PatchOp[] {

@@ -263,8 +263,8 @@ function put(object: Record<string, Json>, key: string, value: Json): void {
  * (`yes`, `on`, `y`), octal numbers (`010` is 8), underscores in numbers, and keys of any scalar type as text. It reads no base-60 numbers, and reads
  * dates as text. No schema of the `yaml` package does all of this.
  *
- * Where kubectl silently chooses one of two meanings, `parseStream` rejects the text: a key that occurs twice, a merge key below a key that
- * it overrides (the merge wins in kubectl, and loses elsewhere), unknown tags, and numbers that JSON does not have.
+ * Where kubectl silently chooses one of two meanings, `parseStream` rejects the text: a key that occurs twice, a merge key below a key of the same
+ * map that it also merges (kubectl uses the merged value, other parsers use the value of the map), unknown tags, and numbers that JSON does not have.
  * Source: goyaml.v2/resolve.go of sigs.k8s.io/yaml
  */
 const SCALARS: (ScalarTag | CollectionTag)[] = [

@@ -14,7 +14,7 @@ const INTRODUCTION = `# The command line
 \`./dev docs\` writes this page from the commands themselves. [manifests](check.md), [serving](serving.md), [ensure](ensure.md) and
 [node-profile](node-profile.md) explain their commands at length.
 
-A flag with a variable can also be set by that environment variable; the flag wins. Problems are printed on standard error, one per line. All commands
+A flag with a variable can also be set by that environment variable; the flag takes precedence. Problems are printed on standard error, one per line. All commands
 exit with 70 after a bug in Cloister, except for a server that has started, and have the flag \`--help\`.
 `;
 

@@ -79,7 +79,7 @@ async function run(program: string, ...args: readonly string[]): Promise<void> {
 /** The Debian suite of the Containerfile, and the configuration of its image. */
 export function readContainerfile(text: string): { readonly suite: string; readonly config: NonNullable<Image['config']> } {
   const [, suite] = /^FROM docker\.io\/library\/debian:(\w+)-slim AS workspace$/m.exec(text) ?? [];
-  // The last instruction of a kind wins, as in a build.
+  // Of several instructions of one kind the last one counts, as in a build.
   const lastOf = (instruction: string): string | undefined =>
     [...text.matchAll(new RegExp(`^${instruction} (.+)$`, 'gm'))].map(([, value]) => value).at(-1);
   const [User, WorkingDir, entrypoint, command] = ['USER', 'WORKDIR', 'ENTRYPOINT', 'CMD'].map(lastOf);
