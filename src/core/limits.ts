@@ -1,6 +1,6 @@
 /** Bounds on the work that one pod can cause. The rule `pod-size` reports pods beyond them. */
 
-/** Real pods have tens. Order of magnitude: etcd stores no object above 1.5 MB. */
+/** Real pods have tens of containers, and etcd stores no object above 1.5 MB. */
 export const MAX_CONTAINERS = 1_000;
 
 /** The API server allows 63 characters, but validates a name only after admission. Every finding repeats the container's name. */
