@@ -6,7 +6,7 @@ testRule(windows, {
     'the field is absent': { containers: [{ name: 'main' }] },
     linux: { os: { name: 'linux' } },
     'an empty name of a system, which the API server rejects': { os: { name: '' } },
-    'what an added container takes over from options that say nothing': {
+    'what an added container takes over from options that have no effect': {
       old: { securityContext: { windowsOptions: {} } },
       pod: { securityContext: { windowsOptions: {} }, ephemeralContainers: [{ name: 'debug' }] },
     },
@@ -45,7 +45,7 @@ testRule(windows, {
       finds: ['spec.securityContext.windowsOptions'],
       fixed: 'nothing',
     },
-    'options that say nothing, as charts write them with all their defaults': {
+    'options that have no effect, as charts write them with all their defaults': {
       pod: {
         securityContext: { windowsOptions: {} },
         containers: [

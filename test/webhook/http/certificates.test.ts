@@ -130,7 +130,7 @@ describe('T60: required client certificates', () => {
     expect(await ask(port, await show(shown))).toEqual({
       status: 403,
       code: 'CLOISTER_CLIENT_REJECTED',
-      error: expect.stringContaining('none of the names'),
+      error: expect.stringContaining('none of the allowed names'),
     });
     expect(lines.join('')).not.toContain('patched');
   });
