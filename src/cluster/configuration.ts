@@ -10,7 +10,7 @@ const KEY = 'config.yaml';
 /** Helm writes it on each object of a release. */
 const RELEASE_NAMESPACE = 'meta.helm.sh/release-namespace';
 
-/** Objects without a namespace: a user who may write in some namespaces only cannot make or change them. */
+/** These objects have no namespace, so a user with rights in single namespaces cannot create or change them. */
 const WEBHOOK_CONFIGURATIONS: readonly Reference[] = [
   { kind: 'MutatingWebhookConfiguration', name: MUTATING_CONFIGURATION },
   { kind: 'ValidatingWebhookConfiguration', name: VALIDATING_CONFIGURATION },
@@ -18,8 +18,8 @@ const WEBHOOK_CONFIGURATIONS: readonly Reference[] = [
 
 /**
  * Reads the configuration of the installed chart.
- * @param namespace undefined: the one that the webhook configurations name. A ConfigMap is not searched for: any user who may create one could
- *   offer a configuration of theirs
+ * @param namespace undefined: the namespace that the webhook configurations name. This function never searches all namespaces for the ConfigMap,
+ *   because any user who may create a ConfigMap could offer another configuration
  * @returns its text and where it is, or why there is none; throws a ClusterError
  */
 export async function findConfiguration(
@@ -38,7 +38,7 @@ export async function findConfiguration(
   return text === undefined ? err(`${title} has no key ${KEY}: name a file with --config`) : ok({ text, title });
 }
 
-/** The namespace of the Service that the API server calls or, until there are entries, that of the release. */
+/** The namespace of the Service that the API server calls or, while there are no entries, the namespace of the release. */
 async function findNamespace(cluster: Cluster): Promise<Result<string, string>> {
   const titles = WEBHOOK_CONFIGURATIONS.map(titleOf);
   const found: LiveObject[] = [];

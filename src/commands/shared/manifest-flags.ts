@@ -43,7 +43,7 @@ export function addManifestFlags(command: Command): Command {
     .addOption(
       new Option(
         '--cloister-namespace <name>',
-        'with --from-cluster: namespace of the chart; without the flag, the one whose Service the webhook configurations call',
+        'with --from-cluster: namespace of the chart; default: the namespace of the Service that the webhook configurations call',
       ).argParser(parseNamespace),
     );
   return addClusterFlags(command)

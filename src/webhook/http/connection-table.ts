@@ -31,7 +31,7 @@ interface Peer {
   connections: number;
 }
 
-/** What one caller has for itself at most: see `networkOf`. */
+/** The addresses that one caller may have: see `networkOf`. */
 interface Network {
   connections: number;
 }
@@ -45,10 +45,11 @@ interface Connection {
 }
 
 /**
- * Keeps room for new connections. When there is no room, it closes a connection that sent no review: of the network that has the most of these, and
- * in it of the remote address that has the most. If every connection has sent a review, it closes one of a network or address that has more connections
- * than the network or address of the new connection: an idle one if there is one, otherwise a busy one. API servers have few connections that sent no
- * review, so a caller that opens too many connections closes only its own. Within a stage, the oldest connection is closed first.
+ * Keeps room for new connections. When there is no room, it closes a connection that sent no review: of the network that has the most of these and,
+ * in that network, of the remote address that has the most. If every connection has sent a review, it closes one of a network or address that has
+ * more connections than the network or address of the new connection: an idle one if there is one, otherwise a busy one. API servers have few
+ * connections that sent no review, so a caller that opens too many connections closes only its own. Within a stage, the oldest connection is closed
+ * first.
  * @param onClose is called for each connection that is closed
  */
 export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {

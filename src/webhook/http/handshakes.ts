@@ -8,7 +8,10 @@ export interface HandshakeLimits {
   readonly handshakeTimeoutMs: number;
   /** How long a handshake may take while another connection waits for its place. */
   readonly contendedHandshakeMs: number;
-  /** The same while an address that has no handshake under way waits, and the handshake's network or address has at least two more. */
+  /**
+   * The same, if another address waits without any handshake in progress, and the network or address of this handshake has at least two handshakes
+   * more than that one.
+   */
   readonly unevenHandshakeMs: number;
 }
 
@@ -22,12 +25,12 @@ export interface Handshakes {
   end(socket: Socket): void;
 }
 
-/** What one caller has for itself at most: see `networkOf`. */
+/** The addresses that one caller may have: see `networkOf`. */
 interface Network {
   readonly name: string;
-  /** By remote address. The one whose turn was last is at the end. */
+  /** By remote address. The address whose turn was last is at the end. */
   readonly peers: Map<string, Peer>;
-  /** How many connections of all its addresses wait, and how many handshakes are under way. */
+  /** The number of connections that wait, and of handshakes in progress, of all its addresses together. */
   waiting: number;
   active: number;
 }
@@ -42,7 +45,7 @@ interface Peer {
   readonly active: Map<Socket, number>;
 }
 
-/** How often slow handshakes are looked for while connections wait, in parts of the shortest time that a handshake may take. */
+/** While connections wait, slow handshakes are searched for this many times within `unevenHandshakeMs`. */
 const LOOKS = 4;
 
 /** RFC 8446, section 5.1. */
@@ -55,9 +58,9 @@ const HANDSHAKE_RECORD = 22;
 const MAX_PIECES = 64;
 
 /**
- * Starts few TLS handshakes at a time, next that of the network, and in it of the remote address, with the fewest under way. A handshake takes about
- * a millisecond of the only thread: without turns, a caller that opens a thousand connections at once would hold up the reviews of all others for a
- * second and more.
+ * Starts few TLS handshakes at a time. The next handshake is one of the network with the fewest handshakes in progress and, in that network, of the
+ * remote address with the fewest. A handshake takes about a millisecond of the only thread: without turns, a caller that opens a thousand connections
+ * at once would hold up the reviews of all others for a second and more.
  *
  * A connection waits for its turn from the moment when its first message is complete, so that silent connections take no place.
  * @param onDrop is called for each connection that is closed because its handshake takes long while another one waits
@@ -133,7 +136,7 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
       startFirst(peer);
     }
     if (timer !== undefined || total.waiting === 0) return;
-    // What arrived while the thread was busy is read before the time counts.
+    // setImmediate: first read what arrived while the thread was busy, because it may complete a handshake.
     timer = setTimeout(() => setImmediate(dropSlow), limits.unevenHandshakeMs / LOOKS).unref();
   }
 
@@ -187,7 +190,7 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     const fewest = Math.min(...[...starving].map(({ active }) => active));
     const now = performance.now();
     for (const network of networks.values()) {
-      // While not all places are taken, a network is only in its own way.
+      // While there are free places, handshakes of a network delay only connections of the same network.
       if (!isFull && network.waiting === 0) continue;
       for (const peer of network.active === 0 ? [] : network.peers.values()) {
         const hasMore = (isFull && network.active >= fewest + 2) || (starving.has(network) && peer.active.size >= 2);
@@ -199,7 +202,7 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
   }
 }
 
-/** Whether one of its addresses waits and has no handshake under way. */
+/** Whether an address of the network waits and has no handshake in progress. */
 function hasStarving({ waiting, peers }: Network): boolean {
   if (waiting === 0) return false;
   for (const peer of peers.values()) if (peer.waiting.size > 0 && peer.active.size === 0) return true;

@@ -1,11 +1,11 @@
-/** An IPv4 address as a socket prints it that accepts both families. */
+/** The prefix of an IPv4 address, as a socket for both families prints it. */
 const MAPPED = /^::ffff:(?=\d+\.)/;
 
-/** How many groups of 16 bits name the network in an IPv6 address. */
+/** The number of 16-bit groups of an IPv6 address that identify the network. */
 const NETWORK_GROUPS = 4;
 
 /**
- * The network that one caller has for itself at most: an IPv4 address, or the first 64 bits of an IPv6 address, because a machine may use every
+ * The largest range of addresses that one caller may have: an IPv4 address, or the first 64 bits of an IPv6 address, because a machine may use every
  * address of its /64 (RFC 4291, section 2.5.1).
  * @param address the remote address of a socket
  */
