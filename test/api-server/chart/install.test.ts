@@ -66,9 +66,8 @@ describeUnless(missing, 'in namespaces of this machine', () => {
     await apiServer?.stop();
   });
 
-  test('`helm install --wait` returns, and the Job writes the entries', { timeout: 300_000 }, async () => {
-    await helm(['install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-'], VALUES);
-    await ensured();
+  test('`helm install --wait --wait-for-jobs` returns after the Job has written the entries', { timeout: 300_000 }, async () => {
+    await helm(['install', 'cloister', CHART, '--wait', '--wait-for-jobs', '--timeout=4m', '--values=-'], VALUES);
     const served = entriesOf(await configurations());
     expect(served).toHaveLength(13);
     expect(served.every(({ clientConfig }) => clientConfig.caBundle !== undefined && clientConfig.service?.namespace === NAMESPACE)).toBe(
@@ -107,19 +106,29 @@ describeUnless(missing, 'in namespaces of this machine', () => {
     expect(refused.body.message).toContain('volume-types');
   });
 
+  test('an upgrade passes after the policies were turned off as break-glass says, and `ensure` has created the bindings again', {
+    timeout: 120_000,
+  }, async () => {
+    const bindings = ['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods'];
+    expect(await apiServer.kubectl(['delete', 'validatingadmissionpolicybinding', ...bindings])).toMatchObject({ code: 0 });
+    const byHand = ['create', 'job', 'ensure-again', '--from=cronjob/cloister-ensure', `--namespace=${NAMESPACE}`];
+    expect(await apiServer.kubectl(byHand)).toMatchObject({ code: 0 });
+    await ensured();
+    expect(await apiServer.kubectl(['get', 'validatingadmissionpolicybinding', ...bindings])).toMatchObject({ code: 0 });
+    await helm(['upgrade', 'cloister', CHART, '--wait', '--timeout=2m', '--values=-'], VALUES);
+  });
+
   test('F7, T67: no call fails during an upgrade with a new profile and its rollback', { timeout: 600_000 }, async () => {
     const failedBefore = await failedCalls();
     const { stop } = load();
     const profiles = { gvisor: { grant: 'sudo' } };
-    await helm(['upgrade', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-'], { ...VALUES, profiles });
-    await ensured();
+    await helm(['upgrade', 'cloister', CHART, '--wait', '--wait-for-jobs', '--timeout=4m', '--values=-'], { ...VALUES, profiles });
     expect(entriesOf(await configurations()).map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');
     await label('sandboxed', 'gvisor');
     const sandboxed = () => apiServer.admin.request<Governed>('POST', '/api/v1/namespaces/sandboxed/pods?dryRun=All', plainPod());
     await until(async () => (await sandboxed()).body.spec?.runtimeClassName === 'gvisor');
 
-    await helm(['rollback', 'cloister', '1', '--wait', '--timeout=4m']);
-    await ensured();
+    await helm(['rollback', 'cloister', '1', '--wait', '--wait-for-jobs', '--timeout=4m']);
     expect(entriesOf(await configurations())).toHaveLength(13);
     // Its label names nothing any more, and so admits nothing.
     await until(async () => (await sandboxed()).status === 403);
