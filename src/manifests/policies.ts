@@ -16,14 +16,18 @@ export interface Manifest {
 export interface ConfiguredExpressions {
   /** A list of the names of the profiles. */
   readonly profiles: string;
+  /** A list of the names of the namespaces that Cloister never governs. */
+  readonly ungoverned: string;
   /** Whether the configuration enforces a profile in the namespace of a request, by its name. */
   readonly enforcedByName: string;
 }
 
 export function policies({ profiles, governance }: ClusterConfig, target: Target): readonly Manifest[] {
-  const byName = [{ namespaces: ungovernedNamespaces(target), profiles: {} }, ...governance.byName];
+  const ungoverned = ungovernedNamespaces(target);
+  const byName = [{ namespaces: ungoverned, profiles: {} }, ...governance.byName];
   return policiesWith({
     profiles: listOf([...profiles.keys()]),
+    ungoverned: listOf(ungoverned),
     enforcedByName: governedWhere(({ enforce }) => enforce !== undefined, { ...governance, byName }),
   });
 }
@@ -33,8 +37,9 @@ export function policies({ profiles, governance }: ClusterConfig, target: Target
  * namespace, with what, and which metadata of a pod is immutable. Each policy comes with its binding.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
-export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions): readonly Manifest[] {
+export function policiesWith({ profiles, ungoverned, enforcedByName }: ConfiguredExpressions): readonly Manifest[] {
   const known = Object.values(NAMESPACE_LABELS);
+  const { enforce } = NAMESPACE_LABELS;
   return [
     ...policy('cloister-namespace-labels', {
       resourceRules: [rule(NAMESPACES, ['CREATE', 'UPDATE'], 'Cluster')],
@@ -69,11 +74,21 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
       resourceRules: [rule(NAMESPACES, ['UPDATE'], 'Cluster')],
       differs: ['labels'],
       action: 'Warn',
-      variables: { written: `${changed('labels', (key) => `${key} == '${NAMESPACE_LABELS.enforce}'`)}` },
+      variables: {
+        // The other policy refuses a label whose value is no profile.
+        profiles,
+        written: changed('labels', (key) => `${key} in ${listOf(known)} && variables.labels[key] in variables.profiles`),
+        ungoverned,
+        isUngoverned: 'object.metadata.name in variables.ungoverned',
+      },
       validations: [
         {
-          expression: 'variables.written.size() == 0',
-          messageExpression: `'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate the pods to enforce ' + variables.labels['${NAMESPACE_LABELS.enforce}']`,
+          expression: `variables.isUngoverned ? variables.written.size() == 0 : !('${enforce}' in variables.written)`,
+          messageExpression: [
+            'variables.isUngoverned',
+            `? 'Cloister never governs pods in ' + object.metadata.name + ', so this label has no effect; remove it: ' + variables.written.join(', ')`,
+            `: 'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate the pods to enforce ' + variables.labels['${enforce}']`,
+          ].join('\n'),
         },
       ],
     }),
@@ -92,7 +107,7 @@ export function policiesWith({ profiles, enforcedByName }: ConfiguredExpressions
         enforcedByName,
         governed: [
           'variables.enforcedByName',
-          `'${NAMESPACE_LABELS.enforce}' in namespaceObject.metadata.?labels.orValue({})`,
+          `'${enforce}' in namespaceObject.metadata.?labels.orValue({})`,
           `'${PROFILE_LABEL}' in variables.labels`,
           "request.kind.kind == 'Binding'", // which does not include its pod
         ].join(' ||\n'),

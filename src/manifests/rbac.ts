@@ -71,7 +71,7 @@ function manage(group: string, resource: string, resourceNames: readonly string[
 
 function namesOf(kind: string): string[] {
   // No name depends on the configuration.
-  return policiesWith({ profiles: '', enforcedByName: '' })
+  return policiesWith({ profiles: '', ungoverned: '', enforcedByName: '' })
     .filter((each) => each.kind === kind)
     .map(({ metadata }) => metadata.name);
 }

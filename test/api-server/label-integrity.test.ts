@@ -262,6 +262,31 @@ describe('a namespace', () => {
     expect([made.status, made.warnings]).toEqual([201, []]);
   });
 
+  test('a label on a namespace that Cloister never governs gets a warning that it has no effect, and no advice about pods', async () => {
+    const path = '/api/v1/namespaces/kube-system?dryRun=All';
+    const patch = (labels: Labels) => labeler.request('PATCH', path, { metadata: { labels } }, MERGE);
+    for (const labels of [{ [OURS]: 'userns' }, { 'cloister.dev/warn': 'userns' }, { 'cloister.dev/audit': 'userns' }]) {
+      const [key] = Object.keys(labels);
+      const warning = expect.stringContaining(
+        `: Cloister never governs pods in kube-system, so this label has no effect; remove it: ${key}`,
+      );
+      const labelled = await patch(labels);
+      expect([labelled.status, labelled.warnings]).toEqual([200, [warning]]);
+    }
+    expect((await patch({ color: 'red' })).warnings).toEqual([]);
+  });
+
+  test('T76: a label that is refused gets no advice about pods', async () => {
+    await apiServer.createNamespace('misadvised');
+    const refused = await labeler.request<Problem>(
+      'PATCH',
+      '/api/v1/namespaces/misadvised',
+      { metadata: { labels: { [OURS]: 'usrns' } } },
+      MERGE,
+    );
+    expect([refused.status, refused.warnings]).toEqual([422, []]);
+  });
+
   test('T03: only a user with the verb can create a namespace with a Cloister label', async () => {
     const namespace = (name: string, labels?: object): object => ({ metadata: { name, ...(labels && { labels }) } });
     const refused = await tenant.request<Problem>('POST', '/api/v1/namespaces', namespace('new', { [OURS]: 'userns' }));

@@ -183,7 +183,7 @@ function requireNothing(schema: JsonSchema): void {
 
 /** A template: what depends on the configuration is made from the values. */
 function policiesText(): string {
-  const named = policiesWith({ profiles: '@profiles@', enforcedByName: '@enforcedByName@' });
+  const named = policiesWith({ profiles: '@profiles@', ungoverned: '@ungoverned@', enforcedByName: '@enforcedByName@' });
   const objects = named.map(({ apiVersion, kind, metadata: { name }, spec }) => ({ apiVersion, kind, metadata: { name }, spec }));
   const text = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
   return text.replaceAll(/"@(\w+)@"/g, '{{ include "cloister.$1" . | toJson }}');

@@ -10,9 +10,19 @@
 [{{ range $index, $id := keys (.Values.profiles | default dict) | sortAlpha }}{{ if $index }}, {{ end }}'{{ $id }}'{{ end }}]
 {{- end }}
 
+{{/* The namespaces that Cloister never governs, as JSON */}}
+{{- define "cloister.ungovernedNamespaces" -}}
+{{ list "kube-node-lease" "kube-system" .Release.Namespace | sortAlpha | toJson }}
+{{- end }}
+
+{{/* In CEL, as in `cloister manifests`: the list of these namespaces */}}
+{{- define "cloister.ungoverned" -}}
+['{{ include "cloister.ungovernedNamespaces" . | fromJsonArray | join "', '" }}']
+{{- end }}
+
 {{/* In CEL, as in `cloister manifests`: whether the values enforce a profile in the namespace of a request, by its name */}}
 {{- define "cloister.enforcedByName" -}}
-{{- $elements := list (dict "namespaces" (list "kube-node-lease" "kube-system" .Release.Namespace | sortAlpha)) -}}
+{{- $elements := list (dict "namespaces" (include "cloister.ungovernedNamespaces" . | fromJsonArray)) -}}
 {{- $elements = concat $elements (.Values.governs | default list) -}}
 {{- $default := .Values.default | default dict -}}
 {{- with $default.except }}{{ $elements = append $elements (dict "namespaces" .) }}{{ end -}}
