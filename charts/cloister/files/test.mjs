@@ -9,11 +9,7 @@ const workspace = { name: 'workspace', image: 'cloister-test' };
 const repaired = await create({ containers: [{ ...workspace, securityContext: { privileged: true } }] });
 const { privileged } = repaired.body.spec?.containers[0]?.securityContext ?? {};
 const isRepaired = repaired.status === 201 && privileged !== true && applied(repaired.body)?.startsWith(`${PROFILE}/`);
-report(
-  'a privileged pod is repaired',
-  isRepaired,
-  repaired.body.message ?? `annotations: ${JSON.stringify(repaired.body.metadata?.annotations)}`,
-);
+report('a privileged pod is repaired', isRepaired, explain(repaired.body));
 
 const refused = await create({ containers: [workspace], volumes: [{ name: 'node', hostPath: { path: '/' } }] });
 const isRefused = refused.status === 403 && refused.body.message?.includes('cloister.dev') === true;
@@ -32,6 +28,12 @@ async function create(spec) {
     body: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec }),
   });
   return { status: response.status, body: await response.json() };
+}
+
+function explain({ message, metadata }) {
+  if (message === undefined) return `annotations: ${JSON.stringify(metadata?.annotations)}`;
+  if (!/RuntimeClass ".+" not found/.test(message)) return message;
+  return `${message}: install the runtime of the profile ${PROFILE} with its RuntimeClass, or remove the profile from the values`;
 }
 
 function applied({ metadata }) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { chartTool } from '../../../tools/programs/chart-tools.ts';
-import { CHART, NAMESPACE, run } from '../../support/helm.ts';
+import { CHART, NAMESPACE, only, rendered, run } from '../../support/helm.ts';
 
 /** The text that helm prints after an installation: the next commands, and warnings about the values in use. */
 
@@ -12,9 +12,14 @@ async function notes(values: object = {}): Promise<string> {
 
 const byDefault = await notes();
 
+test('the Job that the notes wait for is the Job of the release', async () => {
+  const [, named = ''] = /wait --for=condition=complete job\/(\S+)/.exec(byDefault) ?? [];
+  expect(only(await rendered(), 'Job').metadata.name).toBe(named);
+});
+
 test('the notes of the default values contain the commands to wait, test and label, and the namespaces without governance', () => {
   for (const said of [
-    `kubectl --namespace ${NAMESPACE} wait --for=condition=complete job`,
+    `kubectl --namespace ${NAMESPACE} wait --for=condition=complete job/cloister-ensure-`,
     `helm test cloister --namespace ${NAMESPACE}`,
     'kubectl label namespace NAME cloister.dev/warn=userns',
     'kubectl label namespace NAME cloister.dev/enforce=userns',
