@@ -16,16 +16,20 @@ const WEBHOOK_CONFIGURATIONS: readonly Reference[] = [
   { kind: 'ValidatingWebhookConfiguration', name: VALIDATING_CONFIGURATION },
 ].map(({ kind, name }) => ({ apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata: { name } }));
 
+export interface FoundConfiguration {
+  readonly text: string;
+  readonly title: string;
+  /** That of Cloister. */
+  readonly namespace: string;
+}
+
 /**
  * Reads the configuration of the installed chart.
  * @param namespace undefined: the namespace that the webhook configurations name. This function never searches all namespaces for the ConfigMap,
  *   because any user who may create a ConfigMap could offer another configuration
  * @returns its text and where it is, or why there is none; throws a ClusterError
  */
-export async function findConfiguration(
-  cluster: Cluster,
-  namespace: string | undefined,
-): Promise<Result<{ readonly text: string; readonly title: string }, string>> {
+export async function findConfiguration(cluster: Cluster, namespace: string | undefined): Promise<Result<FoundConfiguration, string>> {
   const place = namespace === undefined ? await findNamespace(cluster) : ok(namespace);
   if (!place.ok) return place;
   const reference = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: NAME, namespace: place.value } };
@@ -35,7 +39,7 @@ export async function findConfiguration(
     return err(`the cluster has no ${title}: name the namespace of the chart with --cloister-namespace, or a file with --config`);
   }
   const { [KEY]: text } = (found.data ?? {}) as Readonly<Record<string, string | undefined>>;
-  return text === undefined ? err(`${title} has no key ${KEY}: name a file with --config`) : ok({ text, title });
+  return text === undefined ? err(`${title} has no key ${KEY}: name a file with --config`) : ok({ text, title, namespace: place.value });
 }
 
 /** The namespace of the Service that the API server calls or, while there are no entries, the namespace of the release. */

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { loadConfig } from '../config/load.ts';
 import { type Governance, governsAny } from '../core/governance.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
@@ -10,8 +9,9 @@ import { unknownFields } from '../core/rules/unknown-fields.ts';
 import { UNJUDGED_FIELDS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { fail } from './shared/fail.ts';
-import { configOption } from './shared/flags.ts';
 import { addHelp, terminalWidth } from './shared/help.ts';
+import { addConfigurationFlags, type ConfigurationFlags } from './shared/manifest-flags.ts';
+import { configurationOf } from './shared/policy-settings.ts';
 import { printPage } from './shared/terminal-page.ts';
 
 /** `cloister explain`: the page of a rule or a profile, or the rules that judge a field. */
@@ -21,8 +21,9 @@ export const command: Command = new Command('explain')
       'judge it, or why no rule does. Without an argument, lists the rules and profiles, and the namespaces that the configuration governs by name.',
   )
   .argument('[name]', 'id of a rule or a profile, or a field such as spec.hostAliases')
-  .addOption(configOption())
   .action(run);
+
+addConfigurationFlags(command);
 
 addHelp(command, {
   exitStatus: { 0: 'success', 2: 'there is no such rule, profile or field, or the configuration cannot be used' },
@@ -31,15 +32,17 @@ addHelp(command, {
     'cloister explain volume-types',
     'cloister explain spec.hostAliases',
     'cloister explain kata-team-a --config config.yaml',
+    'cloister explain --from-cluster',
   ],
 });
 
-async function run(name: string | undefined, { config: file }: { readonly config?: string }, self: Command): Promise<void> {
-  const config = await loadConfig(file);
-  if (!config.ok) return fail(self, config.error);
+async function run(name: string | undefined, flags: ConfigurationFlags, self: Command): Promise<void> {
+  const found = await configurationOf(flags, new Date());
+  if (!found.ok) return fail(self, found.error);
+  const { config, isDefault } = found.value;
   // Without a configuration, list the pages of all backends, not only the page of the default profile.
-  const profiles = file === undefined ? new Map<string, Profile>() : config.value.profiles;
-  if (name === undefined) process.stdout.write(printList(profiles, config.value.governance));
+  const profiles = isDefault ? new Map<string, Profile>() : config.profiles;
+  if (name === undefined) process.stdout.write(printList(profiles, config.governance));
   else process.stdout.write(/^(?:spec|metadata)\b|[.[]/.test(name) ? explainField(name, self) : await readPages(name, profiles, self));
 }
 
@@ -76,10 +79,19 @@ async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, s
   const backend = profile?.backend.id ?? (backendById.has(name) ? name : undefined);
   if (backend === undefined) {
     const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
-    return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them`]);
+    const remedy = guess === '' ? `; ${remedyForField(name)}` : '';
+    return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them${remedy}`]);
   }
   const head = profile === undefined ? '' : `In this configuration, ${name} ${describeProfile(profile)}\n\n`;
   return head + (await readPage('profiles', backend));
+}
+
+/** For the last name of a field without its path, and for all other names that are neither a rule nor a profile. */
+function remedyForField(name: string): string {
+  const field = KNOWN_FIELDS.find((each) => each.endsWith(`.${name}`));
+  return field === undefined
+    ? 'write a field with its full path, such as spec.hostUsers'
+    : `for the field, use \`cloister explain ${field}\``;
 }
 
 function describeProfile({ id, backend, grant, mayChoose, requirementsFor }: Profile): string {
@@ -98,6 +110,12 @@ async function readPage(folder: 'rules' | 'profiles', id: string): Promise<strin
   return printPage(await readFile(new URL(`../../docs/${folder}/${id}.md`, import.meta.url), 'utf8'), terminalWidth());
 }
 
+/** The fields that a rule or the list of unjudged fields names. `unknown-fields` names every other one. */
+const KNOWN_FIELDS: readonly string[] = [
+  ...rules.filter(({ id }) => id !== unknownFields.id).flatMap(({ fields }) => fields),
+  ...UNJUDGED_FIELDS.map(({ path }) => path),
+];
+
 /** The rules that judge a field or the fields in it, and why no rule judges the others. */
 function explainField(written: string, self: Command): string {
   const field = normalize(written);
@@ -110,11 +128,7 @@ function explainField(written: string, self: Command): string {
   );
   // `unknown-fields` judges whatever no other rule knows, misspelt fields included.
   const isKnown = unjudged.size > 0 || judging.some(({ id }) => id !== unknownFields.id);
-  const known = [
-    ...rules.filter(({ id }) => id !== unknownFields.id).flatMap(({ fields }) => fields),
-    ...UNJUDGED_FIELDS.map(({ path }) => path),
-  ];
-  const guess = isKnown ? '' : didYouMean(field, known);
+  const guess = isKnown ? '' : didYouMean(field, KNOWN_FIELDS);
   if (guess !== '' || (!isKnown && judging.length === 0)) {
     fail(self, [`no rule knows the field "${written}"${guess}: write it with its full path, such as spec.containers[*].image`]);
   }

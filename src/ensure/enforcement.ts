@@ -5,7 +5,7 @@ import type { Step } from './types.ts';
 
 /** As the API server warns about the label `enforce`. The service account of `ensure` cannot list pods, so that an operator has to. */
 export const RUNNING_PODS_STAY =
-  'the entries now enforce in other namespaces than before, by their names. Pods that already run there stay as they are: list what would change if the pods were recreated, with `kubectl get namespaces,deployments,statefulsets,daemonsets,cronjobs --all-namespaces --output yaml | cloister check -f - --config FILE`';
+  'the entries now enforce in other namespaces than before, by their names. Pods that already run there stay as they are: list what would change if the pods were recreated, with `kubectl get namespaces,deployments,statefulsets,daemonsets,cronjobs --all-namespaces --output yaml | cloister check -f - --from-cluster`';
 
 /**
  * The validating entries of a step that enforce a profile in other namespaces than before, by their names.

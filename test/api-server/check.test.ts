@@ -24,6 +24,10 @@ describe('--from-cluster', () => {
 
   async function install(namespace: string, data: object): Promise<void> {
     await own.createNamespace(namespace);
+    await publish(namespace, data);
+  }
+
+  async function publish(namespace: string, data: object): Promise<void> {
     await apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'cloister-config', namespace }, data });
   }
 
@@ -86,6 +90,15 @@ describe('--from-cluster', () => {
     const { code, stdout } = await check();
     expect(code).toBe(0);
     expect(stdout).toContain('judged by profile gvisor, grant none (from ConfigMap first/cloister-config)');
+  });
+
+  test('workloads in the namespace of Cloister are not judged where a default governs, and `explain` lists the same configuration', async () => {
+    const governed = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\ndefault: {enforce: userns}\n';
+    await publish('first', { 'config.yaml': governed });
+    expect((await check('--namespace', 'first')).stdout).toBe('no pod judged; 1 pod not judged, because nothing governs its namespace\n');
+    expect((await check('--namespace', 'another')).stdout).toContain('(from default of ConfigMap first/cloister-config)');
+    const { stdout } = await cloister(['explain', '--from-cluster', '--kubeconfig', kubeconfig]);
+    expect(stdout).toContain('  every other namespace: enforce userns\n');
   });
 
   test('if the entries call several namespaces, the command lists them, and one must be named', async () => {

@@ -85,6 +85,18 @@ test('explain suggests a name for an unknown one', async () => {
   expect(stderr).toBe('error: there is no rule or profile "volume-tyeps" (did you mean volume-types?): `cloister explain` lists them\n');
 });
 
+test.each([
+  ['hostUsers', 'for the field, use `cloister explain spec.hostUsers`'],
+  ['hostAliases', 'for the field, use `cloister explain spec.hostAliases`'],
+  ['hostPath', 'write a field with its full path, such as spec.hostUsers'],
+])('explain %s names the way to a field', async (name, remedy) => {
+  expect(await cloister(['explain', name])).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `error: there is no rule or profile "${name}": \`cloister explain\` lists them; ${remedy}\n`,
+  });
+});
+
 describe('a field of a pod', () => {
   test.each([
     ['a field that no rule judges', 'spec.hostAliases', /^No rule judges spec\.hostAliases\. [A-Z][\s\S]*\.\n$/],

@@ -27,7 +27,7 @@ export interface Circumstances {
   readonly namespaceLabels: ReadonlyMap<string, string> | undefined;
 }
 
-type Profiled = Pick<PolicySettings, 'profiles' | 'governance' | 'profile' | 'origin' | 'grantOrigin'>;
+type Profiled = Pick<PolicySettings, 'profiles' | 'governance' | 'profile' | 'origin' | 'ownNamespace' | 'grantOrigin'>;
 
 /** The webhook does not judge the pod: its namespace is known to have no label, and the configuration governs others by their names. */
 export const UNGOVERNED = 'ungoverned';
@@ -77,7 +77,7 @@ const STRICTEST_FIRST = ['enforce', 'warn', 'audit'] as const satisfies readonly
 
 /** For each mode that is in force in the namespace: the label of the namespace, or without it the configuration. */
 function governingOf({ namespace, namespaceLabels }: Circumstances, config: Profiled): readonly Governing[] {
-  if (SYSTEM_NAMESPACES.includes(namespace)) return [];
+  if (isNeverGoverned(namespace, config)) return [];
   const governed = governedBy(namespace, config.governance);
   return STRICTEST_FIRST.flatMap((mode): Governing[] => {
     const key = NAMESPACE_LABELS[mode];
@@ -92,8 +92,12 @@ function governingOf({ namespace, namespaceLabels }: Circumstances, config: Prof
   });
 }
 
-function isKnownUngoverned({ namespace, namespaceLabels }: Circumstances, { governance }: Profiled): boolean {
-  return governsAny(governance) && (namespaceLabels !== undefined || SYSTEM_NAMESPACES.includes(namespace));
+function isKnownUngoverned({ namespace, namespaceLabels }: Circumstances, config: Profiled): boolean {
+  return governsAny(config.governance) && (namespaceLabels !== undefined || isNeverGoverned(namespace, config));
+}
+
+function isNeverGoverned(namespace: string, { ownNamespace }: Profiled): boolean {
+  return SYSTEM_NAMESPACES.includes(namespace) || namespace === ownNamespace;
 }
 
 /** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */

@@ -3,16 +3,20 @@ import { GRANTS, type Grant } from '../../core/requirements.ts';
 import { addClusterFlags } from './cluster-flags.ts';
 import { configOption, parseNames, parseNamespace } from './flags.ts';
 
-/** The flags of the commands that judge manifests. */
-export interface ManifestFlags {
-  readonly filename?: readonly string[];
-  readonly profile?: string;
-  readonly grant?: Grant;
+/** The flags that choose a configuration. */
+export interface ConfigurationFlags {
   readonly config?: string;
   readonly fromCluster?: boolean;
   readonly cloisterNamespace?: string;
   readonly kubeconfig?: string;
   readonly context?: string;
+}
+
+/** The flags of the commands that judge manifests. */
+export interface ManifestFlags extends ConfigurationFlags {
+  readonly filename?: readonly string[];
+  readonly profile?: string;
+  readonly grant?: Grant;
   readonly namespace: string;
   readonly ignore: readonly string[];
   readonly strict?: boolean;
@@ -32,21 +36,8 @@ export function addManifestFlags(command: Command): Command {
         'that the webhook would use, from the labels of the Namespace object in the manifests, from `governs` or `default` of the configuration, or ' +
         'from the label cloister.dev/profile of the pod; if none of these names a profile, the only configured profile',
     )
-    .addOption(new Option('--grant <grant>', 'grant to judge by; default: the grant of the profile').choices(GRANTS))
-    .addOption(
-      configOption(
-        'configuration file. Default: the file .cloister.yaml of the working folder, or of a folder above it up to the root of the Git repository; ' +
-          'if there is no such file, only the profile userns exists, with its defaults',
-      ),
-    )
-    .option('--from-cluster', 'judge by the configuration of the chart that is installed in the cluster')
-    .addOption(
-      new Option(
-        '--cloister-namespace <name>',
-        'with --from-cluster: namespace of the chart; default: the namespace of the Service that the webhook configurations call',
-      ).argParser(parseNamespace),
-    );
-  return addClusterFlags(command)
+    .addOption(new Option('--grant <grant>', 'grant to judge by; default: the grant of the profile').choices(GRANTS));
+  return addConfigurationFlags(command)
     .addOption(
       new Option('-n, --namespace <name>', 'namespace of objects without a namespace; exemptions, `governs` and `default` depend on it')
         .argParser(parseNamespace)
@@ -63,6 +54,24 @@ export function addManifestFlags(command: Command): Command {
     .option('--strict', 'exit with 2 if a file is skipped because it is no manifest')
     .option('--allow-empty', 'accept input without any Kubernetes object')
     .option('-q, --quiet', 'print only what decides the exit status');
+}
+
+export function addConfigurationFlags(command: Command): Command {
+  command
+    .addOption(
+      configOption(
+        'configuration file. Default: the file .cloister.yaml of the working folder, or of a folder above it up to the root of the Git repository; ' +
+          'if there is no such file, only the profile userns exists, with its defaults',
+      ),
+    )
+    .option('--from-cluster', 'use the configuration of the chart that is installed in the cluster')
+    .addOption(
+      new Option(
+        '--cloister-namespace <name>',
+        'with --from-cluster: namespace of the chart; default: the namespace of the Service that the webhook configurations call',
+      ).argParser(parseNamespace),
+    );
+  return addClusterFlags(command);
 }
 
 /** The files of a command, however they are named. */

@@ -12,13 +12,15 @@ import { didYouMean } from '../../did-you-mean.ts';
 import { readOptional } from '../../manifests/files.ts';
 import { type IgnorePattern, parseIgnoreFile, parseIgnorePattern } from '../../manifests/ignore.ts';
 import { printInputProblem } from '../../manifests/problem.ts';
-import type { ManifestFlags } from './manifest-flags.ts';
+import type { ConfigurationFlags, ManifestFlags } from './manifest-flags.ts';
 
 /** What a command judges manifests by. */
 export interface PolicySettings extends PolicyConfig {
   readonly governance: Governance;
   /** Where the configuration comes from, for people: the name of a file or of a ConfigMap. */
   readonly origin: string;
+  /** The namespace of Cloister, which it never governs. undefined: not known, because the configuration is not that of a cluster. */
+  readonly ownNamespace: string | undefined;
   /** The flag that sets the grant of every profile. */
   readonly grantOrigin?: string;
   /** The profile that `--profile` names. */
@@ -35,13 +37,21 @@ export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promi
   const [found, ignoreFile] = await Promise.all([configurationOf(flags, now), readOptional(IGNORE_NAME)]);
   const problems = [...(found.ok ? [] : found.error), ...(ignoreFile.ok ? [] : [printInputProblem(ignoreFile.error)])];
   if (!found.ok || !ignoreFile.ok) return err(problems);
-  const { config, origin, isDefault } = found.value;
+  const { config, origin, isDefault, ownNamespace } = found.value;
   const ignore = [...parseIgnoreFile(ignoreFile.value ?? ''), ...flags.ignore.map(parseIgnorePattern)];
   const { grant } = flags;
   const offered = isDefault && flags.profile !== undefined ? builtInProfiles() : config.profiles;
   const profiles = grant === undefined ? offered : new Map([...offered].map(([id, profile]) => [id, { ...profile, grant }]));
   const { exemptions, governance } = config;
-  const settings = { profiles, exemptions, governance, origin, ignore, ...(grant === undefined ? {} : { grantOrigin: '--grant' }) };
+  const settings = {
+    profiles,
+    exemptions,
+    governance,
+    origin,
+    ownNamespace,
+    ignore,
+    ...(grant === undefined ? {} : { grantOrigin: '--grant' }),
+  };
   if (flags.profile === undefined) return ok(settings);
 
   const profile = profiles.get(flags.profile);
@@ -57,14 +67,14 @@ export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promi
 /** Every backend as a profile of its own, with the defaults of its options. */
 const builtInProfiles = (): Map<string, Profile> => new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})]));
 
-interface FoundConfiguration {
+interface ChosenConfiguration extends Pick<PolicySettings, 'origin' | 'ownNamespace'> {
   readonly config: Config;
-  readonly origin: string;
   /** Whether there is no configuration. */
   readonly isDefault: boolean;
 }
 
-async function configurationOf(flags: ManifestFlags, now: Date): Promise<Result<FoundConfiguration, readonly string[]>> {
+/** The configuration that the flags name, or that is found without them. */
+export async function configurationOf(flags: ConfigurationFlags, now: Date): Promise<Result<ChosenConfiguration, readonly string[]>> {
   const { config: named, fromCluster } = flags;
   const unused = CLUSTER_FLAGS.filter(([key]) => flags[key] !== undefined).map(
     ([, flag]) => `${flag} has no effect without --from-cluster`,
@@ -73,14 +83,16 @@ async function configurationOf(flags: ManifestFlags, now: Date): Promise<Result<
   if (fromCluster) return named === undefined ? configurationInCluster(flags, now) : err([TWO_CONFIGURATIONS]);
   const file = named ?? (await findUpwards(process.cwd()));
   const config = await loadConfig(file, { now });
-  return config.ok ? ok({ config: config.value, origin: file ?? DEFAULTS, isDefault: file === undefined }) : config;
+  return config.ok
+    ? ok({ config: config.value, origin: file ?? DEFAULTS, isDefault: file === undefined, ownNamespace: undefined })
+    : config;
 }
 
 const CLUSTER_FLAGS = [
   ['kubeconfig', '--kubeconfig'],
   ['context', '--context'],
   ['cloisterNamespace', '--cloister-namespace'],
-] as const satisfies readonly (readonly [keyof ManifestFlags, string])[];
+] as const satisfies readonly (readonly [keyof ConfigurationFlags, string])[];
 
 const TWO_CONFIGURATIONS = 'a configuration is named by --config (or CLOISTER_CONFIG) and by --from-cluster: name one of them';
 
@@ -106,17 +118,17 @@ const FORBIDDEN =
   'ask for the permission to read it, or use --config. With --cloister-namespace, only the ConfigMap cloister-config of that namespace is read';
 
 async function configurationInCluster(
-  { cloisterNamespace, ...flags }: ManifestFlags,
+  { cloisterNamespace, ...flags }: ConfigurationFlags,
   now: Date,
-): Promise<Result<FoundConfiguration, readonly string[]>> {
+): Promise<Result<ChosenConfiguration, readonly string[]>> {
   const cluster = await connect({ ...flags, whenForbidden: FORBIDDEN });
   if (!cluster.ok) return err([cluster.error]);
   try {
     const found = await findConfiguration(cluster.value, cloisterNamespace);
     if (!found.ok) return err([found.error]);
-    const { text, title } = found.value;
+    const { text, title, namespace } = found.value;
     const config = parseConfig(text, title, { now });
-    return config.ok ? ok({ config: config.value, origin: title, isDefault: false }) : config;
+    return config.ok ? ok({ config: config.value, origin: title, isDefault: false, ownNamespace: namespace }) : config;
   } catch (error) {
     if (error instanceof ClusterError) return err([error.message]);
     throw error;
