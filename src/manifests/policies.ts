@@ -86,7 +86,7 @@ export function policiesWith({ profiles, ungoverned, enforcedByName }: Configure
           expression: `variables.isUngoverned ? variables.written.size() == 0 : !('${enforce}' in variables.written)`,
           messageExpression: [
             'variables.isUngoverned',
-            `? 'Cloister never governs pods in ' + object.metadata.name + ', so this label has no effect; remove it: ' + variables.written.join(', ')`,
+            `? 'Cloister never governs pods in ' + object.metadata.name + ', so this label has no effect on them; remove it: ' + variables.written.join(', ')`,
             `: 'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate the pods to enforce ' + variables.labels['${enforce}']`,
           ].join('\n'),
         },

@@ -262,13 +262,13 @@ describe('a namespace', () => {
     expect([made.status, made.warnings]).toEqual([201, []]);
   });
 
-  test('a label on a namespace that Cloister never governs gets a warning that it has no effect, and no advice about pods', async () => {
+  test('a label on a namespace that Cloister never governs gets a warning that it has no effect on them, and no advice about pods', async () => {
     const path = '/api/v1/namespaces/kube-system?dryRun=All';
     const patch = (labels: Labels) => labeler.request('PATCH', path, { metadata: { labels } }, MERGE);
     for (const labels of [{ [OURS]: 'userns' }, { 'cloister.dev/warn': 'userns' }, { 'cloister.dev/audit': 'userns' }]) {
       const [key] = Object.keys(labels);
       const warning = expect.stringContaining(
-        `: Cloister never governs pods in kube-system, so this label has no effect; remove it: ${key}`,
+        `: Cloister never governs pods in kube-system, so this label has no effect on them; remove it: ${key}`,
       );
       const labelled = await patch(labels);
       expect([labelled.status, labelled.warnings]).toEqual([200, [warning]]);
