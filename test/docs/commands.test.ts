@@ -17,7 +17,7 @@ function commandsIn(text: string): readonly string[] {
 
 /** Of a release, or of an object that the chart puts into its namespace. */
 const IN_THE_NAMESPACE =
-  /^helm (?:install|upgrade|rollback|test|uninstall|history|status) cloister\b|^kubectl .*(?:\b(?:daemonset|deployment|job|cronjob|service)\/cloister\b|app\.kubernetes\.io\/component=)/;
+  /^helm (?:install|upgrade|rollback|test|uninstall|history|status|get values) cloister\b|^kubectl .*(?:\b(?:daemonset|deployment|job|cronjob|service)\/cloister\b|app\.kubernetes\.io\/component=)/;
 
 function withoutNamespace(commands: readonly string[]): readonly string[] {
   return commands.filter((command) => IN_THE_NAMESPACE.test(command) && !/ (?:-n|--namespace)[ =]/.test(command));
