@@ -5,7 +5,7 @@ import { makePod } from './made-pod.ts';
 import { selectNewFindings } from './new-findings.ts';
 import { type Pod, specOf } from './pod.ts';
 import { findAddedProgram, findStart } from './pod-update.ts';
-import type { Policy } from './policy.ts';
+import { findSettledChanges, type Policy } from './policy.ts';
 import type { ProfileRequirements } from './requirements.ts';
 import { nodeName } from './rules/node-name.ts';
 import type { Finding } from './rules/rule.ts';
@@ -41,7 +41,9 @@ export function judge({ subject, old, policy, namespace, exemptions, now }: Judg
   // Exemptions, like grants, apply only to isolated pods.
   const exempts = requirements === policy.profile.withoutIsolation ? () => false : active.exempts;
   const circumstances = { namespace, isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
-  const findings = withoutInherited(inspect(makePod(subject), subject.at, requirements, circumstances), subject);
+  const settled = old === undefined ? [] : findSettledChanges(subject.pod, old.pod);
+  const withChanges = settled.length === 0 ? circumstances : { ...circumstances, labelProblems: [...policy.labelProblems, ...settled] };
+  const findings = withoutInherited(inspect(makePod(subject), subject.at, requirements, withChanges), subject);
   if (old === undefined || findings.length === 0) return { findings, exempted: active.used };
 
   const before = inspect(old.pod, old.at, requirements, circumstances);

@@ -1,7 +1,7 @@
 import { excerptOf } from './excerpt.ts';
 import type { Exemption } from './exemptions.ts';
-import { GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
-import { labelOf, type Pod } from './pod.ts';
+import { APPLIED_ANNOTATION, GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
+import { annotationOf, labelOf, type Pod } from './pod.ts';
 import type { Profile } from './profiles/profile.ts';
 import { exceeds, GRANTS, type Grant, isGrant } from './requirements.ts';
 import type { RuleFinding } from './rules/rule.ts';
@@ -52,6 +52,33 @@ function selectGrant({ id, grant }: Profile, label: string | undefined, problems
   const remedy = `remove the label, or set it to ${GRANTS.filter((each) => !exceeds(each, grant)).join(' or ')}`;
   problems.push({ path: ['metadata', 'labels', GRANT_LABEL], message, remedy });
   return grant;
+}
+
+/**
+ * What an update changes of the labels and the annotation that settle a pod's profile. Later updates, such as an added debug container, are judged
+ * by the labels of the stored pod, and an object selector may depend on them: a change would loosen how these are judged, or take the pod out.
+ */
+export function findSettledChanges(pod: Pod, old: Pod): readonly RuleFinding[] {
+  return SETTLED.flatMap(({ map, key, read }) => {
+    const [now, before] = [read(pod, key), read(old, key)];
+    if (now === before) return [];
+    const message = `${describeChange(now, before)} after the pod was created`;
+    const remedy = `${before === undefined ? 'leave it out' : 'keep the old value'}; ${SETTLED_AT}`;
+    return [{ path: ['metadata', map, key], message, remedy }];
+  });
+}
+
+const SETTLED = [
+  { map: 'labels', key: PROFILE_LABEL, read: labelOf },
+  { map: 'labels', key: GRANT_LABEL, read: labelOf },
+  { map: 'annotations', key: APPLIED_ANNOTATION, read: annotationOf },
+] as const;
+
+const SETTLED_AT = 'the profile of a pod is settled when it is created, so delete the pod and recreate it to change this';
+
+function describeChange(now: string | undefined, before: string | undefined): string {
+  if (now === undefined) return `"${excerptOf(before ?? '')}" was removed`;
+  return `"${excerptOf(now)}" ${before === undefined ? 'was added' : 'replaced another value'}`;
 }
 
 /** For messages about a name that no profile has. */

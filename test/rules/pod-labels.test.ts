@@ -4,7 +4,12 @@ import { type Sketch, testRule } from '../support/test-rule.ts';
 const PROFILE = 'cloister.dev/profile';
 const GRANT = 'cloister.dev/grant';
 const labelled = (labels: Record<string, string>): Sketch => ({ metadata: { labels } });
-const finds = { profile: [`metadata.labels["${PROFILE}"]`], grant: [`metadata.labels["${GRANT}"]`] };
+const APPLIED = 'cloister.dev/profile-applied';
+const finds = {
+  profile: [`metadata.labels["${PROFILE}"]`],
+  grant: [`metadata.labels["${GRANT}"]`],
+  applied: [`metadata.annotations["${APPLIED}"]`],
+};
 
 testRule(podLabels, {
   passes: {
@@ -18,8 +23,39 @@ testRule(podLabels, {
       old: labelled({ [GRANT]: 'root' }),
       pod: labelled({ [GRANT]: 'root', app: 'x' }),
     },
+    'another label and another annotation, on a pod that is updated': {
+      old: { metadata: { labels: { [GRANT]: 'none', app: 'x' }, annotations: { [APPLIED]: 'userns/none', note: 'x' } } },
+      pod: { metadata: { labels: { [GRANT]: 'none', app: 'y' }, annotations: { [APPLIED]: 'userns/none', note: 'y' } } },
+    },
+    'an applied profile of any kind, on a pod that is created': { metadata: { annotations: { [APPLIED]: 'kata-qemu/none' } } },
   },
   fails: {
+    'T09: a grant that is removed by an update': { old: labelled({ [GRANT]: 'none' }), pod: {}, finds: finds.grant, fixed: 'nothing' },
+    'T09: a grant that is raised by an update': {
+      grant: 'containers',
+      old: labelled({ [GRANT]: 'none' }),
+      pod: labelled({ [GRANT]: 'containers' }),
+      finds: finds.grant,
+      fixed: 'nothing',
+    },
+    'T09: a profile that is added by an update': {
+      old: {},
+      pod: labelled({ [PROFILE]: 'userns' }),
+      finds: finds.profile,
+      fixed: 'nothing',
+    },
+    'T09: a profile that is removed by an update': {
+      old: labelled({ [PROFILE]: 'userns' }),
+      pod: {},
+      finds: finds.profile,
+      fixed: 'nothing',
+    },
+    'an applied profile that is changed by an update': {
+      old: { metadata: { annotations: { [APPLIED]: 'userns/none' } } },
+      pod: { metadata: { annotations: { [APPLIED]: 'userns/containers' } } },
+      finds: finds.applied,
+      fixed: 'nothing',
+    },
     'a profile that is not configured': { pod: labelled({ [PROFILE]: 'fortress' }), finds: finds.profile, fixed: 'nothing' },
     'a profile that may not be chosen': { pod: labelled({ [PROFILE]: 'gvisor' }), finds: finds.profile, fixed: 'nothing' },
     'an empty profile': { pod: labelled({ [PROFILE]: '' }), finds: finds.profile, fixed: 'nothing' },

@@ -200,6 +200,22 @@ describe('T15: operations', () => {
     });
   });
 
+  test('T09: an update may not change what settles the profile of a governed pod, also without the policies in the API server', async () => {
+    const stored = { ...bad, metadata: { name: 'workspace', labels: { 'cloister.dev/profile': 'userns', 'cloister.dev/grant': 'none' } } };
+    const object = { ...stored, metadata: { name: 'workspace', labels: { 'cloister.dev/profile': 'userns' } } };
+    const answer = (mode: string) => ask(`/validate/${mode}/userns`, reviewOf({ operation: 'UPDATE', object, oldObject: stored }));
+    const message = 'metadata.labels["cloister.dev/grant"]: "none" was removed after the pod was created';
+    expect(await answer('enforce')).toMatchObject({ allowed: false, message: expect.stringContaining(message) });
+    expect(await answer('warn')).toMatchObject({ allowed: true, warnings: [expect.stringContaining('"none" was removed after')] });
+    expect(await answer('audit')).toMatchObject({ allowed: true });
+    const same = reviewOf({
+      operation: 'UPDATE',
+      object: { ...stored, metadata: { ...stored.metadata, annotations: { a: 'b' } } },
+      oldObject: stored,
+    });
+    expect(await ask('/validate/enforce/userns', same)).toMatchObject({ allowed: true });
+  });
+
   test('T31: the UPDATE of a bad pod is not patched', async () => {
     const answer = await ask('/mutate/userns', reviewOf({ operation: 'UPDATE', oldObject: bad }));
     expect(answer).toMatchObject({ allowed: true });
