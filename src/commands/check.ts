@@ -2,9 +2,19 @@ import { readFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, Option } from 'commander';
+import { printPath } from '../core/path.ts';
 import { STDIN } from '../manifests/files.ts';
 import { FILE_FORMATS, formats } from '../report/formats.ts';
-import { type CheckReport, FAIL_ON, type FailOn, failsBy, isFailing, type PodReport, type UnjudgedReport } from '../report/report.ts';
+import {
+  type CheckReport,
+  FAIL_ON,
+  type FailOn,
+  failsBy,
+  isFailing,
+  isUnattributed,
+  type PodReport,
+  type UnjudgedReport,
+} from '../report/report.ts';
 import { printFindings } from '../report/text.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
@@ -83,14 +93,12 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
   const unjudged: UnjudgedReport[] = [];
   let withoutPod = 0;
   let ungoverned = 0;
-  let withHiddenFields = 0;
   const { ignored, skipped, problems, objects } = await judgeManifests(
     names,
     { settings: settings.value, flags, stdin: process.stdin, now },
     ({ source, pods: judged, ungoverned: left }) => {
       pods.push(...judged.map(reportOf));
       ungoverned += left;
-      withHiddenFields += judged.filter(({ found }) => found.unattributed.length > 0).length;
       for (const document of source.documents) {
         unjudged.push(...document.unjudged.map(({ range, ...object }) => ({ file: source.file, ...range, ...object })));
         withoutPod += document.withoutPod;
@@ -98,17 +106,18 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
     },
   );
   const report = { pods, unjudged, skipped, ungoverned, withoutPod, ignored };
-  if (!flags.quiet) process.stderr.write(noteHiddenFields(withHiddenFields));
+  if (!flags.quiet) process.stderr.write(noteUnattributed(pods));
   if (objects > 0 || problems.length === 0) process.stdout.write(print(report, flags));
   if (problems.length > 0) return fail(self, problems);
   if (failsBy(report, flags.failOn)) process.exitCode = 1;
 }
 
-/** A note about pods that were read from a cluster: kubectl hides who wrote their fields. */
-function noteHiddenFields(count: number): string {
+/** A note about fields of pods that are not judged because others than the author may have written them. */
+function noteUnattributed(pods: readonly PodReport[]): string {
+  const count = pods.filter(isUnattributed).length;
   if (count === 0) return '';
-  const pods = count === 1 ? '1 pod was' : `${count} pods were`;
-  return `${pods} read from a cluster without managedFields, so nodeName is not judged: only managedFields show whether the author or the scheduler wrote it. Read the pods with \`kubectl get --show-managed-fields\`.\n`;
+  const subject = count === 1 ? '1 pod has' : `${count} pods have`;
+  return `${subject} a uid and a status, as the API server stores it: nodeName, and the addresses that a network plugin reports, are not judged, because input does not prove who wrote them. Remove the status to judge them, or set --fail-on unjudged. What managedFields show as the author's (\`kubectl get --show-managed-fields\`) is judged.\n`;
 }
 
 function reportOf(judged: JudgedPod): PodReport {
@@ -126,6 +135,7 @@ function reportOf(judged: JudgedPod): PodReport {
     verdict: outcomeOf(judged),
     findings: verdict.findings.map((finding) => ({ ...finding, ...found.rangeOf(finding.path), path: found.pathOf(finding.path) })),
     exempted: verdict.exempted,
+    ...(found.unattributed.length === 0 ? {} : { unattributed: found.unattributed.map((path) => printPath(found.pathOf(path))) }),
   };
 }
 

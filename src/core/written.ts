@@ -7,7 +7,7 @@ import { type Subject, withDocument } from './subject.ts';
 export interface Written {
   /** The pod as its author wrote it, in its unchanged document. */
   readonly subject: Subject;
-  /** Fields that are left out although the author may have written them: nothing in the object shows who wrote them. */
+  /** Fields that are left out although the author may have written them: nothing shows who wrote them. */
   readonly unattributed: readonly Path[];
 }
 
@@ -16,9 +16,11 @@ export interface Written {
  * network plugin its addresses. None of it is a fault of its author, so it is left out. Other documents stay as they are.
  *
  * `metadata.managedFields` show who wrote a field: the entry with the pod's containers is the author's, and includes what webhooks changed. A binding
- * leaves no entry. This is a hint and no proof: users who may update a pod may also send other managedFields.
+ * leaves no entry. This is a hint and no proof: users who may update a pod may also send other managedFields, and the author of a file may add all of
+ * it. So a file may show that its author wrote a field, and never that the cluster did.
+ * @param from where the object was read
  */
-export function asWritten(subject: Subject): Written {
+export function asWritten(subject: Subject, { from }: { readonly from: 'cluster' | 'file' } = { from: 'cluster' }): Written {
   if (!isFromCluster(subject)) return { subject, unattributed: [] };
   const owned = ownedByAuthor(subject.document);
   const leftOut: Path[] = [];
@@ -26,7 +28,7 @@ export function asWritten(subject: Subject): Written {
   const leaveOut = (path: Path): void => {
     if (owned?.has(path) === true) return;
     leftOut.push(path);
-    if (owned === undefined) unattributed.push(path);
+    if (owned === undefined || from === 'file') unattributed.push(path);
   };
   if (specOf(subject.pod).nodeName) leaveOut(['spec', 'nodeName']);
   for (const key of networkStatusOf(subject.pod)) leaveOut(['metadata', 'annotations', key]);

@@ -174,7 +174,7 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
     }
     const subject = subjectOf(value, group.value, object.kind);
     if (subject.ok) {
-      pods.push(makeFoundPod(placed, asWritten(subject.value), at, undefined));
+      pods.push(makeFoundPod(placed, asWritten(subject.value, { from: 'file' }), at, undefined));
       return;
     }
     const { path, expected } = subject.error;

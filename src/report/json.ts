@@ -10,7 +10,8 @@ import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } f
  * - `summary`: number of `pods`; of the pods in namespaces that enforce which are `clean`, `repairable` and `refused`; of pods `ungoverned` because
  *   nothing governs their namespace; of objects `withoutPod`; of objects that are `unjudged`; of files that are `skipped` and `ignored`
  * - `pods[]`: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `namespace`, `profile`, `mode`, `grant`,
- *   `chosenBy[]` (what chose profile and grant), `verdict` (`clean`, `repairable` or `refused`: what enforcing does), `exempted[]` (`rule`, `value`, `reason`), and
+ *   `chosenBy[]` (what chose profile and grant), `verdict` (`clean`, `repairable` or `refused`: what enforcing does), `exempted[]` (`rule`, `value`, `reason`),
+ *   `unattributed[]` (paths that are not judged, because nothing proves that the author wrote them; absent if there are none), and
  * - `pods[].findings[]`: `rule`, `kind` (`escape`, `promise` or `unknown`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
  *   (RFC 6901, from the object), `line`, `column`, `endLine`, `endColumn`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  * - `unjudged[]`: objects that may have a pod: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `reason`

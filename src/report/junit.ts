@@ -2,7 +2,16 @@ import { printable } from '../core/printable.ts';
 import { remedyOf } from '../core/remedy.ts';
 import { describe } from './entries.ts';
 import { type CaseOutcome, printSuites } from './junit-xml.ts';
-import { type CheckReport, isEnforced, type PodReport, type ReportContext, titleOf, type UnjudgedReport } from './report.ts';
+import {
+  type CheckReport,
+  describeUnattributed,
+  isEnforced,
+  isUnattributed,
+  type PodReport,
+  type ReportContext,
+  titleOf,
+  type UnjudgedReport,
+} from './report.ts';
 
 /**
  * JUnit's XML, which most CI systems read: a suite for each file, and a case for each pod. Escapes fail a case; promises alone, and what is not judged,
@@ -27,10 +36,12 @@ function outcomeOf(pod: PodReport): CaseOutcome {
     const message = `${verdict} under profile ${profile}, grant ${grant}`;
     return { outcome: 'failed', type: verdict, message, lines, output };
   }
-  if (findings.length === 0) return { outcome: 'passed', output: [] };
+  const parts = isUnattributed(pod) ? [describeUnattributed(pod)] : [];
+  if (findings.length === 0)
+    return parts.length === 0 ? { outcome: 'passed', output: [] } : { outcome: 'skipped', lines: parts, output: [] };
   const why = isEnforced(pod) ? [] : [`admitted in mode ${pod.mode} under profile ${profile}, grant ${grant}; ${verdict} in mode enforce`];
   const warnings = findings.map((finding) => `${finding.rule}: ${printable(finding.message)}; ${printable(remedyOf(finding))}`);
-  return { outcome: 'skipped', lines: [...why, ...warnings], output };
+  return { outcome: 'skipped', lines: [...why, ...warnings, ...parts], output };
 }
 
 function outcomeOfUnjudged({ reason }: UnjudgedReport): CaseOutcome {

@@ -41,6 +41,8 @@ export interface PodReport extends Place {
   readonly verdict: EnforcementOutcome;
   readonly findings: readonly PlacedFinding[];
   readonly exempted: readonly ExemptionUse[];
+  /** Paths that are not judged, because nothing proves that the author wrote them. */
+  readonly unattributed?: readonly string[];
 }
 
 /** A finding with the place of the field, or of the container or pod that lacks it. Its path starts at the object. */
@@ -95,11 +97,19 @@ export function countUnenforced(pods: readonly PodReport[]): number {
   return pods.filter((pod) => !isEnforced(pod)).length;
 }
 
+export const isUnattributed = ({ unattributed = [] }: PodReport): boolean => unattributed.length > 0;
+
+/** Why a part of the pod is not judged. */
+export function describeUnattributed({ unattributed = [] }: PodReport): string {
+  return `not judged: ${unattributed.join(', ')}: the pod has a uid and a status, and nothing proves whether its author or the cluster wrote this`;
+}
+
 /** What has no verdict, each with its number: `1 object not judged`. */
-export function printOthers({ unjudged, skipped, ungoverned, withoutPod, ignored }: CheckReport): readonly string[] {
+export function printOthers({ pods, unjudged, skipped, ungoverned, withoutPod, ignored }: CheckReport): readonly string[] {
   const others = [
     [ungoverned, 'pod not judged, because nothing governs its namespace', 'pods not judged, because nothing governs their namespaces'],
     [withoutPod, 'object without a pod', 'objects without a pod'],
+    [pods.filter(isUnattributed).length, 'pod not judged completely', 'pods not judged completely'],
     [unjudged.length, 'object not judged', 'objects not judged'],
     [skipped.length, 'file skipped', 'files skipped'],
     [ignored, 'file ignored', 'files ignored'],
@@ -137,5 +147,5 @@ export function isFailing(pod: PodReport, failOn: FailOn): boolean {
 
 /** Whether the command fails because of the report. */
 export function failsBy({ pods, unjudged }: CheckReport, failOn: FailOn): boolean {
-  return pods.some((pod) => isFailing(pod, failOn)) || (failOn === 'unjudged' && unjudged.length > 0);
+  return pods.some((pod) => isFailing(pod, failOn)) || (failOn === 'unjudged' && (unjudged.length > 0 || pods.some(isUnattributed)));
 }

@@ -4,8 +4,11 @@ import { ruleById } from '../core/rules/index.ts';
 import { entriesOf, type ReportEntry } from './entries.ts';
 import {
   type CheckReport,
+  describeUnattributed,
+  isUnattributed,
   type Place,
   type PlacedFinding,
+  type PodReport,
   type ReportContext,
   type SkippedFile,
   titleOf,
@@ -62,7 +65,11 @@ export function printSarif(report: CheckReport, context: ReportContext): string 
         invocations: [
           {
             executionSuccessful: true,
-            toolExecutionNotifications: [...report.unjudged.map(notifyUnjudged), ...report.skipped.map(notifySkipped)],
+            toolExecutionNotifications: [
+              ...report.pods.filter(isUnattributed).map(notifyUnattributed),
+              ...report.unjudged.map(notifyUnjudged),
+              ...report.skipped.map(notifySkipped),
+            ],
           },
         ],
         results: results.map((result) => ({ ...result, ruleIndex: indices.get(result.ruleId ?? '') ?? -1 })),
@@ -148,6 +155,11 @@ function firstParagraphOf(markdown: string): string {
 function notifyUnjudged(object: UnjudgedReport): Notification {
   const text = `${printable(titleOf(object))} is not judged: ${printable(object.reason)}`;
   return { level: 'note', message: { text }, locations: [locationOf(object.file, object)] };
+}
+
+function notifyUnattributed(pod: PodReport): Notification {
+  const text = `${printable(titleOf(pod))}: ${printable(describeUnattributed(pod), 1_000)}`;
+  return { level: 'note', message: { text }, locations: [locationOf(pod.file, pod)] };
 }
 
 function notifySkipped({ file, line = 1, column = 1, message, remedy }: SkippedFile): Notification {

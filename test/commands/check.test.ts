@@ -480,7 +480,8 @@ describe('pods that were read from a cluster', () => {
       ['check', '-f', '-'],
       list(live('scheduled', wrote('')), live('placed', wrote(", 'f:nodeName': {}"))),
     );
-    expect([code, stderr]).toEqual([1, '']);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^1 pod has a uid and a status/)]);
+    expect(stdout).toContain('1 pod not judged completely');
     expect(stdout.match(/escape .*/g)).toEqual([expect.stringContaining('node-name  spec.nodeName: nodeName is worker-1')]);
     expect(stdout).toContain('Pod placed');
   });
@@ -488,8 +489,15 @@ describe('pods that were read from a cluster', () => {
   test('without managedFields the node is not judged, and one note says so for all pods', async () => {
     const { code, stdout, stderr } = await cloister(['check', '-f', '-'], list(live('a', ''), live('b', '')));
     expect([code, stdout.match(/escape/g)]).toEqual([0, null]);
-    expect(stderr).toMatch(/^2 pods were read from a cluster without managedFields.*--show-managed-fields.*\n$/);
+    expect(stderr).toMatch(/^2 pods have a uid and a status.*--fail-on unjudged.*--show-managed-fields.*\n$/);
     expect((await cloister(['check', '-', '--quiet'], list(live('a', '')))).stderr).toBe('');
+  });
+
+  test('a file that states what a cluster would write is not clean in any report', async () => {
+    const forged = list(live('a', wrote('')));
+    expect((await cloister(['check', '-', '--fail-on', 'unjudged'], forged)).code).toBe(1);
+    const { pods } = JSON.parse((await cloister(['check', '-', '-o', 'json'], forged)).stdout);
+    expect(pods).toMatchObject([{ name: 'a', unattributed: ['spec.nodeName'] }]);
   });
 
   test('fix keeps the node in such a pod', async () => {

@@ -86,6 +86,19 @@ describe('the node of a pod that was read from a cluster', () => {
     expect([escapesIn(subject), asWritten(subject).unattributed]).toEqual([[], [['spec', 'nodeName']]]);
   });
 
+  test('a file never shows that the scheduler chose it, and may show that the author did', () => {
+    const scheduled = bound({
+      managedFields: [entry('kubectl-create', CREATED), KUBELET],
+      annotations: { 'cni.projectcalico.org/podIP': 'x' },
+    });
+    expect(asWritten(scheduled, { from: 'file' }).unattributed).toEqual([
+      ['spec', 'nodeName'],
+      ['metadata', 'annotations', 'cni.projectcalico.org/podIP'],
+    ]);
+    const fields = { 'f:spec': { ...CREATED['f:spec'], 'f:nodeName': {} } };
+    expect(asWritten(bound({ managedFields: [entry('kubectl-create', fields)] }), { from: 'file' }).unattributed).toEqual([]);
+  });
+
   test('it is the author’s in a manifest, which has no uid or no status', () => {
     const { document } = bound() as { readonly document: { readonly metadata: object; readonly spec: object; readonly status?: object } };
     const { status: _, ...withoutStatus } = document;

@@ -310,3 +310,17 @@ function large(count: number, messageChars: number): CheckReport {
   };
   return { pods: [pod], unjudged: [], skipped: [], ungoverned: 0, withoutPod: 0, ignored: 0 };
 }
+
+test('a pod that is not judged completely passes in no format', () => {
+  const unattributed: CheckReport = {
+    ...large(1, 1),
+    pods: large(1, 1).pods.map((pod) => ({ ...pod, findings: [], unattributed: ['spec.nodeName'] })),
+  };
+  const textOf = (format: string): string => formats.get(format)?.(unattributed, context) ?? '';
+  expect((JSON.parse(textOf('sarif')) as Log).runs[0]?.invocations?.[0]?.toolExecutionNotifications).toMatchObject([
+    { message: { text: expect.stringContaining('not judged: spec.nodeName') } },
+  ]);
+  expect(textOf('junit')).toContain('skipped="1"');
+  expect(textOf('junit')).toContain('not judged: spec.nodeName');
+  for (const format of ['text', 'github']) expect(textOf(format)).toContain('1 pod not judged completely');
+});
