@@ -27,8 +27,11 @@ export function containersOf(spec: PodSpec, requirements: ProfileRequirements): 
   return containers;
 }
 
+/** Capabilities without which sudo itself fails, and with it every grant. */
+const CAPABILITIES_OF_SUDO: readonly string[] = ['SETUID', 'SETGID'];
+
 /** Capabilities without which `sudo apt-get install` fails, whatever other capabilities the container has. */
-export const SUDO_CAPABILITIES: readonly string[] = ['SETUID', 'SETGID', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
+export const SUDO_CAPABILITIES: readonly string[] = [...CAPABILITIES_OF_SUDO, 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
 
 /**
  * Whether the container receives the grant. `none` only restricts, so every container of every list receives it. Other grants are only for containers
@@ -45,9 +48,11 @@ function receivesGrant(list: ContainerList, name: string, container: ContainerSp
 function restrictsItself({ securityContext, env }: ContainerSpec, { workspace, isSysbox }: ProfileRequirements): boolean {
   if (securityContext?.allowPrivilegeEscalation === false) return true;
   const { drop, add } = securityContext?.capabilities ?? {};
-  if (!dropsAll(orEmpty(drop))) return false;
+  const dropsSudo = findDroppedSudo(orEmpty(drop)) !== undefined;
+  if (!dropsAll(orEmpty(drop)) && !dropsSudo) return false;
   // `drop: [ALL]` together with everything that the grant adds is how a grant is written, not a restriction.
   if (isSysbox && workspace.sysboxMode === 'TRUE') return !orEmpty(env).some(({ name, value }) => name === SYSBOX_MODE && value === 'TRUE');
+  if (dropsSudo) return true;
   // A grant does not add back a capability that the author dropped by name.
   const [added, dropped] = [add, drop].map((written) => orEmpty(written).map(normalizeCapability)) as [string[], string[]];
   const listed = workspace.addedCapabilities ?? SUDO_CAPABILITIES;
@@ -83,7 +88,7 @@ const NOT_NEEDED: ReadonlySet<string> = new Set(['AUDIT_WRITE', 'MKNOD', 'NET_AD
  * capabilities.
  */
 export function whatNeeds(capability: string, requirements: ProfileRequirements): string | undefined {
-  if (capability === 'SETUID' || capability === 'SETGID') return whatStopsWorking(requirements);
+  if (CAPABILITIES_OF_SUDO.includes(capability)) return whatStopsWorking(requirements);
   if (SUDO_CAPABILITIES.includes(capability)) return '`sudo apt-get install`';
   const listed = requirements.workspace.addedCapabilities ?? [];
   const isNeeded = listed.includes('SYS_ADMIN') && listed.includes(capability) && !NOT_NEEDED.has(capability);
@@ -96,6 +101,12 @@ export const SYSBOX_MODE = 'SYSBOX_SYSCONT_MODE';
 /** Runtimes treat `cap_sys_admin`, `CAP_SYS_ADMIN` and `SYS_ADMIN` as the same capability. */
 export function normalizeCapability(capability: string): string {
   return capability.toUpperCase().replace(/^CAP_/, '');
+}
+
+/** The index of the first capability that is dropped by its name although sudo fails without it. */
+export function findDroppedSudo(drop: readonly string[]): number | undefined {
+  const index = drop.findIndex((capability) => CAPABILITIES_OF_SUDO.includes(normalizeCapability(capability)));
+  return index === -1 ? undefined : index;
 }
 
 export function dropsAll(drop: readonly string[]): boolean {

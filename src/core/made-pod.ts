@@ -17,7 +17,7 @@ export function makePod({ kind, pod, document }: Subject): Pod {
   return pod;
 }
 
-/** Stands for the name of a node. The name is not known, so no rule may read the value. */
+/** The node is not known. `node-selection` takes the empty list for that of a template. */
 const OF_ONE_NODE = { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [] }] }] };
 
 function withNodeName(spec: PodSpec): PodSpec {

@@ -107,7 +107,7 @@ describe('T78: a pod without a service account token', () => {
     const refused = await create('tokenless', withSource('certificate', { podCertificate: certificate }));
     expect(refused.status).toBe(403);
     expect(refused.body.message).toContain(`To change:
-- service-account-token: spec.volumes[0].projected.sources[0]: volume "identity" has an empty source: the API server drops podCertificate where its feature gate PodCertificateRequest is off (on by default since Kubernetes 1.37); remove its podCertificate source
+- service-account-token: spec.volumes[0].projected.sources[0]: source 0 of volume "identity" is empty: it was sent so, or the API server dropped a podCertificate or clusterTrustBundle, whose feature gate is off; remove this source
 Repaired automatically once the above is fixed:
 - user-namespace: `);
     expect(causesOf(refused)?.[0]).toEqual(['service-account-token', 'spec.volumes[0].projected.sources[0]']);

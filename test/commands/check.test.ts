@@ -267,7 +267,7 @@ spec:
   expect(JSON.parse(stdout).pods[0].findings).toMatchObject([{ rule: 'node-selection', line: 5, fixable: false }]);
   const fixed = await cloister(['fix', '-f', '-'], daemonSet);
   expect([fixed.code, fixed.stdout]).toEqual([1, daemonSet]);
-  expect(fixed.stderr).toContain('the DaemonSet controller adds it to each pod of a DaemonSet');
+  expect(fixed.stderr).toContain('use a Deployment, or ask the operator for an exemption (node-selection: [metadata.name])');
 });
 
 test('exemptions apply by namespace, and are in the report', async () => {

@@ -61,6 +61,25 @@ describe.each<Grant>(['sudo', 'containers'])('the grant %s', (grant) => {
   });
 });
 
+describe('a container that drops by its name what sudo cannot do without', () => {
+  const dropped = (capability: string, more: object = {}) => ({
+    securityContext: { capabilities: { drop: [capability], add: ['CHOWN'] } },
+    ...more,
+  });
+  test.each([
+    ['restricts itself', 'userns', dropped('SETUID'), false],
+    ['restricts itself, however it spells that', 'userns', dropped('cap_setgid'), false],
+    ['restricts itself under Sysbox', 'sysbox', dropped('SETUID'), false],
+    [
+      'is the workspace under Sysbox if it asks for all by the variable',
+      'sysbox',
+      dropped('SETUID', { env: [{ name: MODE, value: 'TRUE' }] }),
+      true,
+    ],
+    ['is another one than a container that drops what packages need', 'userns', dropped('FOWNER'), true],
+  ])('it %s', (_, profile, container, isGranted) => expect(grantedIn(profile, 'containers', container)).toBe(isGranted));
+});
+
 describe('a container that drops ALL', () => {
   test('a container that drops ALL restricts itself if it adds nothing', () => expect(grantedIn('userns', 'sudo', dropping())).toBe(false));
   test('a container that drops ALL restricts itself if it adds less than sudo needs', () =>

@@ -1,4 +1,4 @@
-import { dropsAll, normalizeCapability, SUDO_CAPABILITIES, whatNeeds, whatStopsWorking } from '../containers.ts';
+import { dropsAll, findDroppedSudo, normalizeCapability, SUDO_CAPABILITIES, whatNeeds, whatStopsWorking } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
 import { type ContainerSpec, lastsAsLongAsPod, orEmpty } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
@@ -24,15 +24,17 @@ export const capabilityGrant: Rule = {
     const { spec, hasGrant } = container;
     if (hasGrant) return checkGrantedCapabilities(spec, requirements, report);
     const { capabilities, allowPrivilegeEscalation } = spec.securityContext ?? {};
-    if (
-      !lastsAsLongAsPod(container) ||
-      requirements.grantTo !== undefined ||
-      allowPrivilegeEscalation === false ||
-      !dropsAll(orEmpty(capabilities?.drop))
-    )
-      return;
-    const message = `the container drops ALL capabilities, so it stays without ${whatStopsWorking(requirements)}`;
-    report({ path: DROP, message, remedy: 'remove that line if this container is the workspace', kind: 'promise' });
+    if (!lastsAsLongAsPod(container) || requirements.grantTo !== undefined || allowPrivilegeEscalation === false) return;
+    const drop = orEmpty(capabilities?.drop);
+    const dropped = findDroppedSudo(drop);
+    const rest = `so it stays without ${whatStopsWorking(requirements)}`;
+    if (dropped !== undefined) {
+      const message = `the container drops ${excerptOf(drop[dropped] ?? '')}, ${rest}`;
+      report({ path: [...DROP, dropped], message, remedy: 'remove that entry if this container is the workspace', kind: 'promise' });
+    } else if (dropsAll(drop)) {
+      const message = `the container drops ALL capabilities, ${rest}`;
+      report({ path: DROP, message, remedy: 'remove that line if this container is the workspace', kind: 'promise' });
+    }
   },
 };
 

@@ -61,6 +61,11 @@ function checkTerm(
   for (const list of LISTS) {
     for (const [index, { key, operator, values }] of orEmpty(term?.[list]).entries()) {
       if (operator === 'NotIn' || operator === 'DoesNotExist') continue;
+      if (key === 'metadata.name' && operator === 'In' && orEmpty(values).length === 0) {
+        // The API server accepts no empty list: this stands for what the controller will write into each pod.
+        if (!context.exempts(key)) report({ path: ['spec'], ...OF_TEMPLATES, exemption: key });
+        continue;
+      }
       const wayOut = findWayOut(key ?? '', operator === 'In' ? orEmpty(values) : undefined, context, false);
       if (wayOut !== undefined)
         report({ path: [...path, list, index], message: `node affinity asks for ${excerptOf(key ?? '')}`, ...wayOut });
@@ -87,5 +92,6 @@ function findWayOut(
   return { remedy: 'remove it, so that the scheduler picks the node', exemption: key };
 }
 
-/** One text for a pod and for the template of a DaemonSet, although the template does not have the field. */
+const OF_TEMPLATES = { message: 'the controller makes each pod of a DaemonSet ask for one node by its name', remedy: 'use a Deployment' };
+
 const OF_DAEMON_SETS = 'remove it; the DaemonSet controller adds it to each pod of a DaemonSet';

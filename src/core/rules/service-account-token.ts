@@ -51,17 +51,18 @@ export const serviceAccountToken: Rule = {
 };
 
 /**
- * Why a new pod without any repair reached the validating entry, although only repairs are due: the author's podCertificate was there when
- * the mutating entry judged the pod and left it to the author, and the API server dropped it then.
- * Source: dropDisabledPodCertificateProjection in pkg/api/pod of Kubernetes
+ * Why a new pod without any repair may have reached the validating entry, although only repairs are due: the author's podCertificate was there
+ * when the mutating entry judged the pod and left it to the author, and the API server dropped it then. An empty source may also have been a
+ * clusterTrustBundle, or empty when it was sent: the pod does not show which.
+ * Source: dropDisabledPodCertificateProjection and dropDisabledClusterTrustBundleProjection in pkg/api/pod of Kubernetes
  */
 export function findDroppedCertificates({ pod, at }: Subject): Finding[] {
   return orEmpty(specOf(pod).volumes).flatMap((volume, index) =>
     emptySourcesOf(volume).map((source): Finding => {
       const name = excerptOf(volume.name ?? '');
-      const message = `volume "${name}" has an empty source: the API server drops podCertificate where its feature gate PodCertificateRequest is off (on by default since Kubernetes 1.37)`;
+      const message = `source ${source} of volume "${name}" is empty: it was sent so, or the API server dropped a podCertificate or clusterTrustBundle, whose feature gate is off`;
       const path = [...at, 'spec', 'volumes', index, 'projected', 'sources', source];
-      return { rule: serviceAccountToken.id, kind: 'escape', path, message: printable(message), remedy: CERTIFICATE_REMEDY };
+      return { rule: serviceAccountToken.id, kind: 'escape', path, message: printable(message), remedy: 'remove this source' };
     }),
   );
 }
