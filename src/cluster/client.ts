@@ -30,11 +30,14 @@ export interface ServerVersion {
 export class ClusterError extends Error {
   /** Whether the same request may succeed a moment later. */
   readonly isRetryable: boolean;
+  /** The HTTP status; undefined: there was no answer. */
+  readonly status: number | undefined;
 
-  constructor(message: string, { isRetryable }: { readonly isRetryable: boolean }) {
+  constructor(message: string, { isRetryable, status }: { readonly isRetryable: boolean; readonly status?: number }) {
     super(message);
     this.name = 'ClusterError';
     this.isRetryable = isRetryable;
+    this.status = status;
   }
 }
 
@@ -58,19 +61,30 @@ const TIMEOUT_MS = 10_000;
  * that they do not know, in both directions.
  * @returns the cluster, or what is wrong with the kubeconfig
  */
-export async function connect({ kubeconfig, context, whenForbidden = NO_ROLES }: ClusterOptions): Promise<Result<Cluster, string>> {
+export async function connect(options: ClusterOptions): Promise<Result<Cluster, string>> {
+  const api = await openApi(options);
+  return api.ok ? ok(clusterOf(api.value)) : api;
+}
+
+/** As `connect`, for requests that a Cluster has no function for. */
+export async function openApi({ kubeconfig, context, whenForbidden = NO_ROLES }: ClusterOptions): Promise<Result<ApiConnection, string>> {
   // The import takes half a second. It is here, so that `--help` does not wait for it.
   const { IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } = await import('@kubernetes/client-node');
   const loaded = load(new KubeConfig(), { kubeconfig, context });
   if (!loaded.ok) return loaded;
   const { config, server } = loaded.value;
   const library = new IsomorphicFetchHttpLibrary();
-  return ok(clusterOf(server, send, whenForbidden));
+  return ok({ server, send, whenForbidden });
 
-  async function send(method: Method, path: string, { body, contentType = 'application/json' }: RequestContent = {}): Promise<ApiResponse> {
+  async function send(
+    method: ApiMethod,
+    path: string,
+    { body, contentType = 'application/json', accept = 'application/json', timeoutMs = TIMEOUT_MS, signal }: RequestContent = {},
+  ): Promise<ApiResponse> {
     const request = new RequestContext(server + path, method);
-    request.setSignal(AbortSignal.timeout(TIMEOUT_MS));
-    request.setHeaderParam('Accept', 'application/json');
+    const timeout = AbortSignal.timeout(timeoutMs);
+    request.setSignal(signal === undefined ? timeout : AbortSignal.any([timeout, signal]));
+    request.setHeaderParam('Accept', accept);
     if (body !== undefined) {
       request.setHeaderParam('Content-Type', contentType);
       request.setBody(JSON.stringify(body));
@@ -79,11 +93,11 @@ export async function connect({ kubeconfig, context, whenForbidden = NO_ROLES }:
       await config.applySecurityAuthentication(request);
       const response = await library.send(request).toPromise();
       const text = await response.body.text();
-      return { status: response.httpStatusCode, body: parse(text) };
+      return { status: response.httpStatusCode, headers: response.headers, body: parse(text) };
     } catch (error) {
-      throw new ClusterError(`the API server at ${server} cannot be reached: ${printConnectionError(error, TIMEOUT_MS)}`, {
-        isRetryable: true,
-      });
+      signal?.throwIfAborted();
+      const problem = `the API server at ${server} cannot be reached: ${printConnectionError(error, timeoutMs)}`;
+      throw new ClusterError(problem, { isRetryable: true });
     }
   }
 }
@@ -120,25 +134,40 @@ export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes
   return { simulated, changes: () => [...written].map(([title, after]) => ({ before: original.get(title), after })) };
 }
 
-type Method = 'GET' | 'PUT' | 'PATCH';
+type ApiMethod = 'GET' | 'PUT' | 'PATCH';
 
 interface RequestContent {
   readonly body?: object;
   readonly contentType?: string;
+  readonly accept?: string;
+  readonly timeoutMs?: number;
+  /** Its reason is thrown when it aborts the request. */
+  readonly signal?: AbortSignal;
 }
 
-interface ApiResponse {
+export interface ApiResponse {
   readonly status: number;
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
 }
 
-type Send = (method: Method, path: string, content?: RequestContent) => Promise<ApiResponse>;
+/** An authenticated way to an API server. */
+export interface ApiConnection {
+  /** Address of the API server. */
+  readonly server: string;
+  /** The advice to print when RBAC forbids a request. */
+  readonly whenForbidden: string;
+  /** Throws a ClusterError when the API server cannot be reached; every answer is returned, also a rejection. */
+  send(method: ApiMethod, path: string, content?: RequestContent): Promise<ApiResponse>;
+}
 
 const AS_MANAGER = `fieldManager=${FIELD_MANAGER}`;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 
-function clusterOf(server: string, send: Send, whenForbidden: string): Cluster {
+export function clusterOf(api: ApiConnection): Cluster {
+  const { send } = api;
   return {
     async read(object) {
       const response = await send('GET', objectPath(object));
@@ -171,15 +200,21 @@ function clusterOf(server: string, send: Send, whenForbidden: string): Cluster {
     },
   };
 
-  function successOf({ status, body }: ApiResponse, what: string): unknown {
-    if (status < 300) return body;
-    const { message } = (typeof body === 'object' && body !== null ? body : {}) as { readonly message?: string };
-    const why = message ?? `status ${status}`;
-    const remedy = status === FORBIDDEN ? `; ${whenForbidden}` : (REMEDIES.get(status) ?? '');
-    throw new ClusterError(`cannot ${what}: the API server at ${server} says: ${why}${remedy}`, {
-      isRetryable: RETRYABLE.includes(status),
-    });
+  function successOf(response: ApiResponse, what: string): unknown {
+    if (response.status < 300) return response.body;
+    throw rejectionOf(api, response, what);
   }
+}
+
+/** @param what was asked for, worded to follow "cannot" */
+export function rejectionOf({ server, whenForbidden }: ApiConnection, { status, body }: ApiResponse, what: string): ClusterError {
+  const { message } = (typeof body === 'object' && body !== null ? body : {}) as { readonly message?: string };
+  const why = message ?? `status ${status}`;
+  const remedy = status === FORBIDDEN ? `; ${whenForbidden}` : (REMEDIES.get(status) ?? '');
+  return new ClusterError(`cannot ${what}: the API server at ${server} says: ${why}${remedy}`, {
+    isRetryable: RETRYABLE.includes(status),
+    status,
+  });
 }
 
 /** Providers append a plus sign to the minor version: `30+`. */

@@ -22,6 +22,11 @@ export function titleOf({ kind, metadata: { name, namespace } }: Reference): str
 const PLURALS: Readonly<Record<string, string>> = {
   ConfigMap: 'configmaps',
   Secret: 'secrets',
+  Pod: 'pods',
+  Namespace: 'namespaces',
+  Node: 'nodes',
+  RuntimeClass: 'runtimeclasses',
+  Event: 'events',
   EndpointSlice: 'endpointslices',
   MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',
   ValidatingWebhookConfiguration: 'validatingwebhookconfigurations',

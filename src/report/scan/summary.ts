@@ -1,0 +1,34 @@
+import type { ScanReport, ScanRow } from './scan-report.ts';
+
+/** The counts of a scan. A pod with several modes has several rows and counts once. */
+export interface ScanSummary {
+  readonly pods: number;
+  readonly namespaces: number;
+  /** Pods that break a rule. */
+  readonly escapes: number;
+  /** Pods that break no rule, and lack a part of their grant. */
+  readonly promises: number;
+  /** Pods whose wall is not there. */
+  readonly wallsMissing: number;
+  /** Pods that cannot be judged. */
+  readonly unjudged: number;
+}
+
+export function summaryOf({ rows }: Pick<ScanReport, 'rows'>): ScanSummary {
+  const count = (holds: (row: ScanRow) => boolean): number => new Set(rows.filter(holds).map(({ uid }) => uid)).size;
+  const escapes = new Set(rows.filter(({ verdict }) => verdict === 'escapes').map(({ uid }) => uid));
+  return {
+    pods: count(() => true),
+    namespaces: new Set(rows.map(({ namespace }) => namespace)).size,
+    escapes: escapes.size,
+    promises: count(({ verdict, uid }) => verdict === 'short' && !escapes.has(uid)),
+    wallsMissing: count(({ wall }) => wall.state === 'missing'),
+    unjudged: count(({ verdict }) => verdict === 'unjudged'),
+  };
+}
+
+/** Whether a report prints the row; the other rows are only counted. */
+export function isNoteworthy({ verdict, findings, wall }: ScanRow): boolean {
+  if (verdict !== 'clean' || findings.length > 0) return true;
+  return wall.state === 'missing' || wall.state === 'down' || wall.findings.some(({ severity }) => severity !== 'info');
+}
