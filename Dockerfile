@@ -16,6 +16,7 @@ FROM ${BASE}
 COPY --from=build /src/package.json /src/LICENSE /cloister/
 COPY --from=build /src/docs/rules /cloister/docs/rules
 COPY --from=build /src/docs/profiles /cloister/docs/profiles
+COPY --from=build /src/docs/checks /cloister/docs/checks
 COPY --from=build /src/seccomp /cloister/seccomp
 COPY --from=build /src/dist /cloister/dist
 # Set by the release.

@@ -17,6 +17,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'manifests',
     'cluster',
     'report',
+    'live',
     'telemetry',
     'config',
     'apply-patch',
@@ -32,7 +33,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   tls: ['io-errors', 'core'],
   manifests: ['io-errors', 'core'],
   cluster: ['io-errors', 'address', 'core'],
-  report: ['core'],
+  live: ['core'],
+  report: ['live', 'core'],
   telemetry: ['core'],
   config: ['core', 'did-you-mean', 'io-errors'],
   'apply-patch': ['core'],
@@ -103,10 +105,11 @@ test('modules of Node are imported with the prefix node:', () => {
   expect(bare).toEqual([]);
 });
 
-describe('the core', () => {
-  test('the core imports nothing from outside', () => {
+describe.each(['core', 'live'])('the folder %s', (pure) => {
+  test('imports no package and no module of Node', () => {
+    expect(filesIn(pure).length).toBeGreaterThan(5);
     expect(
-      filesIn('core').flatMap((file) => (imports.get(file) ?? []).filter((name) => !isRelative(name)).map((name) => `${file} -> ${name}`)),
+      filesIn(pure).flatMap((file) => (imports.get(file) ?? []).filter((name) => !isRelative(name)).map((name) => `${file} -> ${name}`)),
     ).toEqual([]);
   });
 
@@ -117,10 +120,17 @@ describe('the core', () => {
     ['timers', /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b/],
     ['random numbers', /\bMath\.random\b|\bcrypto\b/],
     ['the network', /\bfetch\s*\(/],
-  ])('the core does not use %s', (_, pattern) => {
-    expect(filesIn('core').filter((file) => pattern.test(codeOf(file)))).toEqual([]);
+  ])('does not use %s', (_, pattern) => {
+    expect(filesIn(pure).filter((file) => pattern.test(codeOf(file)))).toEqual([]);
   });
 
+  test('has no variable and no empty map that outlives a call', () => {
+    const state = /^(?:export )?(?:let\b|(?:const|var) .*(?:= new (?:Weak)?Map(?:<.*>)?\(\)|Object\.create\(null\)))/m;
+    expect(filesIn(pure).filter((file) => state.test(codeOf(file)))).toEqual([]);
+  });
+});
+
+describe('the core', () => {
   test('imports in the core have one direction: judging imports rules, rules import pods, and never the reverse', () => {
     const below = (file: string): string[] => reachable([file], (name) => isRelative(name));
     for (const file of [
@@ -149,11 +159,6 @@ describe('the core', () => {
       ).toEqual([]);
     }
     expect(below('core/judge.ts')).not.toContain('core/repair.ts');
-  });
-
-  test('no file of the core has a variable or an empty map that outlives a call', () => {
-    const state = /^(?:export )?(?:let\b|(?:const|var) .*(?:= new (?:Weak)?Map(?:<.*>)?\(\)|Object\.create\(null\)))/m;
-    expect(filesIn('core').filter((file) => state.test(codeOf(file)))).toEqual([]);
   });
 
   test('no rule imports a rule: shared code is outside the folder of the rules', () => {

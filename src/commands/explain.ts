@@ -8,28 +8,31 @@ import type { Rule } from '../core/rules/rule.ts';
 import { unknownFields } from '../core/rules/unknown-fields.ts';
 import { UNJUDGED_FIELDS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
+import { wallCheckById, wallChecks } from '../live/checks/index.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp, terminalWidth } from './shared/help.ts';
 import { addConfigurationFlags, type ConfigurationFlags } from './shared/manifest-flags.ts';
 import { configurationOf } from './shared/policy-settings.ts';
 import { printPage } from './shared/terminal-page.ts';
 
-/** `cloister explain`: the page of a rule or a profile, or the rules that judge a field. */
+/** `cloister explain`: the page of a rule, a profile or a check of `cloister scan`, or the rules that judge a field. */
 export const command: Command = new Command('explain')
   .description(
-    'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it. For a field of a pod, prints the rules that ' +
-      'judge it, or why no rule does. Without an argument, lists the rules and profiles, and the namespaces that the configuration governs by name.',
+    'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it; or the page of a check of `cloister scan`. For a ' +
+      'field of a pod, prints the rules that judge it, or why no rule does. Without an argument, lists the rules, the profiles and the checks, and the ' +
+      'namespaces that the configuration governs by name.',
   )
-  .argument('[name]', 'id of a rule or a profile, or a field such as spec.hostAliases')
+  .argument('[name]', 'id of a rule, a profile or a check, or a field such as spec.hostAliases')
   .action(run);
 
 addConfigurationFlags(command);
 
 addHelp(command, {
-  exitStatus: { 0: 'success', 2: 'there is no such rule, profile or field, or the configuration cannot be used' },
+  exitStatus: { 0: 'success', 2: 'there is no such rule, profile, check or field, or the configuration cannot be used' },
   examples: [
     'cloister explain',
     'cloister explain volume-types',
+    'cloister explain userns-unsupported',
     'cloister explain spec.hostAliases',
     'cloister explain kata-team-a --config config.yaml',
     'cloister explain --from-cluster',
@@ -47,7 +50,9 @@ async function run(name: string | undefined, flags: ConfigurationFlags, self: Co
 }
 
 function printList(profiles: ReadonlyMap<string, Profile>, governance: Governance): string {
-  const width = Math.max(...[...ruleById.keys(), ...backendById.keys(), ...profiles.keys()].map((id) => id.length));
+  const width = Math.max(
+    ...[...ruleById.keys(), ...backendById.keys(), ...wallCheckById.keys(), ...profiles.keys()].map((id) => id.length),
+  );
   const lines = (entries: readonly (readonly [id: string, text: string])[]): string =>
     entries.map(([id, text]) => `  ${id.padEnd(width)}  ${text}\n`).join('');
   const own = [...profiles.values()].filter(({ id }) => !backendById.has(id));
@@ -56,6 +61,8 @@ function printList(profiles: ReadonlyMap<string, Profile>, governance: Governanc
     lines(rules.map(({ id, summary }) => [id, summary])),
     '\nProfiles:\n',
     lines(backends.map(({ id, summary }) => [id, summary])),
+    '\nChecks of `cloister scan`:\n',
+    lines(wallChecks.map(({ id, summary }) => [id, summary])),
     own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describeProfile(each)]))}`,
     printGovernance(governance),
     '\n`cloister explain <name>` prints the page of one; `cloister explain <field>` lists the rules of a field.\n',
@@ -75,12 +82,13 @@ function printGovernance(governance: Governance): string {
 
 async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
   if (ruleById.has(name)) return readPage('rules', name);
+  if (wallCheckById.has(name) && !profiles.has(name)) return readPage('checks', name);
   const profile = profiles.get(name);
   const backend = profile?.backend.id ?? (backendById.has(name) ? name : undefined);
   if (backend === undefined) {
-    const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...profiles.keys()]);
+    const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...wallCheckById.keys(), ...profiles.keys()]);
     const remedy = guess === '' ? `; ${remedyForField(name)}` : '';
-    return fail(self, [`there is no rule or profile "${name}"${guess}: \`cloister explain\` lists them${remedy}`]);
+    return fail(self, [`there is no rule, profile or check "${name}"${guess}: \`cloister explain\` lists them${remedy}`]);
   }
   const head = profile === undefined ? '' : `In this configuration, ${name} ${describeProfile(profile)}\n\n`;
   return head + (await readPage('profiles', backend));
@@ -106,7 +114,7 @@ function describeProfile({ id, backend, grant, mayChoose, requirementsFor }: Pro
 }
 
 /** The path is the same from src/commands and from dist/commands. */
-async function readPage(folder: 'rules' | 'profiles', id: string): Promise<string> {
+async function readPage(folder: 'rules' | 'profiles' | 'checks', id: string): Promise<string> {
   return printPage(await readFile(new URL(`../../docs/${folder}/${id}.md`, import.meta.url), 'utf8'), terminalWidth());
 }
 

@@ -5,20 +5,22 @@ import { describe, expect, test } from 'vitest';
 import { printPage } from '../../src/commands/shared/terminal-page.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
+import { wallChecks } from '../../src/live/checks/index.ts';
 import { cloister } from '../support/run.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 
-test('explain without an argument lists every rule and every profile', async () => {
+test('explain without an argument lists every rule, every profile and every check of scan', async () => {
   const { code, stdout } = await cloister(['explain']);
   expect(code).toBe(0);
   const lines = stdout.split('\n').map((line) => line.trim().replace(/ +/, ': '));
-  for (const { id, summary } of [...rules, ...backends]) expect(lines).toContain(`${id}: ${summary}`);
+  for (const { id, summary } of [...rules, ...backends, ...wallChecks]) expect(lines).toContain(`${id}: ${summary}`);
 });
 
 test.each([
   ['a rule', 'volume-types', 'rules/volume-types.md'],
   ['a profile', 'kata-qemu', 'profiles/kata-qemu.md'],
+  ['a check of scan', 'start-failure', 'checks/start-failure.md'],
 ])('explain prints the page of %s', async (_, name, page) => {
   expect(await cloister(['explain', name])).toEqual({
     code: 0,
@@ -82,7 +84,9 @@ test('explain lists the namespaces that a configuration governs by name, in the 
 test('explain suggests a name for an unknown one', async () => {
   const { code, stdout, stderr } = await cloister(['explain', 'volume-tyeps']);
   expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toBe('error: there is no rule or profile "volume-tyeps" (did you mean volume-types?): `cloister explain` lists them\n');
+  expect(stderr).toBe(
+    'error: there is no rule, profile or check "volume-tyeps" (did you mean volume-types?): `cloister explain` lists them\n',
+  );
 });
 
 test.each([

@@ -60,7 +60,9 @@ describeUnless(missingForImage, 'the image', () => {
   test('the image adds only the build, the pages of rules and profiles, and no package', async () => {
     const { stdout } = await run('find', [join(mounted, 'cloister'), '-maxdepth', '2', '-printf', '%P\n']);
     const names = stdout.trim().split('\n').sort();
-    expect(names).toEqual(expect.arrayContaining(['dist/main.js', 'docs/rules', 'docs/profiles', 'package.json', 'LICENSE']));
+    expect(names).toEqual(
+      expect.arrayContaining(['dist/main.js', 'docs/rules', 'docs/profiles', 'docs/checks', 'package.json', 'LICENSE']),
+    );
     expect(names.filter((name) => /node_modules|src|test/.test(name))).toEqual([]);
     const { stdout: size } = await run('du', ['-sk', join(mounted, 'cloister')]);
     const mebibytes = Number(size.split('\t')[0]) / 1_024;

@@ -1,6 +1,9 @@
 import type { ExemptionUse } from '../../core/exemptions.ts';
 import type { Mode } from '../../core/request-record.ts';
 import type { Finding } from '../../core/rules/rule.ts';
+import type { WallAnswer } from '../../live/answer.ts';
+
+export type { WallAnswer, WallFinding, WallState } from '../../live/answer.ts';
 
 /** The result of `cloister scan`, for people and programs. */
 export interface ScanReport {
@@ -56,22 +59,3 @@ export interface ScanRow {
 
 /** `escapes`: a rule is broken; `short`: only promises are missing; `unjudged`: the pod cannot be decoded. */
 export type ScanVerdict = 'clean' | 'short' | 'escapes' | 'unjudged';
-
-/**
- * `stands`: nothing known contradicts the wall; `missing`: the cluster says that it is not there; `claimed`: nothing says either;
- * `none`: the pod asks for no wall; `down`: the pod does not run.
- */
-export type WallState = 'stands' | 'claimed' | 'missing' | 'none' | 'down';
-
-export interface WallAnswer {
-  readonly state: WallState;
-  readonly findings: readonly WallFinding[];
-}
-
-export interface WallFinding {
-  /** The id of the check, such as `userns-feature`. */
-  readonly check: string;
-  readonly severity: 'error' | 'warning' | 'info';
-  readonly message: string;
-  readonly remedy: string;
-}

@@ -24,6 +24,7 @@ test('the package contains the program, all licences, the pages that `explain` p
     expect.arrayContaining([
       'docs/rules/privileged.md',
       'docs/profiles/userns.md',
+      'docs/checks/userns-unsupported.md',
       'schemas/config.json',
       'schemas/test.json',
       'seccomp/workspace.json',
@@ -42,6 +43,7 @@ test.each([
   ['explain'],
   ['explain', 'privileged'],
   ['explain', 'userns'],
+  ['explain', 'userns-unsupported'],
   ['check', '-f', 'examples'],
   ['check', 'examples/refused', '-o', 'sarif'],
   ['test', 'examples/policy-tests'],

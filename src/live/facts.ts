@@ -1,0 +1,227 @@
+import { APPLIED_ANNOTATION } from '../core/labels.ts';
+import { annotationOf, entryOf, orEmpty, type Pod, specOf, type Toleration } from '../core/pod.ts';
+import { type Grant, isGrant, type Wall } from '../core/requirements.ts';
+import { anything, boolean, list, map, object, string, type Typed } from '../core/shape.ts';
+import { holdsToken } from '../core/token-volumes.ts';
+
+/** What the checks of a wall read. An absent value is not known, and a check concludes nothing from it. */
+export interface WallFacts {
+  readonly pod: PodFacts;
+  readonly profile: ProfileFacts;
+  /** By name; undefined: they could not be read. */
+  readonly nodes: ReadonlyMap<string, NodeFacts> | undefined;
+  readonly classes: ReadonlyMap<string, ClassFacts> | undefined;
+  /** Warnings about the pod, newest first; undefined: they were not read. */
+  readonly events: readonly EventFacts[] | undefined;
+  /** For a claim that the pod may write to: a pod without a wall that may write to it, too. */
+  readonly sharers: ReadonlyMap<string, string>;
+  readonly now: Date;
+}
+
+/** The policy in force for the pod. */
+export interface ProfileFacts {
+  readonly id: string;
+  /** Id of its backend. */
+  readonly backend: string;
+  readonly grant: Grant;
+  readonly wall: Wall;
+  /** Whether the pod's spec has the wall. */
+  readonly isRequested: boolean;
+}
+
+export interface PodFacts {
+  readonly created: Date | undefined;
+  readonly phase: string | undefined;
+  /** Since when the pod is not ready; undefined: it is, or this is not known. */
+  readonly unreadySince: Date | undefined;
+  /** undefined: the pod is on no node. */
+  readonly node: string | undefined;
+  /** The host namespaces that it shares, by their fields. */
+  readonly hostNamespaces: readonly string[];
+  readonly hostUsers: boolean | undefined;
+  readonly runtimeClass: string | undefined;
+  /** Quantities by resource. */
+  readonly overhead: Readonly<Record<string, unknown>>;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Toleration[];
+  readonly serviceAccount: string;
+  readonly hasToken: boolean;
+  /** Names of the claims that it may write to. */
+  readonly claims: readonly string[];
+  /** The profile and the grant that Cloister applied, as its annotation says. */
+  readonly applied: { readonly profile: string; readonly grant: Grant } | undefined;
+}
+
+export interface NodeFacts {
+  readonly name: string;
+  readonly kubelet: string | undefined;
+  readonly runtime: string | undefined;
+  /** By name, '' is the default; the value says whether the handler has user namespaces, undefined: it does not say. Empty: the node names none. */
+  readonly handlers: ReadonlyMap<string, boolean | undefined>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+}
+
+export interface Taint {
+  readonly key: string;
+  readonly value: string;
+  readonly effect: string;
+}
+
+export interface ClassFacts {
+  readonly name: string;
+  readonly handler: string;
+  readonly created: Date | undefined;
+  /** Quantities by resource; undefined: the class has no overhead. */
+  readonly podFixed: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface EventFacts {
+  readonly kind: string;
+  /** Name of the object that the event is about. */
+  readonly object: string;
+  readonly uid: string | undefined;
+  readonly reason: string;
+  readonly message: string;
+  readonly time: Date | undefined;
+}
+
+const livePod = object({
+  metadata: object({ creationTimestamp: string }),
+  spec: object({ volumes: list(object({ persistentVolumeClaim: object({ claimName: string, readOnly: boolean }) })) }),
+  status: object({ phase: string, conditions: list(object({ type: string, status: string, lastTransitionTime: string })) }),
+});
+
+/**
+ * @param pod the pod as it runs, with the node that it is on
+ * @param document the object of the API server that has it
+ */
+export function podFactsOf(pod: Pod, document: object): PodFacts {
+  const { metadata, spec: live, status } = shapedOf(livePod, document);
+  const spec = specOf(pod);
+  const ready = orEmpty(status?.conditions).find(({ type }) => type === 'Ready');
+  return {
+    created: dateOf(metadata?.creationTimestamp),
+    phase: status?.phase ?? undefined,
+    unreadySince: ready?.status === 'False' ? dateOf(ready.lastTransitionTime) : undefined,
+    node: spec.nodeName || undefined,
+    hostNamespaces: (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((field) => spec[field] === true),
+    hostUsers: spec.hostUsers ?? undefined,
+    runtimeClass: spec.runtimeClassName || undefined,
+    overhead: spec.overhead ?? {},
+    nodeSelector: spec.nodeSelector ?? {},
+    tolerations: orEmpty(spec.tolerations),
+    serviceAccount: spec.serviceAccountName || spec.serviceAccount || 'default',
+    hasToken: orEmpty(spec.volumes).some(holdsToken),
+    claims: orEmpty(live?.volumes).flatMap(({ persistentVolumeClaim: claim }) =>
+      claim?.claimName && claim.readOnly !== true ? [claim.claimName] : [],
+    ),
+    applied: appliedOf(pod),
+  };
+}
+
+function appliedOf(pod: Pod): PodFacts['applied'] {
+  const [profile = '', grant = ''] = annotationOf(pod, APPLIED_ANNOTATION)?.split('/') ?? [];
+  return isGrant(grant) ? { profile, grant } : undefined;
+}
+
+const liveNode = object({
+  metadata: object({ name: string, labels: map(string) }),
+  spec: object({ taints: list(object({ key: string, value: string, effect: string })) }),
+  status: object({
+    nodeInfo: object({ kubeletVersion: string, containerRuntimeVersion: string }),
+    runtimeHandlers: list(object({ name: string, features: object({ userNamespaces: boolean }) })),
+  }),
+});
+
+/** @returns undefined: the object has no name */
+export function nodeFactsOf(document: unknown): NodeFacts | undefined {
+  const name = nameOf(document);
+  const { metadata, spec, status } = shapedOf(liveNode, document);
+  return name === undefined
+    ? undefined
+    : {
+        name,
+        kubelet: status?.nodeInfo?.kubeletVersion ?? undefined,
+        runtime: status?.nodeInfo?.containerRuntimeVersion ?? undefined,
+        handlers: new Map(
+          orEmpty(status?.runtimeHandlers).map((handler) => [handler.name ?? '', handler.features?.userNamespaces ?? undefined]),
+        ),
+        labels: metadata?.labels ?? {},
+        taints: orEmpty(spec?.taints).map(({ key, value, effect }) => ({ key: key ?? '', value: value ?? '', effect: effect ?? '' })),
+      };
+}
+
+const liveClass = object({
+  metadata: object({ name: string, creationTimestamp: string }),
+  handler: string,
+  overhead: object({ podFixed: map(anything) }),
+});
+
+/** @returns undefined: the object has no name or no handler */
+export function classFactsOf(document: unknown): ClassFacts | undefined {
+  const name = nameOf(document);
+  const { metadata, handler, overhead } = shapedOf(liveClass, document);
+  return name === undefined || handler == null
+    ? undefined
+    : { name, handler, created: dateOf(metadata?.creationTimestamp), podFixed: overhead?.podFixed ?? undefined };
+}
+
+const liveEvent = object({
+  metadata: object({ creationTimestamp: string }),
+  involvedObject: object({ kind: string, name: string, uid: string }),
+  reason: string,
+  message: string,
+  lastTimestamp: string,
+  eventTime: string,
+  series: object({ lastObservedTime: string }),
+});
+
+/** @returns undefined: the object is about nothing */
+export function eventFactsOf(document: unknown): EventFacts | undefined {
+  const { metadata, involvedObject, reason, message, lastTimestamp, eventTime, series } = shapedOf(liveEvent, document);
+  if (!involvedObject?.kind || !involvedObject.name) return undefined;
+  return {
+    kind: involvedObject.kind,
+    object: involvedObject.name,
+    uid: involvedObject.uid ?? undefined,
+    reason: reason ?? '',
+    message: message ?? '',
+    time: dateOf(series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? metadata?.creationTimestamp),
+  };
+}
+
+type ShapedLike = typeof livePod | typeof liveNode | typeof liveClass | typeof liveEvent;
+
+/** The document, if it has the shape: otherwise nothing of it is known. */
+function shapedOf<S extends ShapedLike>(shape: S, document: unknown): Typed<S> {
+  return (shape(document) === undefined ? document : {}) as Typed<S>;
+}
+
+const named = object({ metadata: object({ name: string }) });
+
+function nameOf(document: unknown): string | undefined {
+  return named(document) === undefined ? ((document as Typed<typeof named>).metadata?.name ?? undefined) : undefined;
+}
+
+function dateOf(text: string | null | undefined): Date | undefined {
+  const date = new Date(text ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/** The node that the pod is on. */
+export function nodeOf({ pod, nodes }: WallFacts): NodeFacts | undefined {
+  return pod.node === undefined ? undefined : nodes?.get(pod.node);
+}
+
+export function classOf({ pod, classes }: WallFacts): ClassFacts | undefined {
+  return pod.runtimeClass === undefined ? undefined : classes?.get(pod.runtimeClass);
+}
+
+/** The handler that runs the pod; '' is the default of the node; undefined: it is not known. */
+export function handlerOf(facts: WallFacts): string | undefined {
+  return facts.pod.runtimeClass === undefined ? '' : classOf(facts)?.handler;
+}
+
+/** Whether an entry of the node's labels has the value; the keys are data of the cluster. */
+export const hasLabel = ({ labels }: NodeFacts, key: string): boolean => entryOf(labels, key) !== undefined;

@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest';
+import { subjectOf } from '../../src/core/subject.ts';
+import { classFactsOf, eventFactsOf, nodeFactsOf, podFactsOf } from '../../src/live/facts.ts';
+
+function factsOfPod(document: object) {
+  const subject = subjectOf(document, '', 'Pod');
+  if (!subject.ok) throw new Error(subject.error.expected);
+  return podFactsOf(subject.value.pod, document);
+}
+
+describe('the facts of a pod', () => {
+  test('are read from its spec and its status', () => {
+    const document = {
+      metadata: { name: 'ws', creationTimestamp: '2030-01-01T00:00:00Z', annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } },
+      spec: {
+        nodeName: 'worker-1',
+        hostUsers: false,
+        hostPID: true,
+        hostNetwork: false,
+        runtimeClassName: 'kata',
+        overhead: { memory: '1Mi' },
+        nodeSelector: { zone: 'a' },
+        tolerations: [{ key: 'pool' }],
+        serviceAccountName: 'builder',
+        containers: [{ name: 'a' }],
+        volumes: [
+          { name: 'home', persistentVolumeClaim: { claimName: 'home' } },
+          { name: 'shared', persistentVolumeClaim: { claimName: 'shared', readOnly: true } },
+          { name: 'token', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
+        ],
+      },
+      status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'False', lastTransitionTime: '2030-01-01T00:01:00Z' }] },
+    };
+    expect(factsOfPod(document)).toEqual({
+      created: new Date('2030-01-01T00:00:00Z'),
+      phase: 'Running',
+      unreadySince: new Date('2030-01-01T00:01:00Z'),
+      node: 'worker-1',
+      hostNamespaces: ['hostPID'],
+      hostUsers: false,
+      runtimeClass: 'kata',
+      overhead: { memory: '1Mi' },
+      nodeSelector: { zone: 'a' },
+      tolerations: [{ key: 'pool' }],
+      serviceAccount: 'builder',
+      hasToken: true,
+      claims: ['home'],
+      applied: { profile: 'userns', grant: 'sudo' },
+    });
+  });
+
+  test('are absent where the object has none', () => {
+    expect(factsOfPod({ metadata: {}, spec: { containers: [] } })).toMatchObject({
+      created: undefined,
+      phase: undefined,
+      unreadySince: undefined,
+      node: undefined,
+      hostUsers: undefined,
+      runtimeClass: undefined,
+      serviceAccount: 'default',
+      hasToken: false,
+      applied: undefined,
+    });
+  });
+
+  test.each(['userns', 'userns/all', ''])('the annotation %j names no profile and grant', (value) => {
+    const annotations = { 'cloister.dev/profile-applied': value };
+    expect(factsOfPod({ metadata: { annotations }, spec: { containers: [] } }).applied).toBeUndefined();
+  });
+});
+
+describe('the facts of a node', () => {
+  test('handlers say what they say, and no more', () => {
+    const document = {
+      metadata: { name: 'worker-1', labels: { zone: 'a' } },
+      spec: { taints: [{ key: 'pool', effect: 'NoSchedule' }] },
+      status: {
+        nodeInfo: { kubeletVersion: 'v1.35.2', containerRuntimeVersion: 'containerd://2.1.4' },
+        runtimeHandlers: [
+          { name: '', features: { userNamespaces: true } },
+          { name: 'runsc', features: {} },
+          { features: null, name: 'kata' },
+        ],
+      },
+    };
+    expect(nodeFactsOf(document)).toEqual({
+      name: 'worker-1',
+      kubelet: 'v1.35.2',
+      runtime: 'containerd://2.1.4',
+      handlers: new Map([
+        ['', true],
+        ['runsc', undefined],
+        ['kata', undefined],
+      ]),
+      labels: { zone: 'a' },
+      taints: [{ key: 'pool', value: '', effect: 'NoSchedule' }],
+    });
+  });
+
+  test('a status of another shape says nothing, and the node exists', () => {
+    const document = { metadata: { name: 'worker-1' }, status: { runtimeHandlers: [{ name: '', features: { userNamespaces: 'yes' } }] } };
+    expect(nodeFactsOf(document)).toMatchObject({ name: 'worker-1', kubelet: undefined, handlers: new Map() });
+  });
+
+  test.each([null, {}, { metadata: {} }, { metadata: { name: 3 } }])('the object %j is no node', (document) => {
+    expect(nodeFactsOf(document)).toBeUndefined();
+  });
+});
+
+test('the facts of a class', () => {
+  const metadata = { name: 'kata', creationTimestamp: 'soon' };
+  expect(classFactsOf({ metadata, handler: 'kata-qemu', overhead: { podFixed: { cpu: '1' } } })).toEqual({
+    name: 'kata',
+    handler: 'kata-qemu',
+    created: undefined,
+    podFixed: { cpu: '1' },
+  });
+  expect(classFactsOf({ metadata })).toBeUndefined();
+});
+
+test.each([
+  ['of its series', { series: { lastObservedTime: '2030-01-02T00:00:00Z' }, eventTime: '2030-01-01T00:00:00Z' }],
+  ['of its last time', { lastTimestamp: '2030-01-02T00:00:00Z', eventTime: '2030-01-01T00:00:00Z' }],
+  ['of itself', { lastTimestamp: null, eventTime: '2030-01-02T00:00:00Z' }],
+])('an event has the time %s', (_, times) => {
+  const involvedObject = { kind: 'Pod', name: 'ws', uid: 'u' };
+  expect(eventFactsOf({ involvedObject, reason: 'Failed', message: 'no', ...times })).toEqual({
+    kind: 'Pod',
+    object: 'ws',
+    uid: 'u',
+    reason: 'Failed',
+    message: 'no',
+    time: new Date('2030-01-02T00:00:00Z'),
+  });
+  expect(eventFactsOf({ reason: 'Failed' })).toBeUndefined();
+});
