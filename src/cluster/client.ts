@@ -8,16 +8,23 @@ export interface Cluster {
   /** @returns undefined when the object does not exist */
   read(object: Reference): Promise<LiveObject | undefined>;
   /**
-   * @param place without a namespace: all namespaces
-   * @param selector a label selector, such as `app=web`
    */
-  list(apiVersion: string, kind: string, place: { readonly namespace?: string; readonly selector: string }): Promise<readonly LiveObject[]>;
+  list(apiVersion: string, kind: string, place: ListPlace): Promise<readonly LiveObject[]>;
   /** @returns false when another client created the object with other content */
   create(object: Reference): Promise<boolean>;
   /** @returns false when another client changed or deleted the object after it was read */
   update(object: LiveObject): Promise<boolean>;
   /** @returns undefined when the API server cannot be reached, rejects the request, or reports no version numbers */
   version(): Promise<ServerVersion | undefined>;
+}
+
+export interface ListPlace {
+  /** Absent: all namespaces. */
+  readonly namespace?: string;
+  /** A label selector, such as `app=web`. */
+  readonly selector: string;
+  /** Only objects of this name: RBAC may then allow the list for the name alone. */
+  readonly name?: string;
 }
 
 /** The version of Kubernetes that an API server behaves like: its emulated version if it emulates one, otherwise its own. */
@@ -173,8 +180,10 @@ export function clusterOf(api: ApiConnection): Cluster {
       const response = await send('GET', objectPath(object));
       return response.status === NOT_FOUND ? undefined : (successOf(response, `read ${titleOf(object)}`) as LiveObject);
     },
-    async list(apiVersion, kind, { namespace, selector }) {
-      const response = await send('GET', `${collectionPath(apiVersion, kind, namespace)}?labelSelector=${encodeURIComponent(selector)}`);
+    async list(apiVersion, kind, { namespace, selector, name }) {
+      const parameters = new URLSearchParams({ labelSelector: selector });
+      if (name !== undefined) parameters.set('fieldSelector', `metadata.name=${name}`);
+      const response = await send('GET', `${collectionPath(apiVersion, kind, namespace)}?${parameters}`);
       return (successOf(response, `list ${kind} objects in ${namespace ?? 'all namespaces'}`) as { readonly items: readonly LiveObject[] })
         .items;
     },
@@ -229,7 +238,7 @@ function versionIn(body: unknown): ServerVersion | undefined {
   return major === 0 ? undefined : { major, minor };
 }
 
-const FORBIDDEN = 403;
+export const FORBIDDEN = 403;
 const NO_ROLES = 'give this identity the roles that `cloister manifests --rbac` prints';
 const REMEDIES: ReadonlyMap<number, string> = new Map([
   [401, '; the credentials of the kubeconfig or service account are not valid: renew them'],

@@ -4,7 +4,7 @@ import type { Cluster } from './client.ts';
 import { type LiveObject, type Reference, titleOf } from './object.ts';
 
 /** The name of the chart's ConfigMap, and the key of the configuration in it. */
-const NAME = 'cloister-config';
+export const CONFIG_MAP = 'cloister-config';
 const KEY = 'config.yaml';
 
 /** Helm writes it on each object of a release. */
@@ -16,10 +16,10 @@ const WEBHOOK_CONFIGURATIONS: readonly Reference[] = [
   { kind: 'ValidatingWebhookConfiguration', name: VALIDATING_CONFIGURATION },
 ].map(({ kind, name }) => ({ apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata: { name } }));
 
-export interface FoundConfiguration {
+export interface InstalledConfiguration {
   readonly text: string;
+  /** `ConfigMap cloister-system/cloister-config`. */
   readonly title: string;
-  /** That of Cloister. */
   readonly namespace: string;
 }
 
@@ -29,10 +29,10 @@ export interface FoundConfiguration {
  *   because any user who may create a ConfigMap could offer another configuration
  * @returns its text and where it is, or why there is none; throws a ClusterError
  */
-export async function findConfiguration(cluster: Cluster, namespace: string | undefined): Promise<Result<FoundConfiguration, string>> {
+export async function findConfiguration(cluster: Cluster, namespace: string | undefined): Promise<Result<InstalledConfiguration, string>> {
   const place = namespace === undefined ? await findNamespace(cluster) : ok(namespace);
   if (!place.ok) return place;
-  const reference = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: NAME, namespace: place.value } };
+  const reference = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: CONFIG_MAP, namespace: place.value } };
   const title = titleOf(reference);
   const found = await cluster.read(reference);
   if (found === undefined) {

@@ -1,3 +1,4 @@
+import { NAMESPACE_LABELS } from './labels.ts';
 import { makeNamePattern } from './name-pattern.ts';
 import type { Mode } from './request-record.ts';
 
@@ -42,6 +43,36 @@ export function governedBy(namespace: string, { byName, otherwise }: Governance)
     if (pattern !== undefined) return governs(profiles) ? { profiles, by: `governs[${index}] (${pattern})` } : undefined;
   }
   return governs(otherwise) ? { profiles: otherwise, by: 'default' } : undefined;
+}
+
+/** A profile that is in force in a namespace. */
+export interface ProfileInForce {
+  readonly mode: Mode;
+  /** As the label or the configuration names it: it may not be configured. */
+  readonly profile: string;
+  /** The part of the configuration that names it; undefined: the label of the namespace. */
+  readonly by: string | undefined;
+}
+
+export const STRICTEST_FIRST = ['enforce', 'warn', 'audit'] as const satisfies readonly Mode[];
+
+/**
+ * For each mode that is in force in a namespace: its label, or without it the configuration. The webhook entries select in the same way.
+ * @param labelOf a label of the namespace; undefined: it has none
+ */
+export function profilesInForce(
+  namespace: string,
+  labelOf: (key: string) => string | undefined,
+  governance: Governance,
+): readonly ProfileInForce[] {
+  if (SYSTEM_NAMESPACES.includes(namespace)) return [];
+  const governed = governedBy(namespace, governance);
+  return STRICTEST_FIRST.flatMap((mode): ProfileInForce[] => {
+    const label = labelOf(NAMESPACE_LABELS[mode]);
+    if (label !== undefined) return [{ mode, profile: label, by: undefined }];
+    const profile = governed?.profiles[mode];
+    return governed === undefined || profile === undefined ? [] : [{ mode, profile, by: governed.by }];
+  });
 }
 
 /** Whether a profile is in force in any mode. */

@@ -62,7 +62,61 @@ export function ensureRoles(service: Service, certificates: CertificateKeeper): 
   ];
 }
 
+/** What a scan reads. */
+export interface ScanScope {
+  /** Empty: all namespaces. */
+  readonly namespaces: readonly string[];
+  /** The namespace of Cloister; undefined: the webhook configurations name it. */
+  readonly cloisterNamespace: string | undefined;
+  /** The name of the ConfigMap with the configuration; undefined: a file has it. */
+  readonly configMap: string | undefined;
+}
+
+const SCAN_ROLE = 'cloister-scan';
+
+/** The permissions that `cloister scan` needs, and no others: roles without bindings. Named objects are read by a list of one. */
+export function scanRoles({ namespaces, cloisterNamespace, configMap }: ScanScope): readonly Manifest[] {
+  const lists = (apiGroups: readonly string[], resources: readonly string[], resourceNames: readonly string[] = []): object => ({
+    apiGroups,
+    resources,
+    ...(resourceNames.length === 0 ? {} : { resourceNames }),
+    verbs: ['list'],
+  });
+  const ofPods = lists([''], ['pods', 'events']);
+  const configMaps = configMap === undefined ? [] : [gets('', 'configmaps', configMap)];
+  // The webhook configurations name it.
+  const namespaceOfCloister = [
+    gets(ADMISSION, 'mutatingwebhookconfigurations', MUTATING_CONFIGURATION),
+    gets(ADMISSION, 'validatingwebhookconfigurations', VALIDATING_CONFIGURATION),
+  ];
+  const servingPods = lists(['discovery.k8s.io'], ['endpointslices']);
+  const ofCloister = [...configMaps, ...(configMap !== undefined || cloisterNamespace !== undefined ? [servingPods] : [])];
+  const inCluster = [
+    lists([''], ['namespaces'], namespaces),
+    lists([''], ['nodes']),
+    lists(['node.k8s.io'], ['runtimeclasses']),
+    ...(namespaces.length === 0 ? [ofPods] : []),
+    ...(cloisterNamespace === undefined ? ofCloister : []),
+    ...(configMap !== undefined && cloisterNamespace === undefined ? namespaceOfCloister : []),
+  ];
+  const inNamespaces = new Map(namespaces.map((namespace) => [namespace, [ofPods]]));
+  if (cloisterNamespace !== undefined) {
+    inNamespaces.set(cloisterNamespace, [...(inNamespaces.get(cloisterNamespace) ?? []), ...ofCloister]);
+  }
+  const role = (kind: string, rules: readonly object[], namespace?: string): Manifest => ({
+    apiVersion: RBAC,
+    kind,
+    metadata: { name: SCAN_ROLE, ...(namespace !== undefined && { namespace }), labels: LABELS },
+    rules,
+  });
+  return [role('ClusterRole', inCluster), ...[...inNamespaces].map(([namespace, rules]) => role('Role', rules, namespace))];
+}
+
 const ADMISSION = 'admissionregistration.k8s.io';
+
+function gets(group: string, resource: string, name: string): object {
+  return { apiGroups: [group], resources: [resource], resourceNames: [name], verbs: ['get'] };
+}
 
 function manage(group: string, resource: string, resourceNames: readonly string[]): object {
   // Creation by server-side apply needs patch and create.

@@ -1,6 +1,7 @@
 import { printPath } from '../core/path.ts';
 import { pointerOf } from '../core/pointer.ts';
 import { remedyOf } from '../core/remedy.ts';
+import type { Finding } from '../core/rules/rule.ts';
 import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } from './report.ts';
 
 /**
@@ -43,19 +44,16 @@ function podFieldsOf({ findings, ...pod }: PodReport): object {
 }
 
 function findingFieldsOf(finding: PlacedFinding): object {
-  const { rule, kind, container, path, line, column, endLine, endColumn, message, fix } = finding;
-  return {
-    rule,
-    kind,
-    ...(container === undefined ? {} : { container }),
-    path: printPath(path),
-    pointer: pointerOf(path),
-    line,
-    column,
-    endLine,
-    endColumn,
-    message,
-    remedy: remedyOf(finding),
-    fixable: fix !== undefined,
-  };
+  const { line, column, endLine, endColumn } = finding;
+  return { ...placeFieldsOf(finding), line, column, endLine, endColumn, ...adviceFieldsOf(finding) };
+}
+
+/** The rule, and where its finding is in the object. */
+export function placeFieldsOf({ rule, kind, container, path }: Finding): object {
+  return { rule, kind, ...(container === undefined ? {} : { container }), path: printPath(path), pointer: pointerOf(path) };
+}
+
+/** What was found, and what to do. */
+export function adviceFieldsOf(finding: Finding): object {
+  return { message: finding.message, remedy: remedyOf(finding), fixable: finding.fix !== undefined };
 }

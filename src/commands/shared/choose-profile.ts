@@ -1,4 +1,4 @@
-import { governedBy, governsAny, SYSTEM_NAMESPACES } from '../../core/governance.ts';
+import { governsAny, profilesInForce, SYSTEM_NAMESPACES } from '../../core/governance.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { printConfigured, printUnknownProfile } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
@@ -73,22 +73,18 @@ function findProfile({ where, profile: name, ...choice }: Governing, { profiles 
   return profile === undefined ? err(`${where}: ${printUnknownProfile(name)}; ${printConfigured(profiles)}`) : ok({ profile, ...choice });
 }
 
-const STRICTEST_FIRST = ['enforce', 'warn', 'audit'] as const satisfies readonly Mode[];
-
 /** For each mode that is in force in the namespace: the label of the namespace, or without it the configuration. */
 function governingOf({ namespace, namespaceLabels }: Circumstances, config: Profiled): readonly Governing[] {
   if (isNeverGoverned(namespace, config)) return [];
-  const governed = governedBy(namespace, config.governance);
-  return STRICTEST_FIRST.flatMap((mode): Governing[] => {
-    const key = NAMESPACE_LABELS[mode];
-    const label = namespaceLabels?.get(key);
-    if (label !== undefined) {
-      const where = `label ${key} of namespace ${namespace}`;
-      return [{ mode, profile: label, chosenBy: chosenBy(where, config), isObvious: false, where }];
-    }
-    const profile = governed?.profiles[mode];
-    if (governed === undefined || profile === undefined) return [];
-    return [{ mode, profile, chosenBy: chosenByPart(`${governed.by} of `, config), isObvious: false, where: governed.by }];
+  return profilesInForce(namespace, (key) => namespaceLabels?.get(key), config.governance).map(({ mode, profile, by }) => {
+    const where = by ?? `label ${NAMESPACE_LABELS[mode]} of namespace ${namespace}`;
+    return {
+      mode,
+      profile,
+      chosenBy: by === undefined ? chosenBy(where, config) : chosenByPart(`${by} of `, config),
+      isObvious: false,
+      where,
+    };
   });
 }
 

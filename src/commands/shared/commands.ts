@@ -13,6 +13,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map([
   ['serve', { summary: 'answer admission reviews', load: () => import('../serve.ts') }],
   ['fix', { summary: 'fix the findings in manifests', load: () => import('../fix.ts') }],
   ['check', { summary: 'list the findings in manifests', load: () => import('../check.ts') }],
+  ['scan', { summary: 'list the findings in running pods, and whether their walls are there', load: () => import('../scan.ts') }],
   ['test', { summary: 'test a configuration by pods and their expected verdicts', load: () => import('../test.ts') }],
   ['explain', { summary: 'explain a rule, a profile or a field of a pod', load: () => import('../explain.ts') }],
   ['schema', { summary: 'print the JSON Schema of the configuration file', load: () => import('../schema.ts') }],

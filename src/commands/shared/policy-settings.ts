@@ -30,51 +30,56 @@ export interface PolicySettings extends PolicyConfig {
 
 export const CONFIG_NAME = '.cloister.yaml';
 const IGNORE_NAME = '.cloisterignore';
-const DEFAULTS = 'the defaults of Cloister';
+export const DEFAULTS = 'the defaults of Cloister';
 
 /** @returns the settings, or all problems of the flags and of the files that they name, one per line */
 export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promise<Result<PolicySettings, readonly string[]>> {
   const [found, ignoreFile] = await Promise.all([configurationOf(flags, now), readOptional(IGNORE_NAME)]);
   const problems = [...(found.ok ? [] : found.error), ...(ignoreFile.ok ? [] : [printInputProblem(ignoreFile.error)])];
   if (!found.ok || !ignoreFile.ok) return err(problems);
-  const { config, origin, isDefault, ownNamespace } = found.value;
+  const { config, origin, ownNamespace } = found.value;
   const ignore = [...parseIgnoreFile(ignoreFile.value ?? ''), ...flags.ignore.map(parseIgnorePattern)];
-  const { grant } = flags;
-  const offered = isDefault && flags.profile !== undefined ? builtInProfiles() : config.profiles;
-  const profiles = grant === undefined ? offered : new Map([...offered].map(([id, profile]) => [id, { ...profile, grant }]));
+  const selected = selectProfiles(found.value, flags);
+  if (!selected.ok) return selected;
   const { exemptions, governance } = config;
-  const settings = {
-    profiles,
+  return ok({
+    ...selected.value,
     exemptions,
     governance,
     origin,
     ownNamespace,
     ignore,
-    ...(grant === undefined ? {} : { grantOrigin: '--grant' }),
-  };
-  if (flags.profile === undefined) return ok(settings);
+    ...(flags.grant === undefined ? {} : { grantOrigin: '--grant' }),
+  });
+}
 
-  const profile = profiles.get(flags.profile);
-  if (profile !== undefined) return ok({ ...settings, profile });
-  const guess = didYouMean(flags.profile, profiles.keys());
-  if (!isDefault) return err([`--profile: ${printUnknownProfile(flags.profile)} in ${origin}${guess}; ${printConfigured(profiles)}`]);
+/** The profiles to judge by: those of the configuration or, without one, what `--profile` may name; each with the grant of `--grant`. */
+export function selectProfiles(
+  { config, origin, isDefault }: FoundConfiguration,
+  { profile: named, grant }: Pick<ManifestFlags, 'profile' | 'grant'>,
+): Result<Pick<PolicySettings, 'profiles' | 'profile'>, readonly string[]> {
+  const offered = isDefault && named !== undefined ? builtInProfiles() : config.profiles;
+  const profiles = grant === undefined ? offered : new Map([...offered].map(([id, profile]) => [id, { ...profile, grant }]));
+  if (named === undefined) return ok({ profiles });
+  const profile = profiles.get(named);
+  if (profile !== undefined) return ok({ profiles, profile });
+  const guess = didYouMean(named, profiles.keys());
+  if (!isDefault) return err([`--profile: ${printUnknownProfile(named)} in ${origin}${guess}; ${printConfigured(profiles)}`]);
   const known = [...profiles.keys()].join(', ');
-  return err([
-    `--profile: there is no built-in profile "${flags.profile}"${guess}: use one of ${known}, or name a configuration with --config`,
-  ]);
+  return err([`--profile: there is no built-in profile "${named}"${guess}: use one of ${known}, or name a configuration with --config`]);
 }
 
 /** Every backend as a profile of its own, with the defaults of its options. */
 const builtInProfiles = (): Map<string, Profile> => new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})]));
 
-interface ChosenConfiguration extends Pick<PolicySettings, 'origin' | 'ownNamespace'> {
+export interface FoundConfiguration extends Pick<PolicySettings, 'origin' | 'ownNamespace'> {
   readonly config: Config;
   /** Whether there is no configuration. */
   readonly isDefault: boolean;
 }
 
 /** The configuration that the flags name, or that is found without them. */
-export async function configurationOf(flags: ConfigurationFlags, now: Date): Promise<Result<ChosenConfiguration, readonly string[]>> {
+export async function configurationOf(flags: ConfigurationFlags, now: Date): Promise<Result<FoundConfiguration, readonly string[]>> {
   const { config: named, fromCluster } = flags;
   const unused = CLUSTER_FLAGS.filter(([key]) => flags[key] !== undefined).map(
     ([, flag]) => `${flag} has no effect without --from-cluster`,
@@ -120,7 +125,7 @@ const FORBIDDEN =
 async function configurationInCluster(
   { cloisterNamespace, ...flags }: ConfigurationFlags,
   now: Date,
-): Promise<Result<ChosenConfiguration, readonly string[]>> {
+): Promise<Result<FoundConfiguration, readonly string[]>> {
   const cluster = await connect({ ...flags, whenForbidden: FORBIDDEN });
   if (!cluster.ok) return err([cluster.error]);
   try {

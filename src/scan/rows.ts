@@ -1,0 +1,69 @@
+import { mayHaveFailed } from '../live/checks/pod.ts';
+import type { ClassFacts, EventFacts, NodeFacts } from '../live/facts.ts';
+import { answerWall } from '../live/wall.ts';
+import type { ScanRow } from '../report/scan/scan-report.ts';
+import type { DraftRow } from './judge-pod.ts';
+
+/** What the cluster says about walls; undefined: it was not read. */
+export interface ClusterFacts {
+  readonly nodes: ReadonlyMap<string, NodeFacts> | undefined;
+  readonly classes: ReadonlyMap<string, ClassFacts> | undefined;
+  readonly now: Date;
+}
+
+/** Makes rows of pods. A row whose wall depends on events or on other pods waits; of every other pod nothing but its row is kept. */
+export interface RowMaker {
+  add(draft: DraftRow): void;
+  /** The namespaces with pods that do not work. */
+  failingNamespaces(): readonly string[];
+  /** Call it once, after all pods are added. */
+  finish(eventsOf: (namespace: string) => readonly EventFacts[] | undefined): readonly ScanRow[];
+}
+
+export function makeRows(cluster: ClusterFacts): RowMaker {
+  const rows: ScanRow[] = [];
+  const waiting: DraftRow[] = [];
+  /** By namespace and claim: a pod without a wall that may write to it. */
+  const unwalled = new Map<string, Map<string, string>>();
+
+  return {
+    add(draft) {
+      const { namespace, name, facts, profileFacts } = draft;
+      if (profileFacts?.isRequested === false) {
+        for (const claim of facts.claims) {
+          const claims = unwalled.get(namespace) ?? new Map<string, string>();
+          unwalled.set(namespace, claims.set(claim, name));
+        }
+      }
+      if (facts.claims.length > 0 || mayHaveFailed(facts, cluster.now)) waiting.push(draft);
+      else rows.push(rowOf(draft, undefined));
+    },
+    failingNamespaces: () => [
+      ...new Set(waiting.filter(({ facts }) => mayHaveFailed(facts, cluster.now)).map(({ namespace }) => namespace)),
+    ],
+    finish: (eventsOf) => worstFirst([...rows, ...waiting.map((draft) => rowOf(draft, eventsOf(draft.namespace)))]),
+  };
+
+  function rowOf({ facts: pod, profileFacts: profile, ...row }: DraftRow, events: readonly EventFacts[] | undefined): ScanRow {
+    // Nothing says which wall a profile has that is not configured.
+    if (profile === undefined) return { ...row, wall: { state: 'claimed', findings: [] } };
+    const sharers = new Map([...(unwalled.get(row.namespace) ?? [])].filter(([, name]) => name !== row.name));
+    const ofPod = events?.filter(({ uid }) => uid === row.uid);
+    return { ...row, wall: answerWall({ ...cluster, pod, profile, events: ofPod, sharers }) };
+  }
+}
+
+/** Rows by severity, namespace and name. */
+function worstFirst(rows: readonly ScanRow[]): ScanRow[] {
+  return rows.toSorted((a, b) => rankOf(a) - rankOf(b) || compare(a.namespace, b.namespace) || compare(a.name, b.name));
+}
+
+/** A missing wall is as bad as an escape: what the rules promise is not there. */
+function rankOf({ verdict, wall }: ScanRow): number {
+  if (verdict === 'escapes' || wall.state === 'missing') return 0;
+  if (verdict === 'unjudged') return 1;
+  if (verdict === 'short' || wall.state === 'down') return 2;
+  return wall.findings.some(({ severity }) => severity !== 'info') ? 3 : 4;
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,0 +1,212 @@
+import type { ApiConnection } from '../cluster/client.ts';
+import type { PageQuery } from '../cluster/pages.ts';
+import { PROFILE_LABEL } from '../core/labels.ts';
+import { printable } from '../core/printable.ts';
+import { isObject } from '../core/shape.ts';
+import { causeOf } from '../live/events.ts';
+import { classFactsOf, type EventFacts, eventFactsOf, nodeFactsOf } from '../live/facts.ts';
+import type { ScanReport } from '../report/scan/scan-report.ts';
+import { judgePod, saysMirror } from './judge-pod.ts';
+import { namespaceFactsOf } from './namespaces.ts';
+import { isGoverned } from './policies.ts';
+import { inTurns, isForbidden, makeReader, type Reader } from './reader.ts';
+import { makeRows } from './rows.ts';
+import type { NamespaceFacts, ScanSettings } from './types.ts';
+
+/** What a scan finds; the command adds the cluster and the times. */
+export type Scanned = Pick<ScanReport, 'rows' | 'namespaces' | 'incomplete' | 'notes' | 'isInconsistent'>;
+
+export interface ScanOptions {
+  /** Ends the scan: what is not read by then is incomplete. The message of its reason says why. */
+  readonly signal: AbortSignal;
+  /** Called after each page of pods, with the number of pods so far. */
+  readonly onProgress?: (pods: number) => void;
+}
+
+type Namespaces = ReadonlyMap<string, NamespaceFacts>;
+
+/** From this number of namespaces on, one list of all pods takes less time than a list for each. */
+const MANY_NAMESPACES = 20;
+/** Objects of a page; those of the first two are small. */
+const PAGE_SIZES = { small: 500, nodes: 100 } as const;
+const ALIVE = 'status.phase!=Succeeded,status.phase!=Failed';
+const MAX_MIRRORS_NAMED = 5;
+
+/**
+ * Reads and judges the pods that live. Nothing is written. Pods are read page by page, and of a pod only its row is kept.
+ *
+ * A list that fails ends only itself: `incomplete` says what is missing. Nodes, RuntimeClasses and events may be forbidden: `notes` says so, and no wall
+ * is then proven.
+ */
+export async function scan(api: ApiConnection, settings: ScanSettings, { signal, onProgress }: ScanOptions): Promise<Scanned> {
+  const reader = makeReader(api, signal);
+  const [namespaces, nodes, classes] = await Promise.all([
+    readNamespaces(reader, settings),
+    readNamed(reader, NODES, nodeFactsOf, 'no wall is proven by the nodes'),
+    readNamed(reader, CLASSES, classFactsOf, 'no wall of a RuntimeClass is proven'),
+  ]);
+  const rows = makeRows({ nodes, classes, now: settings.now });
+  const mirrors: string[] = [];
+  let pods = 0;
+  const complete = await readPods(reader, {
+    settings,
+    namespaces,
+    visit: (document, namespace) => {
+      const drafts = judgePod(document, namespace, settings);
+      if (drafts.length > 0 && saysMirror(document)) mirrors.push(printable(`${namespace.name}/${drafts[0]?.name}`));
+      else drafts.forEach(rows.add);
+    },
+    afterPage: (objects) => {
+      pods += objects;
+      onProgress?.(pods);
+    },
+  });
+  const events = await readEvents(reader, rows.failingNamespaces());
+  if (mirrors.length > 0) reader.notes.add(describeMirrors(mirrors));
+  return {
+    rows: rows.finish((namespace) => events.get(namespace)),
+    // With a selector, pods were left out.
+    namespaces: settings.labels === undefined ? complete : [],
+    incomplete: [...reader.incomplete],
+    notes: [...reader.notes],
+    isInconsistent: reader.isInconsistent(),
+  };
+}
+
+const NODES: PageQuery = { apiVersion: 'v1', kind: 'Node', size: PAGE_SIZES.nodes };
+const CLASSES: PageQuery = { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', size: PAGE_SIZES.small };
+const NAMESPACES: PageQuery = { apiVersion: 'v1', kind: 'Namespace', size: PAGE_SIZES.small, isMetadataOnly: true };
+
+async function readNamespaces(reader: Reader, { namespaces: named }: ScanSettings): Promise<Namespaces> {
+  const found = new Map<string, NamespaceFacts>();
+  const keep = (document: unknown): void => {
+    const facts = namespaceFactsOf(document);
+    if (facts !== undefined) found.set(facts.name, facts);
+  };
+  if (named.length === 0) await reader.attempt(() => reader.each(NAMESPACES, keep));
+  await inTurns(named, async (name) => {
+    // A list of one: RBAC may allow it for this name alone.
+    const isRead = await reader.attempt(() => reader.each({ ...NAMESPACES, fields: `metadata.name=${name}` }, keep));
+    if (isRead && !found.has(name)) reader.incomplete.add(`namespace ${name} does not exist: check the name`);
+  });
+  return found;
+}
+
+/** @returns by name; undefined: the list could not be read */
+async function readNamed<T extends { readonly name: string }>(
+  reader: Reader,
+  query: PageQuery,
+  factsOf: (document: unknown) => T | undefined,
+  consequence: string,
+): Promise<ReadonlyMap<string, T> | undefined> {
+  const found = new Map<string, T>();
+  const keep = (document: unknown): void => {
+    const facts = factsOf(document);
+    if (facts !== undefined) found.set(facts.name, facts);
+  };
+  return (await reader.attempt(() => reader.each(query, keep), consequence)) ? found : undefined;
+}
+
+interface PodReading {
+  readonly settings: ScanSettings;
+  readonly namespaces: Namespaces;
+  readonly visit: (document: object, namespace: NamespaceFacts) => void;
+  readonly afterPage: (objects: number) => void;
+}
+
+/** @returns the governed namespaces whose pods were all read */
+async function readPods(reader: Reader, reading: PodReading): Promise<readonly string[]> {
+  const { settings, namespaces } = reading;
+  const governed = [...namespaces.values()].filter((each) => isGoverned(each, settings)).map(({ name }) => name);
+  if (settings.namespaces.length === 0 && governed.length >= MANY_NAMESPACES) {
+    const isRead = await readAllPods(reader, reading);
+    if (isRead !== 'forbidden') return isRead ? governed.toSorted() : [];
+  }
+  const complete: string[] = [];
+  await inTurns(governed, async (namespace) => {
+    if (await reader.attempt(() => eachPod(reader, reading, { namespace }))) complete.push(namespace);
+  });
+  if (settings.preview === undefined) await readOptedIn(reader, reading, new Set(governed));
+  return complete.toSorted();
+}
+
+/** In one list, with those of other namespaces. @returns whether they were read; `forbidden`: the namespaces must be read one by one */
+async function readAllPods(reader: Reader, reading: PodReading): Promise<boolean | 'forbidden'> {
+  let isRefused = false;
+  const isRead = await reader.attempt(async () => {
+    await eachPod(reader, reading, {}).catch((error: unknown) => {
+      if (!isForbidden(error)) throw error;
+      isRefused = true;
+    });
+  });
+  return isRefused ? 'forbidden' : isRead;
+}
+
+/** Pods that opt in by their own label, in the namespaces that no profile governs. */
+async function readOptedIn(reader: Reader, reading: PodReading, governed: ReadonlySet<string>): Promise<void> {
+  const { settings } = reading;
+  const others = new Map([...reading.namespaces].filter(([name]) => !governed.has(name) && !settings.excluded.has(name)));
+  if (others.size === 0) return;
+  const places = settings.namespaces.length === 0 ? [{}] : [...others.keys()].map((namespace) => ({ namespace }));
+  await inTurns(places, (place) =>
+    reader.attempt(() => eachPod(reader, { ...reading, namespaces: others }, { ...place, labels: PROFILE_LABEL })),
+  );
+}
+
+async function eachPod(
+  reader: Reader,
+  { settings, namespaces, visit, afterPage }: PodReading,
+  { namespace, labels }: { readonly namespace?: string; readonly labels?: string },
+): Promise<void> {
+  const selectors = [labels, settings.labels].filter((each) => each !== undefined);
+  const query: PageQuery = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    fields: ALIVE,
+    size: settings.pageSize,
+    ...(namespace !== undefined && { namespace }),
+    ...(selectors.length > 0 && { labels: selectors.join(',') }),
+  };
+  const visitPod = (item: unknown): void => {
+    const metadata = isObject(item) && isObject(item.metadata) ? item.metadata : {};
+    const facts = namespaces.get(String(metadata.namespace));
+    // Items of a list lack their kind. A pod that is being deleted is not judged.
+    if (isObject(item) && facts !== undefined && metadata.deletionTimestamp == null)
+      visit({ apiVersion: 'v1', kind: 'Pod', ...item }, facts);
+  };
+  await reader.each(query, visitPod, afterPage);
+}
+
+/** The warnings about pods, newest first, by namespace. Warnings about what cannot create pods become notes: such a pod has no row. */
+async function readEvents(reader: Reader, namespaces: readonly string[]): Promise<ReadonlyMap<string, readonly EventFacts[]>> {
+  const events = new Map<string, readonly EventFacts[]>();
+  await inTurns(namespaces, async (namespace) => {
+    const found: EventFacts[] = [];
+    const query = { apiVersion: 'v1', kind: 'Event', namespace, fields: 'type=Warning', size: PAGE_SIZES.small };
+    const keep = (document: unknown): void => {
+      const facts = eventFactsOf(document);
+      if (facts?.kind === 'Pod') found.push(facts);
+      else if (facts !== undefined) noteFailedCreation(reader, namespace, facts);
+    };
+    if (!(await reader.attempt(() => reader.each(query, keep), 'pods that do not start are named without a reason'))) return;
+    const timeOf = ({ time }: EventFacts): number => time?.getTime() ?? 0;
+    events.set(
+      namespace,
+      found.toSorted((a, b) => timeOf(b) - timeOf(a)),
+    );
+  });
+  return events;
+}
+
+function noteFailedCreation({ notes }: Reader, namespace: string, event: EventFacts): void {
+  const cause = causeOf(event);
+  if (cause !== undefined) {
+    notes.add(printable(`${event.kind} ${namespace}/${event.object} cannot create pods: ${cause.meaning}; ${cause.remedy}.`, 400));
+  }
+}
+
+function describeMirrors(mirrors: readonly string[]): string {
+  const rest = mirrors.length - MAX_MIRRORS_NAMED;
+  const named = `${mirrors.slice(0, MAX_MIRRORS_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return `Not judged, because they say that they mirror static pods of nodes: ${named}.`;
+}

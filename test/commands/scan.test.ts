@@ -1,0 +1,52 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { freePort } from '../support/control-plane.ts';
+import { cloister } from '../support/run.ts';
+
+/** What needs no API server; test/api-server/scan.test.ts has the rest. */
+
+test('an API server that cannot be reached is reported at once, with its address', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-scan-'));
+  const kubeconfig = join(folder, 'kubeconfig');
+  const server = `https://127.0.0.1:${await freePort()}`;
+  const content = {
+    clusters: [{ name: 'a', cluster: { server } }],
+    users: [{ name: 'a', user: {} }],
+    contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
+    'current-context': 'a',
+  };
+  await writeFile(kubeconfig, JSON.stringify(content));
+  const ran = await cloister(['scan', '--kubeconfig', kubeconfig]);
+  await rm(folder, { recursive: true });
+  expect(ran).toEqual({ code: 2, stdout: '', stderr: `error: the API server at ${server} cannot be reached: ECONNREFUSED\n` });
+});
+
+test.each([
+  [['--page-size', '0'], /--page-size.*It must be a number from 1 to 1000\./],
+  [['-n', 'Team_A'], /--namespace.*It must be the name of a namespace/],
+  [['-o', 'xml'], /--output.*Allowed choices are text, wide, json/],
+])('%j is a usage error', async (args, message) => {
+  const { code, stderr } = await cloister(['scan', ...args]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(message);
+});
+
+test('--print-rbac prints only lists, and no rights for a configuration that a file has', async () => {
+  const { code, stdout } = await cloister(['scan', '--print-rbac', '--config', 'examples/config.yaml']);
+  expect(code).toBe(0);
+  const roles = parseAllDocuments(stdout).map(
+    (document) => document.toJS() as { kind: string; rules: { resources: string[]; verbs: string[] }[] },
+  );
+  expect(roles.map(({ kind }) => kind)).toEqual(['ClusterRole']);
+  expect(roles.flatMap(({ rules }) => rules.flatMap(({ resources }) => resources)).toSorted()).toEqual([
+    'events',
+    'namespaces',
+    'nodes',
+    'pods',
+    'runtimeclasses',
+  ]);
+  for (const { rules } of roles) for (const { verbs } of rules) expect(verbs).toEqual(['list']);
+});
