@@ -27,6 +27,12 @@ export interface ListPlace {
   readonly name?: string;
 }
 
+/** Access to a cluster for the one command that deletes objects. */
+export interface DeletingCluster extends Cluster {
+  /** @returns false when another client changed or deleted the object after it was read */
+  delete(object: LiveObject): Promise<boolean>;
+}
+
 /** The version of Kubernetes that an API server behaves like: its emulated version if it emulates one, otherwise its own. */
 export interface ServerVersion {
   readonly major: number;
@@ -141,7 +147,7 @@ export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes
   return { simulated, changes: () => [...written].map(([title, after]) => ({ before: original.get(title), after })) };
 }
 
-type ApiMethod = 'GET' | 'PUT' | 'PATCH';
+type ApiMethod = 'GET' | 'PUT' | 'PATCH' | 'DELETE';
 
 interface RequestContent {
   readonly body?: object;
@@ -173,7 +179,7 @@ const AS_MANAGER = `fieldManager=${FIELD_MANAGER}`;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 
-export function clusterOf(api: ApiConnection): Cluster {
+export function clusterOf(api: ApiConnection): DeletingCluster {
   const { send } = api;
   return {
     async read(object) {
@@ -200,6 +206,13 @@ export function clusterOf(api: ApiConnection): Cluster {
       const response = await send('PUT', `${objectPath(object)}?${AS_MANAGER}`, { body: object });
       if (response.status === CONFLICT || response.status === NOT_FOUND) return false;
       successOf(response, `update ${titleOf(object)}`);
+      return true;
+    },
+    async delete(object) {
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion: object.metadata.resourceVersion } };
+      const response = await send('DELETE', objectPath(object), { body });
+      if (response.status === CONFLICT || response.status === NOT_FOUND) return false;
+      successOf(response, `delete ${titleOf(object)}`);
       return true;
     },
     async version() {

@@ -28,6 +28,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   RuntimeClass: 'runtimeclasses',
   Event: 'events',
   EndpointSlice: 'endpointslices',
+  Report: 'reports',
   MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',
   ValidatingWebhookConfiguration: 'validatingwebhookconfigurations',
   ValidatingAdmissionPolicy: 'validatingadmissionpolicies',

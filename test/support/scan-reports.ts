@@ -11,7 +11,7 @@ export function rowOf(fields: Partial<ScanRow> = {}): ScanRow {
   return {
     namespace: 'team-a',
     name,
-    uid: `00000000-0000-4000-8000-${Buffer.from(name).toString('hex').slice(0, 12).padStart(12, '0')}`,
+    uid: `00000000-0000-4000-8000-${Buffer.from(name).toString('hex').slice(-12).padStart(12, '0')}`,
     node: 'worker-1',
     runtimeClass: undefined,
     owner: undefined,

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached } from './cache.ts';
-import { buildGo, type ModuleName, pinnedVersion, runGo } from './go.ts';
+import { buildGo, type ModuleName, moduleFolder, pinnedVersion, runGo } from './go.ts';
 
 /** Programs that render and check the chart and its release, built from their Go modules once, into the user's cache. */
 const CHART_TOOLS = {
@@ -47,12 +47,17 @@ export async function customResourceDefinitions(): Promise<string> {
   return join(folder, name);
 }
 
+/** The CustomResourceDefinition of the Reports of OpenReports, as its project publishes it. */
+export async function reportDefinition(): Promise<string> {
+  return join(await moduleFolder('crds', 'github.com/openreports/reports-api'), 'config/crd/openreports.io_reports.yaml');
+}
+
 /** Builds everything before the tests start. @returns the paths */
 export async function buildChartTools(): Promise<readonly string[]> {
   const built: string[] = [];
   // One after the other: each build uses all processors.
   for (const name of Object.keys(CHART_TOOLS) as ChartTool[]) built.push(await chartTool(name));
-  return [...built, await customResourceDefinitions()];
+  return [...built, await customResourceDefinitions(), await reportDefinition()];
 }
 
 if (import.meta.main) {

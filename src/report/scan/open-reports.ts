@@ -57,6 +57,13 @@ export interface OpenReports {
   readonly omitted: number;
 }
 
+/** Of every report. They select the reports of earlier scans. */
+export const REPORT_LABELS = {
+  'app.kubernetes.io/name': 'cloister',
+  'app.kubernetes.io/managed-by': 'cloister',
+  'app.kubernetes.io/component': 'scan',
+} as const;
+
 /** Of a report. A result has about 530 bytes, and an object of the API server at most 1.5 MB. */
 const MAX_RESULTS = 50;
 
@@ -91,7 +98,7 @@ function reportOf(rows: readonly ScanRow[], time: Date): OpenReport {
     metadata: {
       name: uid,
       namespace,
-      labels: { 'app.kubernetes.io/name': 'cloister', 'app.kubernetes.io/managed-by': 'cloister', 'app.kubernetes.io/component': 'scan' },
+      labels: REPORT_LABELS,
       ownerReferences: [pod],
     },
     source: 'cloister',

@@ -1,4 +1,4 @@
-// The custom resources that the chart can make, for the tests: their types, and what makes definitions of them. Used by ../crds.ts.
+// The custom resources that the chart and `cloister scan` can make, for the tests: their types, and what makes definitions of them. Used by ../chart-tools.ts.
 module tools
 
 go 1.26.0
@@ -7,6 +7,7 @@ tool sigs.k8s.io/controller-tools/cmd/controller-gen
 
 require (
 	github.com/cert-manager/cert-manager v1.19.4
+	github.com/openreports/reports-api v0.2.1
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.1
 )
 

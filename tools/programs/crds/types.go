@@ -3,5 +3,6 @@ package tools
 
 import (
 	_ "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	_ "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	_ "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 )
