@@ -5,6 +5,7 @@ import { openReportsOf, printOpenReports, REPORT_LABELS } from '../../src/report
 import type { ScanRow } from '../../src/report/scan/scan-report.ts';
 import { reportDefinition } from '../../tools/programs/chart-tools.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
+import { only, rendered } from '../support/helm.ts';
 import { HOST_PATH, NO_CAPABILITIES, PRIVILEGED, ROWS, reportOf, rowOf } from '../support/scan-reports.ts';
 
 /** Reports of `cloister scan` in a real API server, with the definition that OpenReports publishes. */
@@ -224,8 +225,10 @@ describe('with the definition', () => {
       expect(problems[0]).toContain(`User "no-${verb}" cannot ${verb} resource "reports"`);
     });
 
-    test('the rights list, create, patch, update and delete are enough', async () => {
-      const kubeconfig = await user('enough', { '': ['list', 'create', 'patch', 'update', 'delete'] });
+    test('the rights that the chart gives a scan are enough', async () => {
+      const { rules } = only(await rendered({ scan: { enabled: true } }), 'ClusterRole', 'cloister-scan');
+      const { verbs } = rules.find(({ apiGroups: [group] }: { readonly apiGroups: readonly string[] }) => group === 'openreports.io');
+      const kubeconfig = await user('enough', { '': verbs });
       await write([], { namespaces: ['team-a', 'team-b', 'team-c'] });
       expect(await write(rows, { kubeconfig })).toEqual({ ...NONE, created: 3 });
       expect(

@@ -64,6 +64,7 @@ const flag = z.string().regex(/^--/);
 /** A host, perhaps with a port and a path. */
 const registry = z.string().regex(/^[a-zA-Z0-9][-a-zA-Z0-9._:]*(\/[a-z0-9][-a-z0-9._]*)*$/);
 const count = z.int().min(1);
+const schedule = z.string().regex(/^(@(hourly|daily|midnight|weekly)|\S+ \S+ \S+ \S+ \S+)$/);
 const id = z.int().min(1).max(4_294_967_295);
 const subdomain = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 const maybe = <S extends z.ZodType>(schema: S) => z.union([z.literal(''), schema]);
@@ -123,10 +124,18 @@ const valuesSchema = z
     serviceAccounts: z.strictObject({ annotations: names }),
     webhookConfigurations: z.strictObject({ annotations: names }),
     ensure: z.strictObject({
-      schedule: z.string().regex(/^(@(hourly|daily|midnight|weekly)|\S+ \S+ \S+ \S+ \S+)$/),
+      schedule,
       wait: duration,
       settle: duration,
       overlap: duration,
+      extraArgs: z.array(flag),
+      resources,
+    }),
+    scan: z.strictObject({
+      enabled: z.boolean(),
+      schedule,
+      output: z.enum(['openreports', 'json']),
+      maxReports: count,
       extraArgs: z.array(flag),
       resources,
     }),
@@ -215,7 +224,14 @@ function documentedValues(text: string): readonly Value[] {
 }
 
 /** Maps that are one value in spite of their default entries. */
-const WHOLE = new Set(['profiles', 'resources', 'ensure.resources', 'nodeProfile.resources', 'monitoring.dashboard.labels']);
+const WHOLE = new Set([
+  'profiles',
+  'resources',
+  'ensure.resources',
+  'scan.resources',
+  'nodeProfile.resources',
+  'monitoring.dashboard.labels',
+]);
 
 /** The comment of a key, without comments for the whole file above it. */
 function lastParagraph(comment: string): string {

@@ -29,8 +29,8 @@ const PULLED_ONCE = 'a version is one image, so pulling it again changes nothing
 let folder: string;
 let stream: string;
 beforeAll(async () => {
-  // As it is released: with the image's digest.
-  const manifests = await rendered({ image: { digest: `sha256:${'0'.repeat(64)}` } });
+  // As it is released: with the image's digest; and with the scan.
+  const manifests = await rendered({ image: { digest: `sha256:${'0'.repeat(64)}` }, scan: { enabled: true } });
   stream = manifests.map((each) => JSON.stringify(each)).join('\n---\n');
   folder = await mkdtemp(join(tmpdir(), 'cloister-scanned-'));
   await writeFile(join(folder, 'chart.yaml'), stream);
