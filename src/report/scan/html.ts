@@ -4,7 +4,7 @@ import type { Finding } from '../../core/rules/rule.ts';
 import { html, type Markup } from './markup.ts';
 import type { ScanReport, ScanRow, ScanVerdict, WallFinding, WallState } from './scan-report.ts';
 import { STYLE } from './style.ts';
-import { isNoteworthy, summaryOf } from './summary.ts';
+import { isNoteworthy, notesOf, summaryOf } from './summary.ts';
 
 /** The size of the page. */
 const MAX_BYTES = 3_000_000;
@@ -35,7 +35,7 @@ function printPage(report: ScanReport, namespaces: Markup): Markup {
 ${printHead(report)}
 <main>
 ${printCounts(report)}
-${printSentences('This scan is incomplete', 'incomplete', report.incomplete)}${printSentences('Notes', 'notes', report.notes)}${namespaces}
+${printSentences('This scan is incomplete', 'incomplete', report.incomplete)}${printSentences('Notes', 'notes', notesOf(report))}${namespaces}
 </main>
 ${FOOT}
 </body>
@@ -190,7 +190,7 @@ function printRow(row: ScanRow): Markup {
     ...(node === undefined ? [] : [`on ${node}`]),
     ...(runtimeClass === undefined ? [] : [`class ${runtimeClass}`]),
   ];
-  return html`<tr role="row"><th scope="row" role="rowheader">${name}${about.length === 0 ? NOTHING : html`<small>${about.join(' · ')}</small>`}</th>${cell('Profile', html`${profile}/${grant}<small>${mode}</small>`)}${cell('Verdict', html`<span class="is ${tone}">${word}</span>`)}${cell('Wall', html`<span class="is ${WALLS[wall.state]}">${wall.state}</span>`)}${cell('Findings', printFindings(row))}</tr>
+  return html`<tr role="row"><th scope="row" role="rowheader">${name}${about.length === 0 ? NOTHING : html`<small>${about.join(' · ')}</small>`}</th>${cell('Profile', html`${grant === '' ? profile : `${profile}/${grant}`}<small>${mode}</small>`)}${cell('Verdict', html`<span class="is ${tone}">${word}</span>`)}${cell('Wall', html`<span class="is ${WALLS[wall.state]}">${wall.state}</span>`)}${cell('Findings', printFindings(row))}</tr>
 `;
 }
 

@@ -27,6 +27,19 @@ export function summaryOf({ rows }: Pick<ScanReport, 'rows'>): ScanSummary {
   };
 }
 
+/** What the reader should know beside the rows, each a sentence: notes of the whole scan, then notes of pods with the number of these pods. */
+export function notesOf({ rows, notes, isInconsistent }: Pick<ScanReport, 'rows' | 'notes' | 'isInconsistent'>): readonly string[] {
+  const podsByNote = Map.groupBy(
+    rows.flatMap(({ uid, notes: ofPod }) => ofPod.map((note) => ({ uid, note }))),
+    ({ note }) => note,
+  );
+  const ofPods = [...podsByNote].map(([note, uses]) => {
+    const pods = new Set(uses.map(({ uid }) => uid)).size;
+    return `${pods} ${pods === 1 ? 'pod' : 'pods'}: ${note}.`;
+  });
+  return [...notes, ...(isInconsistent ? ['The list of pods took long: later pages may be of a later moment.'] : []), ...ofPods];
+}
+
 /** Whether a report prints the row; the other rows are only counted. */
 export function isNoteworthy({ verdict, findings, wall }: ScanRow): boolean {
   if (verdict !== 'clean' || findings.length > 0) return true;

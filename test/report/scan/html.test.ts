@@ -164,6 +164,14 @@ describe('for readers', () => {
     expect(parsePage(printScanHtml(reportOf([]))).text).toContain('No pod was judged.');
   });
 
+  test('notes of pods that are not printed are counted, and an inconsistent list is named', () => {
+    const note = 'older than the label of its namespace';
+    const rows = ['a', 'b'].flatMap((name) => [rowOf({ name, notes: [note] }), rowOf({ name, mode: 'audit', notes: [note] })]);
+    const { text } = parsePage(printScanHtml(reportOf(rows, { isInconsistent: true })));
+    expect(text).toContain(`2 pods: ${note}.`);
+    expect(text).toContain('later pages may be of a later moment');
+  });
+
   test.each(Object.entries(COLOURS))(
     'texts in the colours %s have a contrast of at least 4.5',
     (_, { page: below, card, line: __, ...texts }) => {
