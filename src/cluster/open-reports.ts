@@ -66,7 +66,8 @@ export async function writeOpenReports(
 ): Promise<ReportWrites> {
   const cluster = clusterOf(api);
   const complete = new Set(namespaces);
-  const missing = new Map(reports.map((report) => [titleOf(report), report]));
+  const desired = new Map(reports.map((report) => [titleOf(report), report]));
+  const missing = new Map(desired);
   const counts = { created: 0, updated: 0, unchanged: 0, deleted: 0 };
   const problems: string[] = [];
   const refused = new Map<ReportVerb, RefusedVerb>();
@@ -98,7 +99,7 @@ export async function writeOpenReports(
 
   async function reconcile(live: LiveObject): Promise<void> {
     const { namespace = '' } = live.metadata;
-    const report = missing.get(titleOf(live));
+    const report = desired.get(titleOf(live));
     missing.delete(titleOf(live));
     if (report === undefined) {
       if (!complete.has(namespace)) return;
