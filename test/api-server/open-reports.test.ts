@@ -1,17 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApi } from '../../src/cluster/client.ts';
 import { type ReportWrites, writeOpenReports } from '../../src/cluster/open-reports.ts';
 import { openReportsOf, printOpenReports, REPORT_LABELS } from '../../src/report/scan/open-reports.ts';
 import type { ScanRow } from '../../src/report/scan/scan-report.ts';
-import { reportDefinition } from '../../tools/programs/chart-tools.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import { only, rendered } from '../support/helm.ts';
+import { createReportDefinition, OPEN_REPORTS } from '../support/report-definition.ts';
 import { HOST_PATH, NO_CAPABILITIES, PRIVILEGED, ROWS, reportOf, rowOf } from '../support/scan-reports.ts';
 
 /** Reports of `cloister scan` in a real API server, with the definition that OpenReports publishes. */
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
-const REPORTS = '/apis/openreports.io/v1alpha1';
 
 interface StoredReport {
   readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion: string; readonly labels: object };
@@ -44,8 +44,21 @@ async function write(rows: readonly ScanRow[], options: WriteOptions = {}): Prom
   return writeOpenReports(api.value, { reports, namespaces }, REPORT_LABELS, AbortSignal.timeout(60_000));
 }
 
+/** The rows as rows of pods that exist: the garbage collector deletes the report of any other pod. */
+async function ofLivePods(rows: readonly ScanRow[]): Promise<readonly ScanRow[]> {
+  const live: ScanRow[] = [];
+  for (const row of rows) {
+    const pod = { metadata: { name: row.name }, spec: { containers: [{ name: 'a', image: 'b' }] } };
+    const path = `/api/v1/namespaces/${row.namespace}/pods`;
+    const { status, body } = await apiServer.admin.request<{ readonly metadata: { readonly uid: string } }>('POST', path, pod);
+    if (status !== 201) throw new Error(JSON.stringify(body));
+    live.push({ ...row, uid: body.metadata.uid });
+  }
+  return live;
+}
+
 async function stored(namespace?: string): Promise<readonly StoredReport[]> {
-  const path = namespace === undefined ? `${REPORTS}/reports` : `${REPORTS}/namespaces/${namespace}/reports`;
+  const path = namespace === undefined ? `${OPEN_REPORTS}/reports` : `${OPEN_REPORTS}/namespaces/${namespace}/reports`;
   return (await apiServer.admin.request<{ readonly items: readonly StoredReport[] }>('GET', path)).body.items;
 }
 
@@ -65,32 +78,33 @@ test('without the definition, one sentence says what to install', async () => {
 });
 
 describe('with the definition', () => {
+  let usual: readonly ScanRow[];
+
   beforeAll(async () => {
-    const { code, stderr } = await apiServer.kubectl(['create', `--filename=${await reportDefinition()}`]);
-    if (code !== 0) throw new Error(stderr);
-    await apiServer.kubectl(['wait', '--for=condition=established', 'crd', '--all', '--timeout=30s']);
+    await createReportDefinition(apiServer);
     for (const name of ['team-a', 'team-b', 'team-c']) await apiServer.createNamespace(name);
+    usual = await ofLivePods(ROWS);
   }, 60_000);
 
   test('kubectl applies the printed stream, with every field known', async () => {
-    const input = printOpenReports(openReportsOf(reportOf(ROWS), { maxReports: 1_000 }));
+    const input = printOpenReports(openReportsOf(reportOf(usual), { maxReports: 1_000 }));
     const applied = await apiServer.kubectl(['create', '--dry-run=server', '--validate=strict', '--filename=-'], { input });
     expect(applied).toMatchObject({ code: 0, stderr: '' });
     expect(applied.stdout.trim().split('\n')).toHaveLength(6);
   });
 
   test('a scan creates its reports, and a second one writes nothing', async () => {
-    expect(await write(ROWS)).toEqual({ ...NONE, created: 6 });
+    expect(await write(usual)).toEqual({ ...NONE, created: 6 });
     const first = await stored();
     const before = await changes();
-    expect(await write(ROWS, { time: new Date('2026-12-01T00:00:00Z') })).toEqual({ ...NONE, unchanged: 6 });
+    expect(await write(usual, { time: new Date('2026-12-01T00:00:00Z') })).toEqual({ ...NONE, unchanged: 6 });
     expect(await changes()).toBe(before);
     expect(await stored()).toEqual(first);
     expect(first[0]?.results[0]).toMatchObject({ timestamp: { seconds: 1_796_029_200, nanos: 250_000_000 } });
   });
 
   test('a new finding is added with its time, and the others keep theirs', async () => {
-    const [worst, ...others] = ROWS as [ScanRow, ...ScanRow[]];
+    const [worst, ...others] = usual as [ScanRow, ...ScanRow[]];
     const rows = [{ ...worst, findings: [...worst.findings, NO_CAPABILITIES] }, ...others];
     expect(await write(rows, { time: new Date('2026-12-01T00:00:00Z') })).toEqual({ ...NONE, updated: 1, unchanged: 5 });
     const report = (await stored('team-a')).find(({ metadata }) => metadata.name === worst.uid);
@@ -101,17 +115,17 @@ describe('with the definition', () => {
       ['capability-grant', Date.parse('2026-12-01') / 1_000],
       ['capabilities', known],
     ]);
-    expect(await write(ROWS)).toEqual({ ...NONE, updated: 1, unchanged: 5 });
+    expect(await write(usual)).toEqual({ ...NONE, updated: 1, unchanged: 5 });
   });
 
   test('labels and fields of others stay, and only the lost ones return', async () => {
-    const { uid } = ROWS[0] as ScanRow;
-    const path = `${REPORTS}/namespaces/team-a/reports/${uid}`;
+    const { uid } = usual[0] as ScanRow;
+    const path = `${OPEN_REPORTS}/namespaces/team-a/reports/${uid}`;
     const merge = (patch: object) => apiServer.admin.request('PATCH', path, patch, { contentType: 'application/merge-patch+json' });
     await merge({ metadata: { labels: { team: 'x' }, annotations: { note: 'y' } } });
-    expect(await write(ROWS)).toEqual({ ...NONE, unchanged: 6 });
+    expect(await write(usual)).toEqual({ ...NONE, unchanged: 6 });
     await merge({ metadata: { ownerReferences: null }, summary: { fail: 0 } });
-    expect(await write(ROWS)).toEqual({ ...NONE, updated: 1, unchanged: 5 });
+    expect(await write(usual)).toEqual({ ...NONE, updated: 1, unchanged: 5 });
     const { body } = await apiServer.admin.request('GET', path);
     expect(body).toMatchObject({
       metadata: { labels: { team: 'x', ...REPORT_LABELS }, annotations: { note: 'y' }, ownerReferences: [{ uid }] },
@@ -120,7 +134,7 @@ describe('with the definition', () => {
   });
 
   test('the report of a pod that is gone, or has nothing to report any more, is deleted where the scan was complete', async () => {
-    const rest = ROWS.filter(({ name }) => name !== 'ws-2' && name !== 'legacy-0');
+    const rest = usual.filter(({ name }) => name !== 'ws-2' && name !== 'legacy-0');
     expect(await write(rest, { namespaces: ['team-a'] })).toEqual({ ...NONE, unchanged: 4, deleted: 1 });
     expect((await stored('team-b')).length).toBe(3);
     expect(await write(rest)).toEqual({ ...NONE, unchanged: 4, deleted: 1 });
@@ -130,27 +144,26 @@ describe('with the definition', () => {
   test('reports of other tools are not touched', async () => {
     const metadata = { name: 'other', labels: { 'app.kubernetes.io/managed-by': 'kyverno' } };
     const other = { apiVersion: 'openreports.io/v1alpha1', kind: 'Report', metadata, source: 'kyverno', results: [] };
-    const { status } = await apiServer.admin.request('POST', `${REPORTS}/namespaces/team-a/reports`, other);
+    const { status } = await apiServer.admin.request('POST', `${OPEN_REPORTS}/namespaces/team-a/reports`, other);
     expect(status).toBe(201);
     expect((await write([], { namespaces: ['team-a', 'team-b', 'team-c'] })).deleted).toBe(3);
     expect((await stored()).map(({ metadata }) => metadata.name)).toEqual(['other']);
   });
 
   test('a report of the same name that another client made is left to it, and named', async () => {
-    const row = rowOf({ name: 'contended', findings: [PRIVILEGED] });
+    const [row] = (await ofLivePods([rowOf({ name: 'contended', findings: [PRIVILEGED] })])) as [ScanRow];
     const other = { apiVersion: 'openreports.io/v1alpha1', kind: 'Report', metadata: { name: row.uid }, source: 'another' };
-    await apiServer.admin.request('POST', `${REPORTS}/namespaces/team-a/reports`, other);
+    await apiServer.admin.request('POST', `${OPEN_REPORTS}/namespaces/team-a/reports`, other);
     expect(await write([row])).toEqual({
       ...NONE,
       problems: [`Report team-a/${row.uid} was not written, because another client changed it at the same time: scan again`],
     });
-    await apiServer.admin.request('DELETE', `${REPORTS}/namespaces/team-a/reports/${row.uid}`);
+    await apiServer.admin.request('DELETE', `${OPEN_REPORTS}/namespaces/team-a/reports/${row.uid}`);
   });
 
   test('more reports than a page are written, kept to a maximum, and removed', async () => {
-    const rows = Array.from({ length: 250 }, (_, index) =>
-      rowOf({ name: `ws-${index}`, uid: `pod-${index}`, findings: [PRIVILEGED, HOST_PATH] }),
-    );
+    const names = Array.from({ length: 250 }, (_, index) => `many-${index}`);
+    const rows = await ofLivePods(names.map((name) => rowOf({ name, findings: [PRIVILEGED, HOST_PATH] })));
     expect(await write(rows)).toEqual({ ...NONE, created: 250 });
     expect(await write(rows)).toEqual({ ...NONE, unchanged: 250 });
     expect(await write(rows, { maxReports: 20 })).toEqual({ ...NONE, unchanged: 20, deleted: 230 });
@@ -159,15 +172,31 @@ describe('with the definition', () => {
 
   test('a namespace that is gone, or about to go, is no problem', async () => {
     await apiServer.createNamespace('going');
-    // Nothing in this control plane finalizes namespaces, so it stays as it is.
+    // It stays about to go, because of an object with a finalizer.
+    const metadata = { name: 'held', finalizers: ['example.com/held'] };
+    await apiServer.admin.request('POST', '/api/v1/namespaces/going/configmaps', { metadata });
     await apiServer.admin.request('DELETE', '/api/v1/namespaces/going');
     const rows = ['going', 'gone'].map((namespace) => rowOf({ namespace, name: namespace, findings: [PRIVILEGED] }));
     expect(await write(rows)).toEqual(NONE);
   });
 
+  test('a report goes with its pod, also when no scan follows', async () => {
+    const rows = await ofLivePods(['stays', 'goes'].map((name) => rowOf({ namespace: 'team-c', name, findings: [PRIVILEGED] })));
+    expect(await write(rows)).toEqual({ ...NONE, created: 2 });
+    await apiServer.admin.request('DELETE', '/api/v1/namespaces/team-c/pods/goes', { gracePeriodSeconds: 0 });
+    // The garbage collector learns of new kinds every 30 seconds. The test's own timeout ends it.
+    while ((await stored('team-c')).length > 1) await sleep(200);
+    expect((await stored('team-c')).map(({ metadata }) => metadata.name)).toEqual([rows[0]?.uid]);
+    expect(await write([], { namespaces: ['team-c'] })).toEqual({ ...NONE, deleted: 1 });
+  }, 90_000);
+
   describe('RBAC', () => {
     const ALL = ['get', 'list', 'create', 'patch', 'update', 'delete'];
-    const rows = ['team-a', 'team-b', 'team-c'].map((namespace) => rowOf({ namespace, name: `in-${namespace}`, findings: [PRIVILEGED] }));
+    let rows: readonly ScanRow[];
+    beforeAll(async () => {
+      const names = ['team-a', 'team-b', 'team-c'];
+      rows = await ofLivePods(names.map((namespace) => rowOf({ namespace, name: `in-${namespace}`, findings: [PRIVILEGED] })));
+    });
 
     /** @param rights by namespace; '' stands for all */
     async function user(name: string, rights: Readonly<Record<string, readonly string[]>>): Promise<string> {
@@ -206,7 +235,8 @@ describe('with the definition', () => {
 
     test('a missing right of several namespaces is one sentence', async () => {
       const kubeconfig = await user('reader', { '': ['list'] });
-      const writes = await write([...rows, ...rows.map((row) => ({ ...row, name: 'two', uid: `two-${row.namespace}` }))], { kubeconfig });
+      const more = await ofLivePods(rows.map((row) => ({ ...row, name: `another-${row.name}` })));
+      const writes = await write([...rows, ...more], { kubeconfig });
       expect(writes).toEqual({ ...NONE, unchanged: 2, problems: [expect.any(String)] });
       expect(writes.problems[0]).toMatch(
         /cannot patch resource "reports" .* in the namespace "team-[abc]"; ADVICE \(the same in team-[abc], team-[abc]\)$/,
