@@ -23,7 +23,7 @@ import { version } from './shared/version.ts';
 const duration = (flags: string, description: string, [ms, written]: readonly [number, string]) =>
   new Option(flags, description).argParser(parseDuration).default(ms, written);
 
-/** `cloister ensure`: the only command that writes to the cluster. */
+/** `cloister ensure`: the only command that writes to the cluster, besides the Reports of `cloister scan --write`. */
 export const command: Command = addClusterFlags(
   new Command('ensure')
     .description(

@@ -1,29 +1,33 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { type ApiConnection, type Cluster, ClusterError, clusterOf, openApi } from '../cluster/client.ts';
 import { CONFIG_MAP, findConfiguration } from '../cluster/configuration.ts';
+import { writeOpenReports } from '../cluster/open-reports.ts';
 import { observePod, servingEndpoints } from '../cluster/serving.ts';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { SYSTEM_NAMESPACES } from '../core/governance.ts';
 import { GRANTS, type Grant } from '../core/requirements.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
+import { fileProblemOf } from '../io-errors.ts';
 import { scanRoles } from '../manifests/rbac.ts';
 import { failsScan, SCAN_FAIL_ON, type ScanFailOn, scanFormats } from '../report/scan/formats.ts';
+import { printScanMetrics } from '../report/scan/metrics.ts';
+import { openReportsOf, REPORT_LABELS } from '../report/scan/open-reports.ts';
 import type { ScanReport } from '../report/scan/scan-report.ts';
 import { printScanSummary } from '../report/scan/text.ts';
 import { scan } from '../scan/scan.ts';
 import type { ScanSettings } from '../scan/types.ts';
 import { addClusterFlags } from './shared/cluster-flags.ts';
 import { fail } from './shared/fail.ts';
-import { configOption, parseDuration, parseNames, parseNamespace } from './shared/flags.ts';
+import { configOption, flagWithVariable, parseDuration, parseNames, parseNamespace, parsePort } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
 import { DEFAULTS, type FoundConfiguration, selectProfiles } from './shared/policy-settings.ts';
 
 const MAX_PAGE_SIZE = 1_000;
-/** The port of the probes of the chart's pods. */
-const OPERATIONS_PORT = 9_443;
 const SERVICE = 'cloister';
 const WHEN_FORBIDDEN = 'give this identity the rights that `cloister scan --print-rbac` prints';
 
@@ -33,7 +37,8 @@ export const command: Command = addClusterFlags(
     .description(
       'Judges the pods that run now by the profiles that are in force in their namespaces, and checks whether the wall of each pod is there: what its node, its ' +
         'RuntimeClass and its events say. The verdict of a pod is clean, short (a part of its grant is missing), escapes (a rule is broken) or unjudged. Its ' +
-        'wall stands, is claimed (nothing proves it), is missing, is none (the pod asks for none), or is down (the pod does not run). Only reads.',
+        'wall stands, is claimed (nothing proves it), is missing, is none (the pod asks for none), or is down (the pod does not run). Writes nothing but ' +
+        'Reports, with --write.',
     )
     .addOption(
       new Option('-n, --namespace <names>', 'namespaces, with commas between them (can be repeated); without one, all that are governed')
@@ -54,11 +59,23 @@ export const command: Command = addClusterFlags(
       ).argParser(parseNamespace),
     )
     .addOption(
+      flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
+        .argParser(parsePort)
+        .default(9443),
+    )
+    .addOption(
       new Option('-o, --output <format>', 'output format; the exit status does not depend on it')
         .choices([...scanFormats.keys()])
         .default('text'),
     )
     .option('--all', 'with -o text and wide: print pods without findings, too')
+    .option('--write', 'with -o openreports: write the Reports to the cluster instead of printing them, and delete those of earlier scans')
+    .addOption(
+      new Option('--max-reports <reports>', 'with -o openreports: Reports at most, those of the worst pods')
+        .argParser(parseReports)
+        .default(1_000),
+    )
+    .option('--metrics <file>', 'write the counts to this file, for the textfile collector of the node exporter')
     .addOption(
       new Option(
         '--fail-on <finding>',
@@ -83,13 +100,15 @@ addHelp(command, {
   exitStatus: {
     0: 'the scan is complete, and what --fail-on names is not there',
     1: 'the scan is complete, and what --fail-on names is there',
-    2: 'a flag or the configuration cannot be used, or the scan is incomplete: what was read is printed',
+    2: 'a flag or the configuration cannot be used, or the scan is incomplete: what was read is printed; or a file or a Report cannot be written',
   },
   examples: [
     'cloister scan',
     'cloister scan -n team-a,team-b -o wide --all',
     'cloister scan -n legacy --profile userns --grant sudo',
     'cloister scan -o json --fail-on escape > scan.json',
+    'cloister scan -o html > scan.html',
+    'cloister scan -o openreports --write --metrics /var/lib/node_exporter/cloister.prom',
     'cloister scan --print-rbac | kubectl apply -f -',
   ],
 });
@@ -101,8 +120,12 @@ interface Flags {
   readonly grant?: Grant;
   readonly config?: string;
   readonly cloisterNamespace?: string;
+  readonly operationsPort: number;
   readonly output: string;
   readonly all?: boolean;
+  readonly write?: boolean;
+  readonly maxReports: number;
+  readonly metrics?: string;
   readonly failOn: ScanFailOn;
   readonly pageSize: number;
   /** Milliseconds. */
@@ -121,16 +144,57 @@ async function run(flags: Flags, self: Command): Promise<void> {
   }
   const format = scanFormats.get(flags.output);
   if (format === undefined) throw new Error(`there is no format ${flags.output}`);
-  const report = await reportOf(flags);
-  if (!report.ok) return fail(self, report.error);
-  process.stdout.write(format.print(report.value, { all: flags.all === true }));
-  if (format.isForPeople) process.stderr.write(printScanSummary(report.value));
-  const { incomplete } = report.value;
-  if (incomplete.length > 0) return fail(self, [...incomplete, 'the scan is incomplete']);
-  if (failsScan(report.value, flags.failOn)) process.exitCode = 1;
+  const api = await openApi({ ...flags, whenForbidden: WHEN_FORBIDDEN });
+  if (!api.ok) return fail(self, [api.error]);
+  const scanned = await reportOf(api.value, flags);
+  if (!scanned.ok) return fail(self, scanned.error);
+  const report = scanned.value;
+  if (!flags.write) process.stdout.write(format.print(report, { all: flags.all === true, maxReports: flags.maxReports }));
+  if (format.isForPeople || flags.write) process.stderr.write(printScanSummary(report));
+  const { incomplete } = report;
+  const unwritten = [
+    ...(flags.output === 'openreports' ? await publish(api.value, report, flags) : []),
+    ...(flags.metrics === undefined ? [] : await writeMetrics(flags.metrics, report)),
+  ];
+  const unread = incomplete.length === 0 ? [] : [...incomplete, 'the scan is incomplete'];
+  if (unread.length > 0 || unwritten.length > 0) return fail(self, [...unwritten, ...unread]);
+  if (failsScan(report, flags.failOn)) process.exitCode = 1;
 }
 
-function problemsOf({ namespace, selector, profile, grant, cloisterNamespace }: Flags): readonly string[] {
+/** Writes the Reports if they are to be written. @returns why not all are as they should be */
+async function publish(api: ApiConnection, report: ScanReport, { write, maxReports, timeout }: Flags): Promise<readonly string[]> {
+  const { reports, omitted } = openReportsOf(report, { maxReports });
+  if (omitted > 0) process.stderr.write(`${omitted} pods have no Report, because --max-reports is ${maxReports}.\n`);
+  if (!write) return [];
+  const signal = AbortSignal.timeout(timeout);
+  try {
+    const { problems, ...counts } = await writeOpenReports(api, { reports, namespaces: report.namespaces }, REPORT_LABELS, signal);
+    const printed = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
+    process.stderr.write(`Reports: ${printed.join(', ')}.\n`);
+    return problems;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return [`the Reports were not all written within ${timeout / 1_000} s: scan again, or set a longer --timeout`];
+  }
+}
+
+/** Replaces the file, which the node exporter may read at any time, under another user. @returns why it could not be written */
+async function writeMetrics(file: string, report: ScanReport): Promise<readonly string[]> {
+  // The collector reads only files whose names end in .prom.
+  const beside = join(dirname(file), `.${basename(file)}.${process.pid}`);
+  try {
+    await writeFile(beside, await printScanMetrics(report), { flag: 'wx', mode: 0o644 });
+    await rename(beside, file);
+    return [];
+  } catch (error) {
+    await rm(beside, { force: true });
+    const { message, remedy } = fileProblemOf(error as NodeJS.ErrnoException);
+    return [`--metrics ${file} cannot be written: ${message}; ${remedy}`];
+  }
+}
+
+function problemsOf(flags: Flags): readonly string[] {
+  const { namespace, selector, profile, grant, cloisterNamespace, output, write } = flags;
   const excluded = namespace.filter((name) => SYSTEM_NAMESPACES.includes(name) || name === cloisterNamespace);
   return [
     ...excluded.map((name) => `--namespace ${name}: Cloister never governs this namespace, and does not scan it`),
@@ -138,25 +202,27 @@ function problemsOf({ namespace, selector, profile, grant, cloisterNamespace }: 
     ...(profile !== undefined && namespace.length === 0 && selector === undefined
       ? ['--profile needs --namespace or --selector: name the pods that are judged by it']
       : []),
+    ...(write && output !== 'openreports' ? ['--write needs -o openreports: no other format is written to the cluster'] : []),
+    ...(write && profile !== undefined
+      ? ['--write has no place beside --profile: what a label would change is no state of the cluster']
+      : []),
   ];
 }
 
-function printRoles({ namespace: namespaces, cloisterNamespace, config }: Flags): string {
+function printRoles({ namespace: namespaces, cloisterNamespace, config, write }: Flags): string {
   const configMap = config === undefined ? CONFIG_MAP : undefined;
-  return scanRoles({ namespaces, cloisterNamespace, configMap })
+  return scanRoles({ namespaces, cloisterNamespace, configMap, writesReports: write === true })
     .map((role) => `---\n${stringify(role, { aliasDuplicateObjects: false })}`)
     .join('');
 }
 
-async function reportOf(flags: Flags): Promise<Result<ScanReport, readonly string[]>> {
+async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanReport, readonly string[]>> {
   const time = new Date();
   const start = performance.now();
-  const api = await openApi({ ...flags, whenForbidden: WHEN_FORBIDDEN });
-  if (!api.ok) return err([api.error]);
-  const cluster = clusterOf(api.value);
+  const cluster = clusterOf(api);
   try {
     // The first request: without an API server, the command ends here, and repeats nothing.
-    const version = await readVersion(api.value);
+    const version = await readVersion(api);
     const found = await configurationFor(flags, cluster, time);
     if (!found.ok) return found;
     const { ownNamespace } = found.value;
@@ -175,8 +241,8 @@ async function reportOf(flags: Flags): Promise<Result<ScanReport, readonly strin
       now: time,
     };
     const [scanned, webhook] = await Promise.all([
-      scanWithProgress(api.value, settings, flags.timeout),
-      compareWebhook(cluster, ownNamespace, digest),
+      scanWithProgress(api, settings, flags.timeout),
+      compareWebhook(cluster, ownNamespace, digest, flags.operationsPort),
     ]);
     return ok({
       ...scanned,
@@ -251,7 +317,12 @@ interface WebhookComparison {
 }
 
 /** @param namespace of the chart; undefined: it is not known */
-async function compareWebhook(cluster: Cluster, namespace: string | undefined, digest: string): Promise<WebhookComparison> {
+async function compareWebhook(
+  cluster: Cluster,
+  namespace: string | undefined,
+  digest: string,
+  operationsPort: number,
+): Promise<WebhookComparison> {
   if (namespace === undefined) {
     return {
       matches: undefined,
@@ -259,7 +330,7 @@ async function compareWebhook(cluster: Cluster, namespace: string | undefined, d
     };
   }
   try {
-    const endpoints = await servingEndpoints(cluster, { namespace, name: SERVICE }, OPERATIONS_PORT);
+    const endpoints = await servingEndpoints(cluster, { namespace, name: SERVICE }, operationsPort);
     const pods = await Promise.all(endpoints.map((each) => observePod(each, `${SERVICE}.${namespace}.svc`)));
     const running = pods.flatMap(({ configuration }) => (configuration === undefined ? [] : [configuration]));
     if (running.length > 0) return { matches: running.every((each) => each === digest), notes: [] };
@@ -275,6 +346,12 @@ function parseNamespaces(text: string, before: readonly string[]): readonly stri
   const names = parseNames(text, before);
   for (const name of names) parseNamespace(name);
   return [...new Set(names)];
+}
+
+function parseReports(text: string): number {
+  const reports = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (reports < 1) throw new InvalidArgumentError('It must be a number from 1 on.');
+  return reports;
 }
 
 function parsePageSize(text: string): number {

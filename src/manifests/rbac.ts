@@ -70,19 +70,22 @@ export interface ScanScope {
   readonly cloisterNamespace: string | undefined;
   /** The name of the ConfigMap with the configuration; undefined: a file has it. */
   readonly configMap: string | undefined;
+  /** Whether it writes Reports of OpenReports. */
+  readonly writesReports: boolean;
 }
 
 const SCAN_ROLE = 'cloister-scan';
 
 /** The permissions that `cloister scan` needs, and no others: roles without bindings. Named objects are read by a list of one. */
-export function scanRoles({ namespaces, cloisterNamespace, configMap }: ScanScope): readonly Manifest[] {
+export function scanRoles({ namespaces, cloisterNamespace, configMap, writesReports }: ScanScope): readonly Manifest[] {
   const lists = (apiGroups: readonly string[], resources: readonly string[], resourceNames: readonly string[] = []): object => ({
     apiGroups,
     resources,
     ...(resourceNames.length === 0 ? {} : { resourceNames }),
     verbs: ['list'],
   });
-  const ofPods = lists([''], ['pods', 'events']);
+  const reports = { apiGroups: ['openreports.io'], resources: ['reports'], verbs: ['get', 'list', 'create', 'patch', 'update', 'delete'] };
+  const ofPods = [lists([''], ['pods', 'events']), ...(writesReports ? [reports] : [])];
   const configMaps = configMap === undefined ? [] : [gets('', 'configmaps', configMap)];
   // The webhook configurations name it.
   const namespaceOfCloister = [
@@ -95,11 +98,11 @@ export function scanRoles({ namespaces, cloisterNamespace, configMap }: ScanScop
     lists([''], ['namespaces'], namespaces),
     lists([''], ['nodes']),
     lists(['node.k8s.io'], ['runtimeclasses']),
-    ...(namespaces.length === 0 ? [ofPods] : []),
+    ...(namespaces.length === 0 ? ofPods : []),
     ...(cloisterNamespace === undefined ? ofCloister : []),
     ...(configMap !== undefined && cloisterNamespace === undefined ? namespaceOfCloister : []),
   ];
-  const inNamespaces = new Map(namespaces.map((namespace) => [namespace, [ofPods]]));
+  const inNamespaces = new Map<string, readonly object[]>(namespaces.map((namespace) => [namespace, ofPods]));
   if (cloisterNamespace !== undefined) {
     inNamespaces.set(cloisterNamespace, [...(inNamespaces.get(cloisterNamespace) ?? []), ...ofCloister]);
   }

@@ -114,19 +114,20 @@ interface PodReading {
   readonly afterPage: (objects: number) => void;
 }
 
-/** @returns the governed namespaces whose pods were all read */
+/** @returns the namespaces where every pod that may have a row was read */
 async function readPods(reader: Reader, reading: PodReading): Promise<readonly string[]> {
   const { settings, namespaces } = reading;
   const governed = [...namespaces.values()].filter((each) => isGoverned(each, settings)).map(({ name }) => name);
+  const [...others] = new Set(namespaces.keys()).difference(new Set([...governed, ...settings.excluded]));
   if (settings.namespaces.length === 0 && governed.length >= MANY_NAMESPACES) {
     const isRead = await readAllPods(reader, reading);
-    if (isRead !== 'forbidden') return isRead ? governed.toSorted() : [];
+    if (isRead !== 'forbidden') return isRead ? [...governed, ...others].toSorted() : [];
   }
   const complete: string[] = [];
   await inTurns(governed, async (namespace) => {
     if (await reader.attempt(() => eachPod(reader, reading, { namespace }))) complete.push(namespace);
   });
-  if (settings.preview === undefined) await readOptedIn(reader, reading, new Set(governed));
+  if (settings.preview === undefined) complete.push(...(await readOptedIn(reader, reading, others)));
   return complete.toSorted();
 }
 
@@ -142,15 +143,23 @@ async function readAllPods(reader: Reader, reading: PodReading): Promise<boolean
   return isRefused ? 'forbidden' : isRead;
 }
 
-/** Pods that opt in by their own label, in the namespaces that no profile governs. */
-async function readOptedIn(reader: Reader, reading: PodReading, governed: ReadonlySet<string>): Promise<void> {
-  const { settings } = reading;
-  const others = new Map([...reading.namespaces].filter(([name]) => !governed.has(name) && !settings.excluded.has(name)));
-  if (others.size === 0) return;
-  const places = settings.namespaces.length === 0 ? [{}] : [...others.keys()].map((namespace) => ({ namespace }));
-  await inTurns(places, (place) =>
-    reader.attempt(() => eachPod(reader, { ...reading, namespaces: others }, { ...place, labels: PROFILE_LABEL })),
-  );
+/**
+ * Pods that opt in by their own label.
+ * @param names of the namespaces that no profile governs
+ * @returns the namespaces whose pods with this label were all read
+ */
+async function readOptedIn(reader: Reader, reading: PodReading, names: readonly string[]): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const wanted = new Set(names);
+  const namespaces = new Map([...reading.namespaces].filter(([name]) => wanted.has(name)));
+  const places =
+    reading.settings.namespaces.length === 0 ? [{ covers: names }] : names.map((namespace) => ({ namespace, covers: [namespace] }));
+  const complete: string[] = [];
+  await inTurns(places, async ({ covers, ...place }) => {
+    const isRead = await reader.attempt(() => eachPod(reader, { ...reading, namespaces }, { ...place, labels: PROFILE_LABEL }));
+    if (isRead) complete.push(...covers);
+  });
+  return complete;
 }
 
 async function eachPod(

@@ -27,7 +27,11 @@ test('an API server that cannot be reached is reported at once, with its address
 test.each([
   [['--page-size', '0'], /--page-size.*It must be a number from 1 to 1000\./],
   [['-n', 'Team_A'], /--namespace.*It must be the name of a namespace/],
-  [['-o', 'xml'], /--output.*Allowed choices are text, wide, json/],
+  [['-o', 'xml'], /--output.*Allowed choices are text, wide, json, html, openreports/],
+  [['--max-reports', '0'], /--max-reports.*It must be a number from 1 on\./],
+  [['--write'], /error: --write needs -o openreports: /],
+  [['--write', '-o', 'json'], /error: --write needs -o openreports: /],
+  [['--write', '-o', 'openreports', '--profile', 'userns', '-n', 'a'], /error: --write has no place beside --profile: /],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await cloister(['scan', ...args]);
   expect(code).toBe(2);
@@ -49,4 +53,24 @@ test('--print-rbac prints only lists, and no rights for a configuration that a f
     'runtimeclasses',
   ]);
   for (const { rules } of roles) for (const { verbs } of rules) expect(verbs).toEqual(['list']);
+});
+
+test.each([
+  [[], ['ClusterRole']],
+  [
+    ['-n', 'team-a,team-b'],
+    ['Role', 'Role'],
+  ],
+])('--print-rbac adds the rights for Reports only with --write: %j', async (flags, kinds) => {
+  const print = async (...more: readonly string[]) => {
+    const { stdout } = await cloister(['scan', '--print-rbac', '--config', 'examples/config.yaml', ...flags, ...more]);
+    return parseAllDocuments(stdout).map(
+      (document) => document.toJS() as { kind: string; rules: { resources: string[]; verbs: string[] }[] },
+    );
+  };
+  expect(JSON.stringify(await print('-o', 'openreports'))).not.toContain('reports');
+  const writing = (await print('-o', 'openreports', '--write')).filter(({ rules }) =>
+    rules.some(({ resources }) => resources.includes('reports')),
+  );
+  expect(writing.map(({ kind }) => kind)).toEqual(kinds);
 });

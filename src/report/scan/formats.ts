@@ -1,10 +1,14 @@
+import { printScanHtml } from './html.ts';
 import { printScanJson } from './json.ts';
+import { openReportsOf, printOpenReports } from './open-reports.ts';
 import type { ScanReport } from './scan-report.ts';
 import { printScanTable } from './text.ts';
 
 export interface ScanFormatOptions {
   /** Whether tables print rows with nothing to say, too. */
   readonly all: boolean;
+  /** Number of Reports of OpenReports. */
+  readonly maxReports: number;
 }
 
 export interface ScanFormat {
@@ -19,6 +23,8 @@ export const scanFormats: ReadonlyMap<string, ScanFormat> = new Map<string, Scan
   ['text', { print: (report, { all }) => printScanTable(report, { isWide: false, all }), isForPeople: true }],
   ['wide', { print: (report, { all }) => printScanTable(report, { isWide: true, all }), isForPeople: true }],
   ['json', { print: printScanJson, isForPeople: false }],
+  ['html', { print: printScanHtml, isForPeople: false }],
+  ['openreports', { print: (report, options) => printOpenReports(openReportsOf(report, options)), isForPeople: false }],
 ]);
 
 /** From when on a scan fails. */

@@ -62,7 +62,7 @@ function printHead({ time, seconds, cluster: { version, configuration } }: ScanR
 }
 
 function printMatch(matchesWebhook: boolean | undefined): string {
-  if (matchesWebhook === undefined) return 'the webhook was not asked for its own';
+  if (matchesWebhook === undefined) return 'and whether the webhook runs it is not known';
   return matchesWebhook ? 'which the webhook runs' : 'and the webhook runs another one';
 }
 

@@ -27,17 +27,26 @@ export function summaryOf({ rows }: Pick<ScanReport, 'rows'>): ScanSummary {
   };
 }
 
-/** What the reader should know beside the rows, each a sentence: notes of the whole scan, then notes of pods with the number of these pods. */
+/** Of the notes of pods. A tenant can cause different ones without end. */
+const MAX_POD_NOTES = 20;
+
+/** What the reader should know beside the rows, each a sentence: notes of pods with the number of these pods, then notes of the whole scan. */
 export function notesOf({ rows, notes, isInconsistent }: Pick<ScanReport, 'rows' | 'notes' | 'isInconsistent'>): readonly string[] {
   const podsByNote = Map.groupBy(
     rows.flatMap(({ uid, notes: ofPod }) => ofPod.map((note) => ({ uid, note }))),
     ({ note }) => note,
   );
-  const ofPods = [...podsByNote].map(([note, uses]) => {
+  const ofPods = [...podsByNote].slice(0, MAX_POD_NOTES).map(([note, uses]) => {
     const pods = new Set(uses.map(({ uid }) => uid)).size;
     return `${pods} ${pods === 1 ? 'pod' : 'pods'}: ${note}.`;
   });
-  return [...notes, ...(isInconsistent ? ['The list of pods took long: later pages may be of a later moment.'] : []), ...ofPods];
+  const rest = podsByNote.size - ofPods.length;
+  return [
+    ...ofPods,
+    ...(rest > 0 ? [`There are ${rest} further notes of pods: \`cloister scan -o json\` prints all.`] : []),
+    ...notes,
+    ...(isInconsistent ? ['The list of pods took long: later pages may be of a later moment.'] : []),
+  ];
 }
 
 /** Whether a report prints the row; the other rows are only counted. */

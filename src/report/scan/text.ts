@@ -1,6 +1,6 @@
 import { printable } from '../../core/printable.ts';
 import type { ScanReport, ScanRow } from './scan-report.ts';
-import { isNoteworthy, summaryOf } from './summary.ts';
+import { isNoteworthy, notesOf, summaryOf } from './summary.ts';
 
 export interface TextOptions {
   readonly isWide: boolean;
@@ -72,7 +72,7 @@ function ageOf(created: Date, now: Date): string {
 
 /** What stands beside the table: counts, notes of pods each with their number, and notes of the whole scan. One per line. */
 export function printScanSummary(report: ScanReport): string {
-  const { rows, notes, isInconsistent, cluster } = report;
+  const { cluster } = report;
   const { pods, namespaces, escapes, promises, wallsMissing, unjudged } = summaryOf(report);
   const counts = [
     [escapes, escapes === 1 ? 'escape' : 'escapes'],
@@ -82,16 +82,9 @@ export function printScanSummary(report: ScanReport): string {
   ] as const;
   const counted = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
   const verdicts = pods === 0 ? '' : `: ${counted.join(', ') || 'nothing found'}`;
-  const byNote = Map.groupBy(
-    rows.flatMap(({ uid, notes: ofPod }) => ofPod.map((note) => ({ uid, note }))),
-    ({ note }) => note,
-  );
-  const ofPods = [...byNote].map(([note, uses]) => `${plural(new Set(uses.map(({ uid }) => uid)).size, 'pod')}: ${note}.`);
   return [
     `${plural(pods, 'pod')} in ${plural(namespaces, 'namespace')}${verdicts}.`,
-    ...ofPods,
-    ...notes,
-    ...(isInconsistent ? ['The list of pods took long: later pages may be of a later moment.'] : []),
+    ...notesOf(report),
     ...describeConfiguration(cluster.configuration),
     ...(pods === 0 ? [] : ['What is known of a node is what the node says of itself. `cloister explain NAME` explains a finding.']),
   ]

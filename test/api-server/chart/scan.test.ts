@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { scanRoles } from '../../../src/manifests/rbac.ts';
 import { type Manifest, only, render, rendered } from '../../support/helm.ts';
 
 /** The CronJob of `cloister scan`. */
@@ -28,6 +29,8 @@ describe('the command line', () => {
     expect(argsOf(manifests)).toEqual([
       'scan',
       '--config=/etc/cloister/config/config.yaml',
+      '--cloister-namespace=cloister-system',
+      '--operations-port=9443',
       '--output=openreports',
       '--write',
       '--max-reports=1000',
@@ -37,7 +40,9 @@ describe('the command line', () => {
 
   test('with the output json a scan writes nothing to the cluster', async () => {
     const json = await rendered({ scan: { enabled: true, output: 'json' } });
-    expect(argsOf(json)).toEqual(['scan', '--config=/etc/cloister/config/config.yaml', '--output=json', '--fail-on=never']);
+    expect(argsOf(json)).toEqual(
+      argsOf(manifests).flatMap((arg) => (/write|max-reports/.test(arg) ? [] : [arg.replace('openreports', 'json')])),
+    );
     const { rules } = only(json, 'ClusterRole', 'cloister-scan') as unknown as {
       readonly rules: readonly { readonly verbs: readonly string[] }[];
     };
@@ -63,15 +68,27 @@ describe('the command line', () => {
   );
 });
 
-test('T72: a scan may read pods and what they run on, and write reports; it may read no Secret and no ConfigMap', () => {
-  expect(only(manifests, 'ClusterRole', 'cloister-scan').rules).toEqual([
-    { apiGroups: [''], resources: ['namespaces', 'pods', 'nodes', 'events'], verbs: ['list'] },
-    { apiGroups: ['node.k8s.io'], resources: ['runtimeclasses'], verbs: ['list'] },
-    { apiGroups: ['openreports.io'], resources: ['reports'], verbs: ['get', 'list', 'create', 'patch', 'update', 'delete'] },
-  ]);
-  expect(only(manifests, 'Role', 'cloister-scan').rules).toEqual([
-    { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list'] },
-  ]);
+test.each(['openreports', 'json'])(
+  'T72: with the output %s a scan has exactly the rights that `cloister scan --print-rbac` prints',
+  async (output) => {
+    const all = await rendered({ scan: { enabled: true, output } });
+    const writesReports = output === 'openreports';
+    const printed = scanRoles({ namespaces: [], cloisterNamespace: 'cloister-system', configMap: undefined, writesReports });
+    expect(printed).toHaveLength(2);
+    for (const { kind, rules } of printed) expect(rightsIn(only(all, kind, 'cloister-scan').rules), kind).toEqual(rightsIn(rules));
+    expect(JSON.stringify(printed)).not.toMatch(/secrets|configmaps/);
+  },
+);
+
+/** One by one, in the order of the alphabet. */
+function rightsIn(rules: unknown): readonly string[] {
+  type Rule = Readonly<Record<'apiGroups' | 'resources' | 'verbs', readonly string[]>>;
+  return (rules as readonly Rule[])
+    .flatMap(({ apiGroups, resources, verbs }) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}.${apiGroups}`)))
+    .sort();
+}
+
+test('the role of a scan is bound to its own service account', () => {
   for (const kind of ['ClusterRoleBinding', 'RoleBinding']) {
     expect(only(manifests, kind, 'cloister-scan')).toMatchObject({
       roleRef: { kind: kind.replace('Binding', ''), name: 'cloister-scan' },

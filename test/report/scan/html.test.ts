@@ -172,6 +172,15 @@ describe('for readers', () => {
     expect(text).toContain('later pages may be of a later moment');
   });
 
+  test('notes of pods that differ without end do not hide those of the scan', () => {
+    const rows = Array.from({ length: 500 }, (_, index) => rowOf({ name: `ws-${index}`, notes: [`note ${index}`] }));
+    const { text } = parsePage(printScanHtml(reportOf(rows, { notes: ['The webhook is away.'] })));
+    expect(text).toContain('1 pod: note 19.');
+    expect(text).not.toContain('note 20.');
+    expect(text).toContain('There are 480 further notes of pods');
+    expect(text).toContain('The webhook is away.');
+  });
+
   test.each(Object.entries(COLOURS))(
     'texts in the colours %s have a contrast of at least 4.5',
     (_, { page: below, card, line: __, ...texts }) => {

@@ -34,6 +34,12 @@ test('a mode and a profile that a pod has come with every verdict and every stat
   expect(lines.filter((line) => line.startsWith('cloister_scan_walls'))).toHaveLength(5);
 });
 
+test('the profile of a pod that is not judged is no label, because a tenant may have written it', async () => {
+  const lines = await linesOf([rowOf({ profile: 'tenant-text', grant: '', verdict: 'unjudged' })]);
+  expect(lines.join('\n')).toContain('cloister_scan_pods{mode="enforce",profile="unknown",verdict="unjudged"} 1');
+  expect(lines.join('\n')).not.toContain('tenant-text');
+});
+
 test('no name of a pod, a namespace or a node is in the metrics', async () => {
   const text = await printScanMetrics(reportOf(ROWS));
   for (const { name, namespace, uid, node = name } of ROWS)
