@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -149,7 +150,7 @@ async function run(flags: Flags, self: Command): Promise<void> {
   const scanned = await reportOf(api.value, flags);
   if (!scanned.ok) return fail(self, scanned.error);
   const report = scanned.value;
-  if (!flags.write) process.stdout.write(format.print(report, { all: flags.all === true, maxReports: flags.maxReports }));
+  if (!flags.write) await print(format.print(report, { all: flags.all === true, maxReports: flags.maxReports }));
   if (format.isForPeople || flags.write) process.stderr.write(printScanSummary(report));
   const { incomplete } = report;
   const unwritten = [
@@ -159,6 +160,10 @@ async function run(flags: Flags, self: Command): Promise<void> {
   const unread = incomplete.length === 0 ? [] : [...incomplete, 'the scan is incomplete'];
   if (unread.length > 0 || unwritten.length > 0) return fail(self, [...unwritten, ...unread]);
   if (failsScan(report, flags.failOn)) process.exitCode = 1;
+}
+
+async function print(pieces: Iterable<string>): Promise<void> {
+  for (const piece of pieces) if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
 }
 
 /** Writes the Reports if they are to be written. @returns why not all are as they should be */

@@ -1,8 +1,9 @@
-import { escapesOf, judge } from '../core/judge.ts';
+import { escapesOf, type JudgeInput, judge } from '../core/judge.ts';
 import { NAMESPACE_LABELS } from '../core/labels.ts';
 import { printPath } from '../core/path.ts';
 import { annotationOf, type Pod } from '../core/pod.ts';
 import { type Policy, printConfigured, printUnknownProfile } from '../core/policy.ts';
+import { printable } from '../core/printable.ts';
 import type { Finding } from '../core/rules/rule.ts';
 import { list, object, boolean as shapeBoolean, string } from '../core/shape.ts';
 import { type Subject, subjectOf } from '../core/subject.ts';
@@ -55,7 +56,8 @@ export function judgePod(document: object, namespace: NamespaceFacts, settings: 
       return unjudged(document, pod, namespace, inForce, `${printUnknownProfile(profile)}; ${printConfigured(settings.profiles)}`);
     }
     const { exemptions, now } = settings;
-    const { findings, exempted } = judge({ subject, policy, namespace: namespace.name, exemptions, now });
+    const input = { subject, policy, namespace: namespace.name, exemptions, now };
+    const { findings, exempted } = judge(input);
     return {
       ...identityOf(document, namespace, facts, settings),
       mode: inForce.mode,
@@ -64,7 +66,7 @@ export function judgePod(document: object, namespace: NamespaceFacts, settings: 
       verdict: verdictOf(findings),
       findings,
       exempted,
-      notes: [...nodeNote, ...markNotesOf(facts, namespace, inForce)],
+      notes: [...nodeNote, ...markNotesOf(facts, namespace, inForce), ...expiryNotesOf(input)],
       facts,
       profileFacts: profileFactsOf(found.value, policy),
     };
@@ -116,6 +118,15 @@ function markNotesOf(
   const labelled = isLabelled ? labelTimes.get(NAMESPACE_LABELS.enforce) : undefined;
   if (labelled === undefined || created === undefined) return [UNMARKED];
   return [created < labelled ? OLDER : MISSED];
+}
+
+/** The values that an exemption let through until it expired. */
+function expiryNotesOf(input: JudgeInput): readonly string[] {
+  const expired = input.exemptions.filter(({ expires }) => expires <= input.now);
+  if (expired.length === 0) return [];
+  const inForce = expired.map((each) => ({ ...each, expires: new Date(input.now.getTime() + 1) }));
+  const { exempted } = judge({ ...input, exemptions: inForce });
+  return exempted.map(({ rule, value, reason }) => printable(`an exemption from ${rule} for ${value} has expired: ${reason}`));
 }
 
 function profileFactsOf({ pod }: Subject, { profile, grant }: Policy): ProfileFacts {

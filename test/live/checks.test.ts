@@ -208,6 +208,10 @@ const CASES: Readonly<Record<string, Cases>> = {
         node: { taints: [{ key: 'pool', value: 'gpu', effect: 'NoExecute' }] },
         pod: { tolerations: [{ key: 'pool', operator: 'Equal', value: 'cpu' }] },
       },
+      'a taint of another key': {
+        node: { taints: [{ key: 'pool', value: 'gpu', effect: 'NoSchedule' }] },
+        pod: { tolerations: [{ key: 'other', value: 'gpu' }] },
+      },
       'a taint of another effect': {
         node: { taints: [{ key: 'pool', value: '', effect: 'NoExecute' }] },
         pod: { tolerations: [{ key: 'pool', operator: 'Exists', effect: 'NoSchedule' }] },

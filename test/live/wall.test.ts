@@ -42,6 +42,16 @@ describe('of several answers', () => {
   });
 });
 
+test.each(BACKENDS)('of a pod that asks for no wall of %s, nothing is said about one', (backend) => {
+  const handlers = new Map([['', false]]);
+  const given = { backend, isRequested: false, node: { handlers, labels: {}, kubelet: 'v1.29.0' }, class: { handler: 'runc' } };
+  expect(answerWall(wallFacts(given))).toEqual({ state: 'none', findings: [] });
+  expect(answerWall(wallFacts({ ...given, class: null, node: { ...given.node, kubelet: 'v1.35.0' } }))).toEqual({
+    state: 'none',
+    findings: [],
+  });
+});
+
 test('names of the cluster cannot forge lines in a message', () => {
   const { findings } = answerWall(wallFacts({ node: { taints: [{ key: 'a\nb\u202e', value: '', effect: 'NoSchedule' }] } }));
   expect(findings.map(({ message }) => message).join()).toMatch(/taint a\\u\{a\}b\\u\{202e\}/);

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { openApi } from '../../src/cluster/client.ts';
 import { NO_GOVERNANCE } from '../../src/core/governance.ts';
+import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 import { userns } from '../../src/core/profiles/userns.ts';
 import { type Scanned, scan } from '../../src/scan/scan.ts';
@@ -160,6 +161,28 @@ describe('pods', () => {
     const { rows } = await scanWith(answersWith(pod('ns-0', 'a')));
     expect(rows[0]?.notes).toContain('who chose the node of the pod is unknown, because its managedFields do not show it');
     expect(rows[0]?.findings.map(({ rule }) => rule)).not.toContain('node-name');
+  });
+
+  test('an exemption that has expired is named at the pods that need it', async () => {
+    const exemption = {
+      reason: 'the mesh sets up iptables',
+      expires: new Date('2029-12-31T00:00:00Z'),
+      namespaces: [makeNamePattern('ns-*')],
+      serviceAccounts: [makeNamePattern('*')],
+      allow: new Map([['capabilities', new Set(['NET_ADMIN'])]]),
+    };
+    const containers = [{ name: 'a', image: 'b', securityContext: { capabilities: { add: ['NET_ADMIN'] } } }];
+    const answers = answersWith(pod('ns-0', 'a', { containers }), pod('ns-0', 'b'));
+    const { rows } = await scanWith(answers, { exemptions: [exemption] });
+    const note = 'an exemption from capabilities for NET_ADMIN has expired: the mesh sets up iptables';
+    expect(rows.map(({ name, notes }) => [name, notes.includes(note)])).toEqual([
+      ['a', true],
+      ['b', false],
+    ]);
+    await server?.stop();
+    const inForce = { ...exemption, expires: new Date('2031-01-01') };
+    const { rows: exempted } = await scanWith(answers, { exemptions: [inForce] });
+    expect(exempted.map(({ exempted: uses, notes }) => [uses.length, notes.includes(note)])).toContainEqual([1, false]);
   });
 
   test('a pod that is older than the label of its namespace has a note', async () => {

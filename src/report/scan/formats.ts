@@ -12,19 +12,19 @@ export interface ScanFormatOptions {
 }
 
 export interface ScanFormat {
-  /** What is printed on standard output. */
-  print(report: ScanReport, options: ScanFormatOptions): string;
+  /** What is printed on standard output, in pieces. A text is an `Iterable` of its characters, but no `object`. */
+  print(report: ScanReport, options: ScanFormatOptions): Iterable<string> & object;
   /** Whether people read it, so that the summary stands beside it on standard error. */
   readonly isForPeople: boolean;
 }
 
 /** The output formats of `cloister scan`, by the name that selects them. */
 export const scanFormats: ReadonlyMap<string, ScanFormat> = new Map<string, ScanFormat>([
-  ['text', { print: (report, { all }) => printScanTable(report, { isWide: false, all }), isForPeople: true }],
-  ['wide', { print: (report, { all }) => printScanTable(report, { isWide: true, all }), isForPeople: true }],
+  ['text', { print: (report, { all }) => [printScanTable(report, { isWide: false, all })], isForPeople: true }],
+  ['wide', { print: (report, { all }) => [printScanTable(report, { isWide: true, all })], isForPeople: true }],
   ['json', { print: printScanJson, isForPeople: false }],
-  ['html', { print: printScanHtml, isForPeople: false }],
-  ['openreports', { print: (report, options) => printOpenReports(openReportsOf(report, options)), isForPeople: false }],
+  ['html', { print: (report) => [printScanHtml(report)], isForPeople: false }],
+  ['openreports', { print: (report, options) => [printOpenReports(openReportsOf(report, options))], isForPeople: false }],
 ]);
 
 /** From when on a scan fails. */

@@ -14,10 +14,12 @@ import { summaryOf } from './summary.ts';
  *   `short`, `escapes` or `unjudged`), `notes[]`, `exempted[]` (`rule`, `value`, `reason`); a pod with several modes has an element for each
  * - `pods[].wall`: `is` (`stands`, `claimed`, `missing`, `none` or `down`), `findings[]` (`check`, `severity`, `message`, `remedy`)
  * - `pods[].findings[]`: as in the report of `cloister check`, without places of files
+ *
+ * @returns pieces of the document, one for each pod: the whole text of a large cluster needs more memory than its rows
  */
-export function printScanJson(report: ScanReport): string {
+export function* printScanJson(report: ScanReport): Generator<string, void, undefined> {
   const { time, seconds, cluster, rows, incomplete, notes, isInconsistent } = report;
-  const document = {
+  const head = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'ScanReport',
     time,
@@ -26,9 +28,14 @@ export function printScanJson(report: ScanReport): string {
     summary: { ...summaryOf(report), inconsistent: isInconsistent },
     incomplete,
     notes,
-    pods: rows.map(podFieldsOf),
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  // Without the bracket that closes the object.
+  yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "pods": [`;
+  for (const [index, row] of rows.entries()) {
+    const pod = JSON.stringify(podFieldsOf(row), null, 2).replaceAll('\n', '\n    ');
+    yield `${index === 0 ? '' : ','}\n    ${pod}`;
+  }
+  yield `${rows.length === 0 ? '' : '\n  '}]\n}\n`;
 }
 
 function podFieldsOf({ wall: { state, findings: ofWall }, findings, ...row }: ScanRow): object {

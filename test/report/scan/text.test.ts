@@ -102,11 +102,15 @@ describe('the summary', () => {
   });
 });
 
+const jsonOf = (rows: readonly ScanRow[]): string =>
+  [...(scanFormats.get('json')?.print(report(rows), { all: false, maxReports: 1 }) ?? [])].join('');
+
 test('json has every row, and findings as check prints them', () => {
-  const text = scanFormats
-    .get('json')
-    ?.print(report([row({ verdict: 'escapes', findings: [finding('privileged')] }), row()]), { all: false, maxReports: 1 });
-  expect(JSON.parse(text ?? '')).toEqual({
+  const rows = [row({ verdict: 'escapes', findings: [finding('privileged')] }), row()];
+  const document = JSON.parse(jsonOf(rows));
+  expect(jsonOf(rows)).toBe(`${JSON.stringify(document, null, 2)}\n`);
+  expect(jsonOf([])).toBe(`${JSON.stringify(JSON.parse(jsonOf([])), null, 2)}\n`);
+  expect(document).toEqual({
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'ScanReport',
     time: '2030-01-03T12:00:00.000Z',
