@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, Option } from 'commander';
-import { printPath } from '../core/path.ts';
+import { type Path, printPath } from '../core/path.ts';
+import type { Finding } from '../core/rules/rule.ts';
 import { STDIN } from '../manifests/files.ts';
+import type { FoundPod } from '../manifests/read.ts';
 import { FILE_FORMATS, formats } from '../report/formats.ts';
 import {
   type CheckReport,
@@ -12,6 +14,7 @@ import {
   failsBy,
   isFailing,
   isUnattributed,
+  type PlacedFinding,
   type PodReport,
   type UnjudgedReport,
 } from '../report/report.ts';
@@ -133,10 +136,15 @@ function reportOf(judged: JudgedPod): PodReport {
     grant: input.policy.grant,
     chosenBy: choice.chosenBy,
     verdict: outcomeOf(judged),
-    findings: verdict.findings.map((finding) => ({ ...finding, ...found.rangeOf(finding.path), path: found.pathOf(finding.path) })),
+    findings: verdict.findings.map((finding) => place(finding, found)),
     exempted: verdict.exempted,
     ...(found.unattributed.length === 0 ? {} : { unattributed: found.unattributed.map((path) => printPath(found.pathOf(path))) }),
   };
+}
+
+function place({ also, ...finding }: Finding, { rangeOf, pathOf }: FoundPod): PlacedFinding {
+  const at = (path: Path) => ({ ...rangeOf(path), path: pathOf(path) });
+  return { ...finding, ...at(finding.path), ...(also && { also, related: also.map(({ path }) => at(path)) }) };
 }
 
 function print(report: CheckReport, { output, quiet, failOn, root, category }: Flags): string {

@@ -1,4 +1,5 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
+import type { Path } from '../core/path.ts';
 import type { EnforcementOutcome, Mode } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
@@ -46,7 +47,14 @@ export interface PodReport extends Place {
 }
 
 /** A finding with the place of the field, or of the container or pod that lacks it. Its path starts at the object. */
-export interface PlacedFinding extends Finding, Place {}
+export interface PlacedFinding extends Finding, Place {
+  /** The other fields that its fix changes. */
+  readonly related?: readonly RelatedField[];
+}
+
+export interface RelatedField extends Place {
+  readonly path: Path;
+}
 
 export interface UnjudgedReport extends Place {
   readonly file: string;

@@ -1,4 +1,5 @@
 import type { Location, Log, Notification, ReportingDescriptor, Result } from 'sarif';
+import { printPath } from '../core/path.ts';
 import { printable } from '../core/printable.ts';
 import { ruleById } from '../core/rules/index.ts';
 import { entriesOf, type ReportEntry } from './entries.ts';
@@ -9,6 +10,7 @@ import {
   type Place,
   type PlacedFinding,
   type PodReport,
+  type RelatedField,
   type ReportContext,
   type SkippedFile,
   titleOf,
@@ -106,6 +108,7 @@ function resultOf({ pod, finding, severity, message, fingerprint }: ReportEntry)
     level: LEVELS[severity],
     message: { text: message },
     locations: [locationOf(pod.file, finding)],
+    ...(finding.related && { relatedLocations: finding.related.map((field) => relatedLocationOf(pod.file, field)) }),
     partialFingerprints: { 'cloister/v1': fingerprint },
   };
 }
@@ -120,6 +123,10 @@ function ruleIdOf({ rule, kind }: PlacedFinding, severity: Severity): string {
 function locationOf(file: string, { line, column, endLine, endColumn }: Place): Location {
   const region = { startLine: line, startColumn: column, endLine, endColumn };
   return { physicalLocation: { artifactLocation: { uri: uriOf(file) }, region } };
+}
+
+function relatedLocationOf(file: string, { path, ...place }: RelatedField): Location {
+  return { ...locationOf(file, place), message: { text: `${printable(printPath(path))}: the fix changes this too` } };
 }
 
 /** A relative URI. A colon in its first step would end the name of a scheme. */

@@ -113,6 +113,29 @@ describe('sarif', () => {
     expect(levels).toEqual(levels.toSorted());
   });
 
+  test('another field that the fix changes is a related location', async () => {
+    const pod = `apiVersion: v1
+kind: Pod
+metadata: {name: related}
+spec:
+  containers: [{name: a, image: b}]
+  volumes: [{name: home, emptyDir: {}}]
+`;
+    await writeFile(join(folder, 'related.yaml'), pod);
+    const { stdout } = await cloister(['check', 'related.yaml', '-o', 'sarif', '--grant', 'containers'], '', {}, folder);
+    const results = (JSON.parse(stdout) as Log).runs[0]?.results ?? [];
+    const related = results.flatMap(({ ruleId, relatedLocations = [] }) => relatedLocations.map((location) => ({ ruleId, location })));
+    expect(related).toMatchObject([
+      {
+        ruleId: 'image-storage',
+        location: {
+          message: { text: 'spec.volumes: the fix changes this too' },
+          physicalLocation: { artifactLocation: { uri: 'related.yaml' }, region: { startLine: 6 } },
+        },
+      },
+    ]);
+  });
+
   test('a region contains the value', () => {
     const result = log().runs[0]?.results?.find(({ ruleId }) => ruleId === 'node-name');
     const { startLine = 0, startColumn = 0, endLine, endColumn } = result?.locations?.[0]?.physicalLocation?.region ?? {};
