@@ -10,7 +10,7 @@ import {
   orEmpty,
   type PodSpec,
 } from './pod.ts';
-import type { ProfileRequirements } from './requirements.ts';
+import { BASELINE_CAPABILITIES, type ProfileRequirements } from './requirements.ts';
 
 /** Lists a pod's containers, and which of them the grant applies to. The list ends with the first container above the limit. */
 export function containersOf(spec: PodSpec, requirements: ProfileRequirements): Container[] {
@@ -98,8 +98,12 @@ export function whatNeeds(capability: string, requirements: ProfileRequirements)
 /** Whether Sysbox obeys a container's capabilities (FALSE), or gives its root all capabilities of the user namespace (TRUE). */
 export const SYSBOX_MODE = 'SYSBOX_SYSCONT_MODE';
 
+const BASELINE: ReadonlySet<string> = new Set(BASELINE_CAPABILITIES);
+
 /** Runtimes treat `cap_sys_admin`, `CAP_SYS_ADMIN` and `SYS_ADMIN` as the same capability. */
 export function normalizeCapability(capability: string): string {
+  // Fast path: most are written so.
+  if (BASELINE.has(capability)) return capability;
   return capability.toUpperCase().replace(/^CAP_/, '');
 }
 

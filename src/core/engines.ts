@@ -20,6 +20,9 @@ export interface Engine {
 export const SUBORDINATE_IDS = { first: 100_000, last: 165_535 } as const;
 const WITH_SUBORDINATE_IDS = /(?:^|\/)(?:docker|moby\/buildkit):[^/]*rootless/;
 
+/** Whether the image is one of those whose rootless engine maps `SUBORDINATE_IDS`. */
+export const hasSubordinateIds = ({ image }: ContainerSpec): boolean => WITH_SUBORDINATE_IDS.test(cut(image ?? ''));
+
 interface Program {
   readonly isNode?: true;
   /** The subcommands with which the program is a daemon; absent: it always is one. */
@@ -55,6 +58,9 @@ const IMAGES: readonly Image[] = [
   { pattern: /(?:^|\/)rancher\/k3s(?:[:@]|$)/, program: 'k3s', firstArgs: ['server', 'agent'] },
 ];
 
+/** Every program is named by one of these words, also in a script and in `service docker start`. */
+const NAMES = new RegExp([...PROGRAMS.keys(), 'docker'].map(RegExp.escape).join('|'));
+
 /** Characters of a word that are searched. */
 const MAX_WORD_CHARS = 4_096;
 
@@ -68,13 +74,15 @@ export function findEngine({ image, command, args }: ContainerSpec): Engine | un
   if (found === undefined) return undefined;
   const isRootless = [name, ...words].some((word) => word.includes('rootless'));
   const isNode = PROGRAMS.get(found.program)?.isNode === true;
-  return { ...found, isRootless, isNode, hasSubordinateIds: WITH_SUBORDINATE_IDS.test(name) };
+  return { ...found, isRootless, isNode };
 }
 
 type Found = Pick<Engine, 'program' | 'path'>;
 
 /** @param commands how many of the words are the container's command; the others are its arguments */
 function findInWords(words: readonly string[], commands: number): Found | undefined {
+  // Fast path: most commands name no engine.
+  if (!words.some((word) => NAMES.test(word))) return undefined;
   const start = startOf(words);
   const word = words[start];
   if (word === undefined) return undefined;

@@ -5,6 +5,7 @@
 export function containsKeyValue(entries: ReadonlySet<string>, key: string, values: readonly string[] | undefined): boolean {
   if (entries.has(key)) return true;
   if (values !== undefined) return values.some((value) => entries.has(`${key}=${value}`));
-  for (const entry of entries) if (entry.startsWith(`${key}=`)) return true;
+  const start = `${key}=`;
+  for (const entry of entries) if (entry.startsWith(start)) return true;
   return false;
 }

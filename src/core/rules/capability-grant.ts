@@ -74,15 +74,12 @@ function checkDropped(
   for (const [index, written] of drop.entries()) {
     const capability = normalizeCapability(written);
     const cost = capability === 'ALL' && losesToAll ? whatStopsWorking(requirements) : whatNeeds(capability, requirements);
-    const path = [...DROP, index];
-    const drops = `the container drops ${excerptOf(written)}`;
-    const loss = cost === undefined ? `${drops}, which the grant lists` : `${drops}, without which ${cost} will not work`;
-    if (isNamed) {
-      if (listed.includes(capability) || (capability === 'ALL' && losesToAll))
-        report({ path, message: loss, fix: REMOVE, kind: 'promise' });
-    } else if (cost !== undefined && !reported.has(capability)) {
-      reported.add(capability);
-      report({ path, message: loss, remedy: 'remove that entry if this container is the workspace', kind: 'promise' });
-    }
+    const isLost = isNamed ? listed.includes(capability) || (capability === 'ALL' && losesToAll) : cost !== undefined;
+    if (!isLost || (!isNamed && reported.has(capability))) continue;
+    reported.add(capability);
+    const loss = cost === undefined ? 'which the grant lists' : `without which ${cost} will not work`;
+    const message = `the container drops ${excerptOf(written)}, ${loss}`;
+    const change = isNamed ? { fix: REMOVE } : { remedy: 'remove that entry if this container is the workspace' };
+    report({ path: [...DROP, index], message, ...change, kind: 'promise' });
   }
 }

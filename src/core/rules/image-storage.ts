@@ -40,7 +40,7 @@ export const imageStorage: Rule = {
     const volumes = orEmpty(podSpec.volumes);
     const volumeByName = new Map(volumes.map((volume) => [volume.name, volume]));
     const leaving: VolumeNames = requirements.removesToken ? injectedTokensOf(volumes) : NONE;
-    const nextName = makeNameSource(new Set(volumes.map(({ name }) => name)));
+    const nextName = makeNameSource(volumeByName);
     for (const { list, index, spec, hasGrant } of containers) {
       if (!hasGrant) continue;
       const path = ['spec', list, index, 'volumeMounts'];
@@ -52,7 +52,7 @@ export const imageStorage: Rule = {
         const remedy = 'mount an emptyDir or a persistentVolumeClaim where its engine keeps images';
         report({ path, message, remedy, kind: 'promise' });
       }
-      const places = new Set(ENGINE_FOLDERS.filter((folder) => mounts.some(({ mountPath }) => withSlash(mountPath) === `${folder}/`)));
+      const places = new Set(ENGINE_FOLDERS.filter((folder) => mounts.some(({ mountPath }) => isSameFolder(mountPath, folder))));
       for (const mountPath of storage) {
         // The API server rejects a mount at the path of a device.
         if (findCovering(mounts, mountPath, leaving) !== undefined) places.add(mountPath);
@@ -71,8 +71,8 @@ export const imageStorage: Rule = {
         const why = unfitnessOf(mount);
         if (why !== undefined) unfit.set(mount, `the volume at ${place} ${why}, so it cannot hold images of nested containers`);
       }
-      const { remedy } = volumeFor(spec, podSpec, requirements.workspace);
       for (const [mount, message] of unfit) {
+        const { remedy } = volumeFor(spec, podSpec, requirements.workspace);
         report({ path: [...path, mounts.indexOf(mount), 'mountPath'], message, remedy, kind: 'promise' });
       }
     }
@@ -81,13 +81,19 @@ export const imageStorage: Rule = {
 
 type Mount = NonNullable<ContainerSpec['volumeMounts']>[number];
 
-const withSlash = (path: string | null | undefined): string => (path?.endsWith('/') ? path : `${path}/`);
+const withSlash = (path: string): string => (path.endsWith('/') ? path : `${path}/`);
+
+const isSameFolder = (path: string | null | undefined, folder: string): boolean =>
+  path === folder || (path?.length === folder.length + 1 && path === `${folder}/`);
 
 /** The mount at the path, or the nearest one above it. Volumes that leave the pod do not count. */
 function findCovering(mounts: readonly Mount[], wanted: string, leaving: VolumeNames): Mount | undefined {
   let nearest: Mount | undefined;
+  const path = `${wanted}/`;
   for (const mount of mounts) {
-    if (mount.mountPath == null || leaving.has(mount.name) || !`${wanted}/`.startsWith(withSlash(mount.mountPath))) continue;
+    // The first comparison is a shortcut.
+    if (mount.mountPath == null || !path.startsWith(mount.mountPath) || !path.startsWith(withSlash(mount.mountPath))) continue;
+    if (leaving.has(mount.name)) continue;
     if (nearest === undefined || mount.mountPath.length > (nearest.mountPath?.length ?? 0)) nearest = mount;
   }
   return nearest;
@@ -144,11 +150,12 @@ const READ_ONLY: ReadonlySet<string> = new Set(['configMap', 'downwardAPI', 'ima
 
 function isReadOnly(volume: Volume): boolean {
   if (volume.persistentVolumeClaim?.readOnly === true || volume.csi?.readOnly === true) return true;
-  return Object.keys(volume).some((kind) => READ_ONLY.has(kind) && volume[kind as keyof Volume] != null);
+  for (const kind in volume) if (READ_ONLY.has(kind) && volume[kind as keyof Volume] != null) return true;
+  return false;
 }
 
 /** Makes a function that returns another unused name of a volume at each call. */
-function makeNameSource(taken: VolumeNames): () => string {
+function makeNameSource(taken: Pick<ReadonlyMap<Volume['name'], Volume>, 'has'>): () => string {
   let number = -1;
   return () => {
     do number += 1;

@@ -96,8 +96,8 @@ function checkFields(
   { exempts }: RuleContext,
 ): void {
   if (object == null) return;
-  for (const field of unknownIn(object, known)) {
-    if (exempts(field)) continue;
+  for (const field in object) {
+    if (!isUnknown(object, field, known) || exempts(field)) continue;
     report({
       path: [...path, field],
       message: `field ${excerptOf(field)} is unknown to this version of Cloister`,
@@ -108,8 +108,8 @@ function checkFields(
 }
 
 function reportFields(object: object, known: ReadonlySet<string>, path: Path, report: Reporter, { exempts }: RuleContext): void {
-  for (const field of unknownIn(object, known)) {
-    if (exempts(field)) continue;
+  for (const field in object) {
+    if (!isUnknown(object, field, known) || exempts(field)) continue;
     const what = holdsContainers((object as Fields)[field])
       ? 'holds containers that this version does not judge'
       : 'is unknown to this version';
@@ -123,10 +123,9 @@ function reportFields(object: object, known: ReadonlySet<string>, path: Path, re
   }
 }
 
-/** The keys of fields that are unknown and set. */
-function unknownIn(object: object, known: ReadonlySet<string>): string[] {
-  return Object.keys(object).filter((field) => !known.has(field) && (object as Fields)[field] != null);
-}
+/** Whether the field is unknown and set. */
+const isUnknown = (object: object, field: string, known: ReadonlySet<string>): boolean =>
+  !known.has(field) && (object as Fields)[field] != null;
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,4 @@
-import { findEngine, SUBORDINATE_IDS } from '../engines.ts';
+import { findEngine, hasSubordinateIds, SUBORDINATE_IDS } from '../engines.ts';
 import { excerptOf } from '../excerpt.ts';
 import { annotationOf, type ContainerSpec, effectiveOf, orEmpty, type Pod, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
@@ -45,8 +45,7 @@ export const userIds: Rule = {
 function checkEngine(spec: ContainerSpec, ids: number | undefined, report: Reporter): void {
   if (ids === undefined || ids > SUBORDINATE_IDS.last) return;
   const { first, last } = SUBORDINATE_IDS;
-  const engine = findEngine(spec);
-  if (engine?.hasSubordinateIds !== true) return;
+  if (!hasSubordinateIds(spec) || findEngine(spec) === undefined) return;
   const message = `the rootless engine of this image maps ids ${first} to ${last}, which are not among the pod's ${ids} ids, so it will not start`;
   const remedy = `use an image whose /etc/subuid and /etc/subgid list ids below ${ids}, such as the workspace image`;
   report({ path: ['image'], message, remedy, kind: 'promise' });
