@@ -7,8 +7,6 @@ export interface Engine {
   /** Where it is named, within the container. */
   readonly path: readonly (string | number)[];
   readonly isRootless: boolean;
-  /** Whether the image is one of those whose rootless engine maps `SUBORDINATE_IDS`. */
-  readonly hasSubordinateIds: boolean;
   /** Whether it is a node of a cluster. A workspace image cannot contain a rootless replacement for a node. */
   readonly isNode: boolean;
 }

@@ -1,5 +1,5 @@
 import type { Json } from './json.ts';
-import { type Path, valueAt } from './path.ts';
+import { childAt, type Path, valueAt } from './path.ts';
 import { pointerOf as computePointer, type PointerLookup } from './pointer.ts';
 import type { Fix } from './rules/rule.ts';
 
@@ -36,7 +36,7 @@ export function makePatch(document: unknown, intents: readonly PatchIntent[], po
     }
     if (changed.has(pointer)) continue;
     changed.add(pointer);
-    if ('set' in fix) set(path, path.length, fix.set);
+    if ('set' in fix) set(path, path.length, pointer, fix.set);
     else remove(path, pointer);
   }
 
@@ -61,29 +61,29 @@ export function makePatch(document: unknown, intents: readonly PatchIntent[], po
     if (Array.isArray(list)) list.push(...values);
     else if (Array.isArray(valueAt(document, path)))
       for (const value of values) operations.push({ op: 'add', path: `${pointer}/-`, value });
-    else set(path, path.length, [...values]);
+    else set(path, path.length, pointer, [...values]);
   }
 
-  /** Sets the value at the first `depth` steps of the path. */
-  function set(path: Path, depth: number, given: Json): void {
-    const pointer = pointerOf(path, depth);
+  /** Sets the value at the first `depth` steps of the path, which are the pointer. */
+  function set(path: Path, depth: number, pointer: string, given: Json): void {
     // A later append may add to the list, which is often a profile's data: copy it, so that the profile does not change.
     const value = Array.isArray(given) ? [...given] : given;
     if (Array.isArray(value)) created.set(pointer, value);
-    const key = String(path[depth - 1]);
+    const key = path[depth - 1] as string | number;
     const parentPointer = pointerOf(path, depth - 1);
     const parent = created.get(parentPointer);
     if (parent !== undefined) {
       (parent as Record<string, Json>)[key] = value;
       return;
     }
-    if (valueAt(document, path, depth - 1) == null) {
+    const parentValue = valueAt(document, path, depth - 1);
+    if (parentValue == null) {
       const newParent: Record<string, Json> = { [key]: value };
-      set(path, depth - 1, newParent);
+      set(path, depth - 1, parentPointer, newParent);
       created.set(parentPointer, newParent);
       return;
     }
-    operations.push({ op: valueAt(document, path, depth) === undefined ? 'add' : 'replace', path: pointer, value });
+    operations.push({ op: childAt(parentValue, key) === undefined ? 'add' : 'replace', path: pointer, value });
   }
 }
 

@@ -15,10 +15,11 @@ export function printPath(path: Path): string {
 /** The value at the first `depth` steps of the path. */
 export function valueAt(document: unknown, path: Path, depth = path.length): unknown {
   let value = document;
-  for (let at = 0; at < depth; at += 1) {
-    const step = path[at] as string | number;
-    if (value == null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string | number, unknown>)[step];
-  }
+  for (let at = 0; at < depth && value !== undefined; at += 1) value = childAt(value, path[at] as string | number);
   return value;
+}
+
+/** The value one step below another. */
+export function childAt(value: unknown, step: string | number): unknown {
+  return value == null || !Object.hasOwn(value, step) ? undefined : (value as Record<string | number, unknown>)[step];
 }

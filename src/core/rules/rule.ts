@@ -34,13 +34,13 @@ export interface RuleFinding {
   /** What was found. */
   readonly message: string;
   /** What to do. Absent: the fix is printed instead. */
-  readonly remedy?: string;
+  readonly remedy?: string | undefined;
   /** Absent: a person must decide. */
-  readonly fix?: Fix;
+  readonly fix?: Fix | undefined;
   /** Changes elsewhere in the pod that belong to the fix. */
-  readonly also?: readonly { readonly path: Path; readonly fix: Fix }[];
+  readonly also?: readonly { readonly path: Path; readonly fix: Fix }[] | undefined;
   /** The value that an exemption must list to let this through. Absent: no exemption lets it through, or an option of the profile does. */
-  readonly exemption?: string;
+  readonly exemption?: string | undefined;
   /** Absent: `escape`. */
   readonly kind?: FindingKind;
 }
@@ -51,8 +51,8 @@ export interface Finding extends RuleFinding {
   readonly rule: string;
   readonly kind: FindingKind;
   /** Whether the pod has a value at the path, so that a fix changes or removes it. */
-  readonly isWritten?: true;
-  readonly container?: string;
+  readonly isWritten?: true | undefined;
+  readonly container?: string | undefined;
 }
 
 /** Everything that a rule may use beside the pod. */
