@@ -5,14 +5,17 @@ import { makeRespond } from '../src/webhook/review/respond.ts';
 import { makeRouteLookup } from '../src/webhook/review/route.ts';
 import { CONFIG_FILE, PROFILES, readRecording } from './reviews/recordings.ts';
 
-/** `node bench/caches.ts`: prints the CPU time of one call with and without each cache of the webhook. */
+/**
+ * `node bench/caches.ts`: prints the CPU time of one call with and without each cache of the webhook, for a review with the grant `containers`, which
+ * has the longest patch.
+ */
 
 const RUNS = 10;
 const CALLS = 5_000;
 
 const config = await loadConfig(CONFIG_FILE);
 if (!config.ok) throw new Error(config.error.join('\n'));
-const path = `/mutate/${PROFILES.sudo}`;
+const path = `/mutate/${PROFILES.containers}`;
 const body = await readRecording({ size: 'small', path });
 const options = { apply, now: () => new Date() };
 const cached = makeRespond(config.value, options);

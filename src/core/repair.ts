@@ -17,6 +17,8 @@ export type Apply = (document: object, operations: readonly PatchOp[]) => object
 export interface Repair {
   /** Fixes every finding; empty if an escape has no fix that may be made, or if the patch would be too large. */
   readonly patch: readonly PatchOp[];
+  /** The same as JSON. */
+  readonly patchText: string;
   /** The findings that the patch fixes. */
   readonly repaired: readonly Finding[];
   /** The escapes that remain, for a person to fix. If there is one, the patch must not be sent. */
@@ -52,14 +54,17 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   if (addsAnnotation) intents.push(...annotate(input));
 
   // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
-  if (intents.length === 0 || unresolved.length > 0) return { patch: [], repaired: [], unresolved, subject };
+  if (intents.length === 0 || unresolved.length > 0) return { ...NO_PATCH, unresolved, subject };
   const patch = makePatch(subject.document, intents, pointerOf);
-  if (Buffer.byteLength(JSON.stringify(patch)) > MAX_PATCH_BYTES) {
-    return { patch: [], repaired: [], unresolved: [makeSizeFinding('patch', subject.at)], subject };
+  const patchText = JSON.stringify(patch);
+  if (Buffer.byteLength(patchText) > MAX_PATCH_BYTES) {
+    return { ...NO_PATCH, unresolved: [makeSizeFinding('patch', subject.at)], subject };
   }
   const after = withDocument(subject, apply(subject.document, patch));
-  return { patch, repaired, unresolved: escapesOf(judge({ ...input, subject: after }).findings), subject: after };
+  return { patch, patchText, repaired, unresolved: escapesOf(judge({ ...input, subject: after }).findings), subject: after };
 }
+
+const NO_PATCH = { patch: [], patchText: '[]', repaired: [] } as const;
 
 /** Of a new pod every field can be fixed. Of an existing pod the API server accepts changes of newly added ephemeral containers only. */
 function makeMutabilityCheck(old: Subject | undefined): (finding: Finding) => boolean {

@@ -56,12 +56,18 @@ test('answers to similar changes are kept apart', () => {
     { ...finding, container: 'c' },
     { ...finding, container: 'undefined' },
   ];
-  const patch = [{ op: 'remove', path: '/spec/a' }] as const;
+  const patches = ['/spec/a', '/spec/b'].map((path) => [{ op: 'remove', path }] as const);
   for (const policy of policies) {
     for (const each of variants) {
       for (const repaired of [[each], []]) {
-        const asked = [{ findings: [each], exempted: [] }, { patch, repaired, unresolved: [] }, policy] as const;
-        expect(answerMutate(...asked, cache).text).toBe(answerMutate(...asked, (_bucket, _data, make) => make()).text);
+        for (const patch of patches) {
+          const asked = [
+            { findings: [each], exempted: [] },
+            { patch, patchText: JSON.stringify(patch), repaired, unresolved: [] },
+            policy,
+          ] as const;
+          expect(answerMutate(...asked, cache).text).toBe(answerMutate(...asked, (_bucket, _data, make) => make()).text);
+        }
       }
     }
   }

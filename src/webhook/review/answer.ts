@@ -45,14 +45,16 @@ const CLEAN: Answer = buildAnswer({ allowed: true, verdict: 'clean', auditAnnota
  */
 export function answerMutate(
   { findings }: Verdict,
-  { patch, repaired, unresolved }: Omit<Repair, 'subject'>,
+  { patch, patchText, repaired, unresolved }: Omit<Repair, 'subject'>,
   { profile }: Policy,
   cache: AnswerCache<Answer>,
 ): Answer {
   if (unresolved.length > 0) return { ...LEFT_TO_VALIDATION, counts: countsOf(findings) };
   // Usually all findings are repaired. Otherwise the answer depends on which findings are repaired, so they are part of the key.
   const done = repaired.length === findings.length ? 'all' : repaired;
-  return cache(bucketOf(profile.id, findings), [profile.id, patch, findings, done], () => {
+  // The lengths distinguish most answers, and cost less than a text of everything that distinguishes them.
+  const bucket = `${profile.id} ${patchText.length} ${findings.length}`;
+  return cache(bucket, [profile.id, patchText, findings, done], () => {
     const fields: AnswerFields = {
       allowed: true,
       verdict: repaired.length > 0 ? 'repairable' : 'clean',
@@ -62,13 +64,6 @@ export function answerMutate(
     };
     return buildAnswer(fields, findings);
   });
-}
-
-/** Rules and container names: they distinguish most answers. */
-function bucketOf(profile: string, findings: readonly Finding[]): string {
-  let bucket = profile;
-  for (const { rule, container } of findings) bucket += container === undefined ? ` ${rule}` : ` ${rule} ${container}`;
-  return bucket;
 }
 
 /** Answers a validating entry that enforces: it never repairs. An answer that would be too large has one finding, which says so. */

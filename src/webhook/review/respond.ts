@@ -50,7 +50,7 @@ export interface RespondOptions {
 export const INVALID_REVIEW = 'CLOISTER_INVALID_REVIEW';
 
 /** Workspaces are made from a few templates, so the same changes are made again and again. */
-const CACHE_BOUNDS = { buckets: 64, maxChars: 8192 };
+const CACHE_BOUNDS = { buckets: 32, maxChars: 16_384 };
 
 /**
  * Requests for these subresources carry no pod, or only what the kubelet reports, so they cannot change isolation. The list names what is not
