@@ -1,10 +1,15 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { freePort } from '../support/control-plane.ts';
-import { cloister } from '../support/run.ts';
+import { json, startFalseApiServer } from '../support/false-api-server.ts';
+import { cloister, MAIN } from '../support/run.ts';
 
 /** What needs no API server; test/api-server/scan.test.ts has the rest. */
 
@@ -36,6 +41,20 @@ test.each([
   const { code, stderr } = await cloister(['scan', ...args]);
   expect(code).toBe(2);
   expect(stderr).toMatch(message);
+});
+
+test('Ctrl-C ends a scan at once, with nothing on standard output', async () => {
+  let child: ChildProcess | undefined;
+  const server = await startFalseApiServer([json(200, { gitVersion: 'v1.36.3' }), () => child?.kill('SIGINT')]);
+  const args = [MAIN, 'scan', '--kubeconfig', server.kubeconfig, '--config', 'examples/config.yaml'];
+  child = spawn(process.execPath, args, { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'pipe'] });
+  const [[code, signal], stdout, stderr] = await Promise.all([
+    once(child, 'close'),
+    text(child.stdout as Readable),
+    text(child.stderr as Readable),
+  ]);
+  await server.stop();
+  expect({ code, signal, stdout, stderr }).toEqual({ code: null, signal: 'SIGINT', stdout: '', stderr: '' });
 });
 
 test('--print-rbac prints only lists, and no rights for a configuration that a file has', async () => {

@@ -157,6 +157,30 @@ describe('pods', () => {
     ]);
   });
 
+  test('pods that have a wall may share a claim, and no pod is reported to share with itself', async () => {
+    const volumes = [{ name: 'home', persistentVolumeClaim: { claimName: 'home' } }];
+    const alone = [{ name: 'own', persistentVolumeClaim: { claimName: 'own' } }];
+    const { rows } = await scanWith(
+      answersWith(pod('ns-0', 'a', { volumes }), pod('ns-0', 'b', { volumes }), pod('ns-0', 'open', { volumes: alone, hostUsers: true })),
+    );
+    expect(rows.flatMap(({ wall }) => wall.findings.map(({ check }) => check))).not.toContain('shared-claim');
+  });
+
+  test('an event explains only the pod that it is about', async () => {
+    const event = (uid: string) => ({
+      involvedObject: { kind: 'Pod', name: 'any', uid },
+      reason: 'FailedCreatePodSandBox',
+      message: 'no runtime for "kata" is configured',
+    });
+    const pending = (name: string) => ({ ...pod('ns-0', name), status: { phase: 'Pending' } });
+    const { rows } = await scanWith({
+      ...answersWith(pending('a'), pending('b')),
+      '/api/v1/namespaces/ns-0/events': list([event('ns-0-a')]),
+    });
+    const explained = rows.filter(({ wall }) => wall.findings.some(({ check }) => check === 'start-failure'));
+    expect([rows.length, explained.map(({ name }) => name)]).toEqual([2, ['a']]);
+  });
+
   test('without managedFields, who chose the node is unknown and not judged', async () => {
     const { rows } = await scanWith(answersWith(pod('ns-0', 'a')));
     expect(rows[0]?.notes).toContain('who chose the node of the pod is unknown, because its managedFields do not show it');
