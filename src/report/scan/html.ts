@@ -150,12 +150,14 @@ function shownOf(
 
 function printNamespace({ name, rows, printed }: ShownNamespace, isOpen: boolean): Markup {
   const { escapes, wallsMissing, promises, unjudged } = summaryOf({ rows });
+  const warnings = rows.filter(({ verdict, wall }) => verdict === 'clean' && wall.state !== 'missing').length;
   const counts = (
     [
       [escapes, escapes === 1 ? 'escape' : 'escapes', 'bad'],
       [wallsMissing, wallsMissing === 1 ? 'wall missing' : 'walls missing', 'bad'],
       [promises, 'short', 'warn'],
       [unjudged, 'not judged', 'warn'],
+      [warnings, warnings === 1 ? 'warning' : 'warnings', 'warn'],
     ] as const
   ).filter(([count]) => count > 0);
   return html`<details${{ markup: isOpen ? ' open' : '' }}>

@@ -1,4 +1,4 @@
-import { type DefaultTreeAdapterMap, parse } from 'parse5';
+import { type DefaultTreeAdapterMap, parse, serializeOuter } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { printScanHtml } from '../../../src/report/scan/html.ts';
 import type { ScanReport, ScanRow } from '../../../src/report/scan/scan-report.ts';
@@ -155,6 +155,8 @@ describe('for readers', () => {
     expect(named(page, 'details')).toHaveLength(3);
     const titles = named(page, 'h3').map(({ childNodes }) => childNodes.map((each) => ('value' in each ? each.value : '')).join(''));
     expect(titles).toEqual(['team-a', 'team-b', 'team-c']);
+    const folded = named(page, 'summary').map((each) => parsePage(serializeOuter(each)).text.replace(/\s+/g, ' ').trim());
+    expect(folded).toEqual(['team-a 1 escape 1 wall missing', 'team-b 1 escape 1 short 1 not judged', 'team-c 1 warning']);
   });
 
   test('pods with nothing to say are counted and not printed', () => {
