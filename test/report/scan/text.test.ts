@@ -78,6 +78,7 @@ describe('the summary', () => {
       row({ name: 'a', verdict: 'escapes' }),
       row({ name: 'a', verdict: 'escapes', mode: 'audit' }),
       row({ name: 'b', notes: ['the pod is old'] }),
+      row({ name: 'b', notes: ['the pod is old'], mode: 'audit' }),
       row({ name: 'c', notes: ['the pod is old'], wall: MISSING }),
     ];
     expect(printScanSummary(report(rows, { notes: ['Events are missing.'], isInconsistent: true }))).toBe(
