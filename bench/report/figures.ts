@@ -13,6 +13,7 @@ export interface Figure {
 const UNITS = {
   x: (value: number) => value.toFixed(2),
   MB: (value: number) => `${value.toFixed(0)} MB`,
+  kB: (value: number) => `${value.toFixed(1)} kB`,
   'MB/h': (value: number) => `${value.toFixed(1)} MB/h`,
   ms: (value: number) => `${value.toFixed(value < 100 ? 1 : 0)} ms`,
   s: (value: number) => `${value.toFixed(1)} s`,
