@@ -106,7 +106,11 @@ export async function openApi({ kubeconfig, context, whenForbidden = NO_ROLES }:
       await config.applySecurityAuthentication(request);
       const response = await library.send(request).toPromise();
       const text = await response.body.text();
-      return { status: response.httpStatusCode, headers: response.headers, body: parse(text) };
+      return {
+        status: response.httpStatusCode,
+        headers: response.headers,
+        body: accept === PLAIN_TEXT && response.httpStatusCode < 300 ? text : parse(text),
+      };
     } catch (error) {
       signal?.throwIfAborted();
       const problem = `the API server at ${server} cannot be reached: ${printConnectionError(error, timeoutMs)}`;
@@ -147,11 +151,12 @@ export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes
   return { simulated, changes: () => [...written].map(([title, after]) => ({ before: original.get(title), after })) };
 }
 
-type ApiMethod = 'GET' | 'PUT' | 'PATCH' | 'DELETE';
+type ApiMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 interface RequestContent {
   readonly body?: object;
   readonly contentType?: string;
+  /** By default JSON. */
   readonly accept?: string;
   readonly timeoutMs?: number;
   /** Its reason is thrown when it aborts the request. */
@@ -174,6 +179,9 @@ export interface ApiConnection {
   /** Throws a ClusterError when the API server cannot be reached; every answer is returned, also a rejection. */
   send(method: ApiMethod, path: string, content?: RequestContent): Promise<ApiResponse>;
 }
+
+/** For `accept`: the body of the answer is then a text. */
+export const PLAIN_TEXT = 'text/plain';
 
 const AS_MANAGER = `fieldManager=${FIELD_MANAGER}`;
 const NOT_FOUND = 404;
@@ -242,7 +250,8 @@ export function rejectionOf({ server, whenForbidden }: ApiConnection, { status, 
 /** Providers append a plus sign to the minor version: `30+`. */
 const NUMBER = /^\d+/;
 
-function versionIn(body: unknown): ServerVersion | undefined {
+/** @returns undefined: the answer of `/version` has no numbers */
+export function versionIn(body: unknown): ServerVersion | undefined {
   const info = (typeof body === 'object' && body !== null ? body : {}) as { readonly [field: string]: unknown };
   const numberOf = (field: string): number => Number(NUMBER.exec(String(info[field]))?.[0]);
   // Feature gates follow the emulated version. Only newer API servers report an emulated version.
