@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { type Cluster, ClusterError, connect, dryRun } from '../cluster/client.ts';
 import { titleOf } from '../cluster/object.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.ts';
@@ -14,9 +14,16 @@ import { entriesOf } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import type { CertificateKeeper } from '../manifests/rbac.ts';
 import { type Log, openLog } from '../telemetry/logger.ts';
-import { addClusterFlags, certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
+import {
+  addClusterFlags,
+  certificatesOption,
+  operationsPortOption,
+  type ServiceTarget,
+  serviceOption,
+  servingEndpointsOption,
+} from './shared/cluster-flags.ts';
 import { fail, printError } from './shared/fail.ts';
-import { configOption, flagWithVariable, parseAddress, parseDuration, parsePort } from './shared/flags.ts';
+import { configOption, parseDuration } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
 import { version } from './shared/version.ts';
 
@@ -42,17 +49,8 @@ export const command: Command = addClusterFlags(
       ).env('CLOISTER_CERTIFICATES'),
     ),
 )
-  .addOption(
-    flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
-      .argParser(parsePort)
-      .default(9443),
-  )
-  .addOption(
-    new Option(
-      '--serving-endpoints <endpoints>',
-      'serving pods, as HOST:PORT/OPERATIONS-PORT with commas between them; without it, those of the EndpointSlices of the Service',
-    ).argParser(parseEndpoints),
-  )
+  .addOption(operationsPortOption())
+  .addOption(servingEndpointsOption())
   .addOption(
     duration(
       '--wait <duration>',
@@ -211,12 +209,4 @@ function podObserverOf({ servingEndpoints: named, operationsPort }: Flags, { ser
     const endpoints = named ?? (await servingEndpoints(cluster, service, operationsPort));
     return Promise.all(endpoints.map((each) => observePod(each, servername)));
   };
-}
-
-function parseEndpoints(text: string): readonly Endpoint[] {
-  return text.split(',').map((each) => {
-    const slash = each.lastIndexOf('/');
-    if (slash === -1) throw new InvalidArgumentError('Each must be HOST:PORT/OPERATIONS-PORT, like 127.0.0.1:8443/9443.');
-    return { ...parseAddress(each.slice(0, slash)), operationsPort: parsePort(each.slice(slash + 1)), isReady: true };
-  });
 }

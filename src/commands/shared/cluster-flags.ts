@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Endpoint } from '../../cluster/serving.ts';
 import type { Target } from '../../manifests/entries.ts';
 import { CERTIFICATE_KEEPERS } from '../../manifests/rbac.ts';
-import { flagWithVariable, MAX_PORT } from './flags.ts';
+import { flagWithVariable, MAX_PORT, parseAddress, parsePort } from './flags.ts';
 
 /** Flags of the commands for what the cluster holds. */
 
@@ -13,6 +14,20 @@ export function serviceOption(note = ''): Option {
 
 export function certificatesOption(description: string): Option {
   return new Option('--certificates <keeper>', description).choices(CERTIFICATE_KEEPERS).default('ensure');
+}
+
+export function operationsPortOption(): Option {
+  return flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
+    .argParser(parsePort)
+    .default(9443);
+}
+
+/** Its value is a list of Endpoint. */
+export function servingEndpointsOption(): Option {
+  return new Option(
+    '--serving-endpoints <endpoints>',
+    'serving pods, as HOST:PORT/OPERATIONS-PORT with commas between them; without it, those of the EndpointSlices of the Service',
+  ).argParser(parseEndpoints);
 }
 
 /** How to reach a cluster. */
@@ -33,3 +48,11 @@ export function parseService(text: string): ServiceTarget {
 }
 
 const SERVICE = /^(?<namespace>[a-z0-9][-a-z0-9]{0,62})\/(?<name>[a-z0-9][-a-z0-9]{0,62})(:(?<port>\d{1,5}))?$/;
+
+function parseEndpoints(text: string): readonly Endpoint[] {
+  return text.split(',').map((each) => {
+    const slash = each.lastIndexOf('/');
+    if (slash === -1) throw new InvalidArgumentError('Each must be HOST:PORT/OPERATIONS-PORT, like 127.0.0.1:8443/9443.');
+    return { ...parseAddress(each.slice(0, slash)), operationsPort: parsePort(each.slice(slash + 1)), isReady: true };
+  });
+}
