@@ -10,6 +10,8 @@ import { describe, expect, test } from 'vitest';
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'did-you-mean'],
   commands: [
+    'doctor',
+    'doctor-facts',
     'ensure',
     'webhook',
     'webhook-worker',
@@ -28,6 +30,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'address',
     'core',
   ],
+  doctor: ['live', 'manifests', 'did-you-mean', 'core'],
+  'doctor-facts': ['doctor', 'ensure', 'cluster', 'tls', 'manifests', 'core'],
   ensure: ['cluster', 'tls', 'manifests', 'core'],
   webhook: ['core'],
   'webhook-worker': ['webhook', 'config', 'apply-patch', 'core'],
@@ -36,7 +40,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['io-errors', 'address', 'core'],
   scan: ['cluster', 'live', 'report', 'core'],
   live: ['core'],
-  report: ['live', 'core'],
+  report: ['live', 'doctor', 'core'],
   telemetry: ['core'],
   config: ['core', 'did-you-mean', 'io-errors'],
   'apply-patch': ['core'],
@@ -107,7 +111,7 @@ test('modules of Node are imported with the prefix node:', () => {
   expect(bare).toEqual([]);
 });
 
-describe.each(['core', 'live'])('the folder %s', (pure) => {
+describe.each(['core', 'live', 'doctor'])('the folder %s', (pure) => {
   test('imports no package and no module of Node', () => {
     expect(filesIn(pure).length).toBeGreaterThan(5);
     expect(

@@ -8,6 +8,7 @@ import type { Rule } from '../core/rules/rule.ts';
 import { unknownFields } from '../core/rules/unknown-fields.ts';
 import { UNJUDGED_FIELDS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
+import { checkById, checks } from '../doctor/checks/index.ts';
 import { wallCheckById, wallChecks } from '../live/checks/index.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp, terminalWidth } from './shared/help.ts';
@@ -15,12 +16,12 @@ import { addConfigurationFlags, type ConfigurationFlags } from './shared/manifes
 import { configurationOf } from './shared/policy-settings.ts';
 import { printPage } from './shared/terminal-page.ts';
 
-/** `cloister explain`: the page of a rule, a profile or a check of `cloister scan`, or the rules that judge a field. */
+/** `cloister explain`: the page of a rule, a profile or a check of a cluster, or the rules that judge a field. */
 export const command: Command = new Command('explain')
   .description(
-    'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it; or the page of a check of `cloister scan`. For a ' +
-      'field of a pod, prints the rules that judge it, or why no rule does. Without an argument, lists the rules, the profiles and the checks, and the ' +
-      'namespaces that the configuration governs by name.',
+    'Prints the page of a rule or a profile: what it requires of a pod, why, and how to meet it; or the page of a check of `cloister scan` or ' +
+      '`cloister doctor`. For a field of a pod, prints the rules that judge it, or why no rule does. Without an argument, lists the rules, the profiles ' +
+      'and the checks, and the namespaces that the configuration governs by name.',
   )
   .argument('[name]', 'id of a rule, a profile or a check, or a field such as spec.hostAliases')
   .action(run);
@@ -39,6 +40,8 @@ addHelp(command, {
   ],
 });
 
+const checkIds: readonly string[] = [...wallCheckById.keys(), ...checkById.keys()];
+
 async function run(name: string | undefined, flags: ConfigurationFlags, self: Command): Promise<void> {
   const found = await configurationOf(flags, new Date());
   if (!found.ok) return fail(self, found.error);
@@ -50,9 +53,7 @@ async function run(name: string | undefined, flags: ConfigurationFlags, self: Co
 }
 
 function printList(profiles: ReadonlyMap<string, Profile>, governance: Governance): string {
-  const width = Math.max(
-    ...[...ruleById.keys(), ...backendById.keys(), ...wallCheckById.keys(), ...profiles.keys()].map((id) => id.length),
-  );
+  const width = Math.max(...[...ruleById.keys(), ...backendById.keys(), ...checkIds, ...profiles.keys()].map((id) => id.length));
   const lines = (entries: readonly (readonly [id: string, text: string])[]): string =>
     entries.map(([id, text]) => `  ${id.padEnd(width)}  ${text}\n`).join('');
   const own = [...profiles.values()].filter(({ id }) => !backendById.has(id));
@@ -63,6 +64,8 @@ function printList(profiles: ReadonlyMap<string, Profile>, governance: Governanc
     lines(backends.map(({ id, summary }) => [id, summary])),
     '\nChecks of `cloister scan`:\n',
     lines(wallChecks.map(({ id, summary }) => [id, summary])),
+    '\nChecks of `cloister doctor`:\n',
+    lines(checks.map(({ id, summary }) => [id, summary])),
     own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describeProfile(each)]))}`,
     printGovernance(governance),
     '\n`cloister explain <name>` prints the page of one; `cloister explain <field>` lists the rules of a field.\n',
@@ -82,11 +85,11 @@ function printGovernance(governance: Governance): string {
 
 async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {
   if (ruleById.has(name)) return readPage('rules', name);
-  if (wallCheckById.has(name) && !profiles.has(name)) return readPage('checks', name);
+  if (checkIds.includes(name) && !profiles.has(name)) return readPage('checks', name);
   const profile = profiles.get(name);
   const backend = profile?.backend.id ?? (backendById.has(name) ? name : undefined);
   if (backend === undefined) {
-    const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...wallCheckById.keys(), ...profiles.keys()]);
+    const guess = didYouMean(name, [...ruleById.keys(), ...backendById.keys(), ...checkIds, ...profiles.keys()]);
     const remedy = guess === '' ? `; ${remedyForField(name)}` : '';
     return fail(self, [`there is no rule, profile or check "${name}"${guess}: \`cloister explain\` lists them${remedy}`]);
   }

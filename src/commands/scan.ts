@@ -24,7 +24,7 @@ import { scan } from '../scan/scan.ts';
 import type { ScanSettings } from '../scan/types.ts';
 import { addClusterFlags } from './shared/cluster-flags.ts';
 import { fail } from './shared/fail.ts';
-import { configOption, flagWithVariable, parseDuration, parseNames, parseNamespace, parsePort } from './shared/flags.ts';
+import { configOption, flagWithVariable, parseDuration, parseNamespace, parseNamespaces, parsePort } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
 import { DEFAULTS, type FoundConfiguration, selectProfiles } from './shared/policy-settings.ts';
 
@@ -345,12 +345,6 @@ async function compareWebhook(
     if (!(error instanceof ClusterError)) throw error;
     return { matches: undefined, notes: [`The serving pods could not be asked for their configuration: ${error.message}.`] };
   }
-}
-
-function parseNamespaces(text: string, before: readonly string[]): readonly string[] {
-  const names = parseNames(text, before);
-  for (const name of names) parseNamespace(name);
-  return [...new Set(names)];
 }
 
 function parseReports(text: string): number {

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { printPage } from '../../src/commands/shared/terminal-page.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
+import { checks } from '../../src/doctor/checks/index.ts';
 import { wallChecks } from '../../src/live/checks/index.ts';
 import { cloister } from '../support/run.ts';
 
@@ -14,7 +15,7 @@ test('explain without an argument lists every rule, every profile and every chec
   const { code, stdout } = await cloister(['explain']);
   expect(code).toBe(0);
   const lines = stdout.split('\n').map((line) => line.trim().replace(/ +/, ': '));
-  for (const { id, summary } of [...rules, ...backends, ...wallChecks]) expect(lines).toContain(`${id}: ${summary}`);
+  for (const { id, summary } of [...rules, ...backends, ...wallChecks, ...checks]) expect(lines).toContain(`${id}: ${summary}`);
 });
 
 test.each([

@@ -11,7 +11,20 @@ test('docs/cli.md equals the output of `./dev docs`', async () => {
 test('docs/cli.md has a section for each command', () => {
   expect([...page.sections.keys()]).toEqual(
     [
-      ...['serve', 'fix', 'check', 'scan', 'test', 'explain', 'schema', 'manifests', 'ensure', 'certs dev', 'node-profile install'],
+      ...[
+        'serve',
+        'fix',
+        'check',
+        'scan',
+        'test',
+        'explain',
+        'schema',
+        'manifests',
+        'ensure',
+        'doctor',
+        'certs dev',
+        'node-profile install',
+      ],
       ...['completion', 'version'],
     ].map((name) => `\`cloister ${name}\``),
   );

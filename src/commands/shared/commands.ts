@@ -19,6 +19,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map([
   ['schema', { summary: 'print the JSON Schema of the configuration file', load: () => import('../schema.ts') }],
   ['manifests', { summary: 'print the objects that the cluster needs', load: () => import('../manifests.ts') }],
   ['ensure', { summary: 'reconcile the cluster with a configuration, and renew its certificates', load: () => import('../ensure.ts') }],
+  ['doctor', { summary: 'check whether the cluster can do what its labels promise', load: () => import('../doctor.ts') }],
   ['certs', { summary: 'create certificate files', load: () => import('../certs.ts') }],
   ['node-profile', { summary: 'install the seccomp profile on a node', load: () => import('../node-profile.ts') }],
   ['completion', { summary: 'print completions for a shell', load: () => import('../completion.ts') }],

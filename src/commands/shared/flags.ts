@@ -46,3 +46,10 @@ export function parseNames(text: string, before: readonly string[]): readonly st
   if (names.includes('')) throw new InvalidArgumentError('It must be a name, or several with commas between them.');
   return [...before, ...names];
 }
+
+/** @param before the namespaces of earlier uses of the flag */
+export function parseNamespaces(text: string, before: readonly string[]): readonly string[] {
+  const names = parseNames(text, before);
+  for (const name of names) parseNamespace(name);
+  return [...new Set(names)];
+}

@@ -1,0 +1,210 @@
+import { Command, Option } from 'commander';
+import { stringify } from 'yaml';
+import { type ApiConnection, ClusterError, clusterOf, openApi } from '../cluster/client.ts';
+import { CONFIG_MAP, findConfiguration } from '../cluster/configuration.ts';
+import type { Endpoint } from '../cluster/serving.ts';
+import { type Config, loadConfig, parseConfig } from '../config/load.ts';
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
+import { printConfigured, printUnknownProfile } from '../core/policy.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import { didYouMean } from '../did-you-mean.ts';
+import type { Context, DoctorAnswer, Level } from '../doctor/check.ts';
+import { examine, selectChecks } from '../doctor/examine.ts';
+import type { Facts } from '../doctor/facts.ts';
+import { profileByModeIn } from '../doctor/in-force.ts';
+import { type RbacRule, type Right, rulesOf } from '../doctor/rights.ts';
+import { findService, gatherFacts } from '../doctor-facts/gather.ts';
+import { LABELS } from '../manifests/labels.ts';
+import type { DoctorReport } from '../report/doctor/doctor-report.ts';
+import { printDoctorJson } from '../report/doctor/json.ts';
+import { printDoctorText } from '../report/doctor/text.ts';
+import {
+  addClusterFlags,
+  operationsPortOption,
+  type ServiceTarget,
+  serviceOption,
+  servingEndpointsOption,
+} from './shared/cluster-flags.ts';
+import { fail } from './shared/fail.ts';
+import { configOption, parseNamespace, parseNamespaces } from './shared/flags.ts';
+import { addHelp } from './shared/help.ts';
+import { version } from './shared/version.ts';
+
+/** `cloister doctor`: whether a cluster can do what its labels promise. */
+export const command: Command = addClusterFlags(
+  new Command('doctor')
+    .description(
+      'Checks whether a cluster can do what its labels promise: the API server, the installation of Cloister, its certificates and webhook ' +
+        'entries, the namespaces with labels, and other webhooks. Asks the API server in dry-run mode whether it would admit a pod in these ' +
+        'namespaces. Changes nothing in the cluster.',
+    )
+    .addOption(configOption('configuration file; without one, the configuration of the chart that is installed in the cluster'))
+    .addOption(
+      new Option('-n, --namespace <names>', 'namespaces to check, with commas between them (can be repeated); without one, all namespaces')
+        .argParser(parseNamespaces)
+        .default([]),
+    )
+    .addOption(
+      new Option(
+        '--cloister-namespace <name>',
+        'namespace of the chart; default: the namespace of the Service that the webhook configurations call',
+      ).argParser(parseNamespace),
+    )
+    .option('--profile <id>', 'profile to check; without the flag, all configured profiles are checked')
+    .addOption(new Option('-o, --output <format>', 'format of the report').choices(['text', 'json']).default('text'))
+    .addOption(
+      new Option('--fail-on <level>', 'exit with 1 for an answer of this level or a worse one')
+        .choices(['error', 'warning'])
+        .default('error'),
+    )
+    .option('--read-only', 'ask for no dry run, so that no right to create pods is needed')
+    .option('--print-rbac', 'print the ClusterRole that this command needs with the other flags, and exit')
+    .addOption(serviceOption('; without the flag, the one that the webhook entries in the cluster name'))
+    .addOption(servingEndpointsOption())
+    .addOption(operationsPortOption()),
+).action(run);
+
+addHelp(command, {
+  notes: 'What cannot be read is reported as unknown, with the missing right, and never counts as ok. Secrets are not read.',
+  exitStatus: {
+    0: 'no answer is as bad as --fail-on',
+    1: 'an answer is',
+    2: 'the cluster cannot be reached or read, or the input cannot be used',
+  },
+  examples: [
+    'cloister doctor',
+    'cloister doctor --namespace team-a --fail-on warning',
+    'cloister doctor --print-rbac | kubectl apply -f -',
+    'cloister doctor --serving-endpoints 127.0.0.1:8443/9443',
+    'cloister explain psa-level',
+  ],
+});
+
+interface Flags {
+  readonly config?: string;
+  readonly cloisterNamespace?: string;
+  readonly namespace: readonly string[];
+  readonly profile?: string;
+  readonly output: 'text' | 'json';
+  readonly failOn: 'error' | 'warning';
+  readonly readOnly?: boolean;
+  readonly printRbac?: boolean;
+  readonly service?: ServiceTarget;
+  readonly servingEndpoints?: readonly Endpoint[];
+  readonly operationsPort: number;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+async function run(flags: Flags, self: Command): Promise<void> {
+  const selected = selectChecks({ isReadOnly: flags.readOnly === true });
+  if (flags.printRbac) {
+    const rules = rulesOf([...selected.flatMap(({ needs }) => needs), ...(flags.config === undefined ? CONFIGURATION_RIGHTS : [])]);
+    process.stdout.write(stringify(clusterRole(rules), { aliasDuplicateObjects: false }));
+    return;
+  }
+  const api = await openApi({ ...flags, whenForbidden: 'see `cloister doctor --print-rbac`' });
+  if (!api.ok) return fail(self, [api.error]);
+  try {
+    const found = await contextOf(flags, api.value);
+    if (!found.ok) return fail(self, found.error);
+    const { context, target, origin } = found.value;
+    const facts = await gatherFacts([...new Set(selected.flatMap(({ reads }) => reads))], { ...flags, api: api.value, context, target });
+    if ('missing' in facts.serverVersion) return fail(self, [facts.serverVersion.missing]);
+    const answers = examine(selected, facts, context);
+    const report: DoctorReport = { cluster: clusterIn(facts, context, origin), answers };
+    process.stdout.write(flags.output === 'json' ? printDoctorJson(report) : printDoctorText(report, process.stdout));
+    process.exitCode = failsOn(flags.failOn, answers) ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error;
+    fail(self, [error.message]);
+  }
+}
+
+/** For the configuration of the installed chart, and for the webhook configurations that name its namespace. */
+const CONFIGURATION_RIGHTS: readonly Right[] = [
+  { group: '', resource: 'configmaps', names: [CONFIG_MAP], verbs: ['get'] },
+  { group: 'admissionregistration.k8s.io', resource: 'mutatingwebhookconfigurations', names: [MUTATING_CONFIGURATION], verbs: ['get'] },
+  { group: 'admissionregistration.k8s.io', resource: 'validatingwebhookconfigurations', names: [VALIDATING_CONFIGURATION], verbs: ['get'] },
+];
+
+const clusterRole = (rules: readonly RbacRule[]): object => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name: 'cloister-doctor', labels: LABELS },
+  rules,
+});
+
+interface Found {
+  readonly context: Context;
+  readonly target: ServiceTarget;
+  readonly origin: string;
+}
+
+/** What is checked: the configuration, and the Service that the API server calls. */
+async function contextOf(
+  { config: file, cloisterNamespace, namespace, profile, service: named }: Flags,
+  api: ApiConnection,
+): Promise<Result<Found, readonly string[]>> {
+  const now = new Date();
+  const read = await configurationOf({ file, cloisterNamespace }, api, now);
+  if (!read.ok) return read;
+  const { config, origin, home } = read.value;
+  if (profile !== undefined && !config.profiles.has(profile)) {
+    const guess = didYouMean(profile, config.profiles.keys());
+    return err([`--profile: ${printUnknownProfile(profile)} in ${origin}${guess}; ${printConfigured(config.profiles)}`]);
+  }
+  const target = named ?? (await findService(api)) ?? (home === undefined ? undefined : { service: { namespace: home, name: 'cloister' } });
+  if (target === undefined) return err(['no webhook entry in the cluster names a Service: name the Service of Cloister with --service']);
+  const context = {
+    ...config,
+    version: version(),
+    service: target.service,
+    now,
+    ...(namespace.length > 0 && { only: namespace }),
+    ...(profile !== undefined && { profile }),
+  };
+  return ok({ context, target, origin });
+}
+
+interface FoundConfig {
+  readonly config: Config;
+  readonly origin: string;
+  /** The namespace of the chart. */
+  readonly home?: string | undefined;
+}
+
+async function configurationOf(
+  { file, cloisterNamespace }: { readonly file: string | undefined; readonly cloisterNamespace: string | undefined },
+  api: ApiConnection,
+  now: Date,
+): Promise<Result<FoundConfig, readonly string[]>> {
+  if (file !== undefined) {
+    const config = await loadConfig(file, { now });
+    return config.ok ? ok({ config: config.value, origin: file, home: cloisterNamespace }) : config;
+  }
+  const found = await findConfiguration(clusterOf(api), cloisterNamespace);
+  if (!found.ok) return err([found.error]);
+  const { text, title, namespace } = found.value;
+  const config = parseConfig(text, title, { now });
+  return config.ok ? ok({ config: config.value, origin: title, home: namespace }) : config;
+}
+
+function clusterIn({ serverVersion, nodes, namespaces }: Facts, context: Context, origin: string): DoctorReport['cluster'] {
+  const inForce = 'missing' in namespaces ? undefined : namespaces.value.map((each) => profileByModeIn(each, context));
+  const count = (mode: 'enforce' | 'warn' | 'audit'): number => (inForce ?? []).filter((profiles) => profiles[mode] !== undefined).length;
+  return {
+    version: 'missing' in serverVersion ? '' : serverVersion.value.text,
+    nodes: 'missing' in nodes ? undefined : nodes.value.length,
+    cloister: context.version,
+    configuration: context.digest,
+    origin,
+    profiles: [...context.profiles.values()].map(({ id, grant }) => ({ id, grant })),
+    namespaces: inForce && { enforce: count('enforce'), warn: count('warn'), audit: count('audit') },
+  };
+}
+
+const FAILING: Readonly<Record<Flags['failOn'], readonly Level[]>> = { error: ['error'], warning: ['error', 'warning'] };
+
+const failsOn = (level: Flags['failOn'], answers: readonly DoctorAnswer[]): boolean =>
+  answers.some((each) => FAILING[level].includes(each.level));

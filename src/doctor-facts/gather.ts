@@ -1,0 +1,348 @@
+import { type ApiConnection, ClusterError, FORBIDDEN, PLAIN_TEXT, rejectionOf, versionIn } from '../cluster/client.ts';
+import { differences } from '../cluster/difference.ts';
+import { collectionPath, type LiveObject, titleOf } from '../cluster/object.ts';
+import { pages } from '../cluster/pages.ts';
+import { type Endpoint, endpointsOf, observePod } from '../cluster/serving.ts';
+import { SYSTEM_NAMESPACES } from '../core/governance.ts';
+import { PROFILE_LABEL } from '../core/labels.ts';
+import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
+import type { Context } from '../doctor/check.ts';
+import type {
+  EntryDrift,
+  Fact,
+  FactName,
+  Facts,
+  FactValues,
+  GovernedPod,
+  LiveConfiguration,
+  LiveEntry,
+  ObjectDrift,
+} from '../doctor/facts.ts';
+import { profileByModeIn } from '../doctor/in-force.ts';
+import { ORIGINS, printRight, type Right } from '../doctor/rights.ts';
+import { authoritiesOf, entriesIn, isHandsOff, namesOf } from '../ensure/objects.ts';
+import { printDifference, printEntryDifferences } from '../ensure/wording.ts';
+import { type Entry, entriesOf, type Target } from '../manifests/entries.ts';
+import { policies } from '../manifests/policies.ts';
+import { isSignedBy } from '../tls/renewal.ts';
+import { admissionIn, gatesIn } from './metrics.ts';
+import * as live from './objects.ts';
+import { probeLabel, probePods } from './probes.ts';
+
+/** Where facts come from. */
+export interface FactSource {
+  readonly api: ApiConnection;
+  readonly context: Context;
+  readonly target: Extract<Target, { readonly service: unknown }>;
+  /** The serving pods; absent: those of the EndpointSlices of the Service. */
+  readonly servingEndpoints?: readonly Endpoint[];
+  readonly operationsPort: number;
+}
+
+/** Reads facts, all at the same time. What cannot be read is missing, with the reason. */
+export async function gatherFacts(names: readonly FactName[], source: FactSource): Promise<Facts> {
+  const reading = readingOf(source);
+  const all = Object.keys(ORIGINS) as FactName[];
+  const read = all.map(async (name) => [name, names.includes(name) ? await reading.fact(name) : NOT_READ] as const);
+  return Object.fromEntries(await Promise.all(read)) as Facts;
+}
+
+/**
+ * The Service that the webhook entries in the cluster name.
+ * @returns undefined: there are no entries, or they cannot be listed
+ */
+export async function findService(api: ApiConnection): Promise<FactSource['target'] | undefined> {
+  const query = {
+    apiVersion: ADMISSION,
+    kind: 'ValidatingWebhookConfiguration',
+    fields: `metadata.name=${VALIDATING_CONFIGURATION}`,
+    size: 1,
+  };
+  try {
+    for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) })) {
+      const [service] = (items as readonly LiveObject[]).flatMap(entriesIn).flatMap(({ clientConfig }) => clientConfig.service ?? []);
+      return service && { service: { namespace: service.namespace, name: service.name, port: service.port } };
+    }
+  } catch (error) {
+    if (!(error instanceof ClusterError) || error.status !== FORBIDDEN) throw error;
+  }
+  return undefined;
+}
+
+const NOT_READ = { missing: 'no check asked for it' };
+const NOT_FOUND = 404;
+/** Objects in a page. */
+const PAGE_SIZE = 100;
+/** With more namespaces, one list of all pods takes fewer requests than a list for each. */
+const MAX_LISTS = 20;
+const RUNNING = 'status.phase!=Succeeded,status.phase!=Failed';
+const ADMISSION = 'admissionregistration.k8s.io/v1';
+
+interface Place {
+  readonly namespace?: string;
+  readonly labels?: string;
+  readonly fields?: string;
+}
+
+interface Reading {
+  /** A fact, or why it is missing. */
+  fact<Name extends FactName>(name: Name): Promise<Fact<FactValues[Name]>>;
+  /** Throws a ClusterError that names the missing right. Each fact is read once, however many others need it. */
+  value<Name extends FactName>(name: Name): Promise<FactValues[Name]>;
+  /** Every object of a kind, each reduced to what is needed of it before the next page is read. */
+  list<Live, T>(apiVersion: string, kind: string, reduce: (object: Live) => T, place?: Place): Promise<readonly T[]>;
+  /** The answer of a path, as a text. */
+  text(path: string): Promise<string>;
+}
+
+function readingOf(source: FactSource): Reading {
+  const { api } = source;
+  const known = new Map<FactName, Promise<unknown>>();
+  const reading: Reading = {
+    async fact(name) {
+      try {
+        return { value: await reading.value(name) };
+      } catch (error) {
+        if (!(error instanceof ClusterError)) throw error;
+        return { missing: error.message };
+      }
+    },
+    value<Name extends FactName>(name: Name) {
+      const read = (known.get(name) as Promise<FactValues[Name]> | undefined) ?? READERS[name](reading, source);
+      known.set(name, read);
+      return read;
+    },
+    async list<Live, T>(apiVersion: string, kind: string, reduce: (object: Live) => T, place: Place = {}) {
+      const found: T[] = [];
+      try {
+        const query = { apiVersion, kind, size: PAGE_SIZE, ...place };
+        for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) })) {
+          for (const item of items) found.push(reduce(item as Live));
+        }
+      } catch (error) {
+        throw missingRight(error, { group: groupOf(apiVersion), resource: resourceOf(apiVersion, kind), verbs: ['list'] });
+      }
+      return found;
+    },
+    async text(path) {
+      const response = await api.send('GET', path, { accept: PLAIN_TEXT, timeoutMs: LIST_TIMEOUT_MS });
+      if (response.status >= 300) throw missingRight(rejectionOf(api, response, `read ${path}`), { path, verbs: ['get'] });
+      return response.body as string;
+    },
+  };
+  return reading;
+}
+
+const LIST_TIMEOUT_MS = 60_000;
+
+const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '');
+const resourceOf = (apiVersion: string, kind: string): string => collectionPath(apiVersion, kind, undefined).split('/').at(-1) ?? '';
+
+function missingRight(error: unknown, right: Right): unknown {
+  if (!(error instanceof ClusterError) || error.status !== FORBIDDEN) return error;
+  return new ClusterError(`this identity needs ${printRight(right)}`, { isRetryable: false, status: FORBIDDEN });
+}
+
+const isOurs = ({ name }: { readonly name: string }): boolean => name === MUTATING_CONFIGURATION || name === VALIDATING_CONFIGURATION;
+
+const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSource) => Promise<FactValues[Name]> } = {
+  async serverVersion(_, { api }) {
+    const response = await api.send('GET', '/version');
+    if (response.status >= 300) throw missingRight(rejectionOf(api, response, 'read /version'), { path: '/version', verbs: ['get'] });
+    const version = versionIn(response.body);
+    if (version === undefined) throw new ClusterError(`${api.server} reports no version of Kubernetes`, { isRetryable: false });
+    const { gitVersion = `v${version.major}.${version.minor}` } = response.body as { readonly gitVersion?: string };
+    return { text: gitVersion, ...version };
+  },
+  async gates(reading) {
+    const read = await reading.text('/metrics').then(gatesIn, (error: unknown) => error as Error);
+    if (!(read instanceof Error)) return read;
+    const admitted = await gatesShownBy(reading);
+    if (admitted.size === 0) throw read;
+    return admitted;
+  },
+  admission: async (reading) => admissionIn(await reading.text('/metrics')),
+  async hasPolicies(_, { api }) {
+    const path = `/apis/${ADMISSION}`;
+    const response = await api.send('GET', path);
+    if (response.status === NOT_FOUND) return false;
+    if (response.status >= 300) throw missingRight(rejectionOf(api, response, `read ${path}`), { path, verbs: ['get'] });
+    const { resources = [] } = response.body as { readonly resources?: readonly { readonly name: string }[] };
+    return resources.some(({ name }) => name === 'validatingadmissionpolicies');
+  },
+  nodes: (reading) => reading.list('v1', 'Node', live.nodeOf),
+  namespaces: (reading) => reading.list('v1', 'Namespace', live.namespaceOf),
+  async governedPods(reading, { context }) {
+    const names = (await reading.value('namespaces'))
+      .filter((each) => profileByModeIn(each, context).enforce !== undefined)
+      .map(({ name }) => name);
+    const list = (place: Place): Promise<readonly GovernedPod[]> =>
+      reading.list('v1', 'Pod', live.governedPodOf, { fields: RUNNING, ...place });
+    const optedIn = await list({ labels: PROFILE_LABEL });
+    const lists = names.length <= MAX_LISTS ? await Promise.all(names.map((namespace) => list({ namespace }))) : [await list({})];
+    const governed = lists.flat().filter(({ namespace }) => names.includes(namespace));
+    const outside = optedIn.filter(({ namespace }) => !names.includes(namespace) && mayGovern(namespace, context));
+    return [...governed, ...outside];
+  },
+  async deployment(reading, { context: { service } }) {
+    const [first] = await reading.list('apps/v1', 'Deployment', live.deploymentOf, { namespace: service.namespace, labels: WEBHOOK_PODS });
+    return first;
+  },
+  ownPods: (reading, { context: { service } }) =>
+    reading.list('v1', 'Pod', live.ownPodOf, { namespace: service.namespace, labels: WEBHOOK_PODS, fields: RUNNING }),
+  budgets: (reading, { context: { service } }) =>
+    reading.list('policy/v1', 'PodDisruptionBudget', live.budgetOf, { namespace: service.namespace, labels: WEBHOOK_PODS }),
+  async endpoints(reading, source) {
+    return (await endpointsIn(reading, source)).map(({ host, port, isReady }) => ({ address: `${host}:${port}`, isReady }));
+  },
+  async servingPods(reading, source) {
+    const endpoints = source.servingEndpoints ?? (await endpointsIn(reading, source));
+    const ours = (await liveConfigurations(reading)).filter(({ metadata }) => isOurs(metadata)).flatMap(entriesIn);
+    const [name] = namesOf(source.context.service);
+    const pods = await Promise.all(endpoints.map((each) => observePod(each, name)));
+    return pods.map(({ address, version, configuration, leaf, problem }) => ({
+      address,
+      version,
+      configuration,
+      problem,
+      leaf: leaf && {
+        serial: leaf.serialNumber,
+        from: leaf.validFromDate,
+        to: leaf.validToDate,
+        distrustedBy: ours.filter((entry) => !authoritiesOf(entry).some((each) => isSignedBy(leaf, each))).map((entry) => entry.name),
+        coversService: leaf.checkHost(name, { subject: 'never' }) !== undefined,
+      },
+    }));
+  },
+  async entryDrift(reading, { context, target }) {
+    const found = new Map((await liveConfigurations(reading)).map((each) => [titleOf(each), each]));
+    return entriesOf(context, target).map((desired): EntryDrift => {
+      const title = titleOf(desired);
+      const object = found.get(title);
+      if (object === undefined || entriesIn(object).length === 0) {
+        return { title, isMissing: true, differences: [], foreign: [], isHandsOff: object !== undefined && isHandsOff(object) };
+      }
+      const entries = entriesIn(object).map(withoutBundle);
+      const names = new Set(desired.webhooks.map(({ name }) => name));
+      return {
+        title,
+        isMissing: false,
+        differences: printEntryDifferences(
+          entries.filter(({ name }) => names.has(name)),
+          desired.webhooks,
+        ),
+        foreign: entries.filter(({ name }) => !names.has(name)).map(({ name }) => name),
+        isHandsOff: isHandsOff(object),
+      };
+    });
+  },
+  async policyDrift(reading, { context, target }) {
+    const kinds = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
+    const listed = await Promise.all(kinds.map((kind) => reading.list(ADMISSION, kind, (object: LiveObject) => ({ ...object, kind }))));
+    const found = new Map<string, LiveObject>(listed.flat().map((each) => [titleOf(each), each]));
+    return policies(context, target).map((desired): ObjectDrift => {
+      const title = titleOf(desired);
+      const object = found.get(title);
+      if (object === undefined) return { title, isMissing: true, differences: [], isHandsOff: false };
+      return {
+        title,
+        isMissing: false,
+        differences: differences(object.spec, desired.spec, ['spec']).map(printDifference),
+        isHandsOff: isHandsOff(object),
+      };
+    });
+  },
+  async webhooks(reading) {
+    return (await liveConfigurations(reading)).map((each) => ({
+      kind: each.kind as LiveConfiguration['kind'],
+      name: each.metadata.name,
+      entries: entriesIn(each) as readonly LiveEntry[],
+    }));
+  },
+  async mutatingPolicies(reading) {
+    for (const version of ['v1', 'v1beta1']) {
+      try {
+        return await reading.list(`admissionregistration.k8s.io/${version}`, 'MutatingAdmissionPolicy', live.mutatingPolicyOf);
+      } catch (error) {
+        // An older API server does not have the version, or the kind.
+        if (!(error instanceof ClusterError) || error.status !== NOT_FOUND) throw error;
+      }
+    }
+    return [];
+  },
+  async authorities(reading) {
+    const ours = (await liveConfigurations(reading)).filter(({ metadata }) => isOurs(metadata)).flatMap(entriesIn);
+    const found = new Map(ours.flatMap(authoritiesOf).map((each) => [each.fingerprint256, each]));
+    return [...found.values()].map(({ serialNumber, validFromDate, validToDate }) => ({
+      serial: serialNumber,
+      from: validFromDate,
+      to: validToDate,
+    }));
+  },
+  async ensureJob(reading, { context: { service } }) {
+    const [first] = await reading.list('batch/v1', 'CronJob', live.ensureJobOf, { namespace: service.namespace, labels: ENSURE_PODS });
+    return first;
+  },
+  async rbac(reading) {
+    const rbac = 'rbac.authorization.k8s.io/v1';
+    const [clusterRoles, roles, clusterBindings, bindings] = await Promise.all([
+      reading.list(rbac, 'ClusterRole', live.roleOf),
+      reading.list(rbac, 'Role', live.roleOf),
+      reading.list(rbac, 'ClusterRoleBinding', live.bindingOf),
+      reading.list(rbac, 'RoleBinding', live.bindingOf),
+    ]);
+    return { roles: [...clusterRoles, ...roles], bindings: [...clusterBindings, ...bindings] };
+  },
+  async claims(reading) {
+    const volumes = await reading.list(
+      'v1',
+      'PersistentVolume',
+      (each: live.LiveVolume) => [each.metadata.name, live.storageOf(each)] as const,
+    );
+    const storage = new Map(volumes);
+    return reading.list('v1', 'PersistentVolumeClaim', (each: live.LiveClaim) => live.claimOf(each, storage));
+  },
+  quotas: (reading) => reading.list('v1', 'ResourceQuota', live.quotaOf),
+  limitRanges: (reading) => reading.list('v1', 'LimitRange', live.limitRangeOf),
+  probes: async (reading, { api, context }) => probePods(api, context, await reading.value('namespaces')),
+  labelProbe: async (reading, { api, context }) => probeLabel(api, context, await reading.value('namespaces')),
+};
+
+/** As the chart labels the serving pods and the CronJob of `ensure`. */
+const WEBHOOK_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=webhook';
+const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=ensure';
+
+const mayGovern = (namespace: string, { service, only }: Context): boolean =>
+  !SYSTEM_NAMESPACES.includes(namespace) && namespace !== service.namespace && only?.includes(namespace) !== false;
+
+/** Feature gates, from what an API server kept of pods that were created in dry-run mode. */
+async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boolean>> {
+  const fact = await reading.fact('probes');
+  const pods = 'missing' in fact ? [] : fact.value.flatMap(({ outcome }) => (outcome.is === 'admitted' ? [outcome.pod] : []));
+  return new Map([
+    ...(pods.some(({ hostUsers }) => hostUsers === false) ? [['UserNamespacesSupport', true] as const] : []),
+    ...(pods.some(({ isProcUnmasked }) => isProcUnmasked) ? [['ProcMountType', true] as const] : []),
+  ]);
+}
+
+async function endpointsIn(reading: Reading, { context: { service }, operationsPort }: FactSource): Promise<readonly Endpoint[]> {
+  const labels = `kubernetes.io/service-name=${service.name}`;
+  const slices = await reading.list('discovery.k8s.io/v1', 'EndpointSlice', (each: Parameters<typeof endpointsOf>[0][number]) => each, {
+    namespace: service.namespace,
+    labels,
+  });
+  return endpointsOf(slices, operationsPort);
+}
+
+/** Items of a list lack their kind. */
+async function liveConfigurations(reading: Reading): Promise<readonly LiveObject[]> {
+  const kinds = ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+  const listed = await Promise.all(kinds.map((kind) => reading.list(ADMISSION, kind, (object: LiveObject) => ({ ...object, kind }))));
+  return listed.flat();
+}
+
+/** `ca-matches` compares the authorities. */
+function withoutBundle(entry: Entry): Entry {
+  const { caBundle: _, ...clientConfig } = entry.clientConfig;
+  return { ...entry, clientConfig };
+}

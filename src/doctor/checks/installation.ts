@@ -1,0 +1,412 @@
+import { SYSTEM_NAMESPACES } from '../../core/governance.ts';
+import { NAMESPACE_LABELS } from '../../core/labels.ts';
+import { matchesAny } from '../../core/name-pattern.ts';
+import { checkCluster, LEFT_OUT, type Problem, printObjects } from '../check.ts';
+import type { ObjectDrift } from '../facts.ts';
+
+const DAY_MS = 86_400_000;
+const printDate = (date: Date): string => date.toISOString().slice(0, 16).replace('T', ' ');
+
+export const podsReady = checkCluster({
+  id: 'pods-ready',
+  summary: 'Serving pods are ready, on more than one node.',
+  reads: ['deployment', 'ownPods'],
+  levels: ['error', 'warning'],
+  run({ deployment, ownPods }, { service: { namespace, name } }) {
+    const title = `Deployment ${namespace}/${name}`;
+    const ready = ownPods.filter(({ isReady }) => isReady);
+    if (deployment === undefined) {
+      return [
+        {
+          level: 'error',
+          objects: [title],
+          message: `there is no ${title}`,
+          remedy: 'Install the chart, or name the Service with --service.',
+        },
+      ];
+    }
+    if (ready.length === 0) {
+      const message = `no serving pod is ready: no governed pod can be created`;
+      return [{ level: 'error', objects: [title], message, remedy: `See \`kubectl -n ${namespace} describe pods\`.` }];
+    }
+    if (ready.length === 1) {
+      const message = 'one serving pod is ready: while it restarts, no governed pod can be created';
+      return [
+        { level: 'warning', objects: [title], message, remedy: 'Set `replicaCount` to 2 or more, and see why the others are not ready.' },
+      ];
+    }
+    const nodes = new Set(ready.map(({ node }) => node));
+    if (nodes.size > 1) return [];
+    const message = `all ${ready.length} ready pods are on node ${ready[0]?.node ?? '(unknown)'}: while that node is down, no governed pod can be created`;
+    return [
+      {
+        level: 'warning',
+        objects: [title],
+        message,
+        remedy: 'Delete one of the pods, so that it is scheduled again, and see the topology spread constraints.',
+      },
+    ];
+  },
+});
+
+export const podsConfig = checkCluster({
+  id: 'pods-config',
+  summary: 'Every serving pod runs this version and this configuration.',
+  reads: ['servingPods'],
+  levels: ['warning'],
+  run({ servingPods }, { digest, version }) {
+    const silent = servingPods.filter(({ problem }) => problem !== undefined);
+    const answering = servingPods.filter(({ problem }) => problem === undefined);
+    const others = answering.filter((pod) => pod.configuration !== digest);
+    const versions = answering.filter((pod) => pod.version !== version);
+    const of = servingPods.length;
+    return [
+      ...(others.length === 0
+        ? []
+        : [
+            {
+              level: 'warning',
+              objects: others.map(({ address }) => address),
+              message: `${others.length} of ${of} serving pods run another configuration than this one, ${digest.slice(0, 12)} (${printObjects(others.map(({ address }) => address))})`,
+              remedy: 'Restart the Deployment, or name the configuration of the cluster with --config.',
+            } as const,
+          ]),
+      ...(versions.length === 0
+        ? []
+        : [
+            {
+              level: 'warning',
+              objects: versions.map(({ address }) => address),
+              message: `${versions.length} of ${of} serving pods run another version than ${version} (${printObjects(versions.map((pod) => pod.version ?? 'not reported'))})`,
+              remedy: 'Wait for the rollout, or use the cloister of the version that the cluster runs.',
+            } as const,
+          ]),
+      ...unreachable(silent),
+    ];
+  },
+});
+
+/** Serving pods have addresses that are often reachable from inside the cluster only. */
+function unreachable(silent: readonly { readonly address: string; readonly problem: string | undefined }[]): Problem[] {
+  const [first] = silent;
+  if (first === undefined) return [];
+  return [
+    {
+      level: 'unknown',
+      objects: silent.map(({ address }) => address),
+      message: `${printObjects(silent.map(({ address }) => address))} cannot be asked from here: ${first.problem}`,
+      remedy: 'Run this command in the cluster, or forward the ports of a pod and name them with --serving-endpoints.',
+    },
+  ];
+}
+
+export const entriesDrift = checkCluster({
+  id: 'entries-drift',
+  summary: 'The webhook entries are those of the configuration.',
+  reads: ['entryDrift'],
+  levels: ['error', 'warning'],
+  run: ({ entryDrift }) => [
+    ...entryDrift.flatMap((each) => driftProblem(each, 'error', 'governed pods are not judged as the configuration says')),
+    ...entryDrift
+      .filter(({ foreign }) => foreign.length > 0)
+      .map(
+        ({ title, foreign }): Problem => ({
+          level: 'warning',
+          objects: foreign,
+          message: `${title} has entries that the configuration does not give (${printObjects(foreign)})`,
+          remedy: 'Run `cloister ensure`, which removes them.',
+        }),
+      ),
+  ],
+});
+
+function driftProblem({ title, isMissing, differences, isHandsOff }: ObjectDrift, level: 'error' | 'warning', effect: string): Problem[] {
+  const runEnsure = isHandsOff
+    ? 'Remove its annotation cloister.dev/hands-off, and run `cloister ensure`.'
+    : 'Run `cloister ensure`; with --dry-run it prints the differences.';
+  if (isMissing) return [{ level, objects: [title], message: `${title} is missing: ${effect}`, remedy: runEnsure }];
+  const [first] = differences;
+  if (first === undefined) return [];
+  const more = differences.length === 1 ? '' : ` (and ${differences.length - 1} more)`;
+  return [{ level, objects: [title], message: `${title} has changed: ${first}${more}`, remedy: runEnsure }];
+}
+
+export const entriesBackend = checkCluster({
+  id: 'entries-backend',
+  summary: 'The serving pods know every profile that the entries name.',
+  reads: ['entryDrift', 'servingPods'],
+  levels: ['error'],
+  run({ entryDrift, servingPods }, { digest }) {
+    const answering = servingPods.filter(({ configuration }) => configuration !== undefined);
+    if (answering.length === 0) return servingPods.length === 0 ? LEFT_OUT : unreachable(servingPods);
+    const stale = answering.filter(({ configuration }) => configuration !== digest);
+    const areWritten = entryDrift.every(({ isMissing, differences }) => !isMissing && differences.length === 0);
+    if (!areWritten || stale.length === 0) return [];
+    return [
+      {
+        level: 'error',
+        objects: stale.map(({ address }) => address),
+        message: `the entries are those of configuration ${digest.slice(0, 12)}, and ${stale.length} of ${answering.length} serving pods run another one: calls for profiles that they lack fail`,
+        remedy: 'Wait for the rollout, or restart the Deployment.',
+      },
+    ];
+  },
+});
+
+export const caMatches = checkCluster({
+  id: 'ca-matches',
+  summary: 'Every entry trusts the certificate that the serving pods present.',
+  reads: ['servingPods'],
+  levels: ['error'],
+  run({ servingPods }, { service }) {
+    const shown = servingPods.flatMap(({ address, leaf }) => (leaf === undefined ? [] : [{ address, ...leaf }]));
+    if (shown.length === 0) return servingPods.length === 0 ? LEFT_OUT : unreachable(servingPods);
+    const distrusted = shown.filter(({ distrustedBy }) => distrustedBy.length > 0);
+    const misnamed = shown.filter(({ coversService }) => !coversService);
+    return [
+      ...(distrusted.length === 0
+        ? []
+        : [
+            {
+              level: 'error',
+              objects: [...new Set(distrusted.flatMap(({ distrustedBy }) => distrustedBy))],
+              message: `the caBundle of ${printObjects([...new Set(distrusted.flatMap(({ distrustedBy }) => distrustedBy))])} does not verify the certificate of ${printObjects(distrusted.map(({ address }) => address))}: every call fails with "certificate signed by unknown authority"`,
+              remedy: 'Run `cloister ensure`; where cert-manager manages the certificates, check its CA injector.',
+            } as const,
+          ]),
+      ...(misnamed.length === 0
+        ? []
+        : [
+            {
+              level: 'error',
+              objects: misnamed.map(({ address }) => address),
+              message: `the certificate of ${printObjects(misnamed.map(({ address }) => address))} does not cover ${service.name}.${service.namespace}.svc: every call fails`,
+              remedy: 'Run `cloister ensure`; where another tool issues the certificate, add that DNS name.',
+            } as const,
+          ]),
+    ];
+  },
+});
+
+export const certExpiry = checkCluster({
+  id: 'cert-expiry',
+  summary: 'The serving certificates are valid for a third of their life or more.',
+  reads: ['servingPods'],
+  levels: ['error', 'warning'],
+  run({ servingPods }, { now }) {
+    const shown = servingPods.flatMap(({ address, leaf }) => (leaf === undefined ? [] : [{ address, ...leaf }]));
+    if (shown.length === 0) return servingPods.length === 0 ? LEFT_OUT : unreachable(servingPods);
+    return shown.flatMap(({ address, from, to }): Problem[] => {
+      const leftMs = to.getTime() - now.getTime();
+      const remedy = 'Restart the pod if `ensure-runs` is ok; otherwise see why `cloister ensure` has not renewed the certificate.';
+      if (leftMs <= 0) {
+        const message = `the certificate of ${address} expired at ${printDate(to)}: every call fails`;
+        return [{ level: 'error', objects: [address], message, remedy }];
+      }
+      if (leftMs < DAY_MS)
+        return [{ level: 'error', objects: [address], message: `the certificate of ${address} expires at ${printDate(to)}`, remedy }];
+      if (leftMs >= (to.getTime() - from.getTime()) / 3) return [];
+      return [
+        {
+          level: 'warning',
+          objects: [address],
+          message: `the certificate of ${address} expires at ${printDate(to)}: less than a third of its life is left`,
+          remedy,
+        },
+      ];
+    });
+  },
+});
+
+const CA_WARNING_DAYS = 30;
+
+export const caExpiry = checkCluster({
+  id: 'ca-expiry',
+  summary: `Each trusted authority is valid for ${CA_WARNING_DAYS} days or more.`,
+  reads: ['authorities'],
+  levels: ['warning'],
+  run: ({ authorities }, { now }) =>
+    authorities
+      .filter(({ to }) => to.getTime() - now.getTime() < CA_WARNING_DAYS * DAY_MS)
+      .map(({ serial, to }) => ({
+        level: 'warning',
+        objects: [`authority ${serial}`],
+        message: `an authority in the caBundle of the entries ${to < now ? 'expired' : 'expires'} at ${printDate(to)} (serial ${serial})`,
+        remedy: '`cloister ensure` renews an authority when two thirds of its life are over: check `ensure-runs`.',
+      })),
+});
+
+/** The chart runs it every hour. */
+const ENSURE_PERIOD_MS = 3_600_000;
+
+export const ensureRuns = checkCluster({
+  id: 'ensure-runs',
+  summary: 'The CronJob of `cloister ensure` has succeeded in the last three hours.',
+  reads: ['ensureJob'],
+  levels: ['error', 'warning'],
+  run({ ensureJob }, { now, service: { namespace, name } }) {
+    const title = `CronJob ${namespace}/${name}-ensure`;
+    const seeLog = `See \`kubectl -n ${namespace} logs job/...\` of its last Job.`;
+    if (ensureJob === undefined) {
+      const message = `there is no ${title}: certificates are not renewed, and drift is not repaired`;
+      return [
+        { level: 'warning', objects: [title], message, remedy: 'Run `cloister ensure` every hour by other means, or install the chart.' },
+      ];
+    }
+    if (ensureJob.isSuspended) {
+      const message = `${title} is suspended: certificates are not renewed, and drift is not repaired`;
+      return [{ level: 'error', objects: [title], message, remedy: 'Set `suspend` to false.' }];
+    }
+    const since = ensureJob.lastSuccess ?? ensureJob.created;
+    if (since === undefined || now.getTime() - since.getTime() < 3 * ENSURE_PERIOD_MS) return [];
+    const last = ensureJob.lastSuccess === undefined ? 'has never succeeded' : `last succeeded at ${printDate(ensureJob.lastSuccess)}`;
+    return [{ level: 'warning', objects: [title], message: `${title} ${last}`, remedy: seeLog }];
+  },
+});
+
+export const serviceEndpoints = checkCluster({
+  id: 'service-endpoints',
+  summary: 'The Service has a ready endpoint.',
+  reads: ['endpoints'],
+  levels: ['error'],
+  run({ endpoints }, { service: { namespace, name } }) {
+    if (endpoints.some(({ isReady }) => isReady)) return [];
+    const title = `Service ${namespace}/${name}`;
+    const message =
+      endpoints.length === 0
+        ? `${title} has no endpoint: its selector matches no pod`
+        : `none of the ${endpoints.length} endpoints of ${title} is ready`;
+    return [
+      {
+        level: 'error',
+        objects: [title],
+        message,
+        remedy: 'Compare the selector of the Service with the labels of the pods, and see `pods-ready`.',
+      },
+    ];
+  },
+});
+
+export const labelPolicy = checkCluster({
+  id: 'label-policy',
+  summary: 'The policies that protect the labels are those of the configuration.',
+  reads: ['hasPolicies', 'policyDrift'],
+  levels: ['error'],
+  run({ hasPolicies, policyDrift }) {
+    if (!hasPolicies) return LEFT_OUT;
+    return policyDrift.flatMap((each) => driftProblem(each, 'error', 'tenants can change the labels that govern them'));
+  },
+});
+
+export const handsOff = checkCluster({
+  id: 'hands-off',
+  summary: 'No object is excluded from `cloister ensure`.',
+  reads: ['entryDrift', 'policyDrift'],
+  levels: ['warning'],
+  run({ entryDrift, policyDrift }) {
+    const marked = [...entryDrift, ...policyDrift].filter(({ isHandsOff }) => isHandsOff).map(({ title }) => title);
+    if (marked.length === 0) return [];
+    return [
+      {
+        level: 'warning',
+        objects: marked,
+        message: `${printObjects(marked)}: the annotation cloister.dev/hands-off keeps \`cloister ensure\` from repairing them`,
+        remedy: 'Remove the annotation when the emergency is over.',
+      },
+    ];
+  },
+});
+
+export const excludedNamespaces = checkCluster({
+  id: 'label-excluded',
+  summary: 'No namespace that Cloister never governs has a label of Cloister.',
+  reads: ['namespaces'],
+  levels: ['warning'],
+  run({ namespaces }, { service }) {
+    const excluded = [...SYSTEM_NAMESPACES, service.namespace];
+    const found = namespaces
+      .filter(({ name, labels }) => excluded.includes(name) && Object.values(NAMESPACE_LABELS).some((label) => label in labels))
+      .map(({ name }) => name);
+    if (found.length === 0) return [];
+    return [
+      {
+        level: 'warning',
+        objects: found,
+        message: `the label of ${printObjects(found)} has no effect: Cloister never governs this namespace`,
+        remedy: 'Remove the label, and run workspaces in another namespace.',
+      },
+    ];
+  },
+});
+
+const EXEMPTION_WARNING_DAYS = 14;
+
+export const exemptions = checkCluster({
+  id: 'exemptions',
+  summary: `Every exemption is in force for ${EXEMPTION_WARNING_DAYS} days or more, and matches a namespace.`,
+  reads: ['namespaces'],
+  levels: ['warning', 'info'],
+  run({ namespaces }, { exemptions: written, now }) {
+    if (written.length === 0) return LEFT_OUT;
+    return written.flatMap(({ expires, reason, namespaces: patterns }, index): Problem[] => {
+      const title = `exemptions[${index}]`;
+      if (expires.getTime() - now.getTime() < EXEMPTION_WARNING_DAYS * DAY_MS) {
+        const message = `${title} (${reason}) ${expires <= now ? 'expired' : 'expires'} at ${printDate(expires)}: pods that need it are refused from then on`;
+        return [{ level: 'warning', objects: [title], message, remedy: 'Renew or remove the exemption.' }];
+      }
+      if (namespaces.some(({ name }) => matchesAny(patterns, name))) return [];
+      const message = `${title} (${reason}) matches no namespace of the cluster`;
+      return [{ level: 'info', objects: [title], message, remedy: 'Correct its `namespaces`, or remove it.' }];
+    });
+  },
+});
+
+export const disruption = checkCluster({
+  id: 'disruption',
+  summary: 'A drain of a node can evict a serving pod, and not all of them at once.',
+  reads: ['deployment', 'budgets'],
+  levels: ['warning'],
+  run({ deployment, budgets }, { service: { namespace, name } }) {
+    if (deployment === undefined || deployment.replicas < 2) return LEFT_OUT;
+    const [budget] = budgets;
+    if (budget === undefined) {
+      const title = `Deployment ${namespace}/${name}`;
+      const message = `no PodDisruptionBudget is in ${namespace}: a drain may evict every pod of ${title} at once, and no governed pod can be created`;
+      return [
+        { level: 'warning', objects: [title], message, remedy: 'Create the PodDisruptionBudget of the chart (`podDisruptionBudget`).' },
+      ];
+    }
+    const blocked = budgets.filter(
+      (each) => each.disruptionsAllowed === 0 && each.currentHealthy >= each.expectedPods && each.expectedPods > 0,
+    );
+    return blocked.map((each) => ({
+      level: 'warning',
+      objects: [`PodDisruptionBudget ${namespace}/${each.name}`],
+      message: `PodDisruptionBudget ${namespace}/${each.name} allows no eviction although all ${each.expectedPods} pods are healthy: a drain of their nodes never ends`,
+      remedy: 'Set `maxUnavailable: 1` in it.',
+    }));
+  },
+});
+
+/** Source: the admission plug-in ResourceQuota, as GKE configures it; kubernetes/kubernetes#76308. */
+const SCOPE_MESSAGE = 'insufficient quota to match these scopes';
+
+export const priorityQuota = checkCluster({
+  id: 'priority-quota',
+  summary: 'The priority class of the serving pods is allowed in their namespace.',
+  reads: ['deployment'],
+  levels: ['error'],
+  run({ deployment }, { service: { namespace } }) {
+    if (deployment === undefined) return LEFT_OUT;
+    const failure = deployment.failures.find((each) => each.includes(SCOPE_MESSAGE));
+    if (failure === undefined) return [];
+    return [
+      {
+        level: 'error',
+        objects: [`Namespace ${namespace}`],
+        message: `serving pods cannot be created in ${namespace}: "${SCOPE_MESSAGE}"`,
+        remedy: 'Set `priorityQuota: true` in the chart: it creates a ResourceQuota for the priority class.',
+      },
+    ];
+  },
+});

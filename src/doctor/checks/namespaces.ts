@@ -1,0 +1,326 @@
+import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
+import { matchesAny } from '../../core/name-pattern.ts';
+import { printConfigured } from '../../core/policy.ts';
+import { bytesOf } from '../../core/quantity.ts';
+import { didYouMean } from '../../did-you-mean.ts';
+import { type Context, checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
+import type { Claim, GovernedPod, Namespace } from '../facts.ts';
+import { enforcing, profileByModeIn, profileOfPod } from '../in-force.ts';
+import { refusalOf } from '../pod-security.ts';
+import { isKata, needsHostUsers } from '../profiles.ts';
+import { usedShareOf } from '../quantities.ts';
+
+const titleOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string => `${namespace}/${name}`;
+
+/** Objects that share a reason, in the order of the first of each. */
+function groupBy<T>(
+  items: readonly T[],
+  reasonOf: (item: T) => string | undefined,
+): readonly (readonly [reason: string, items: readonly T[]])[] {
+  const groups = Map.groupBy(items, reasonOf);
+  return [...groups].flatMap(([reason, found]) => (reason === undefined ? [] : [[reason, found] as const]));
+}
+
+export const labelUnknown = checkCluster({
+  id: 'label-unknown',
+  summary: 'Every label of a namespace names a configured profile.',
+  reads: ['namespaces'],
+  levels: ['error', 'warning'],
+  run({ namespaces }, { profiles, only }) {
+    const found = namespaces
+      .filter(({ name }) => only?.includes(name) !== false)
+      .flatMap(({ name, labels }) =>
+        (['enforce', 'warn', 'audit'] as const).flatMap((mode) => {
+          const value = labels[NAMESPACE_LABELS[mode]];
+          return value === undefined || profiles.has(value) ? [] : [{ name, mode, value }];
+        }),
+      );
+    return groupBy(found, ({ mode, value }) => `${mode} ${value}`).map(([, group]): Problem => {
+      const [{ mode, value } = { mode: 'enforce' as const, value: '' }] = group;
+      const objects = group.map(({ name }) => name);
+      const effect = mode === 'enforce' ? 'every new pod there is refused' : `nothing is judged for mode ${mode}`;
+      return {
+        level: mode === 'enforce' ? 'error' : 'warning',
+        objects,
+        message: `${printObjects(objects)}: the label ${NAMESPACE_LABELS[mode]} names profile "${value}", which is not configured${didYouMean(value, profiles.keys())}: ${effect}`,
+        remedy: `Correct the label; ${printConfigured(profiles)}.`,
+      };
+    });
+  },
+});
+
+/** The governed pods with the profile that each is created under. */
+function underProfile(pods: readonly GovernedPod[], namespaces: readonly Namespace[], context: Context) {
+  const byName = new Map(namespaces.map((each) => [each.name, each]));
+  return pods.flatMap((pod) => {
+    const namespace = byName.get(pod.namespace) ?? { name: pod.namespace, labels: {}, annotations: {}, enforcedSince: undefined };
+    const { enforce } = profileByModeIn(namespace, context);
+    const profile = profileOfPod(pod, enforce, context.profiles);
+    return profile === undefined ? [] : [{ pod, namespace, enforce, profile }];
+  });
+}
+
+export const podsOlder = checkCluster({
+  id: 'pods-older',
+  summary: 'Every pod of an enforcing namespace was created under its profile.',
+  reads: ['governedPods', 'namespaces'],
+  levels: ['warning'],
+  run({ governedPods, namespaces }, context) {
+    const found = underProfile(governedPods, namespaces, context).filter(
+      ({ pod, profile }) => pod.applied === undefined || !pod.applied.startsWith(`${profile.id}/`),
+    );
+    return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => {
+      const objects = group.map(({ pod }) => titleOf(pod));
+      const before = group.filter(({ pod, namespace: { enforcedSince } }) => pod.created && enforcedSince && pod.created < enforcedSince);
+      const older = before.length === 0 ? '' : `; older than the label: ${before.length}`;
+      return {
+        level: 'warning',
+        objects,
+        message: `pods in ${namespace} that run without profile ${group[0]?.profile.id}: ${group.length} (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
+        remedy: 'Recreate the pods: `kubectl rollout restart`, or delete the pods that have no controller.',
+      };
+    });
+  },
+});
+
+export const podLabelClash = checkCluster({
+  id: 'pod-label-clash',
+  summary: 'Every label of a pod names a profile that its namespace lets it choose.',
+  reads: ['governedPods', 'namespaces'],
+  levels: ['error'],
+  run({ governedPods, namespaces }, context) {
+    const clashing = underProfile(governedPods, namespaces, context).filter(
+      ({ pod, profile, enforce }) => enforce !== undefined && ![undefined, profile.id].includes(pod.labels[PROFILE_LABEL]),
+    );
+    return groupBy(clashing, ({ pod }) => `${pod.namespace} ${pod.labels[PROFILE_LABEL]}`).map(([, group]) => {
+      const objects = group.map(({ pod }) => titleOf(pod));
+      const [first] = group;
+      return {
+        level: 'error',
+        objects,
+        message: `the label ${PROFILE_LABEL}=${first?.pod.labels[PROFILE_LABEL]} of ${printObjects(objects)} is refused at the next start: the namespace enforces ${first?.enforce}`,
+        remedy: `Remove the label, or list the profile in \`mayChoose\` of ${first?.enforce}.`,
+      };
+    });
+  },
+});
+
+const PSA = 'pod-security.kubernetes.io';
+
+/** Namespaces of a profile whose level in a mode of Pod Security refuses its pods. */
+function refusing(
+  mode: 'enforce' | 'warn' | 'audit',
+  profile: Parameters<typeof refusalOf>[0],
+  namespaces: readonly Namespace[],
+  context: Context,
+) {
+  return enforcing(profile.id, namespaces, context).flatMap(({ name, labels }) => {
+    const level = labels[`${PSA}/${mode}`];
+    const version = labels[`${PSA}/${mode}-version`] ?? 'latest';
+    const refusal = level === undefined ? undefined : refusalOf(profile, level, version);
+    return refusal === undefined ? [] : [{ name, level: `${level} ${version}`, ...refusal }];
+  });
+}
+
+export const psaLevel = checkProfiles({
+  id: 'psa-level',
+  summary: 'The Pod Security level of each namespace accepts the grant of its profile.',
+  reads: ['namespaces'],
+  levels: ['error'],
+  run(profile, { namespaces }, context) {
+    return groupBy(refusing('enforce', profile, namespaces, context), ({ level, because }) => `${level} ${because}`).map(([, group]) => {
+      const objects = group.map(({ name }) => name);
+      const [first] = group;
+      return {
+        level: 'error',
+        objects,
+        message: `${printObjects(objects)} enforces Pod Security ${first?.level}, which refuses ${first?.because}: pods with grant ${profile.grant} fail there`,
+        remedy: first?.instead ?? '',
+      };
+    });
+  },
+});
+
+export const psaNoise = checkProfiles({
+  id: 'psa-noise',
+  summary: 'Pod Security warns about no pod that Cloister accepts.',
+  reads: ['namespaces'],
+  levels: ['info'],
+  run(profile, { namespaces }, context) {
+    const found = [...refusing('warn', profile, namespaces, context), ...refusing('audit', profile, namespaces, context)];
+    if (found.length === 0) return [];
+    const objects = [...new Set(found.map(({ name }) => name))];
+    return [
+      {
+        level: 'info',
+        objects,
+        message: `${printObjects(objects)}: Pod Security warns about every pod with grant ${profile.grant}, because of ${found[0]?.because}`,
+        remedy: `Set ${PSA}/warn and ${PSA}/audit of the namespace to the level that it enforces.`,
+      },
+    ];
+  },
+});
+
+export const grantTo = checkProfiles({
+  id: 'grant-to',
+  summary: 'The pods of each namespace have a container that `grantTo` matches.',
+  reads: ['governedPods', 'namespaces'],
+  levels: ['warning'],
+  run(profile, { governedPods, namespaces }, context) {
+    const { grantTo: patterns } = profile.requirementsFor(profile.grant);
+    if (patterns === undefined) return LEFT_OUT;
+    const mine = underProfile(governedPods, namespaces, context).filter((each) => each.profile === profile);
+    return groupBy(mine, ({ pod }) => pod.namespace).flatMap(([namespace, group]): Problem[] => {
+      if (group.some(({ pod }) => pod.containers.some((name) => matchesAny(patterns, name)))) return [];
+      return [
+        {
+          level: 'warning',
+          objects: [namespace],
+          message: `grantTo [${patterns.map(({ glob }) => glob).join(', ')}] matches no container in ${namespace} (pods: ${group.length}): none of them has the grant`,
+          remedy: `Add the name of the workspace container to \`grantTo\`; the containers there are ${printObjects([...new Set(group.flatMap(({ pod }) => pod.containers))])}.`,
+        },
+      ];
+    });
+  },
+});
+
+/** Of a quota. */
+const FULL = 0.9;
+
+export const quota = checkCluster({
+  id: 'quota',
+  summary: 'No ResourceQuota of a governed namespace is nearly used up.',
+  reads: ['quotas', 'namespaces'],
+  levels: ['warning'],
+  run({ quotas, namespaces }, context) {
+    const governed = new Set(namespaces.filter((each) => profileByModeIn(each, context).enforce !== undefined).map(({ name }) => name));
+    return quotas
+      .filter(({ namespace }) => governed.has(namespace))
+      .flatMap(({ namespace, name, hard, used }): Problem[] => {
+        const full = Object.entries(hard).filter(([resource, limit]) => (usedShareOf(used[resource], limit) ?? 0) > FULL);
+        if (full.length === 0) return [];
+        const counts = full.map(([resource, limit]) => `${resource} ${used[resource] ?? '0'} of ${limit}`).join(', ');
+        return [
+          {
+            level: 'warning',
+            objects: [`ResourceQuota ${namespace}/${name}`],
+            message: `ResourceQuota ${namespace}/${name} is nearly used up: ${counts}`,
+            remedy: 'Raise the quota, or stop workspaces. The overhead of a RuntimeClass counts against it.',
+          },
+        ];
+      });
+  },
+});
+
+const SMALL_GUEST_BYTES = 256 * 1024 ** 2;
+
+export const limitRange = checkProfiles({
+  id: 'limit-range',
+  summary: 'No LimitRange gives the pods of a virtual machine too little memory.',
+  reads: ['limitRanges', 'namespaces'],
+  levels: ['warning'],
+  run(profile, { limitRanges, namespaces }, context) {
+    if (!isKata(profile)) return LEFT_OUT;
+    const mine = new Set(enforcing(profile.id, namespaces, context).map(({ name }) => name));
+    return limitRanges
+      .filter(({ namespace }) => mine.has(namespace))
+      .flatMap(({ namespace, name, limits }) => {
+        const small = limits.find(({ default: defaults }) => (bytesOf(defaults?.memory) ?? SMALL_GUEST_BYTES) < SMALL_GUEST_BYTES);
+        return small === undefined
+          ? []
+          : [
+              {
+                level: 'warning',
+                objects: [`LimitRange ${namespace}/${name}`],
+                message: `LimitRange ${namespace}/${name} gives containers ${small.default?.memory} of memory by default: the guest is sized by it`,
+                remedy: 'Raise the default memory limit to 256Mi or more, or set limits in the pods.',
+              } as const,
+            ];
+      });
+  },
+});
+
+/** Drivers whose file systems the kernel cannot mount with mapped ids. Sources: runc#3949, crun#1382, soperator#1510. */
+const UNMAPPABLE =
+  /^(?:nfs|azureFile|(?:nfs|smb)\.csi\.k8s\.io|efs\.csi\.aws\.com|filestore\.csi\.storage\.gke\.io|file\.csi\.azure\.com|nfs\.csi\..*)$/;
+/** Mapped by new kernels only: ceph-csi#5440, FUSE. */
+const DEPENDS_ON_KERNEL = /^(?:cephfs|glusterfs|(?:.*\.)?cephfs\.csi\.ceph\.com|gcsfuse\.csi\.storage\.gke\.io|s3\.csi\.aws\.com)$/;
+
+/** The claims that pods of a profile mount, with their storage. */
+function claimsOf(pods: readonly { readonly pod: GovernedPod }[], claims: readonly Claim[]): readonly Claim[] {
+  const mounted = new Set(pods.flatMap(({ pod }) => pod.claims.map((name) => titleOf({ namespace: pod.namespace, name }))));
+  return claims.filter((each) => mounted.has(titleOf(each)));
+}
+
+export const volumeIdmap = checkProfiles({
+  id: 'volume-idmap',
+  summary: 'The volumes of pods with a user namespace support mapped ids.',
+  reads: ['governedPods', 'namespaces', 'claims'],
+  levels: ['error', 'warning'],
+  run(profile, { governedPods, namespaces, claims }, context) {
+    if (!needsHostUsers(profile)) return LEFT_OUT;
+    const mine = claimsOf(
+      underProfile(governedPods, namespaces, context).filter((each) => each.profile === profile),
+      claims,
+    );
+    const problemOf = (level: 'error' | 'warning', pattern: RegExp, effect: string): Problem[] =>
+      groupBy(mine, ({ storage }) => (storage !== undefined && pattern.test(storage) ? storage : undefined)).map(([storage, group]) => {
+        const objects = group.map(titleOf);
+        return {
+          level,
+          objects,
+          message: `claims of workspaces on ${storage}: ${group.length} (${printObjects(objects)}); ${effect}`,
+          remedy: 'Use block storage or a local file system for workspaces, or a Kata profile.',
+        };
+      });
+    return [
+      ...problemOf('error', UNMAPPABLE, 'its file system has no mapped mounts, so pods with a user namespace do not start'),
+      ...problemOf('warning', DEPENDS_ON_KERNEL, 'only new kernels mount it with mapped ids'),
+    ];
+  },
+});
+
+export const volumeHostpath = checkCluster({
+  id: 'volume-hostpath',
+  summary: 'No claim of a workspace leads to a path of a node.',
+  reads: ['governedPods', 'namespaces', 'claims'],
+  levels: ['warning'],
+  run({ governedPods, namespaces, claims }, context) {
+    const found = claimsOf(underProfile(governedPods, namespaces, context), claims).filter(({ storage }) => storage === 'hostPath');
+    if (found.length === 0) return [];
+    const objects = found.map(titleOf);
+    return [
+      {
+        level: 'warning',
+        objects,
+        message: `claims of workspaces on a PersistentVolume of type hostPath: ${found.length} (${printObjects(objects)}); the workspace has that path of the node`,
+        remedy: 'Use a StorageClass. An admission review names the claim and not its volume, so that no rule can refuse it.',
+      },
+    ];
+  },
+});
+
+export const openshiftRange = checkProfiles({
+  id: 'openshift-range',
+  summary: 'The ids that OpenShift gives to a namespace exist in the user namespace of a pod.',
+  reads: ['namespaces'],
+  levels: ['error'],
+  run(profile, { namespaces }, context) {
+    const { idsPerPod } = profile.requirementsFor(profile.grant);
+    if (idsPerPod === undefined) return LEFT_OUT;
+    const beyond = enforcing(profile.id, namespaces, context).filter(({ annotations }) => {
+      const [first, count] = (annotations['openshift.io/sa.scc.uid-range'] ?? '').split(/[/-]/).map(Number);
+      return first !== undefined && Number.isInteger(count) && first + (count ?? 0) > idsPerPod;
+    });
+    if (beyond.length === 0) return [];
+    const objects = beyond.map(({ name }) => name);
+    return [
+      {
+        level: 'error',
+        objects,
+        message: `OpenShift runs the containers of ${printObjects(objects)} with ids above ${idsPerPod}, which a pod of this profile does not have`,
+        remedy: 'Let the service account use an SCC that runs workspaces with a small fixed id: see docs/platforms/openshift.md.',
+      },
+    ];
+  },
+});

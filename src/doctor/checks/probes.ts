@@ -1,0 +1,237 @@
+import type { Profile } from '../../core/profiles/profile.ts';
+import { checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
+import type { Probe, ProbedPod } from '../facts.ts';
+import { needsHostUsers, unmasksProc } from '../profiles.ts';
+import { type RejectionCause, rejectionOf } from '../rejections.ts';
+
+const namesOf = (probes: readonly Probe[]): string[] => [...new Set(probes.map(({ namespace }) => namespace))];
+const messageOf = ({ outcome }: Probe): string => (outcome.is === 'rejected' ? outcome.message : '');
+const causeOf = (probe: Probe): RejectionCause => rejectionOf(messageOf(probe));
+
+const isBlocked = (cause: RejectionCause): boolean => cause.by === 'rbac' || cause.by === 'dry-run';
+
+/** For probes that say nothing about Cloister. */
+function blocked(probes: readonly Probe[]): Problem[] {
+  return [...Map.groupBy(probes, (each) => causeOf(each).by)].flatMap(([by, group]): Problem[] => {
+    const objects = namesOf(group);
+    const [first] = group;
+    if (first === undefined) return [];
+    if (by === 'rbac') {
+      const message = `no pod could be tried in ${printObjects(objects)}: needs create on pods there`;
+      return [{ level: 'unknown', objects, message, remedy: 'Give this identity that right, or use --read-only.' }];
+    }
+    if (by !== 'dry-run') return [];
+    const { webhook } = causeOf(first);
+    const message = `no pod could be tried in ${printObjects(objects)}: webhook ${webhook} does not support dry runs`;
+    return [{ level: 'unknown', objects, message, remedy: 'Ask its vendor for `sideEffects: None`.' }];
+  });
+}
+
+/** What to do about a plain pod that was rejected. */
+const REMEDIES: Readonly<Record<RejectionCause['by'], string>> = {
+  'pod-security': 'Change the level of the namespace, or of the default in the AdmissionConfiguration of the API server: see `psa-level`.',
+  quota: 'Raise the ResourceQuota, or set requests and limits in the pods. The overhead of a RuntimeClass counts against it.',
+  'limit-range': 'Change the LimitRange of the namespace, or the requests and limits of the pods.',
+  'runtime-class': "Install the runtime with its RuntimeClass, or set the profile's `runtimeClassName`.",
+  unreachable: 'See `reach`.',
+  cloister: 'Read the message: another webhook or a feature gate has undone what Cloister wrote.',
+  webhook: 'Ask the owner of that webhook, or exclude the namespace in its namespaceSelector.',
+  'label-policy': '',
+  policy: 'Ask the owner of that policy, or exclude the namespace in its binding.',
+  rbac: '',
+  'dry-run': '',
+  other: 'Read the message of the API server.',
+};
+
+const MAX_MESSAGE_CHARS = 300;
+const excerpt = (text: string): string => (text.length <= MAX_MESSAGE_CHARS ? text : `${text.slice(0, MAX_MESSAGE_CHARS)}…`);
+
+/** What is missing in an admitted pod. */
+function lackOf(profile: Profile, pod: ProbedPod): { readonly message: string; readonly remedy: string } | undefined {
+  const { wall, workspace } = profile.requirementsFor(profile.grant);
+  const gate = (name: string): string => `Turn the feature gate ${name} on in the API server.`;
+  if (pod.applied === undefined) {
+    return { message: 'the pod came back without cloister.dev/profile-applied: Cloister was not called', remedy: 'See `entries-drift`.' };
+  }
+  if (needsHostUsers(profile) && pod.hostUsers !== false) {
+    return { message: 'the API server dropped hostUsers: false', remedy: gate('UserNamespacesSupport') };
+  }
+  if (
+    wall.runtimeClassName !== undefined &&
+    pod.runtimeClassName !== wall.runtimeClassName &&
+    !wall.runtimeClasses.has(pod.runtimeClassName ?? '')
+  ) {
+    return {
+      message: `the pod came back with runtimeClassName ${pod.runtimeClassName ?? '(none)'}`,
+      remedy: 'See `other-mutating`: another webhook changes it.',
+    };
+  }
+  if (unmasksProc(profile) && !pod.isProcUnmasked)
+    return { message: 'the API server dropped procMount: Unmasked', remedy: gate('ProcMountType') };
+  if (workspace.allowPrivilegeEscalation && !pod.allowsEscalation) {
+    return {
+      message: 'the pod came back without privilege escalation, which sudo needs',
+      remedy: 'See `other-mutating`: another webhook changes it.',
+    };
+  }
+  return undefined;
+}
+
+/** The problems of plain pods, one for each cause. */
+function problemsOfPlain(profile: Profile, probes: readonly Probe[]): readonly Problem[] {
+  const rejected = probes.filter(({ outcome }) => outcome.is === 'rejected');
+  const refused = rejected.filter((each) => !isBlocked(causeOf(each)));
+  const lacking = probes.flatMap((probe) => {
+    const lack = probe.outcome.is === 'admitted' ? lackOf(profile, probe.outcome.pod) : undefined;
+    return lack === undefined ? [] : [{ probe, ...lack }];
+  });
+  return [
+    ...[...Map.groupBy(refused, (each) => causeOf(each).by)].map(([by, group]): Problem => {
+      const objects = namesOf(group);
+      const [first] = group;
+      return {
+        level: 'error',
+        objects,
+        message: `a plain pod is refused in ${printObjects(objects)}: ${excerpt(first === undefined ? '' : messageOf(first))}`,
+        remedy: REMEDIES[by],
+      };
+    }),
+    ...[...Map.groupBy(lacking, ({ message }) => message)].map(([message, group]): Problem => {
+      const objects = namesOf(group.map(({ probe }) => probe));
+      return { level: 'error', objects, message: `${printObjects(objects)}: ${message}`, remedy: group[0]?.remedy ?? '' };
+    }),
+    ...blocked(rejected),
+  ];
+}
+
+const probesOf = (kind: Probe['pod'], probes: readonly Probe[], profile?: Profile): readonly Probe[] =>
+  probes.filter(({ pod, profile: id }) => pod === kind && (profile === undefined || id === profile.id));
+
+export const probeGrant = checkProfiles({
+  id: 'probe-grant',
+  summary: 'A plain pod is admitted where the profile is enforced, with wall and grant (dry run).',
+  reads: ['probes'],
+  levels: ['error'],
+  run(profile, { probes }) {
+    const mine = probesOf('grant', probes, profile);
+    return mine.length === 0 ? LEFT_OUT : problemsOfPlain(profile, mine);
+  },
+});
+
+export const probeOptIn = checkProfiles({
+  id: 'probe-opt-in',
+  summary: 'A pod that names the profile itself gets wall and grant (dry run).',
+  reads: ['probes'],
+  levels: ['error'],
+  run(profile, { probes }) {
+    const mine = probesOf('opt-in', probes, profile);
+    return mine.length === 0 ? LEFT_OUT : problemsOfPlain(profile, mine);
+  },
+});
+
+export const probeRefused = checkProfiles({
+  id: 'probe-refused',
+  summary: 'Cloister refuses a pod that breaks its rules where the profile is enforced (dry run).',
+  reads: ['probes'],
+  levels: ['error'],
+  run(profile, { probes }) {
+    const mine = probesOf('refused', probes, profile);
+    if (mine.length === 0) return LEFT_OUT;
+    const admitted = namesOf(mine.filter(({ outcome }) => outcome.is === 'admitted'));
+    const rejected = mine.filter(({ outcome }) => outcome.is === 'rejected');
+    const elsewhere = rejected.filter((each) => !['cloister', 'rbac', 'dry-run', 'unreachable'].includes(causeOf(each).by));
+    return [
+      ...(admitted.length === 0
+        ? []
+        : [
+            {
+              level: 'error',
+              objects: admitted,
+              message: `a pod that Cloister must refuse is admitted in ${printObjects(admitted)}: pods are not judged there`,
+              remedy: 'See `entries-drift` and `exemptions`.',
+            } as const,
+          ]),
+      ...(elsewhere.length === 0
+        ? []
+        : [
+            {
+              level: 'unknown',
+              objects: namesOf(elsewhere),
+              message: `in ${printObjects(namesOf(elsewhere))} something else refuses the pod before Cloister can: ${excerpt(elsewhere[0] === undefined ? '' : messageOf(elsewhere[0]))}`,
+              remedy: 'See `probe-grant`, which shows whether Cloister is called there.',
+            } as const,
+          ]),
+      ...blocked(rejected),
+    ];
+  },
+});
+
+export const reach = checkCluster({
+  id: 'reach',
+  summary: 'The API server reaches Cloister (dry run).',
+  reads: ['probes'],
+  levels: ['error'],
+  run({ probes }) {
+    if (probes.length === 0) return LEFT_OUT;
+    const failed = probes.filter((each) => causeOf(each).by === 'unreachable');
+    const reached = probes.some((each) => each.outcome.is === 'admitted' || causeOf(each).by === 'cloister');
+    if (failed.length === 0) return reached ? [] : blocked(probes);
+    const objects = namesOf(failed);
+    return [
+      {
+        level: 'error',
+        objects,
+        message: `the API server cannot call Cloister: ${excerpt(failed[0] === undefined ? '' : messageOf(failed[0]))}`,
+        remedy:
+          'With a timeout, a firewall or a NetworkPolicy blocks the way from the control plane: see `networkPolicy` and `ports.webhook` of the chart. With a certificate error, see `ca-matches` and `cert-expiry`. Otherwise see `pods-ready`.',
+      },
+    ];
+  },
+});
+
+export const psaDefault = checkCluster({
+  id: 'psa-default',
+  summary: 'The cluster-wide default of Pod Security accepts the pods of the profiles (dry run).',
+  reads: ['probes', 'namespaces'],
+  levels: ['error'],
+  run({ probes, namespaces }) {
+    const labelled = new Set(namespaces.filter(({ labels }) => 'pod-security.kubernetes.io/enforce' in labels).map(({ name }) => name));
+    const plain = probes.filter(({ pod, namespace }) => pod !== 'refused' && !labelled.has(namespace));
+    if (plain.length === 0) return LEFT_OUT;
+    const refused = plain.filter((each) => causeOf(each).by === 'pod-security');
+    if (refused.length === 0) return [];
+    const objects = namesOf(refused);
+    return [
+      {
+        level: 'error',
+        objects,
+        message: `${printObjects(objects)} has no label of Pod Security, and the default of the cluster refuses the pods of its profile: ${excerpt(refused[0] === undefined ? '' : messageOf(refused[0]))}`,
+        remedy:
+          'Label the namespace with the level that `psa-level` asks for, or change the default in the AdmissionConfiguration of the API server.',
+      },
+    ];
+  },
+});
+
+export const probeLabels = checkCluster({
+  id: 'probe-labels',
+  summary: 'An identity without the permission to label cannot change the label of a namespace (dry run).',
+  reads: ['labelProbe'],
+  levels: ['error'],
+  run({ labelProbe }) {
+    if (labelProbe === undefined) return LEFT_OUT;
+    const { namespace, outcome } = labelProbe;
+    if (outcome.is === 'rejected' && rejectionOf(outcome.message).by === 'label-policy') return [];
+    const admitted = outcome.is === 'admitted';
+    return [
+      {
+        level: admitted ? 'error' : 'unknown',
+        objects: [namespace],
+        message: admitted
+          ? `this identity may not label namespaces, and the API server lets it change the label of ${namespace}: a tenant can do the same`
+          : `something else refuses to change the label of ${namespace}: ${excerpt(outcome.message)}`,
+        remedy: 'See `label-policy`.',
+      },
+    ];
+  },
+});

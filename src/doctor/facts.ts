@@ -1,0 +1,279 @@
+import type { Entry } from '../manifests/entries.ts';
+
+/** What was read from a cluster, or why it could not be read: a missing right, or an error. */
+export type Fact<T> = { readonly value: T } | { readonly missing: string };
+
+/** What the checks read. A check names what it reads, and gets only values: what is missing makes its answer unknown. */
+export interface FactValues {
+  readonly serverVersion: ApiServerVersion;
+  /** Whether a feature gate is on in the API server, by name. */
+  readonly gates: ReadonlyMap<string, boolean>;
+  readonly admission: AdmissionMetrics;
+  /** Whether the API server has ValidatingAdmissionPolicies. */
+  readonly hasPolicies: boolean;
+  readonly nodes: readonly ClusterNode[];
+  readonly namespaces: readonly Namespace[];
+  /** The pods of namespaces in which a profile is in force, and pods that opted in. Pods that have ended are left out. */
+  readonly governedPods: readonly GovernedPod[];
+  /** The Deployment of the serving pods; undefined: there is none. */
+  readonly deployment: Deployment | undefined;
+  /** The pods of the Deployment. */
+  readonly ownPods: readonly OwnPod[];
+  readonly budgets: readonly DisruptionBudget[];
+  /** `host:port` of the endpoints of the Service. */
+  readonly endpoints: readonly { readonly address: string; readonly isReady: boolean }[];
+  readonly servingPods: readonly ServingPodFact[];
+  readonly entryDrift: readonly EntryDrift[];
+  readonly policyDrift: readonly ObjectDrift[];
+  readonly webhooks: readonly LiveConfiguration[];
+  readonly mutatingPolicies: readonly MutatingPolicy[];
+  /** The authorities of the entries of Cloister. */
+  readonly authorities: readonly Certificate[];
+  readonly ensureJob: EnsureJob | undefined;
+  readonly rbac: Rbac;
+  readonly claims: readonly Claim[];
+  readonly quotas: readonly Quota[];
+  readonly limitRanges: readonly LimitRange[];
+  readonly probes: readonly Probe[];
+  /** undefined: the identity of this command may label namespaces, so that the API server would accept the change. */
+  readonly labelProbe: LabelProbe | undefined;
+}
+
+export type FactName = keyof FactValues;
+export type Facts = { readonly [Name in FactName]: Fact<FactValues[Name]> };
+
+export interface ApiServerVersion {
+  /** `v1.36.3`. */
+  readonly text: string;
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** What an API server counts about admission since it started. A series exists after its first use. */
+export interface AdmissionMetrics {
+  /** The plug-ins that were called. */
+  readonly plugins: ReadonlySet<string>;
+  /** By name, for the entries of Cloister. */
+  readonly entries: ReadonlyMap<string, EntryMetrics>;
+}
+
+export interface EntryMetrics {
+  readonly failedOpen: number;
+  /** The time that the slowest 1 % of the calls took at least, in seconds; undefined: there were fewer than a hundred calls. */
+  readonly slowestSeconds: number | undefined;
+}
+
+export interface ClusterNode {
+  readonly name: string;
+  readonly kubeletVersion: string;
+  readonly isSchedulable: boolean;
+  readonly zone: string | undefined;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Namespace {
+  readonly name: string;
+  readonly labels: Labels;
+  readonly annotations: Labels;
+  /** When the label `enforce` was last written, as managedFields say. */
+  readonly enforcedSince: Date | undefined;
+}
+
+export interface GovernedPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly created: Date | undefined;
+  readonly labels: Labels;
+  /** The value of `profile-applied`. */
+  readonly applied: string | undefined;
+  /** Regular containers and native sidecars. */
+  readonly containers: readonly string[];
+  readonly serviceAccount: string;
+  readonly claims: readonly string[];
+}
+
+export interface Deployment {
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  /** The messages of the conditions that report a failure. */
+  readonly failures: readonly string[];
+}
+
+export interface OwnPod {
+  readonly name: string;
+  readonly node: string | undefined;
+  readonly isReady: boolean;
+}
+
+export interface DisruptionBudget {
+  readonly name: string;
+  readonly disruptionsAllowed: number;
+  readonly expectedPods: number;
+  readonly currentHealthy: number;
+}
+
+export interface Certificate {
+  readonly serial: string;
+  readonly from: Date;
+  readonly to: Date;
+}
+
+export interface ServingPodFact {
+  readonly address: string;
+  readonly version: string | undefined;
+  /** SHA-256 of its configuration. */
+  readonly configuration: string | undefined;
+  readonly leaf: ServingCertificate | undefined;
+  /** Why a field above is absent. */
+  readonly problem: string | undefined;
+}
+
+export interface ServingCertificate extends Certificate {
+  /** The names of the entries of Cloister with a caBundle that does not verify the certificate. */
+  readonly distrustedBy: readonly string[];
+  /** Whether it covers the DNS name at which API servers call the Service. */
+  readonly coversService: boolean;
+}
+
+/** How an object in the cluster differs from the one that the configuration gives. */
+export interface ObjectDrift {
+  /** `ValidatingAdmissionPolicy cloister-pods`. */
+  readonly title: string;
+  readonly isMissing: boolean;
+  readonly differences: readonly string[];
+  readonly isHandsOff: boolean;
+}
+
+export interface EntryDrift extends ObjectDrift {
+  /** The names of entries that the configuration does not give. */
+  readonly foreign: readonly string[];
+}
+
+export type LiveEntry = Pick<Entry, 'name' | 'clientConfig'> & {
+  readonly rules?: readonly {
+    readonly apiGroups?: readonly string[];
+    readonly resources?: readonly string[];
+    readonly operations?: readonly string[];
+  }[];
+  readonly namespaceSelector?: LabelSelector;
+  readonly failurePolicy?: string;
+  readonly reinvocationPolicy?: string;
+  readonly timeoutSeconds?: number;
+  readonly matchConditions?: readonly unknown[];
+};
+
+export interface LabelSelector {
+  readonly matchLabels?: Labels;
+  readonly matchExpressions?: readonly { readonly key: string; readonly operator: string; readonly values?: readonly string[] }[];
+}
+
+export interface LiveConfiguration {
+  readonly kind: 'MutatingWebhookConfiguration' | 'ValidatingWebhookConfiguration';
+  readonly name: string;
+  readonly entries: readonly LiveEntry[];
+}
+
+export interface MutatingPolicy {
+  readonly name: string;
+  readonly resources: readonly string[];
+}
+
+export interface EnsureJob {
+  readonly isSuspended: boolean;
+  readonly schedule: string;
+  readonly lastSuccess: Date | undefined;
+  readonly created: Date | undefined;
+}
+
+export interface PolicyRule {
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs?: readonly string[];
+}
+
+export interface RbacSubject {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+}
+
+export interface Role {
+  readonly name: string;
+  /** Absent: a ClusterRole. */
+  readonly namespace?: string;
+  readonly rules: readonly PolicyRule[];
+}
+
+export interface Binding {
+  readonly name: string;
+  /** Absent: a ClusterRoleBinding. */
+  readonly namespace?: string;
+  readonly role: { readonly kind: string; readonly name: string };
+  readonly subjects: readonly RbacSubject[];
+}
+
+export interface Rbac {
+  readonly roles: readonly Role[];
+  readonly bindings: readonly Binding[];
+}
+
+export interface Claim {
+  readonly namespace: string;
+  readonly name: string;
+  /** `nfs`, `hostPath`, `local`, or the driver of a CSI volume; undefined: it is not bound yet. */
+  readonly storage: string | undefined;
+  readonly volume: string | undefined;
+}
+
+export type Quantities = Readonly<Record<string, string>>;
+
+export interface Quota {
+  readonly namespace: string;
+  readonly name: string;
+  readonly hard: Quantities;
+  readonly used: Quantities;
+}
+
+export interface LimitRange {
+  readonly namespace: string;
+  readonly name: string;
+  readonly limits: readonly {
+    readonly type?: string;
+    readonly default?: Quantities;
+    readonly min?: Quantities;
+    readonly max?: Quantities;
+  }[];
+}
+
+/** The answer to a pod that was created in dry-run mode. */
+export interface Probe {
+  readonly namespace: string;
+  readonly profile: string;
+  /**
+   * `grant`: the plain pod of an author; `refused`: a pod that Cloister must refuse; `opt-in`: the plain pod with the label of a profile, in a namespace
+   * that enforces none.
+   */
+  readonly pod: 'grant' | 'refused' | 'opt-in';
+  readonly outcome: ProbeOutcome;
+}
+
+export type ProbeOutcome =
+  | { readonly is: 'admitted'; readonly pod: ProbedPod }
+  /** What the API server answered. */
+  | { readonly is: 'rejected'; readonly message: string };
+
+export interface ProbedPod {
+  readonly hostUsers: boolean | undefined;
+  readonly runtimeClassName: string | undefined;
+  /** Whether a container has `procMount: Unmasked`. */
+  readonly isProcUnmasked: boolean;
+  readonly allowsEscalation: boolean;
+  readonly applied: string | undefined;
+}
+
+export interface LabelProbe {
+  readonly namespace: string;
+  readonly outcome: { readonly is: 'admitted' } | { readonly is: 'rejected'; readonly message: string };
+}

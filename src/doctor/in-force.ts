@@ -1,0 +1,31 @@
+import { type Governance, type ProfileByMode, profilesInForce } from '../core/governance.ts';
+import { PROFILE_LABEL } from '../core/labels.ts';
+import type { Profile } from '../core/profiles/profile.ts';
+import type { Context } from './check.ts';
+import type { GovernedPod, Labels } from './facts.ts';
+
+type Place = Pick<Context, 'service' | 'only'> & { readonly governance: Governance };
+
+interface Named {
+  readonly name: string;
+  readonly labels: Labels;
+}
+
+/** For a namespace to check: the profile of each mode that is in force, also one that is not configured. */
+export function profileByModeIn({ name, labels }: Named, { governance, service, only }: Place): ProfileByMode {
+  if (name === service.namespace || only?.includes(name) === false) return {};
+  return Object.fromEntries(profilesInForce(name, (key) => labels[key], governance).map(({ mode, profile }) => [mode, profile]));
+}
+
+/** The namespaces that enforce a profile. */
+export function enforcing<Namespace extends Named>(profile: string, namespaces: readonly Namespace[], place: Place): readonly Namespace[] {
+  return namespaces.filter((each) => profileByModeIn(each, place).enforce === profile);
+}
+
+/** The profile that a pod is created under: its own label counts where the profile of its namespace lets it choose, or where none is enforced. */
+export function profileOfPod(pod: GovernedPod, enforced: string | undefined, profiles: Context['profiles']): Profile | undefined {
+  const chosen = pod.labels[PROFILE_LABEL];
+  const base = enforced === undefined ? undefined : profiles.get(enforced);
+  if (enforced === undefined) return chosen === undefined ? undefined : profiles.get(chosen);
+  return chosen !== undefined && base?.mayChoose.includes(chosen) ? profiles.get(chosen) : base;
+}

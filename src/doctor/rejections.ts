@@ -1,0 +1,39 @@
+/** What refused an object, as the message of the API server shows. */
+export interface RejectionCause {
+  readonly by:
+    | 'rbac'
+    | 'dry-run'
+    | 'unreachable'
+    | 'pod-security'
+    | 'quota'
+    | 'limit-range'
+    | 'runtime-class'
+    | 'cloister'
+    | 'label-policy'
+    | 'webhook'
+    | 'policy'
+    | 'other';
+  /** The name of the webhook that the message has. */
+  readonly webhook?: string | undefined;
+}
+
+/** In this order: the first that matches counts. All of these messages come from an API server 1.36. */
+const CAUSES: readonly (readonly [pattern: RegExp, by: RejectionCause['by']])[] = [
+  [/does not support dry run/, 'dry-run'],
+  [/failed(?: to call|calling)? (?:calling )?webhook "[^"]*\.cloister\.dev"/, 'unreachable'],
+  [/failed calling webhook/, 'webhook'],
+  [/violates PodSecurity/, 'pod-security'],
+  [/exceeded quota|failed quota|insufficient quota/, 'quota'],
+  [/(?:minimum|maximum) \S+ usage per|max limit to request ratio per|defaultRequest|limit range/, 'limit-range'],
+  [/RuntimeClass "[^"]*" not found/, 'runtime-class'],
+  [/admission webhook "[^"]*\.cloister\.dev" denied/, 'cloister'],
+  [/ValidatingAdmissionPolicy 'cloister-namespace-labels'/, 'label-policy'],
+  [/admission webhook "/, 'webhook'],
+  [/ValidatingAdmissionPolicy '/, 'policy'],
+  [/cannot (?:create|patch) resource/, 'rbac'],
+];
+
+export function rejectionOf(message: string): RejectionCause {
+  const [, by] = CAUSES.find(([pattern]) => pattern.test(message)) ?? [undefined, 'other' as const];
+  return { by, webhook: /webhook "([^"]*)"/.exec(message)?.[1] };
+}

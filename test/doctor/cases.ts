@@ -1,0 +1,858 @@
+import type { Context, Level } from '../../src/doctor/check.ts';
+import type { FactValues } from '../../src/doctor/facts.ts';
+import {
+  binding,
+  contextWith,
+  daysFromNow,
+  drift,
+  governedPod,
+  HEALTHY,
+  namespace,
+  PROBED,
+  probe,
+  rejected,
+  role,
+  SILENT,
+  servingPod,
+  webhook,
+} from '../support/doctor-facts.ts';
+
+/** What a check answers to some facts. */
+export interface Case {
+  readonly title: string;
+  /** Those that differ from a healthy cluster. */
+  readonly facts?: Partial<FactValues>;
+  readonly context?: Context;
+  /** Each with a part of its message; empty: the check is left out. */
+  readonly answers: readonly (readonly [level: Level, message: RegExp])[];
+}
+
+const ok: Case = { title: 'a healthy cluster', answers: [['ok', /./]] };
+const kata = contextWith('profiles: {kata-qemu: {}}');
+const leftOutFor = (title: string, context: Context): Case => ({ title, context, answers: [] });
+const metricsOf = (name: string, failedOpen: number, slowestSeconds: number): Partial<FactValues> => ({
+  admission: { ...HEALTHY.admission, entries: new Map([[name, { failedOpen, slowestSeconds }]]) },
+});
+const nodes = (...versions: readonly string[]): Partial<FactValues> => ({
+  nodes: versions.map((kubeletVersion, index) => ({ name: `worker-${index}`, kubeletVersion, isSchedulable: true, zone: undefined })),
+});
+const version = (minor: number): FactValues['serverVersion'] => ({ text: `v1.${minor}.0`, major: 1, minor });
+const silent: Case = { title: 'a pod that cannot be asked', facts: { servingPods: [SILENT] }, answers: [['unknown', /ECONNREFUSED/]] };
+const noPods: Case = { title: 'no serving pod', facts: { servingPods: [] }, answers: [] };
+const psa = (level: string, profile = 'userns', key = 'enforce', psaVersion?: string) => ({
+  namespaces: [
+    namespace('team-a', profile, {
+      labels: {
+        [`pod-security.kubernetes.io/${key}`]: level,
+        ...(psaVersion !== undefined && { [`pod-security.kubernetes.io/${key}-version`]: psaVersion }),
+      },
+    }),
+  ],
+});
+const claim = (storage: string | undefined): Partial<FactValues> => ({
+  governedPods: [governedPod({ claims: ['home'] })],
+  claims: [
+    { namespace: 'team-a', name: 'home', volume: 'pv-1', storage },
+    { namespace: 'team-b', name: 'home', volume: 'pv-2', storage: 'nfs' },
+  ],
+});
+const bound = (subject: string, ...given: Parameters<typeof role>): Partial<FactValues> => ({
+  rbac: { roles: [role(...given)], bindings: [binding(given[0], subject)] },
+});
+const FORBIDDEN = 'pods is forbidden: User "ci" cannot create resource "pods" in API group "" in the namespace "team-a"';
+const UNREACHABLE =
+  'Internal error occurred: failed calling webhook "userns.namespace.enforce.cloister.dev": failed to call webhook: Post "https://cloister.cloister-system.svc:443/mutate/userns?timeout=3s": dial tcp 10.0.0.7:443: i/o timeout';
+const PSA_REFUSAL =
+  'pods "x" is forbidden: violates PodSecurity "baseline:v1.34": procMount (container "workspace" must not set securityContext.procMount to "Unmasked")';
+
+export const cases: Readonly<Record<string, readonly Case[]>> = {
+  'api-version': [
+    ok,
+    { title: 'Kubernetes 1.29', facts: { serverVersion: version(29) }, answers: [['error', /v1\.29\.0: Cloister needs Kubernetes 1\.30/]] },
+    { title: 'Kubernetes 1.32 with userns', facts: { serverVersion: version(32) }, answers: [['warning', /off by default before 1\.33/]] },
+    { title: 'Kubernetes 1.32 with Kata alone', facts: { serverVersion: version(32) }, context: kata, answers: [['ok', /./]] },
+    { title: 'Kubernetes 2', facts: { serverVersion: { text: 'v2.0.0', major: 2, minor: 0 } }, answers: [['ok', /./]] },
+  ],
+  'api-gate-userns': [
+    ok,
+    leftOutFor('Kata', kata),
+    { title: 'the gate is off', facts: { gates: new Map([['UserNamespacesSupport', false]]) }, answers: [['error', /drops hostUsers/]] },
+    { title: 'the gate is not reported', facts: { gates: new Map() }, answers: [['unknown', /UserNamespacesSupport/]] },
+  ],
+  'api-gate-procmount': [
+    ok,
+    leftOutFor('grant sudo', contextWith('profiles: {userns: {}}')),
+    { title: 'the gate is off', facts: { gates: new Map([['ProcMountType', false]]) }, answers: [['error', /drops procMount/]] },
+    { title: 'the gate is not reported', facts: { gates: new Map() }, answers: [['unknown', /ProcMountType/]] },
+  ],
+  'api-gate-hostnet': [
+    ok,
+    { title: 'the gate is on', facts: { gates: new Map([['UserNamespacesHostNetworkSupport', true]]) }, answers: [['info', /is on/]] },
+  ],
+  'api-policies': [
+    ok,
+    { title: 'an API server without policies', facts: { hasPolicies: false }, answers: [['error', /no ValidatingAdmissionPolicy/]] },
+  ],
+  'api-skew': [
+    ok,
+    { title: 'a kubelet 3 versions behind', facts: nodes('v1.33.1-eks-1234567'), answers: [['ok', /./]] },
+    {
+      title: 'kubelets 4 versions behind',
+      facts: nodes('v1.32.9+k3s1', 'v1.32.0', 'v1.32.4-gke.100', 'v1.36.0'),
+      answers: [['warning', /3 of 4 .* \(worker-0, worker-1, \+1\)/]],
+    },
+    { title: 'a newer kubelet', facts: nodes('v1.37.0'), answers: [['warning', /1 of 1 kubelets are newer/]] },
+    { title: 'a version that cannot be read', facts: nodes('latest'), answers: [['unknown', /cannot be read \(worker-0\)/]] },
+  ],
+  'api-plugins': [
+    ok,
+    {
+      title: 'a plug-in that was never called',
+      facts: { admission: { ...HEALTHY.admission, plugins: new Set(['PodSecurity']) } },
+      answers: [['unknown', /RuntimeClass/]],
+    },
+  ],
+  'api-pressure': [
+    ok,
+    {
+      title: 'an entry that enforces',
+      facts: metricsOf('userns.pod.enforce.cloister.dev', 3, 0),
+      answers: [['error', /failurePolicy must be Fail: 3 /]],
+    },
+    {
+      title: 'an entry that audits',
+      facts: metricsOf('userns.namespace.audit.cloister.dev', 2, 0),
+      answers: [['warning', /a record: 2 /]],
+    },
+    {
+      title: 'an entry that advises',
+      facts: metricsOf('userns.workload.enforce.cloister.dev', 2, 0),
+      answers: [['warning', /a record: 2 /]],
+    },
+  ],
+  'api-latency': [
+    ok,
+    { title: 'slow calls', facts: metricsOf('userns.pod.enforce.cloister.dev', 0, 0.1), answers: [['warning', /longer than 100 ms/]] },
+    {
+      title: 'calls near the timeout',
+      facts: metricsOf('userns.pod.enforce.cloister.dev', 0, 1),
+      answers: [['error', /longer than 1000 ms/]],
+    },
+  ],
+  'pods-ready': [
+    ok,
+    { title: 'no Deployment', facts: { deployment: undefined }, answers: [['error', /no Deployment cloister-system\/cloister/]] },
+    {
+      title: 'no ready pod',
+      facts: { ownPods: [{ name: 'a', node: 'worker-1', isReady: false }] },
+      answers: [['error', /no serving pod is ready/]],
+    },
+    {
+      title: 'one ready pod',
+      facts: { ownPods: [{ name: 'a', node: 'worker-1', isReady: true }] },
+      answers: [['warning', /one serving pod/]],
+    },
+    {
+      title: 'all pods on one node',
+      facts: { ownPods: ['a', 'b'].map((name) => ({ name, node: 'worker-1', isReady: true })) },
+      answers: [['warning', /on node worker-1/]],
+    },
+  ],
+  'pods-config': [
+    ok,
+    silent,
+    {
+      title: 'another configuration',
+      facts: { servingPods: [servingPod(), servingPod({ configuration: 'beef' })] },
+      answers: [['warning', /1 of 2 .* configuration/]],
+    },
+    { title: 'another version', facts: { servingPods: [servingPod({ version: '0.0.9' })] }, answers: [['warning', /0\.0\.9/]] },
+  ],
+  'entries-drift': [
+    ok,
+    { title: 'no entries', facts: { entryDrift: [drift({ isMissing: true })] }, answers: [['error', /is missing/]] },
+    {
+      title: 'a changed entry',
+      facts: { entryDrift: [drift({ differences: ['a.cloister.dev: failurePolicy is "Ignore" instead of "Fail"', 'b'] })] },
+      answers: [['error', /failurePolicy.*\(and 1 more\)/]],
+    },
+    {
+      title: 'an entry too many',
+      facts: { entryDrift: [drift({ foreign: ['old.pod.enforce.cloister.dev'] })] },
+      answers: [['warning', /old\.pod/]],
+    },
+  ],
+  'entries-backend': [
+    ok,
+    silent,
+    noPods,
+    {
+      title: 'new entries and an old pod',
+      facts: { servingPods: [servingPod({ configuration: 'beef' })] },
+      answers: [['error', /1 of 1 serving pods run another one/]],
+    },
+    {
+      title: 'old entries and an old pod',
+      facts: { servingPods: [servingPod({ configuration: 'beef' })], entryDrift: [drift({ isMissing: true })] },
+      answers: [['ok', /./]],
+    },
+  ],
+  'ca-matches': [
+    ok,
+    silent,
+    noPods,
+    {
+      title: 'an authority that an entry does not have',
+      facts: { servingPods: [servingPod({ leaf: { distrustedBy: ['a.cloister.dev'] } })] },
+      answers: [['error', /caBundle of a\.cloister\.dev/]],
+    },
+    {
+      title: 'a certificate of another name',
+      facts: { servingPods: [servingPod({ leaf: { coversService: false } })] },
+      answers: [['error', /does not cover cloister\.cloister-system\.svc/]],
+    },
+  ],
+  'cert-expiry': [
+    ok,
+    silent,
+    noPods,
+    {
+      title: 'an expired certificate',
+      facts: { servingPods: [servingPod({ leaf: { to: daysFromNow(-1) } })] },
+      answers: [['error', /expired at 2026-11-29 12:00/]],
+    },
+    {
+      title: 'a certificate of the last day',
+      facts: { servingPods: [servingPod({ leaf: { to: daysFromNow(0.5) } })] },
+      answers: [['error', /expires at/]],
+    },
+    {
+      title: 'a certificate in its last third',
+      facts: { servingPods: [servingPod({ leaf: { from: daysFromNow(-25), to: daysFromNow(5) } })] },
+      answers: [['warning', /less than a third/]],
+    },
+  ],
+  'ca-expiry': [
+    ok,
+    {
+      title: 'an authority that expires soon',
+      facts: { authorities: [{ serial: '01', from: daysFromNow(-300), to: daysFromNow(29) }] },
+      answers: [['warning', /expires at .* \(serial 01\)/]],
+    },
+    {
+      title: 'an expired authority',
+      facts: { authorities: [{ serial: '01', from: daysFromNow(-300), to: daysFromNow(-1) }] },
+      answers: [['warning', /expired at/]],
+    },
+  ],
+  'ensure-runs': [
+    ok,
+    { title: 'no CronJob', facts: { ensureJob: undefined }, answers: [['warning', /there is no CronJob/]] },
+    {
+      title: 'a suspended CronJob',
+      facts: { ensureJob: { ...HEALTHY.ensureJob, isSuspended: true } as FactValues['ensureJob'] },
+      answers: [['error', /is suspended/]],
+    },
+    {
+      title: 'a last success four hours ago',
+      facts: { ensureJob: { ...HEALTHY.ensureJob, lastSuccess: daysFromNow(-4 / 24) } as FactValues['ensureJob'] },
+      answers: [['warning', /last succeeded at 2026-11-30 08:00/]],
+    },
+    {
+      title: 'no success since its creation',
+      facts: { ensureJob: { isSuspended: false, schedule: '', lastSuccess: undefined, created: daysFromNow(-1) } },
+      answers: [['warning', /has never succeeded/]],
+    },
+    {
+      title: 'a new CronJob',
+      facts: { ensureJob: { isSuspended: false, schedule: '', lastSuccess: undefined, created: daysFromNow(-0.1) } },
+      answers: [['ok', /./]],
+    },
+  ],
+  'service-endpoints': [
+    ok,
+    { title: 'no endpoint', facts: { endpoints: [] }, answers: [['error', /has no endpoint/]] },
+    {
+      title: 'no ready endpoint',
+      facts: { endpoints: [{ address: '10.1.2.3:8443', isReady: false }] },
+      answers: [['error', /none of the 1 endpoints/]],
+    },
+  ],
+  'label-policy': [
+    ok,
+    { title: 'an API server without policies', facts: { hasPolicies: false }, answers: [] },
+    {
+      title: 'a missing policy',
+      facts: { policyDrift: [drift({ title: 'ValidatingAdmissionPolicy cloister-pods', isMissing: true })] },
+      answers: [['error', /cloister-pods is missing/]],
+    },
+    {
+      title: 'a changed binding, hands-off',
+      facts: { policyDrift: [drift({ differences: ['spec.validationActions[0] is "Audit" instead of "Deny"'], isHandsOff: true })] },
+      answers: [['error', /"Audit" instead of "Deny"$/]],
+    },
+  ],
+  'label-holders': [
+    ok,
+    {
+      title: 'a group of everyone',
+      facts: bound('Group system:authenticated', 'cloister-labeler', 'cloister.dev', 'profiles', ['label']),
+      answers: [['warning', /Group system:authenticated may change the labels/]],
+    },
+    {
+      title: 'a user',
+      facts: bound('User anna', 'cloister-labeler', 'cloister.dev', 'profiles', ['label']),
+      answers: [['info', /User anna/]],
+    },
+    { title: 'a role of wildcards', facts: bound('User bob', 'all', '*', '*', ['*']), answers: [['info', /User bob/]] },
+    { title: 'the administrators', facts: bound('Group system:masters', 'cluster-admin', '*', '*', ['*']), answers: [['ok', /./]] },
+    {
+      title: 'a controller of Kubernetes',
+      facts: bound('ServiceAccount kube-system/generic-garbage-collector', 'all', '*', '*', ['*']),
+      answers: [['ok', /./]],
+    },
+    { title: 'another verb', facts: bound('User anna', 'reader', 'cloister.dev', 'profiles', ['get']), answers: [['ok', /./]] },
+  ],
+  'platform-labels': [
+    ok,
+    {
+      title: 'a platform that may create namespaces',
+      facts: { ...bound('ServiceAccount che/che', 'che', '', 'namespaces', ['create']), namespaces: [namespace('anna-che')] },
+      answers: [['warning', /ServiceAccount che\/che may create or change namespaces/]],
+    },
+    {
+      title: 'the same where every namespace is labelled',
+      facts: bound('ServiceAccount che/che', 'che', '', 'namespaces', ['create']),
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'a platform that may label, too',
+      facts: {
+        namespaces: [namespace('anna-che')],
+        rbac: {
+          roles: [role('che', '', 'namespaces', ['create']), role('cloister-labeler', 'cloister.dev', 'profiles', ['label'])],
+          bindings: [binding('che', 'ServiceAccount che/che'), binding('cloister-labeler', 'ServiceAccount che/che')],
+        },
+      },
+      answers: [['ok', /./]],
+    },
+  ],
+  'webhook-writers': [
+    ok,
+    {
+      title: 'another writer of webhook configurations',
+      facts: bound('ServiceAccount mesh/istiod', 'istiod', 'admissionregistration.k8s.io', 'mutatingwebhookconfigurations', ['patch']),
+      answers: [['warning', /ServiceAccount mesh\/istiod/]],
+    },
+    {
+      title: 'a writer of RuntimeClasses',
+      facts: bound('User anna', 'r', 'node.k8s.io', 'runtimeclasses', ['update']),
+      answers: [['warning', /User anna/]],
+    },
+    {
+      title: '`cloister ensure`',
+      facts: bound(
+        'ServiceAccount cloister-system/cloister-ensure',
+        'ensure',
+        'admissionregistration.k8s.io',
+        'mutatingwebhookconfigurations',
+        ['update'],
+      ),
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'a reader',
+      facts: bound('User anna', 'r', 'admissionregistration.k8s.io', 'mutatingwebhookconfigurations', ['list']),
+      answers: [['ok', /./]],
+    },
+  ],
+  'hands-off': [
+    ok,
+    {
+      title: 'a marked policy',
+      facts: { policyDrift: [drift({ title: 'ValidatingAdmissionPolicy cloister-pods', isHandsOff: true })] },
+      answers: [['warning', /cloister-pods/]],
+    },
+  ],
+  exemptions: [
+    leftOutFor('no exemption', contextWith()),
+    { title: 'an exemption in force', context: exempting('2031-01-01', 'team-*'), answers: [['ok', /./]] },
+    {
+      title: 'an exemption that ends',
+      context: exempting('2026-12-10', 'team-*'),
+      answers: [['warning', /exemptions\[0\] \(mesh\) expires at/]],
+    },
+    { title: 'an exemption that has ended', context: exempting('2026-01-01', 'team-*'), answers: [['warning', /expired at/]] },
+    { title: 'an exemption for nothing', context: exempting('2031-01-01', 'gone'), answers: [['info', /matches no namespace/]] },
+  ],
+  disruption: [
+    ok,
+    { title: 'one replica', facts: { deployment: { replicas: 1, readyReplicas: 1, failures: [] } }, answers: [] },
+    { title: 'no PodDisruptionBudget', facts: { budgets: [] }, answers: [['warning', /no PodDisruptionBudget/]] },
+    {
+      title: 'a budget that allows nothing',
+      facts: { budgets: [{ name: 'b', disruptionsAllowed: 0, expectedPods: 2, currentHealthy: 2 }] },
+      answers: [['warning', /allows no eviction/]],
+    },
+    {
+      title: 'a budget while a pod is down',
+      facts: { budgets: [{ name: 'b', disruptionsAllowed: 0, expectedPods: 2, currentHealthy: 1 }] },
+      answers: [['ok', /./]],
+    },
+  ],
+  'priority-quota': [
+    ok,
+    { title: 'no Deployment', facts: { deployment: undefined }, answers: [] },
+    {
+      title: 'pods that the quota forbids',
+      facts: {
+        deployment: {
+          replicas: 2,
+          readyReplicas: 0,
+          failures: [
+            'pods "cloister-x" is forbidden: insufficient quota to match these scopes: [{PriorityClass In [system-cluster-critical]}]',
+          ],
+        },
+      },
+      answers: [['error', /insufficient quota/]],
+    },
+  ],
+  'label-unknown': [
+    ok,
+    {
+      title: 'a typing error',
+      facts: { namespaces: [namespace('team-x', 'usern')] },
+      answers: [['error', /team-x: .*"usern".*did you mean userns\?/]],
+    },
+    {
+      title: 'another mode',
+      facts: { namespaces: [namespace('team-x', undefined, { labels: { 'cloister.dev/audit': 'gone' } })] },
+      answers: [['warning', /audit names profile "gone"/]],
+    },
+    {
+      title: 'a namespace that is not checked',
+      facts: { namespaces: [namespace('team-x', 'usern')] },
+      context: contextWith(undefined, { only: ['team-a'] }),
+      answers: [['ok', /./]],
+    },
+  ],
+  'label-excluded': [
+    ok,
+    {
+      title: "Cloister's own namespace",
+      facts: { namespaces: [namespace('cloister-system', 'userns')] },
+      answers: [['warning', /label of cloister-system has no effect/]],
+    },
+    {
+      title: 'kube-system',
+      facts: { namespaces: [namespace('kube-system', undefined, { labels: { 'cloister.dev/warn': 'userns' } })] },
+      answers: [['warning', /kube-system/]],
+    },
+  ],
+  'pods-older': [
+    ok,
+    {
+      title: 'a pod that is older than the label',
+      facts: { governedPods: [governedPod({ applied: undefined, created: daysFromNow(-9) })] },
+      answers: [['warning', /pods in team-a that run without profile userns: 1 \(workspace-1\); older than the label: 1/]],
+    },
+    {
+      title: 'a pod that was never repaired',
+      facts: { governedPods: [governedPod({ applied: undefined })] },
+      answers: [['warning', /: 1 \(workspace-1\)$/]],
+    },
+    {
+      title: 'a pod of another profile',
+      facts: { governedPods: [governedPod({ applied: 'kata-qemu/sudo' })] },
+      answers: [['warning', /without profile userns/]],
+    },
+    {
+      title: 'a pod that chose another profile',
+      facts: { governedPods: [governedPod({ applied: 'kata-qemu/sudo', labels: { 'cloister.dev/profile': 'kata-qemu' } })] },
+      context: contextWith('profiles: {userns: {mayChoose: [kata-qemu]}, kata-qemu: {}}'),
+      answers: [['ok', /./]],
+    },
+  ],
+  'pod-label-clash': [
+    ok,
+    {
+      title: 'a pod that names another profile',
+      facts: { governedPods: [governedPod({ labels: { 'cloister.dev/profile': 'kata-qemu' } })] },
+      answers: [['error', /profile=kata-qemu of team-a\/workspace-1/]],
+    },
+    {
+      title: 'a pod that names the profile',
+      facts: { governedPods: [governedPod({ labels: { 'cloister.dev/profile': 'userns' } })] },
+      answers: [['ok', /./]],
+    },
+  ],
+  'psa-level': [
+    ok,
+    {
+      title: 'baseline of version 1.34',
+      facts: psa('baseline', 'userns', 'enforce', 'v1.34'),
+      answers: [['error', /team-a enforces Pod Security baseline v1\.34, which refuses procMount Unmasked/]],
+    },
+    { title: 'baseline of version 1.35', facts: psa('baseline', 'userns', 'enforce', 'v1.35'), answers: [['ok', /./]] },
+    { title: 'baseline of the latest version', facts: psa('baseline'), answers: [['ok', /./]] },
+    { title: 'restricted', facts: psa('restricted'), answers: [['error', /privilege escalation/]] },
+    { title: 'privileged', facts: psa('privileged'), answers: [['ok', /./]] },
+    {
+      title: 'baseline under Kata with containers',
+      facts: psa('baseline', 'kata-qemu'),
+      context: contextWith('profiles: {kata-qemu: {grant: containers}}'),
+      answers: [['error', /capabilities .*SYS_ADMIN/]],
+    },
+    {
+      title: 'baseline with AppArmor Unconfined',
+      facts: psa('baseline'),
+      context: contextWith('profiles: {userns: {grant: containers, appArmorProfile: Unconfined}}'),
+      answers: [['error', /AppArmor/]],
+    },
+    {
+      title: 'baseline with privileged guests',
+      facts: psa('baseline', 'kata-qemu'),
+      context: contextWith('profiles: {kata-qemu: {grant: containers, guestPrivileged: true}}'),
+      answers: [['error', /privileged containers/]],
+    },
+    {
+      title: 'restricted under grant none',
+      facts: psa('restricted'),
+      context: contextWith('profiles: {userns: {grant: none}}'),
+      answers: [['ok', /./]],
+    },
+  ],
+  'psa-noise': [
+    ok,
+    { title: 'warn at restricted', facts: psa('restricted', 'userns', 'warn'), answers: [['info', /Pod Security warns about every pod/]] },
+  ],
+  'grant-to': [
+    leftOutFor('a profile without grantTo', contextWith()),
+    { title: 'a container that matches', context: contextWith('profiles: {userns: {grantTo: [ma*]}}'), answers: [['ok', /./]] },
+    {
+      title: 'no container that matches',
+      context: contextWith('profiles: {userns: {grantTo: [tooling-*]}}'),
+      answers: [['warning', /\[tooling-\*\] matches no container in team-a \(pods: 1\)/]],
+    },
+  ],
+  quota: [
+    ok,
+    { title: 'a quota with space', facts: quotaOf('8', '9'), answers: [['ok', /./]] },
+    { title: 'a full quota', facts: quotaOf('95', '100'), answers: [['warning', /pods 95 of 100/]] },
+    { title: 'a quota of zero', facts: quotaOf('0', '0'), answers: [['warning', /pods 0 of 0/]] },
+    {
+      title: 'memory with suffixes',
+      facts: quotaOf('950Mi', '1Gi', 'requests.memory'),
+      answers: [['warning', /requests\.memory 950Mi of 1Gi/]],
+    },
+    {
+      title: 'a full quota of an ungoverned namespace',
+      facts: { ...quotaOf('95', '100'), namespaces: [namespace('team-a')] },
+      answers: [['ok', /./]],
+    },
+  ],
+  'limit-range': [
+    leftOutFor('userns', contextWith()),
+    { title: 'no LimitRange', context: kata, answers: [['ok', /./]] },
+    {
+      title: 'a small default under Kata',
+      facts: { ...limitOf('128Mi'), namespaces: [namespace('team-a', 'kata-qemu')] },
+      context: kata,
+      answers: [['warning', /128Mi/]],
+    },
+    {
+      title: 'a large default under Kata',
+      facts: { ...limitOf('1Gi'), namespaces: [namespace('team-a', 'kata-qemu')] },
+      context: kata,
+      answers: [['ok', /./]],
+    },
+  ],
+  'volume-idmap': [
+    ok,
+    leftOutFor('Kata', kata),
+    { title: 'block storage', facts: claim('ebs.csi.aws.com'), answers: [['ok', /./]] },
+    { title: 'a claim that is not bound', facts: claim(undefined), answers: [['ok', /./]] },
+    { title: 'NFS', facts: claim('nfs'), answers: [['error', /claims of workspaces on nfs: 1 \(team-a\/home\); its file system/]] },
+    { title: 'EFS', facts: claim('efs.csi.aws.com'), answers: [['error', /efs/]] },
+    { title: 'CephFS of Rook', facts: claim('rook-ceph.cephfs.csi.ceph.com'), answers: [['warning', /only new kernels/]] },
+  ],
+  'volume-hostpath': [ok, { title: 'a hostPath volume', facts: claim('hostPath'), answers: [['warning', /team-a\/home/]] }],
+  'openshift-range': [
+    ok,
+    leftOutFor('Kata', kata),
+    {
+      title: 'the range of OpenShift',
+      facts: { namespaces: [namespace('team-a', 'userns', { annotations: { 'openshift.io/sa.scc.uid-range': '1000650000/10000' } })] },
+      answers: [['error', /ids above 65536/]],
+    },
+    {
+      title: 'a small range',
+      facts: { namespaces: [namespace('team-a', 'userns', { annotations: { 'openshift.io/sa.scc.uid-range': '1000/1000' } })] },
+      answers: [['ok', /./]],
+    },
+  ],
+  'service-account-rights': [
+    ok,
+    {
+      title: 'cluster-admin',
+      facts: bound('ServiceAccount team-a/default', 'cluster-admin', '*', '*', ['*']),
+      answers: [['error', /team-a\/default, which may read Secrets/]],
+    },
+    {
+      title: 'edit in its namespace',
+      facts: {
+        rbac: {
+          roles: [role('edit', 'apps', 'deployments', ['get', 'update'])],
+          bindings: [binding('edit', 'ServiceAccount team-a/default', { namespace: 'team-a' })],
+        },
+      },
+      answers: [['warning', /may do more than read/]],
+    },
+    {
+      title: 'view in its namespace, by its group',
+      facts: {
+        rbac: {
+          roles: [role('view', 'apps', 'deployments', ['get', 'list'])],
+          bindings: [binding('view', 'Group system:serviceaccounts:team-a', { namespace: 'team-a' })],
+        },
+      },
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'Secrets of its namespace, by a Role',
+      facts: {
+        rbac: {
+          roles: [role('secrets', '', 'secrets', ['get'], { namespace: 'team-a' })],
+          bindings: [binding('secrets', 'ServiceAccount team-a/default', { namespace: 'team-a', role: { kind: 'Role', name: 'secrets' } })],
+        },
+      },
+      answers: [['warning', /team-a\/default/]],
+    },
+  ],
+  'other-mutating': [
+    ok,
+    {
+      title: 'a webhook before Cloister',
+      facts: { webhooks: [webhook('istio', { reinvocationPolicy: 'IfNeeded' })] },
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'a webhook after Cloister, called again',
+      facts: { webhooks: [webhook('zzz', { reinvocationPolicy: 'IfNeeded' })] },
+      answers: [['warning', /zzz\.example\.com \(zzz\)/]],
+    },
+    { title: 'a webhook after Cloister, called once', facts: { webhooks: [webhook('zzz')] }, answers: [['info', /calls Cloister again/]] },
+    {
+      title: 'a webhook for other namespaces',
+      facts: {
+        webhooks: [
+          webhook('zzz', { namespaceSelector: { matchExpressions: [{ key: 'cloister.dev/enforce', operator: 'DoesNotExist' }] } }),
+        ],
+      },
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'a webhook for other objects',
+      facts: { webhooks: [webhook('zzz', { rules: [{ apiGroups: ['apps'], resources: ['*'], operations: ['*'] }] })] },
+      answers: [['ok', /./]],
+    },
+  ],
+  'other-map': [
+    ok,
+    {
+      title: 'a policy for pods',
+      facts: {
+        mutatingPolicies: [
+          { name: 'sidecar', resources: ['pods'] },
+          { name: 'other', resources: ['services'] },
+        ],
+      },
+      answers: [['info', /MutatingAdmissionPolicies sidecar change/]],
+    },
+  ],
+  'other-validating': [
+    ok,
+    {
+      title: 'a webhook that fails closed',
+      facts: { webhooks: [webhook('kyverno', {}, 'Validating')] },
+      answers: [['warning', /kyverno\.example\.com/]],
+    },
+    {
+      title: 'a webhook in a governed namespace',
+      facts: {
+        webhooks: [
+          webhook('lint', { clientConfig: { service: { namespace: 'team-a', name: 'lint', port: 443, path: '/' } } }, 'Validating'),
+        ],
+      },
+      answers: [['error', /after an outage neither can/]],
+    },
+    {
+      title: 'a webhook that fails open',
+      facts: { webhooks: [webhook('kyverno', { failurePolicy: 'Ignore' }, 'Validating')] },
+      answers: [['ok', /./]],
+    },
+    {
+      title: "a webhook that excludes Cloister's namespace",
+      facts: {
+        webhooks: [
+          webhook('kyverno', {
+            namespaceSelector: {
+              matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['cloister-system'] }],
+            },
+          }),
+        ],
+      },
+      answers: [['ok', /./]],
+    },
+  ],
+  timeouts: [
+    ok,
+    {
+      title: 'mutating webhooks one after another',
+      facts: { webhooks: [webhook('a'), webhook('b'), webhook('c')] },
+      answers: [['warning', /team-a may take 30 s/]],
+    },
+    {
+      title: 'validating webhooks together',
+      facts: { webhooks: [webhook('a', {}, 'Validating'), webhook('b', {}, 'Validating'), webhook('c', {}, 'Validating')] },
+      answers: [['ok', /./]],
+    },
+  ],
+  duplicate: [
+    ok,
+    {
+      title: 'entries of another Cloister',
+      facts: { webhooks: [webhook('zz-cloister-2', { name: 'userns.pod.enforce.cloister.dev' })] },
+      answers: [['error', /MutatingWebhookConfiguration zz-cloister-2/]],
+    },
+  ],
+  reach: [
+    ok,
+    { title: 'no dry run', facts: { probes: [] }, answers: [] },
+    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
+    { title: 'a call that fails', facts: { probes: [rejected(UNREACHABLE)] }, answers: [['error', /i\/o timeout/]] },
+  ],
+  'probe-grant': [
+    ok,
+    { title: 'no dry run', facts: { probes: [] }, answers: [] },
+    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
+    {
+      title: 'a webhook without dry runs',
+      facts: { probes: [rejected('admission webhook "a.example.com" does not support dry run')] },
+      answers: [['unknown', /webhook a\.example\.com/]],
+    },
+    { title: 'Pod Security', facts: { probes: [rejected(PSA_REFUSAL)] }, answers: [['error', /violates PodSecurity/]] },
+    {
+      title: 'two causes',
+      facts: {
+        probes: [rejected('exceeded quota: q, requested: pods=1'), rejected('RuntimeClass "x" not found', { namespace: 'team-b' })],
+      },
+      answers: [
+        ['error', /in team-a: exceeded quota/],
+        ['error', /in team-b: RuntimeClass/],
+      ],
+    },
+    {
+      title: 'a pod that Cloister has not seen',
+      facts: { probes: [probedWith({ applied: undefined })] },
+      answers: [['error', /Cloister was not called/]],
+    },
+    { title: 'a dropped hostUsers', facts: { probes: [probedWith({ hostUsers: undefined })] }, answers: [['error', /dropped hostUsers/]] },
+    { title: 'a dropped procMount', facts: { probes: [probedWith({ isProcUnmasked: false })] }, answers: [['error', /dropped procMount/]] },
+    {
+      title: 'a removed escalation',
+      facts: { probes: [probedWith({ allowsEscalation: false })] },
+      answers: [['error', /without privilege escalation/]],
+    },
+    {
+      title: 'another class',
+      facts: {
+        probes: [probe({ profile: 'kata-qemu', outcome: { is: 'admitted', pod: { ...PROBED, runtimeClassName: 'runc' } } })],
+      },
+      context: kata,
+      answers: [['error', /runtimeClassName runc/]],
+    },
+  ],
+  'probe-refused': [
+    { title: 'no dry run', facts: { probes: [] }, answers: [] },
+    {
+      title: 'a refusal of Cloister',
+      facts: { probes: [rejected('admission webhook "userns.namespace.enforce.cloister.dev" denied the request: no', { pod: 'refused' })] },
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'an admitted pod',
+      facts: { probes: [probe({ pod: 'refused' })] },
+      answers: [['error', /must refuse is admitted in team-a/]],
+    },
+    {
+      title: 'a refusal of another webhook',
+      facts: { probes: [rejected('admission webhook "v.kyverno.svc" denied the request', { pod: 'refused' })] },
+      answers: [['unknown', /something else refuses/]],
+    },
+    {
+      title: 'no right to try',
+      facts: { probes: [rejected(FORBIDDEN, { pod: 'refused' })] },
+      answers: [['unknown', /needs create on pods/]],
+    },
+  ],
+  'probe-opt-in': [
+    { title: 'no dry run', facts: { probes: [] }, answers: [] },
+    { title: 'an admitted pod', facts: { probes: [probe({ pod: 'opt-in', namespace: 'default' })] }, answers: [['ok', /./]] },
+    {
+      title: 'a refused pod',
+      facts: { probes: [rejected(PSA_REFUSAL, { pod: 'opt-in', namespace: 'default' })] },
+      answers: [['error', /in default/]],
+    },
+  ],
+  'psa-default': [
+    ok,
+    {
+      title: 'a default that refuses',
+      facts: { probes: [rejected(PSA_REFUSAL)] },
+      answers: [['error', /team-a has no label of Pod Security/]],
+    },
+    { title: 'a namespace with a level of its own', facts: { ...psa('baseline'), probes: [rejected(PSA_REFUSAL)] }, answers: [] },
+  ],
+  'probe-labels': [
+    { title: 'an identity that may label', answers: [] },
+    {
+      title: 'a refusal of the policy',
+      facts: {
+        labelProbe: {
+          namespace: 'team-a',
+          outcome: { is: 'rejected', message: "ValidatingAdmissionPolicy 'cloister-namespace-labels' with binding 'x' denied request" },
+        },
+      },
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'a changed label',
+      facts: { labelProbe: { namespace: 'team-a', outcome: { is: 'admitted' } } },
+      answers: [['error', /lets it change the label of team-a/]],
+    },
+    {
+      title: 'another refusal',
+      facts: { labelProbe: { namespace: 'team-a', outcome: { is: 'rejected', message: 'admission webhook "x" denied the request' } } },
+      answers: [['unknown', /something else refuses/]],
+    },
+  ],
+};
+
+function exempting(expires: string, namespaces: string): Context {
+  return contextWith(`profiles: {userns: {}}
+exemptions:
+  - {reason: mesh, expires: ${expires}, namespaces: ['${namespaces}'], serviceAccounts: ['*'], containers: [istio-init], allow: {capabilities: [NET_ADMIN]}}`);
+}
+
+function quotaOf(used: string, hard: string, resource = 'pods'): Partial<FactValues> {
+  return { quotas: [{ namespace: 'team-a', name: 'q', hard: { [resource]: hard }, used: { [resource]: used } }] };
+}
+
+function limitOf(memory: string): Partial<FactValues> {
+  return { limitRanges: [{ namespace: 'team-a', name: 'l', limits: [{ type: 'Container', default: { memory } }] }] };
+}
+
+function probedWith(pod: Partial<Extract<FactValues['probes'][number]['outcome'], { is: 'admitted' }>['pod']>) {
+  return probe({ outcome: { is: 'admitted', pod: { ...PROBED, ...pod } } });
+}

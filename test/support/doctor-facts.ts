@@ -1,0 +1,180 @@
+import { parseConfig } from '../../src/config/load.ts';
+import type { Context } from '../../src/doctor/check.ts';
+import type {
+  Binding,
+  EntryDrift,
+  Facts,
+  FactValues,
+  GovernedPod,
+  LiveConfiguration,
+  LiveEntry,
+  Namespace,
+  Probe,
+  Role,
+  ServingPodFact,
+} from '../../src/doctor/facts.ts';
+
+export const NOW = new Date('2026-11-30T12:00:00Z');
+export const daysFromNow = (days: number): Date => new Date(NOW.getTime() + days * 86_400_000);
+
+export const PROBED = {
+  hostUsers: false,
+  runtimeClassName: undefined,
+  isProcUnmasked: true,
+  allowsEscalation: true,
+  applied: 'userns/containers',
+} as const;
+
+/** A cluster in which every check is ok, or does not apply. */
+export const HEALTHY: FactValues = {
+  serverVersion: { text: 'v1.36.3', major: 1, minor: 36 },
+  gates: new Map([
+    ['UserNamespacesSupport', true],
+    ['ProcMountType', true],
+    ['UserNamespacesHostNetworkSupport', false],
+  ]),
+  admission: {
+    plugins: new Set([
+      'MutatingAdmissionWebhook',
+      'PodSecurity',
+      'RuntimeClass',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionWebhook',
+    ]),
+    entries: new Map([['userns.namespace.enforce.cloister.dev', { failedOpen: 0, slowestSeconds: 0.005 }]]),
+  },
+  hasPolicies: true,
+  nodes: [{ name: 'worker-1', kubeletVersion: 'v1.36.3', isSchedulable: true, zone: undefined }],
+  namespaces: [namespace('team-a', 'userns')],
+  governedPods: [governedPod()],
+  deployment: { replicas: 2, readyReplicas: 2, failures: [] },
+  ownPods: [
+    { name: 'cloister-1', node: 'worker-1', isReady: true },
+    { name: 'cloister-2', node: 'worker-2', isReady: true },
+  ],
+  budgets: [{ name: 'cloister', disruptionsAllowed: 1, expectedPods: 2, currentHealthy: 2 }],
+  endpoints: [{ address: '10.1.2.3:8443', isReady: true }],
+  servingPods: [servingPod()],
+  entryDrift: [drift()],
+  policyDrift: [drift()],
+  webhooks: [],
+  mutatingPolicies: [],
+  authorities: [{ serial: '01', from: daysFromNow(-10), to: daysFromNow(355) }],
+  ensureJob: { isSuspended: false, schedule: '17 * * * *', lastSuccess: daysFromNow(-0.01), created: daysFromNow(-9) },
+  rbac: { roles: [], bindings: [] },
+  claims: [],
+  quotas: [],
+  limitRanges: [],
+  probes: [probe()],
+  labelProbe: undefined,
+};
+
+export function factsWith(changed: Partial<FactValues> = {}): Facts {
+  return Object.fromEntries(Object.entries({ ...HEALTHY, ...changed }).map(([name, value]) => [name, { value }])) as unknown as Facts;
+}
+
+/** @param lines of YAML, below the head of a configuration */
+export function contextWith(lines = 'profiles: {userns: {grant: containers}}', more: Partial<Context> = {}): Context {
+  const config = parseConfig(`apiVersion: cloister.dev/v1alpha1\nkind: Config\n${lines}\n`, 'config.yaml', { now: NOW });
+  if (!config.ok) throw new Error(config.error.join('\n'));
+  return {
+    ...config.value,
+    digest: 'c0ffee',
+    version: '0.1.0',
+    service: { namespace: 'cloister-system', name: 'cloister' },
+    now: NOW,
+    ...more,
+  };
+}
+
+export function namespace(name: string, enforce?: string, more: Partial<Namespace> = {}): Namespace {
+  const label = enforce === undefined ? {} : { 'cloister.dev/enforce': enforce };
+  return {
+    name,
+    annotations: {},
+    enforcedSince: daysFromNow(-5),
+    ...more,
+    labels: { 'kubernetes.io/metadata.name': name, ...label, ...more.labels },
+  };
+}
+
+export function governedPod(more: Partial<GovernedPod> = {}): GovernedPod {
+  return {
+    namespace: 'team-a',
+    name: 'workspace-1',
+    created: daysFromNow(-1),
+    labels: {},
+    applied: 'userns/containers',
+    containers: ['main'],
+    serviceAccount: 'default',
+    claims: [],
+    ...more,
+  };
+}
+
+export function servingPod({
+  leaf,
+  ...more
+}: Partial<Omit<ServingPodFact, 'leaf'>> & { readonly leaf?: Partial<ServingPodFact['leaf'] & object> } = {}): ServingPodFact {
+  return {
+    address: '10.1.2.3:8443',
+    version: '0.1.0',
+    configuration: 'c0ffee',
+    problem: undefined,
+    ...more,
+    leaf: { serial: '02', from: daysFromNow(-5), to: daysFromNow(25), distrustedBy: [], coversService: true, ...leaf },
+  };
+}
+
+/** A pod that does not answer. */
+export const SILENT: ServingPodFact = {
+  address: '10.1.2.3:8443',
+  version: undefined,
+  configuration: undefined,
+  leaf: undefined,
+  problem: '10.1.2.3:8443 does not answer: connect ECONNREFUSED',
+};
+
+export function drift(more: Partial<EntryDrift> = {}): EntryDrift {
+  return { title: 'ValidatingWebhookConfiguration cloister', isMissing: false, differences: [], foreign: [], isHandsOff: false, ...more };
+}
+
+export function probe(more: Partial<Probe> = {}): Probe {
+  return { namespace: 'team-a', profile: 'userns', pod: 'grant', outcome: { is: 'admitted', pod: PROBED }, ...more };
+}
+
+export const rejected = (message: string, more: Partial<Probe> = {}): Probe => probe({ ...more, outcome: { is: 'rejected', message } });
+
+export const role = (name: string, group: string, resource: string, verbs: readonly string[], more: Partial<Role> = {}): Role => ({
+  name,
+  rules: [{ apiGroups: [group], resources: [resource], verbs }],
+  ...more,
+});
+
+export const binding = (name: string, subject: string, more: Partial<Binding> = {}): Binding => {
+  const [kind = '', path = ''] = subject.split(' ');
+  const [first = '', second] = path.split('/');
+  return {
+    name: `${name}-binding`,
+    role: { kind: 'ClusterRole', name },
+    subjects: [second === undefined ? { kind, name: first } : { kind, namespace: first, name: second }],
+    ...more,
+  };
+};
+
+export function webhook(name: string, entry: Partial<LiveEntry> = {}, kind: 'Mutating' | 'Validating' = 'Mutating'): LiveConfiguration {
+  return {
+    kind: `${kind}WebhookConfiguration`,
+    name,
+    entries: [
+      {
+        name: `${name}.example.com`,
+        clientConfig: {},
+        rules: [{ apiGroups: [''], resources: ['pods'], operations: ['CREATE'] }],
+        failurePolicy: 'Fail',
+        timeoutSeconds: 10,
+        ...entry,
+      },
+    ],
+  };
+}
