@@ -37,6 +37,8 @@ export interface FactSource {
   /** The serving pods; absent: those of the EndpointSlices of the Service. */
   readonly servingEndpoints?: readonly Endpoint[];
   readonly operationsPort: number;
+  /** For one kind of objects, in milliseconds. */
+  readonly timeoutMs?: number;
 }
 
 /** Reads facts, all at the same time. What cannot be read is missing, with the reason. */
@@ -96,7 +98,7 @@ interface Reading {
 }
 
 function readingOf(source: FactSource): Reading {
-  const { api } = source;
+  const { api, timeoutMs = LIST_TIMEOUT_MS } = source;
   const known = new Map<FactName, Promise<unknown>>();
   const reading: Reading = {
     async fact(name) {
@@ -116,16 +118,18 @@ function readingOf(source: FactSource): Reading {
       const found: T[] = [];
       try {
         const query = { apiVersion, kind, size: PAGE_SIZE, ...place };
-        for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) })) {
+        for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(timeoutMs) })) {
           for (const item of items) found.push(reduce(item as Live));
         }
       } catch (error) {
+        if (isTimeout(error))
+          throw new ClusterError(`the list of ${kind} objects took longer than ${timeoutMs / 1_000} s`, { isRetryable: true });
         throw missingRight(error, { group: groupOf(apiVersion), resource: resourceOf(apiVersion, kind), verbs: ['list'] });
       }
       return found;
     },
     async text(path) {
-      const response = await api.send('GET', path, { accept: PLAIN_TEXT, timeoutMs: LIST_TIMEOUT_MS });
+      const response = await api.send('GET', path, { accept: PLAIN_TEXT, timeoutMs });
       if (response.status >= 300) throw missingRight(rejectionOf(api, response, `read ${path}`), { path, verbs: ['get'] });
       return response.body as string;
     },
@@ -137,6 +141,8 @@ const LIST_TIMEOUT_MS = 60_000;
 
 const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '');
 const resourceOf = (apiVersion: string, kind: string): string => collectionPath(apiVersion, kind, undefined).split('/').at(-1) ?? '';
+
+const isTimeout = (error: unknown): boolean => error instanceof DOMException && error.name === 'TimeoutError';
 
 function missingRight(error: unknown, right: Right): unknown {
   if (!(error instanceof ClusterError) || error.status !== FORBIDDEN) return error;

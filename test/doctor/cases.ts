@@ -326,6 +326,20 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [['ok', /./]],
     },
     {
+      title: 'the same where the other namespaces are those of Kubernetes',
+      facts: {
+        ...bound('ServiceAccount che/che', 'che', '', 'namespaces', ['create']),
+        namespaces: [namespace('default'), namespace('kube-public')],
+      },
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'the same where the configuration governs the namespace',
+      facts: { ...bound('ServiceAccount che/che', 'che', '', 'namespaces', ['create']), namespaces: [namespace('anna-che')] },
+      context: contextWith("profiles: {userns: {}}\ngoverns: [{namespaces: ['*-che'], enforce: userns}]"),
+      answers: [['ok', /./]],
+    },
+    {
       title: 'a platform that may label, too',
       facts: {
         namespaces: [namespace('anna-che')],

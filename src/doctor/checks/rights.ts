@@ -1,7 +1,7 @@
-import { NAMESPACE_LABELS } from '../../core/labels.ts';
 import { API_GROUP, LABELER } from '../../manifests/labels.ts';
-import { checkCluster, type Problem, printObjects } from '../check.ts';
-import type { Binding, PolicyRule, Rbac, RbacSubject } from '../facts.ts';
+import { type Context, checkCluster, type Problem, printObjects } from '../check.ts';
+import type { PolicyRule, Rbac, RbacSubject } from '../facts.ts';
+import { profileByModeIn } from '../in-force.ts';
 
 interface Access {
   readonly group: string;
@@ -17,7 +17,10 @@ function gives(rule: PolicyRule, { group, resource, verbs }: Access): boolean {
   return isAny(rule.apiGroups, group) && isAny(rule.resources, resource) && isAny(rule.verbs, ...verbs);
 }
 
-/** The subjects of the ClusterRoleBindings to roles that give the access. A right on cluster-scoped objects cannot come from a RoleBinding. */
+/**
+ * The subjects of the ClusterRoleBindings to roles that give the access, without the administrators: only a group of many identities counts as a holder
+ * by the role `cluster-admin`. A right on cluster-scoped objects cannot come from a RoleBinding.
+ */
 function holdersOf({ roles, bindings }: Rbac, access: readonly Access[]): readonly RbacSubject[] {
   const giving = new Set(
     roles
@@ -25,8 +28,8 @@ function holdersOf({ roles, bindings }: Rbac, access: readonly Access[]): readon
       .map(({ name }) => name),
   );
   const subjects = bindings
-    .filter(({ namespace, role }: Binding) => namespace === undefined && giving.has(role.name))
-    .flatMap((binding) => binding.subjects);
+    .filter(({ namespace, role }) => namespace === undefined && giving.has(role.name))
+    .flatMap((binding) => binding.subjects.filter((each) => binding.role.name !== 'cluster-admin' || isWide(each)));
   return [...new Map(subjects.map((each) => [printSubject(each), each])).values()];
 }
 
@@ -88,14 +91,14 @@ export const platformLabels = checkCluster({
   summary: 'Every service account that creates namespaces may also label them.',
   reads: ['rbac', 'namespaces'],
   levels: ['warning'],
-  run({ rbac, namespaces }, { service }) {
+  run({ rbac, namespaces }, context) {
     const mayLabel = new Set(holdersOf(rbac, LABEL).map(printSubject));
     const creators = holdersOf(rbac, NAMESPACES)
-      .filter(({ kind, namespace }) => kind === 'ServiceAccount' && namespace !== 'kube-system' && namespace !== service.namespace)
+      .filter(({ kind, namespace }) => kind === 'ServiceAccount' && namespace !== 'kube-system' && namespace !== context.service.namespace)
       .map(printSubject)
       .filter((each) => !mayLabel.has(each));
-    const unlabelled = namespaces.filter(({ labels }) => !(NAMESPACE_LABELS.enforce in labels)).length;
-    if (creators.length === 0 || unlabelled === 0) return [];
+    const ungoverned = namespaces.filter((each) => isForUsers(each.name, context) && profileByModeIn(each, context).enforce === undefined);
+    if (creators.length === 0 || ungoverned.length === 0) return [];
     return [
       {
         level: 'warning',
@@ -106,6 +109,10 @@ export const platformLabels = checkCluster({
     ];
   },
 });
+
+/** Namespaces that no platform creates: those of Kubernetes and of Cloister. */
+const isForUsers = (name: string, { service }: Context): boolean =>
+  name !== 'default' && !name.startsWith('kube-') && name !== service.namespace;
 
 const SWITCHES: readonly Access[] = [
   ...[

@@ -1,0 +1,53 @@
+import { afterEach, expect, test } from 'vitest';
+import { openApi } from '../../src/cluster/client.ts';
+import type { FactName, Facts } from '../../src/doctor/facts.ts';
+import { gatherFacts } from '../../src/doctor-facts/gather.ts';
+import { contextWith } from '../support/doctor-facts.ts';
+import { type Answer, type FalseApiServer, json, startFalseApiServer } from '../support/false-api-server.ts';
+
+let server: FalseApiServer | undefined;
+afterEach(() => server?.stop());
+
+async function gather(names: readonly FactName[], answer: Answer): Promise<Facts> {
+  server = await startFalseApiServer([answer]);
+  const api = await openApi({ kubeconfig: server.kubeconfig });
+  if (!api.ok) throw new Error(api.error);
+  const context = contextWith();
+  return gatherFacts(names, { api: api.value, context, target: { service: context.service }, operationsPort: 9443, timeoutMs: 200 });
+}
+
+test('a list that takes too long makes its fact missing, and not the command fail', async () => {
+  const { quotas, rbac } = await gather(['quotas', 'rbac'], () => {});
+  expect(quotas).toEqual({ missing: 'the list of ResourceQuota objects took longer than 0.2 s' });
+  expect(rbac).toEqual({ missing: expect.stringMatching(/^the list of (?:Cluster)?Role(?:Binding)? objects took longer/) });
+});
+
+test('a forbidden request makes its fact missing, with the right', async () => {
+  const forbidden = json(403, { kind: 'Status', message: 'nodes is forbidden' });
+  const { nodes, admission, serverVersion } = await gather(['nodes', 'admission', 'serverVersion'], forbidden);
+  expect(nodes).toEqual({ missing: 'this identity needs list on nodes' });
+  expect(admission).toEqual({ missing: 'this identity needs get on /metrics' });
+  expect(serverVersion).toEqual({ missing: 'this identity needs get on /version' });
+});
+
+test('another error makes its fact missing, with what the API server says', async () => {
+  const { nodes } = await gather(['nodes'], json(401, { kind: 'Status', message: 'Unauthorized' }));
+  expect(nodes).toEqual({ missing: expect.stringContaining('Unauthorized') });
+});
+
+test('an API server that emulates nothing and reports text is no version', async () => {
+  const { serverVersion } = await gather(['serverVersion'], json(200, { major: 'x' }));
+  expect(serverVersion).toEqual({ missing: expect.stringContaining('reports no version') });
+});
+
+test('a fact that no check asked for is not read', async () => {
+  const { nodes } = await gather(['serverVersion'], json(200, { major: '1', minor: '36', gitVersion: 'v1.36.3' }));
+  expect(nodes).toEqual({ missing: 'no check asked for it' });
+  expect(server?.requests).toHaveLength(1);
+});
+
+test('an API server without MutatingAdmissionPolicies has none', async () => {
+  const { mutatingPolicies } = await gather(['mutatingPolicies'], json(404, { kind: 'Status', message: 'not found' }));
+  expect(mutatingPolicies).toEqual({ value: [] });
+  expect(server?.requests.map(({ pathname }) => pathname.split('/')[3])).toEqual(['v1', 'v1beta1']);
+});
