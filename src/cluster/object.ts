@@ -31,6 +31,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   PersistentVolumeClaim: 'persistentvolumeclaims',
   ResourceQuota: 'resourcequotas',
   LimitRange: 'limitranges',
+  NetworkPolicy: 'networkpolicies',
   Deployment: 'deployments',
   CronJob: 'cronjobs',
   PodDisruptionBudget: 'poddisruptionbudgets',

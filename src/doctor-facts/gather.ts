@@ -309,6 +309,7 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
     return reading.list('v1', 'PersistentVolumeClaim', (each: live.LiveClaim) => live.claimOf(each, storage));
   },
   quotas: (reading) => reading.list('v1', 'ResourceQuota', live.quotaOf),
+  networkPolicies: (reading) => reading.list('networking.k8s.io/v1', 'NetworkPolicy', live.networkPolicyOf),
   limitRanges: (reading) => reading.list('v1', 'LimitRange', live.limitRangeOf),
   probes: async (reading, { api, context }) => probePods(api, context, await reading.value('namespaces')),
   labelProbe: async (reading, { api, context }) => probeLabel(api, context, await reading.value('namespaces')),

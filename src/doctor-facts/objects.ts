@@ -11,6 +11,7 @@ import type {
   LimitRange,
   MutatingPolicy,
   Namespace,
+  NetworkPolicy,
   OwnPod,
   PolicyRule,
   ProbedPod,
@@ -74,21 +75,24 @@ export interface LivePod extends Live {
 interface LiveContainer {
   readonly name: string;
   readonly restartPolicy?: string;
+  readonly resources?: { readonly limits?: Quantities };
   readonly securityContext?: { readonly procMount?: string; readonly allowPrivilegeEscalation?: boolean };
 }
 
-export const governedPodOf = ({ metadata, spec }: LivePod): GovernedPod => ({
-  namespace: metadata.namespace ?? '',
-  name: metadata.name,
-  created: dateOf(metadata.creationTimestamp),
-  labels: metadata.labels ?? {},
-  applied: metadata.annotations?.[APPLIED_ANNOTATION],
-  containers: [...(spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always'), ...spec.containers].map(
-    ({ name }) => name,
-  ),
-  serviceAccount: spec.serviceAccountName ?? 'default',
-  claims: (spec.volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) => (claim === undefined ? [] : [claim.claimName])),
-});
+export function governedPodOf({ metadata, spec }: LivePod): GovernedPod {
+  const containers = [...(spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always'), ...spec.containers];
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    created: dateOf(metadata.creationTimestamp),
+    labels: metadata.labels ?? {},
+    applied: metadata.annotations?.[APPLIED_ANNOTATION],
+    containers: containers.map(({ name }) => name),
+    unlimited: containers.filter(({ resources }) => resources?.limits?.memory === undefined).map(({ name }) => name),
+    serviceAccount: spec.serviceAccountName ?? 'default',
+    claims: (spec.volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) => (claim === undefined ? [] : [claim.claimName])),
+  };
+}
 
 export const ownPodOf = ({ metadata, spec, status }: LivePod): OwnPod => ({
   name: metadata.name,
@@ -206,6 +210,15 @@ export const limitRangeOf = ({ metadata: { name, namespace = '' }, spec }: LiveL
   namespace,
   name,
   limits: spec?.limits ?? [],
+});
+
+export interface LiveNetworkPolicy extends Live {
+  readonly spec?: { readonly policyTypes?: readonly string[] };
+}
+
+export const networkPolicyOf = ({ metadata: { namespace = '' }, spec }: LiveNetworkPolicy): NetworkPolicy => ({
+  namespace,
+  limitsEgress: spec?.policyTypes?.includes('Egress') === true,
 });
 
 export interface LiveMutatingPolicy extends Live {

@@ -34,6 +34,7 @@ export interface FactValues {
   readonly claims: readonly Claim[];
   readonly quotas: readonly Quota[];
   readonly limitRanges: readonly LimitRange[];
+  readonly networkPolicies: readonly NetworkPolicy[];
   readonly probes: readonly Probe[];
   /** undefined: the identity of this command may label namespaces, so that the API server would accept the change. */
   readonly labelProbe: LabelProbe | undefined;
@@ -89,6 +90,8 @@ export interface GovernedPod {
   readonly applied: string | undefined;
   /** Regular containers and native sidecars. */
   readonly containers: readonly string[];
+  /** Those without a memory limit. */
+  readonly unlimited: readonly string[];
   readonly serviceAccount: string;
   readonly claims: readonly string[];
 }
@@ -245,6 +248,12 @@ export interface LimitRange {
     readonly min?: Quantities;
     readonly max?: Quantities;
   }[];
+}
+
+export interface NetworkPolicy {
+  readonly namespace: string;
+  /** Whether it is about what pods may connect to. */
+  readonly limitsEgress: boolean;
 }
 
 /** The answer to a pod that was created in dry-run mode. */

@@ -51,6 +51,7 @@ export const ORIGINS: Readonly<Record<FactName, FactOrigin>> = {
   },
   claims: { what: 'PersistentVolumeClaims with their volumes', rights: list('', 'persistentvolumes', 'persistentvolumeclaims') },
   quotas: { what: 'ResourceQuotas', rights: list('', 'resourcequotas') },
+  networkPolicies: { what: 'NetworkPolicies', rights: list('networking.k8s.io', 'networkpolicies') },
   limitRanges: { what: 'LimitRanges', rights: list('', 'limitranges') },
   probes: {
     what: 'the answers to pods that are created in dry-run mode',

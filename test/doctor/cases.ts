@@ -305,6 +305,16 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [['info', /User anna/]],
     },
     { title: 'a role of wildcards', facts: bound('User bob', 'all', '*', '*', ['*']), answers: [['info', /User bob/]] },
+    {
+      title: 'an administrator by the role cluster-admin',
+      facts: bound('User root', 'cluster-admin', '*', '*', ['*']),
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'everyone, by the role cluster-admin',
+      facts: bound('Group system:authenticated', 'cluster-admin', '*', '*', ['*']),
+      answers: [['warning', /Group system:authenticated/]],
+    },
     { title: 'the administrators', facts: bound('Group system:masters', 'cluster-admin', '*', '*', ['*']), answers: [['ok', /./]] },
     {
       title: 'a controller of Kubernetes',
@@ -505,11 +515,16 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'baseline of version 1.34',
       facts: psa('baseline', 'userns', 'enforce', 'v1.34'),
-      answers: [['error', /team-a enforces Pod Security baseline v1\.34, which refuses procMount Unmasked/]],
+      answers: [['error', /team-a: Pod Security baseline v1\.34 refuses procMount Unmasked/]],
     },
     { title: 'baseline of version 1.35', facts: psa('baseline', 'userns', 'enforce', 'v1.35'), answers: [['ok', /./]] },
     { title: 'baseline of the latest version', facts: psa('baseline'), answers: [['ok', /./]] },
     { title: 'restricted', facts: psa('restricted'), answers: [['error', /privilege escalation/]] },
+    {
+      title: "Cloister's own namespace",
+      facts: { namespaces: [namespace('cloister-system', 'userns', { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } })] },
+      answers: [['ok', /./]],
+    },
     { title: 'privileged', facts: psa('privileged'), answers: [['ok', /./]] },
     {
       title: 'baseline under Kata with containers',
@@ -579,6 +594,36 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       facts: { ...limitOf('1Gi'), namespaces: [namespace('team-a', 'kata-qemu')] },
       context: kata,
       answers: [['ok', /./]],
+    },
+  ],
+  'no-limits': [
+    leftOutFor('userns', contextWith()),
+    { title: 'no pod', context: kata, answers: [['ok', /./]] },
+    {
+      title: 'a pod without a memory limit under Kata',
+      facts: { governedPods: [governedPod({ unlimited: ['main'] })], namespaces: [namespace('team-a', 'kata-qemu')] },
+      context: kata,
+      answers: [['warning', /pods in team-a without a memory limit: 1 \(workspace-1\)/]],
+    },
+    {
+      title: 'a pod with limits under Kata',
+      facts: { governedPods: [governedPod()], namespaces: [namespace('team-a', 'kata-qemu')] },
+      context: kata,
+      answers: [['ok', /./]],
+    },
+  ],
+  'metadata-access': [
+    ok,
+    { title: 'no policy', facts: { networkPolicies: [] }, answers: [['info', /limits egress in team-a/]] },
+    {
+      title: 'a policy for ingress',
+      facts: { networkPolicies: [{ namespace: 'team-a', limitsEgress: false }] },
+      answers: [['info', /team-a/]],
+    },
+    {
+      title: 'a policy of another namespace',
+      facts: { networkPolicies: [{ namespace: 'team-b', limitsEgress: true }] },
+      answers: [['info', /team-a/]],
     },
   ],
   'volume-idmap': [
@@ -824,7 +869,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'a default that refuses',
       facts: { probes: [rejected(PSA_REFUSAL)] },
-      answers: [['error', /team-a has no label of Pod Security/]],
+      answers: [['error', /team-a: no label of Pod Security/]],
     },
     { title: 'a namespace with a level of its own', facts: { ...psa('baseline'), probes: [rejected(PSA_REFUSAL)] }, answers: [] },
   ],

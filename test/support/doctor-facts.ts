@@ -65,6 +65,7 @@ export const HEALTHY: FactValues = {
   claims: [],
   quotas: [],
   limitRanges: [],
+  networkPolicies: [{ namespace: 'team-a', limitsEgress: true }],
   probes: [probe()],
   labelProbe: undefined,
 };
@@ -106,6 +107,7 @@ export function governedPod(more: Partial<GovernedPod> = {}): GovernedPod {
     labels: {},
     applied: 'userns/containers',
     containers: ['main'],
+    unlimited: [],
     serviceAccount: 'default',
     claims: [],
     ...more,

@@ -332,7 +332,7 @@ export const excludedNamespaces = checkCluster({
       {
         level: 'warning',
         objects: found,
-        message: `the label of ${printObjects(found)} has no effect: Cloister never governs this namespace`,
+        message: `the label of ${printObjects(found)} has no effect: Cloister never governs such a namespace`,
         remedy: 'Remove the label, and run workspaces in another namespace.',
       },
     ];

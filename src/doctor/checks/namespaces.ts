@@ -134,7 +134,7 @@ export const psaLevel = checkProfiles({
       return {
         level: 'error',
         objects,
-        message: `${printObjects(objects)} enforces Pod Security ${first?.level}, which refuses ${first?.because}: pods with grant ${profile.grant} fail there`,
+        message: `${printObjects(objects)}: Pod Security ${first?.level} refuses ${first?.because}, so that pods with grant ${profile.grant} fail there`,
         remedy: first?.instead ?? '',
       };
     });
@@ -237,6 +237,47 @@ export const limitRange = checkProfiles({
               } as const,
             ];
       });
+  },
+});
+
+export const noLimits = checkProfiles({
+  id: 'no-limits',
+  summary: 'The pods of a virtual machine have memory limits, which size the guest.',
+  reads: ['governedPods', 'namespaces'],
+  levels: ['warning'],
+  run(profile, { governedPods, namespaces }, context) {
+    if (!isKata(profile)) return LEFT_OUT;
+    const found = underProfile(governedPods, namespaces, context).filter(
+      (each) => each.profile === profile && each.pod.unlimited.length > 0,
+    );
+    return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => ({
+      level: 'warning',
+      objects: group.map(({ pod }) => titleOf(pod)),
+      message: `pods in ${namespace} without a memory limit: ${group.length} (${printObjects(group.map(({ pod }) => pod.name))}); their guest has the memory that the runtime gives by default, and image storage uses it too`,
+      remedy: 'Set a memory limit for each container, or a default in a LimitRange.',
+    }));
+  },
+});
+
+export const metadataAccess = checkCluster({
+  id: 'metadata-access',
+  summary: 'A NetworkPolicy limits what the pods of each governed namespace connect to.',
+  reads: ['networkPolicies', 'namespaces'],
+  levels: ['info'],
+  run({ networkPolicies, namespaces }, context) {
+    const limited = new Set(networkPolicies.filter(({ limitsEgress }) => limitsEgress).map(({ namespace }) => namespace));
+    const open = namespaces.filter((each) => profileByModeIn(each, context).enforce !== undefined).map(({ name }) => name);
+    const objects = open.filter((name) => !limited.has(name));
+    if (objects.length === 0) return [];
+    return [
+      {
+        level: 'info',
+        objects,
+        message: `no NetworkPolicy limits egress in ${printObjects(objects)}: workspaces there may reach the metadata service of the cloud, 169.254.169.254, and its credentials`,
+        remedy:
+          'Deny that address in a NetworkPolicy, or let the nodes require tokens of one hop. The network is outside of what a wall promises.',
+      },
+    ];
   },
 });
 

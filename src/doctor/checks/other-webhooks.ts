@@ -75,13 +75,13 @@ export const otherMutating = checkCluster({
         'warning',
         later.filter(isRepeated),
         (names) =>
-          `${names} is called after Cloister, also the second time: what it changes then is not repaired, and the pod is refused if a rule forbids it`,
+          `called after Cloister, also the second time: ${names}. What it changes then is not repaired, and the pod is refused if a rule forbids it`,
         exclude,
       ),
       ...problem(
         'info',
         later.filter((each) => !isRepeated(each)),
-        (names) => `${names} is called after Cloister: the API server calls Cloister again if the pod changes`,
+        (names) => `called after Cloister: ${names}. The API server calls Cloister again if the pod changes`,
         'Nothing, unless pods are refused: then exclude namespaces with the label cloister.dev/enforce in its namespaceSelector.',
       ),
     ];
@@ -194,7 +194,7 @@ export const duplicate = checkCluster({
       {
         level: 'error',
         objects: found,
-        message: `${printObjects(found)} has entries of another Cloister: both repair and judge the same pods, by two configurations`,
+        message: `entries of another Cloister: ${printObjects(found)}. Both repair and judge the same pods, by two configurations`,
         remedy: 'Delete the one that is not in use.',
       },
     ];

@@ -205,7 +205,7 @@ export const psaDefault = checkCluster({
       {
         level: 'error',
         objects,
-        message: `${printObjects(objects)} has no label of Pod Security, and the default of the cluster refuses the pods of its profile: ${excerpt(refused[0] === undefined ? '' : messageOf(refused[0]))}`,
+        message: `${printObjects(objects)}: no label of Pod Security, and the default of the cluster refuses the pods of the profile: ${excerpt(refused[0] === undefined ? '' : messageOf(refused[0]))}`,
         remedy:
           'Label the namespace with the level that `psa-level` asks for, or change the default in the AdmissionConfiguration of the API server.',
       },
