@@ -260,14 +260,32 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       title: 'no success since its creation',
-      facts: { ensureJob: { isSuspended: false, schedule: '', lastSuccess: undefined, created: daysFromNow(-1) } },
+      facts: { ensureJob: { isSuspended: false, schedule: '17 * * * *', lastSuccess: undefined, created: daysFromNow(-1) } },
       answers: [['warning', /has never succeeded/]],
     },
     {
       title: 'a new CronJob',
-      facts: { ensureJob: { isSuspended: false, schedule: '', lastSuccess: undefined, created: daysFromNow(-0.1) } },
+      facts: { ensureJob: { isSuspended: false, schedule: '17 * * * *', lastSuccess: undefined, created: daysFromNow(-0.1) } },
       answers: [['ok', /./]],
     },
+    ...(
+      [
+        ['17 */6 * * *', 17, 'ok'],
+        ['17 */6 * * *', 19, 'warning'],
+        ['0 3 * * *', 71, 'ok'],
+        ['0 3 * * *', 73, 'warning'],
+        ['@daily', 71, 'ok'],
+        ['@hourly', 4, 'warning'],
+        ['0 3 * * 0', 20 * 24, 'ok'],
+        ['0 3 * * 0', 22 * 24, 'warning'],
+      ] as const
+    ).map(
+      ([schedule, hours, level]): Case => ({
+        title: `schedule ${schedule}, ${hours} hours after the last success`,
+        facts: { ensureJob: { isSuspended: false, schedule, lastSuccess: daysFromNow(-hours / 24), created: daysFromNow(-60) } },
+        answers: [[level, /./]],
+      }),
+    ),
   ],
   'service-endpoints': [
     ok,

@@ -236,12 +236,22 @@ export const caExpiry = checkCluster({
       })),
 });
 
-/** The chart runs it every hour. */
-const ENSURE_PERIOD_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
+
+/** The longest time between two runs of a cron schedule that runs at least once a week, rounded up to an hour, `n` hours, a day or a week. */
+function periodMsOf(schedule: string): number {
+  if (schedule === '@hourly') return HOUR_MS;
+  if (schedule === '@daily' || schedule === '@midnight') return DAY_MS;
+  const [, hours = '', ...days] = schedule.trim().split(/\s+/);
+  if (days.length !== 3 || days.some((each) => each !== '*')) return 7 * DAY_MS;
+  if (hours === '*') return HOUR_MS;
+  const step = /^\*\/(\d{1,2})$/.exec(hours)?.[1];
+  return step === undefined ? DAY_MS : Number(step) * HOUR_MS;
+}
 
 export const ensureRuns = checkCluster({
   id: 'ensure-runs',
-  summary: 'The CronJob of `cloister ensure` has succeeded in the last three hours.',
+  summary: 'The CronJob of `cloister ensure` has succeeded in one of its last three periods.',
   reads: ['ensureJob'],
   levels: ['error', 'warning'],
   run({ ensureJob }, { now, service: { namespace, name } }) {
@@ -258,7 +268,7 @@ export const ensureRuns = checkCluster({
       return [{ level: 'error', objects: [title], message, remedy: 'Set `suspend` to false.' }];
     }
     const since = ensureJob.lastSuccess ?? ensureJob.created;
-    if (since === undefined || now.getTime() - since.getTime() < 3 * ENSURE_PERIOD_MS) return [];
+    if (since === undefined || now.getTime() - since.getTime() < 3 * periodMsOf(ensureJob.schedule)) return [];
     const last = ensureJob.lastSuccess === undefined ? 'has never succeeded' : `last succeeded at ${printDate(ensureJob.lastSuccess)}`;
     return [{ level: 'warning', objects: [title], message: `${title} ${last}`, remedy: seeLog }];
   },
