@@ -95,11 +95,13 @@ interface Reading {
   list<Live, T>(apiVersion: string, kind: string, reduce: (object: Live) => T, place?: Place): Promise<readonly T[]>;
   /** The answer of a path, as a text. */
   text(path: string): Promise<string>;
+  /** What several facts need, read once. */
+  once<T>(name: string, read: () => Promise<T>): Promise<T>;
 }
 
 function readingOf(source: FactSource): Reading {
   const { api, timeoutMs = LIST_TIMEOUT_MS } = source;
-  const known = new Map<FactName, Promise<unknown>>();
+  const known = new Map<string, Promise<unknown>>();
   const reading: Reading = {
     async fact(name) {
       try {
@@ -109,10 +111,11 @@ function readingOf(source: FactSource): Reading {
         return { missing: error.message };
       }
     },
-    value<Name extends FactName>(name: Name) {
-      const read = (known.get(name) as Promise<FactValues[Name]> | undefined) ?? READERS[name](reading, source);
-      known.set(name, read);
-      return read;
+    value: <Name extends FactName>(name: Name) => reading.once(name, () => READERS[name](reading, source) as Promise<FactValues[Name]>),
+    once<T>(name: string, read: () => Promise<T>) {
+      const found = (known.get(name) as Promise<T> | undefined) ?? read();
+      known.set(name, found);
+      return found;
     },
     async list<Live, T>(apiVersion: string, kind: string, reduce: (object: Live) => T, place: Place = {}) {
       const found: T[] = [];
@@ -128,11 +131,12 @@ function readingOf(source: FactSource): Reading {
       }
       return found;
     },
-    async text(path) {
-      const response = await api.send('GET', path, { accept: PLAIN_TEXT, timeoutMs });
-      if (response.status >= 300) throw missingRight(rejectionOf(api, response, `read ${path}`), { path, verbs: ['get'] });
-      return response.body as string;
-    },
+    text: (path) =>
+      reading.once(path, async () => {
+        const response = await api.send('GET', path, { accept: PLAIN_TEXT, timeoutMs });
+        if (response.status >= 300) throw missingRight(rejectionOf(api, response, `read ${path}`), { path, verbs: ['get'] });
+        return response.body as string;
+      }),
   };
   return reading;
 }
@@ -332,20 +336,22 @@ async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boole
   ]);
 }
 
-async function endpointsIn(reading: Reading, { context: { service }, operationsPort }: FactSource): Promise<readonly Endpoint[]> {
-  const labels = `kubernetes.io/service-name=${service.name}`;
-  const slices = await reading.list('discovery.k8s.io/v1', 'EndpointSlice', (each: Parameters<typeof endpointsOf>[0][number]) => each, {
-    namespace: service.namespace,
-    labels,
+function endpointsIn(reading: Reading, { context: { service }, operationsPort }: FactSource): Promise<readonly Endpoint[]> {
+  return reading.once('EndpointSlices of the Service', async () => {
+    const place = { namespace: service.namespace, labels: `kubernetes.io/service-name=${service.name}` };
+    return endpointsOf(await reading.list('discovery.k8s.io/v1', 'EndpointSlice', (each: ListedSlice) => each, place), operationsPort);
   });
-  return endpointsOf(slices, operationsPort);
 }
 
+type ListedSlice = Parameters<typeof endpointsOf>[0][number];
+
 /** Items of a list lack their kind. */
-async function liveConfigurations(reading: Reading): Promise<readonly LiveObject[]> {
-  const kinds = ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
-  const listed = await Promise.all(kinds.map((kind) => reading.list(ADMISSION, kind, (object: LiveObject) => ({ ...object, kind }))));
-  return listed.flat();
+function liveConfigurations(reading: Reading): Promise<readonly LiveObject[]> {
+  return reading.once('webhook configurations', async () => {
+    const kinds = ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+    const listed = await Promise.all(kinds.map((kind) => reading.list(ADMISSION, kind, (object: LiveObject) => ({ ...object, kind }))));
+    return listed.flat();
+  });
 }
 
 /** `ca-matches` compares the authorities. */

@@ -87,12 +87,23 @@ const run = (args: readonly string[] = [], kubeconfig = apiServer.admin.kubeconf
   cloister(['doctor', '--kubeconfig', kubeconfig, '--serving-endpoints', endpoints, ...args]);
 
 /** In this process, which is faster. */
-async function examineAs(kubeconfig: string): Promise<readonly DoctorAnswer[]> {
+async function examineAs(kubeconfig: string, onRequest: () => void = () => {}): Promise<readonly DoctorAnswer[]> {
   const [api, config] = [await openApi({ kubeconfig }), parseConfig(CONFIG, 'config.yaml')];
   if (!api.ok || !config.ok) throw new Error(JSON.stringify([api, config]));
   const service = { namespace: NAMESPACE, name: SERVICE, port: pod.endpoint.port };
   const context: Context = { ...config.value, version: version(), service, now: new Date() };
-  const source = { api: api.value, context, target: { service }, servingEndpoints: [pod.endpoint], operationsPort: 9443 };
+  const { send } = api.value;
+  const counted: typeof send = (...request) => {
+    onRequest();
+    return send(...request);
+  };
+  const source = {
+    api: { ...api.value, send: counted },
+    context,
+    target: { service },
+    servingEndpoints: [pod.endpoint],
+    operationsPort: 9443,
+  };
   return examine(checks, await gatherFacts([...new Set(checks.flatMap(({ reads }) => reads))], source), context);
 }
 
@@ -148,6 +159,15 @@ describe('a healthy cluster', () => {
     const api = await openApi({ kubeconfig: apiServer.admin.kubeconfig });
     if (!api.ok) throw new Error(api.error);
     expect(await findService(api.value)).toEqual({ service: { namespace: NAMESPACE, name: SERVICE, port: pod.endpoint.port } });
+  });
+
+  test('doctor sends at most 45 requests for four namespaces and three profiles', async () => {
+    let requests = 0;
+    await examineAs(apiServer.admin.kubeconfig, () => {
+      requests += 1;
+    });
+    expect(requests).toBeLessThanOrEqual(45);
+    expect(requests).toBeGreaterThan(20);
   });
 
   test('every dry run is really made: no pod is left, and the answers name every profile', async () => {
