@@ -68,6 +68,7 @@ function printList(profiles: ReadonlyMap<string, Profile>, governance: Governanc
     lines(checks.map(({ id, summary }) => [id, summary])),
     own.length === 0 ? '' : `\nProfiles of this configuration:\n${lines(own.map((each) => [each.id, describeProfile(each)]))}`,
     printGovernance(governance),
+    printExcluded(governance),
     '\n`cloister explain <name>` prints the page of one; `cloister explain <field>` lists the rules of a field.\n',
   ].join('');
 }
@@ -81,6 +82,10 @@ function printGovernance(governance: Governance): string {
     return `  ${namespaces.join(', ')}: ${modes.length === 0 ? 'not governed' : modes.join(', ')}\n`;
   });
   return `\nNamespaces without a label of Cloister, by their names; the first line that matches counts:\n${lines.join('')}`;
+}
+
+function printExcluded({ excluded = [] }: Governance): string {
+  return excluded.length === 0 ? '' : `\nNamespaces that nothing governs, not even a label: ${excluded.join(', ')}\n`;
 }
 
 async function readPages(name: string, profiles: ReadonlyMap<string, Profile>, self: Command): Promise<string> {

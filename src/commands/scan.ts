@@ -241,7 +241,7 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
       preview: selected.value.profile,
       namespaces: flags.namespace,
       labels: flags.selector,
-      excluded: new Set([...SYSTEM_NAMESPACES, ...(ownNamespace === undefined ? [] : [ownNamespace])]),
+      excluded: new Set([...SYSTEM_NAMESPACES, ...(governance.excluded ?? []), ...(ownNamespace === undefined ? [] : [ownNamespace])]),
       pageSize: flags.pageSize,
       now: time,
     };

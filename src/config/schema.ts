@@ -50,6 +50,8 @@ const HAS_DOTS = /\/\.\.?(\/|$)/;
 export const MAX_GOVERNS = 64;
 /** All patterns are in one CEL expression, and the API server parses at most 100,000 characters. */
 export const MAX_NAMESPACE_PATTERNS = 256;
+/** The names are in the selector of every entry. */
+const MAX_EXCLUDED = 64;
 
 const glob = textLike(/^[-a-z0-9.*]+$/, 'be a name in lower case; * in it stands for any run of characters').transform(makeNamePattern);
 /** It becomes a part of a regular expression, where only `*` has a meaning. */
@@ -122,6 +124,18 @@ export const optionSchemas = {
   maxTerminationGracePeriodSeconds: z.int(gracePeriod).positive(gracePeriod),
 } satisfies { readonly [Option in keyof Required<ProfileOptions>]: z.ZodType<ProfileOptions[Option]> };
 
+/** Names, because a pattern may match a namespace that a tenant creates. */
+const excludedNamespaces = listOf(textLike(DNS_LABEL, 'be the name of a namespace; * has no meaning here'), 'be a list of namespaces').max(
+  MAX_EXCLUDED,
+  must(`have at most ${MAX_EXCLUDED} elements`),
+);
+
+/** One second is too short for a new connection of a busy API server. Kubernetes allows 30, which a user would wait for each entry. */
+function secondsUpTo(most: number): z.ZodInt {
+  const seconds = must(`be a whole number of seconds from 2 to ${most}`);
+  return z.int(seconds).min(2, seconds).max(most, seconds);
+}
+
 /** The top level of the file. */
 export const configSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION, must(`be ${API_VERSION}`)),
@@ -132,6 +146,14 @@ export const configSchema = z.strictObject({
     .optional(),
   default: mapOf('of a mode (enforce, warn, audit) to its profile').optional(),
   exemptions: listOf(z.unknown(), 'be a list of exemptions').optional(),
+  excludedNamespaces: excludedNamespaces.optional(),
+  timeoutSeconds: z
+    .strictObject(
+      { mutate: secondsUpTo(10), enforce: secondsUpTo(10), watch: secondsUpTo(5) },
+      must('be a map of mutate, enforce or watch to seconds'),
+    )
+    .partial()
+    .optional(),
 });
 
 export const MODES = Object.keys(NAMESPACE_LABELS) as (keyof typeof NAMESPACE_LABELS)[];

@@ -11,6 +11,8 @@ export interface Governance {
   readonly byName: readonly NamedNamespaces[];
   /** For the namespaces that no element matches. */
   readonly otherwise: ProfileByMode;
+  /** The namespaces that nothing governs, not even a label. Names and no patterns. Absent: none, besides those that Cloister never governs. */
+  readonly excluded?: readonly string[];
 }
 
 export interface NamedNamespaces {
@@ -25,6 +27,11 @@ export const NO_GOVERNANCE: Governance = { byName: [], otherwise: {} };
 /** Namespaces that Cloister never governs, besides its own. */
 export const SYSTEM_NAMESPACES: readonly string[] = ['kube-node-lease', 'kube-system'];
 
+/** Whether no label and no configuration can govern the namespace. */
+export function isExcluded(namespace: string, { excluded = [] }: Governance): boolean {
+  return SYSTEM_NAMESPACES.includes(namespace) || excluded.includes(namespace);
+}
+
 /** The profiles of one namespace without a label, and the part of the configuration that gives them to it. */
 export interface Governed {
   readonly profiles: ProfileByMode;
@@ -36,8 +43,9 @@ export interface Governed {
  * The profiles that the webhook entries apply to a namespace by its name, for the modes for which the namespace has no label.
  * @returns undefined: none, because the configuration does not name the namespace, excludes it, or may not govern it
  */
-export function governedBy(namespace: string, { byName, otherwise }: Governance): Governed | undefined {
-  if (SYSTEM_NAMESPACES.includes(namespace)) return undefined;
+export function governedBy(namespace: string, governance: Governance): Governed | undefined {
+  if (isExcluded(namespace, governance)) return undefined;
+  const { byName, otherwise } = governance;
   for (const [index, { namespaces, profiles }] of byName.entries()) {
     const pattern = namespaces.find((each) => makeNamePattern(each)(namespace));
     if (pattern !== undefined) return governs(profiles) ? { profiles, by: `governs[${index}] (${pattern})` } : undefined;
@@ -65,7 +73,7 @@ export function profilesInForce(
   labelOf: (key: string) => string | undefined,
   governance: Governance,
 ): readonly ProfileInForce[] {
-  if (SYSTEM_NAMESPACES.includes(namespace)) return [];
+  if (isExcluded(namespace, governance)) return [];
   const governed = governedBy(namespace, governance);
   return STRICTEST_FIRST.flatMap((mode): ProfileInForce[] => {
     const label = labelOf(NAMESPACE_LABELS[mode]);

@@ -3,7 +3,7 @@ import { differences } from '../cluster/difference.ts';
 import { collectionPath, type LiveObject, titleOf } from '../cluster/object.ts';
 import { pages } from '../cluster/pages.ts';
 import { type Endpoint, endpointsOf, observePod } from '../cluster/serving.ts';
-import { SYSTEM_NAMESPACES } from '../core/governance.ts';
+import { isExcluded } from '../core/governance.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import type { Context } from '../doctor/check.ts';
@@ -323,8 +323,8 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
 const WEBHOOK_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=webhook';
 const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=ensure';
 
-const mayGovern = (namespace: string, { service, only }: Context): boolean =>
-  !SYSTEM_NAMESPACES.includes(namespace) && namespace !== service.namespace && only?.includes(namespace) !== false;
+const mayGovern = (namespace: string, { governance, service, only }: Context): boolean =>
+  !isExcluded(namespace, governance) && namespace !== service.namespace && only?.includes(namespace) !== false;
 
 /** Feature gates, from what an API server kept of pods that were created in dry-run mode. */
 async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boolean>> {

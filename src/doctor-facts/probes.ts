@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ApiConnection, ApiResponse } from '../cluster/client.ts';
-import { SYSTEM_NAMESPACES } from '../core/governance.ts';
+import { isExcluded } from '../core/governance.ts';
 import { GRANT_LABEL, NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import type { Context } from '../doctor/check.ts';
@@ -68,10 +68,10 @@ function sampleOf(enforced: readonly EnforcedNamespace[]): readonly EnforcedName
 
 /** A namespace in which no profile is in force, `default` if possible. */
 function freeNamespace(namespaces: readonly Namespace[], context: Context): Namespace | undefined {
-  const { service, only } = context;
+  const { governance, service, only } = context;
   const free = namespaces
     .filter((each) => profileByModeIn(each, context).enforce === undefined && !(NAMESPACE_LABELS.enforce in each.labels))
-    .filter(({ name }) => !SYSTEM_NAMESPACES.includes(name) && name !== service.namespace && only?.includes(name) !== false);
+    .filter(({ name }) => !isExcluded(name, governance) && name !== service.namespace && only?.includes(name) !== false);
   return free.find(({ name }) => name === 'default') ?? free[0];
 }
 

@@ -10,6 +10,17 @@ import { LABELS } from './labels.ts';
 export interface ClusterConfig {
   readonly profiles: PolicyConfig['profiles'];
   readonly governance: Governance;
+  readonly timeoutSeconds?: EntryTimeouts;
+}
+
+/** How many seconds the API server waits for an answer. Absent: the default of the kind of entry. */
+export interface EntryTimeouts {
+  /** Of entries that repair. */
+  readonly mutate?: number | undefined;
+  /** Of validating entries that enforce. */
+  readonly enforce?: number | undefined;
+  /** Of entries that only warn, audit or advise. */
+  readonly watch?: number | undefined;
 }
 
 /** The address at which the API server calls the webhook. */
@@ -79,15 +90,20 @@ export const GOVERNED_BY_NAME = 'governed-by-name';
  * The webhook entries that assign profiles and modes to pods. The API server matches the labels, or the name of a namespace without a label.
  * The URL path of an entry contains its profile and mode, so that the webhook server looks nothing up.
  */
-export function entriesOf({ profiles, governance }: ClusterConfig, target: Target): readonly [WebhookConfiguration, WebhookConfiguration] {
+export function entriesOf(
+  { profiles, governance, timeoutSeconds = {} }: ClusterConfig,
+  target: Target,
+): readonly [WebhookConfiguration, WebhookConfiguration] {
   const ids = [...profiles.keys()];
   const select = selectionsFor(governance, target);
   const entry = (name: string, path: string, { traits, selection }: { readonly traits: Traits; readonly selection: Selection }): Entry => {
     const { condition, ...selectors } = selection;
+    const { timeout, ...fixed } = traits;
     return {
       name: `${name}.cloister.dev`,
       clientConfig: clientConfigOf(target, path),
-      ...traits,
+      ...fixed,
+      timeoutSeconds: timeoutSeconds[timeout] ?? TIMEOUT_SECONDS[timeout],
       ...(condition && { matchConditions: [...(traits.matchConditions ?? []), condition] }),
       ...selectors,
       matchPolicy: 'Equivalent',
@@ -146,7 +162,12 @@ const OF_PODS: EntryNames = { labelled: 'namespace', governed: 'governed' };
 const OF_WORKLOADS: EntryNames = { labelled: 'workload', governed: 'governed.workload' };
 
 type Selectors = Pick<Entry, 'namespaceSelector' | 'objectSelector'>;
-type Traits = Omit<Entry, 'name' | 'clientConfig' | 'matchPolicy' | 'sideEffects' | 'admissionReviewVersions' | keyof Selectors>;
+type Traits = Omit<
+  Entry,
+  'name' | 'clientConfig' | 'timeoutSeconds' | 'matchPolicy' | 'sideEffects' | 'admissionReviewVersions' | keyof Selectors
+> & {
+  readonly timeout: keyof EntryTimeouts;
+};
 /** The requests that an entry is for. */
 type Selection = Selectors & { readonly condition?: MatchCondition };
 
@@ -179,15 +200,17 @@ const CHANGED = {
   ].join(' ||\n'),
 };
 
-const ENFORCE = { failurePolicy: 'Fail', timeoutSeconds: 5 } as const;
+const TIMEOUT_SECONDS = { mutate: 3, enforce: 5, watch: 2 } as const satisfies EntryTimeouts;
+
+const ENFORCE = { failurePolicy: 'Fail', timeout: 'enforce' } as const;
 /** For modes that only report: the timeout is short, and a failed call never rejects a pod. */
-const WATCH = { failurePolicy: 'Ignore', timeoutSeconds: 2 } as const;
+const WATCH = { failurePolicy: 'Ignore', timeout: 'watch' } as const;
 
 const MUTATE = {
   rules: [resources('', ['pods'], ['CREATE']), resources('', ['pods/ephemeralcontainers'], ['UPDATE'])],
   failurePolicy: 'Fail',
   reinvocationPolicy: 'IfNeeded',
-  timeoutSeconds: 3,
+  timeout: 'mutate',
 } as const;
 
 const VALIDATE = {
@@ -217,14 +240,14 @@ const UNKNOWN_ENFORCE = { ...UNKNOWN, ...ENFORCE } as const;
 /** The API server sets this label, and users cannot change it. A namespace must not be excluded by a label that its users can set. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
-/** The namespaces that Cloister never governs: those of the system and its own. */
-export function ungovernedNamespaces(target: Target): readonly string[] {
+/** The namespaces that Cloister never governs: those of the system, its own, and those that the configuration excludes. */
+export function ungovernedNamespaces({ excluded = [] }: Governance, target: Target): readonly string[] {
   const own = 'service' in target ? [target.service.namespace] : [];
-  return [...new Set([...SYSTEM_NAMESPACES, ...own])].sort();
+  return [...new Set([...SYSTEM_NAMESPACES, ...own, ...excluded])].sort();
 }
 
 function selectionsFor(governance: Governance, target: Target) {
-  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(target) };
+  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(governance, target) };
   const namespaces = (...requirements: Requirement[]): Selector => ({ matchExpressions: [...requirements, outside] });
   const unlabelled = (mode: Mode): Selector => namespaces({ key: NAMESPACE_LABELS[mode], operator: 'DoesNotExist' });
   const ungoverned = governedWhere(({ enforce }) => enforce === undefined, governance);

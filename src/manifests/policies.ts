@@ -23,7 +23,7 @@ export interface ConfiguredExpressions {
 }
 
 export function policies({ profiles, governance }: ClusterConfig, target: Target): readonly Manifest[] {
-  const ungoverned = ungovernedNamespaces(target);
+  const ungoverned = ungovernedNamespaces(governance, target);
   const byName = [{ namespaces: ungoverned, profiles: {} }, ...governance.byName];
   return policiesWith({
     profiles: listOf([...profiles.keys()]),

@@ -390,6 +390,13 @@ spec: {hostPID: true, containers: [{name: a, image: b}]}
   ])('a pod is judged by %s', async (_, input, choice, code) => {
     expect(await checked(input)).toEqual({ code, chosen: [choice], verdicts: ['repairable'] });
   });
+  test('a pod in an excluded namespace is not judged, whatever labels it and its namespace have', async () => {
+    const file = join(folder, 'excludes.yaml');
+    await writeFile(file, `apiVersion: cloister.dev/v1alpha1\nkind: Config\nexcludedNamespaces: [storage-system]\n`);
+    const input = namespace('storage-system', '{cloister.dev/enforce: userns}') + podIn('storage-system', 'userns') + podIn('storage');
+    const { code, stdout } = await cloister(['check', '-', '--config', file, '--fail-on', 'repairable', '-o', 'json'], input);
+    expect([code, JSON.parse(stdout)]).toMatchObject([1, { summary: { pods: 1, ungoverned: 1 }, pods: [{ namespace: 'storage' }] }]);
+  });
   test('the label of a Namespace in a List counts, and a label that is no text does not', async () => {
     const list = (value: string): string => `apiVersion: v1
 kind: List

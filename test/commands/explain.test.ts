@@ -73,13 +73,14 @@ test('explain lists the namespaces that a configuration governs by name, in the 
   const [governed, byDefault, none] = await Promise.all([
     explain('governed', 'governs: [{namespaces: [gl-rd-ns-*, lab], enforce: userns, audit: gvisor}]\n'),
     explain('default', 'default: {enforce: userns, except: [monitoring]}\n'),
-    explain('none', ''),
+    explain('none', 'excludedNamespaces: [storage-system]\n'),
   ]);
   await rm(folder, { recursive: true });
   const title = 'Namespaces without a label of Cloister, by their names; the first line that matches counts:\n';
   expect(governed).toContain(`${title}  gl-rd-ns-*, lab: enforce userns, audit gvisor\n  every other namespace: not governed\n`);
   expect(byDefault).toContain(`${title}  monitoring: not governed\n  every other namespace: enforce userns\n`);
   expect(none).not.toContain(title);
+  expect(none).toContain('Namespaces that nothing governs, not even a label: storage-system\n');
 });
 
 test('explain suggests a name for an unknown one', async () => {

@@ -88,6 +88,47 @@ describe('F13: a problem of `governs` or `default` says where it is, what it is,
   });
 });
 
+const A_NAME = 'must be the name of a namespace; * has no meaning here';
+const UP_TO = (most: number) => `must be a whole number of seconds from 2 to ${most}`;
+
+describe('what is true of every entry', () => {
+  test('T18: excluded namespaces are governed by nothing', () => {
+    const { governance } = contentOf(withGovernance({ excludedNamespaces: ['storage-system'], default: { enforce: 'userns' } }));
+    expect(governance).toEqual({ byName: [], otherwise: { enforce: 'userns' }, excluded: ['storage-system'] });
+  });
+
+  test('timeouts are read, each by itself', () => {
+    expect(contentOf(withGovernance({ timeoutSeconds: { watch: 5, mutate: 2 } })).timeoutSeconds).toEqual({ watch: 5, mutate: 2 });
+    expect(contentOf(withGovernance({}))).not.toHaveProperty('timeoutSeconds');
+  });
+
+  test.each(
+    rowsOf({
+      'a pattern among the excluded namespaces': [
+        { excludedNamespaces: ['a', 'team-*', 'A', ''] },
+        ...[1, 2, 3].map((index) => `excludedNamespaces[${index}]: ${A_NAME}`),
+      ],
+      'too many of them': [{ excludedNamespaces: many(65) }, 'excludedNamespaces: must have at most 64 elements'],
+      'no list of them': [{ excludedNamespaces: 'a' }, 'excludedNamespaces: must be a list of namespaces'],
+      'timeouts out of bounds': [
+        { timeoutSeconds: { mutate: 1, enforce: 11, watch: 6 } },
+        `timeoutSeconds.mutate: ${UP_TO(10)}`,
+        `timeoutSeconds.enforce: ${UP_TO(10)}`,
+        `timeoutSeconds.watch: ${UP_TO(5)}`,
+      ],
+      'timeouts that are no whole numbers': [
+        { timeoutSeconds: { mutate: 2.5, enforce: '5s' } },
+        `timeoutSeconds.mutate: ${UP_TO(10)}`,
+        `timeoutSeconds.enforce: ${UP_TO(10)}`,
+      ],
+      'an unknown timeout': [
+        { timeoutSeconds: { warn: 2 } },
+        'timeoutSeconds.warn: is unknown: the keys known here are mutate, enforce and watch',
+      ],
+    }),
+  )('F13: the file has %s', (_, keys, problems) => expect(withGovernance(keys)).toEqual({ ok: false, error: problems }));
+});
+
 describe('T75: the governed namespaces', () => {
   test('no namespace is governed by name without `governs` and `default`', () => {
     expect(contentOf(withGovernance({})).governance).toEqual(NO_GOVERNANCE);

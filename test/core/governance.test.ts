@@ -25,6 +25,11 @@ describe('governedBy', () => {
     expect(governedBy(namespace, GOVERNANCE)).toEqual(governed);
   });
 
+  test('an excluded namespace is governed by nothing', () => {
+    expect(governedBy('gl-1', { ...GOVERNANCE, excluded: ['gl-1'] })).toBeUndefined();
+    expect(governedBy('gl-2', { ...GOVERNANCE, excluded: ['gl-1'] })).toBeDefined();
+  });
+
   test('without a default only the named namespaces are governed, and without governance none', () => {
     expect(governedBy('elsewhere', { ...GOVERNANCE, otherwise: {} })).toBeUndefined();
     expect(governedBy('elsewhere', NO_GOVERNANCE)).toBeUndefined();

@@ -290,6 +290,35 @@ function matches({ matchExpressions }: Selector, labels: ReadonlyMap<string, str
   });
 }
 
+describe('what a configuration changes in every entry', () => {
+  const all = (config: Partial<ClusterConfig>): readonly Entry[] =>
+    entriesOf({ ...BOTH, ...config }, SERVICE).flatMap(({ webhooks }) => webhooks);
+
+  test('T18: an excluded namespace is left out by its name, and by no other label', () => {
+    const excluding = all({ governance: { ...GOVERNANCE, excluded: ['storage-system'] } });
+    for (const { name, namespaceSelector } of excluding) {
+      expect(namespaceSelector.matchExpressions.at(-1), name).toEqual({
+        key: 'kubernetes.io/metadata.name',
+        operator: 'NotIn',
+        values: ['cloister-system', 'kube-node-lease', 'kube-system', 'storage-system'],
+      });
+    }
+  });
+
+  test('the timeouts are those of the configuration, or else the defaults', () => {
+    const secondsOf = (entries: readonly Entry[]) =>
+      new Set(
+        entries.map(
+          ({ clientConfig, timeoutSeconds }) => `${clientConfig.service?.path.split('/').slice(1, 3).join(' ')} ${timeoutSeconds}`,
+        ),
+      );
+    const changed = secondsOf(all({ timeoutSeconds: { mutate: 9, watch: 4 } }));
+    for (const each of ['mutate userns 9', 'validate enforce 5', 'validate warn 4', 'advise enforce 4', 'unknown enforce 5'])
+      expect(changed).toContain(each);
+    expect(secondsOf(all({}))).toContain('mutate userns 3');
+  });
+});
+
 describe('the address of Cloister', () => {
   const first = (target: Target) => entriesOf(offer('userns'), target)[0].webhooks[0]?.clientConfig;
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isCollection, isMap, isScalar, type Pair, parseDocument, stringify, type YAMLMap } from 'yaml';
 import * as z from 'zod';
 import { configLevels, type JsonSchema, toJsonSchema } from '../../src/config/json-schema.ts';
-import { defaultSchema } from '../../src/config/schema.ts';
+import { configSchema, defaultSchema } from '../../src/config/schema.ts';
 import { policiesWith } from '../../src/manifests/policies.ts';
 import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
 import { readArguments } from './shared/arguments.ts';
@@ -82,6 +82,8 @@ const valuesSchema = z
     governs: configLevels.governs,
     default: z.union([z.strictObject({}), defaultSchema]),
     exemptions: configLevels.exemptions,
+    excludedNamespaces: configSchema.shape.excludedNamespaces.unwrap(),
+    timeoutSeconds: configSchema.shape.timeoutSeconds.unwrap(),
     replicas: count,
     autoscaling: z.strictObject({ enabled: z.boolean(), minReplicas: count, maxReplicas: count, targetCPUUtilizationPercentage: count }),
     podDisruptionBudget: z.strictObject({ enabled: z.boolean(), maxUnavailable: count }),

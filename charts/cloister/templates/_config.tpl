@@ -1,7 +1,7 @@
 {{/* The configuration file: serving pods and `cloister ensure` read the same bytes, and compare their digests. */}}
 {{- define "cloister.config" -}}
 {{- $config := dict "apiVersion" "cloister.dev/v1alpha1" "kind" "Config" "profiles" .Values.profiles -}}
-{{- range $key := list "governs" "default" "exemptions" }}{{ with get $.Values $key }}{{ $_ := set $config $key . }}{{ end }}{{ end -}}
+{{- range $key := list "governs" "default" "exemptions" "excludedNamespaces" "timeoutSeconds" }}{{ with get $.Values $key }}{{ $_ := set $config $key . }}{{ end }}{{ end -}}
 {{ toYaml $config }}
 {{- end }}
 
@@ -12,7 +12,7 @@
 
 {{/* The namespaces that Cloister never governs, as JSON */}}
 {{- define "cloister.ungovernedNamespaces" -}}
-{{ list "kube-node-lease" "kube-system" .Release.Namespace | sortAlpha | toJson }}
+{{ concat (list "kube-node-lease" "kube-system" .Release.Namespace) (.Values.excludedNamespaces | default list) | uniq | sortAlpha | toJson }}
 {{- end }}
 
 {{/* In CEL, as in `cloister manifests`: the list of these namespaces */}}
@@ -38,7 +38,9 @@
 {{- define "cloister.enforcedIn" -}}
 {{- $values := .of.Values -}}
 {{- $default := $values.default | default dict -}}
-{{- $elements := append ($values.governs | default list) (dict "namespaces" ($default.except | default list)) -}}
+{{- $elements := list (dict "namespaces" ($values.excludedNamespaces | default list)) -}}
+{{- $elements = concat $elements ($values.governs | default list) -}}
+{{- $elements = append $elements (dict "namespaces" ($default.except | default list)) -}}
 {{- $elements = append $elements (set (omit $default "except") "namespaces" (list "*")) -}}
 {{- $profile := "" -}}
 {{- $isFound := false -}}
@@ -168,7 +170,7 @@
 {{- end -}}
 {{- if eq $values.test.namespace .Release.Namespace -}}
   {{- $problems = append $problems (printf "test.namespace: %s is Cloister's own namespace, where no pod is judged: use another" .Release.Namespace) -}}
-{{- else if has $values.test.namespace (list "kube-system" "kube-node-lease") -}}
+{{- else if has $values.test.namespace (concat (list "kube-system" "kube-node-lease") ($values.excludedNamespaces | default list)) -}}
   {{- $problems = append $problems (printf "test.namespace: no pod is judged in %s: use another" $values.test.namespace) -}}
 {{- end -}}
 {{- range $values.env -}}

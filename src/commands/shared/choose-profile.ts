@@ -1,4 +1,4 @@
-import { governsAny, profilesInForce, SYSTEM_NAMESPACES } from '../../core/governance.ts';
+import { governsAny, isExcluded, profilesInForce } from '../../core/governance.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { printConfigured, printUnknownProfile } from '../../core/policy.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
@@ -29,7 +29,10 @@ export interface Circumstances {
 
 type Profiled = Pick<PolicySettings, 'profiles' | 'governance' | 'profile' | 'origin' | 'ownNamespace' | 'grantOrigin'>;
 
-/** The webhook does not judge the pod: its namespace is known to have no label, and the configuration governs others by their names. */
+/**
+ * The webhook does not judge the pod: the configuration excludes its namespace, or the namespace is known to have no label, and the configuration
+ * governs others by their names.
+ */
 export const UNGOVERNED = 'ungoverned';
 
 /**
@@ -41,6 +44,7 @@ export function chooseProfile(circumstances: Circumstances, config: Profiled): R
   const { label } = circumstances;
   const asked = config.profile;
   if (asked !== undefined) return ok({ profile: asked, mode: 'enforce', chosenBy: chosenBy('--profile', config), isObvious: true });
+  if (config.governance.excluded?.includes(circumstances.namespace)) return ok(UNGOVERNED);
   const [governing] = governingOf(circumstances, config);
   if (governing?.mode === 'enforce') return findProfile(governing, config);
   // A pod opts in by its label where no profile is enforced.
@@ -92,8 +96,8 @@ function isKnownUngoverned({ namespace, namespaceLabels }: Circumstances, config
   return governsAny(config.governance) && (namespaceLabels !== undefined || isNeverGoverned(namespace, config));
 }
 
-function isNeverGoverned(namespace: string, { ownNamespace }: Profiled): boolean {
-  return SYSTEM_NAMESPACES.includes(namespace) || namespace === ownNamespace;
+function isNeverGoverned(namespace: string, { governance, ownNamespace }: Profiled): boolean {
+  return isExcluded(namespace, governance) || namespace === ownNamespace;
 }
 
 /** The rule `pod-labels` reports a label that names no profile, if there is a profile to judge the pod by. */

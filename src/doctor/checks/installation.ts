@@ -1,4 +1,4 @@
-import { SYSTEM_NAMESPACES } from '../../core/governance.ts';
+import { isExcluded } from '../../core/governance.ts';
 import { NAMESPACE_LABELS } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
 import { checkCluster, LEFT_OUT, type Problem, printObjects } from '../check.ts';
@@ -332,10 +332,10 @@ export const excludedNamespaces = checkCluster({
   summary: 'No namespace that Cloister never governs has a label of Cloister.',
   reads: ['namespaces'],
   levels: ['warning'],
-  run({ namespaces }, { service }) {
-    const excluded = [...SYSTEM_NAMESPACES, service.namespace];
+  run({ namespaces }, { governance, service }) {
+    const isNeverGoverned = (name: string): boolean => name === service.namespace || isExcluded(name, governance);
     const found = namespaces
-      .filter(({ name, labels }) => excluded.includes(name) && Object.values(NAMESPACE_LABELS).some((label) => label in labels))
+      .filter(({ name, labels }) => isNeverGoverned(name) && Object.values(NAMESPACE_LABELS).some((label) => label in labels))
       .map(({ name }) => name);
     if (found.length === 0) return [];
     return [

@@ -12,6 +12,12 @@ const VALUES: Readonly<Record<string, object>> = {
   'no profile': { profiles: { userns: null } },
   'an enforcing default': { default: { enforce: 'userns' } },
   'a default that only warns': { default: { warn: 'userns', except: ['monitoring'] } },
+  'excluded namespaces': {
+    excludedNamespaces: ['storage-system', 'kube-system', 'nodes'],
+    default: { enforce: 'userns' },
+    nodeProfile: { enabled: true, namespace: 'nodes' },
+    timeoutSeconds: { watch: 3 },
+  },
   'elements that only audit': { governs: [{ namespaces: ['true', '*-true*'], audit: 'userns' }] },
   'elements with one that enforces': {
     governs: [

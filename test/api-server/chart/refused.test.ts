@@ -60,6 +60,15 @@ const WRONG: Readonly<Record<string, readonly [values: object, sentence: string]
     { governs: [{ namespaces: ["a'"], enforce: 'userns' }] },
     "at '/governs/0/namespaces/0': 'a\\'' does not match pattern",
   ],
+  'an excluded namespace that is a pattern': [
+    { excludedNamespaces: ['kube-*'] },
+    "at '/excludedNamespaces/0': 'kube-*' does not match pattern",
+  ],
+  'a namespace of the test that is excluded': [
+    { excludedNamespaces: ['kube-public'] },
+    'test.namespace: no pod is judged in kube-public: use another',
+  ],
+  'a timeout that is too long': [{ timeoutSeconds: { watch: 6 } }, "at '/timeoutSeconds/watch': maximum: got 6, want 5"],
   'an element of governs with a profile that is not configured': [
     { governs: [{ namespaces: ['a'], warn: 'usrns' }] },
     'governs[0].warn: "usrns" is not configured: it must be one of `profiles`',
