@@ -5,7 +5,7 @@ import { type LiveObject, type Reference, titleOf } from '../cluster/object.ts';
 import type { ServingPod } from '../cluster/serving.ts';
 import { createAuthority, issueCertificate } from '../tls/certificate.ts';
 import type { Issued } from '../tls/pem.ts';
-import { findEnforcedByName, RUNNING_PODS_STAY } from './enforcement.ts';
+import { findNewlyEnforced, RUNNING_PODS_STAY } from './enforcement.ts';
 import { bundleOf, encode, namesOf, secretsOf } from './objects.ts';
 import { makePlan } from './plan.ts';
 import type { DesiredState, ObservedState, Plan, Step } from './types.ts';
@@ -84,7 +84,7 @@ export async function reconcile(
     conflicts = 0;
     writes += 1;
     logger.info({ object: titleOf(step.object), why: step.why, ...fields }, step.do === 'create' ? 'created' : 'updated');
-    const entries = findEnforcedByName(step);
+    const entries = findNewlyEnforced(step);
     if (entries.length > 0) logger.warn({ entries }, RUNNING_PODS_STAY);
     if (writes < MAX_WRITES) return;
     throw contested(

@@ -238,7 +238,7 @@ const UNKNOWN_WATCH = { ...UNKNOWN, ...WATCH } as const;
 const UNKNOWN_ENFORCE = { ...UNKNOWN, ...ENFORCE } as const;
 
 /** The API server sets this label, and users cannot change it. A namespace must not be excluded by a label that its users can set. */
-const NAME_LABEL = 'kubernetes.io/metadata.name';
+export const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 /** The namespaces that Cloister never governs: those of the system, its own, and those that the configuration excludes. */
 export function ungovernedNamespaces({ excluded = [] }: Governance, target: Target): readonly string[] {

@@ -360,5 +360,9 @@ describe('namespaces that the configuration enforces by name', () => {
     expect(await warningsOf(more)).toEqual([]);
     expect(await warningsOf(governing('default: {enforce: userns, except: [a]}'))).toEqual(warned);
     expect(await warningsOf(audited)).toEqual([]);
+    // A namespace is excluded, and then no longer.
+    expect(await warningsOf(governing('excludedNamespaces: [agents]\n'))).toEqual([]);
+    const entries = ['userns.namespace.enforce', 'userns.pod.enforce', 'namespace.unknown.enforce', 'pod.unknown.enforce'];
+    expect(await warningsOf(desired)).toEqual([[{ entries: entries.map((name) => `${name}.cloister.dev`) }, RUNNING_PODS_STAY]]);
   });
 });
