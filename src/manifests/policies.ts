@@ -87,7 +87,7 @@ export function policiesWith({ profiles, ungoverned, enforcedByName }: Configure
           messageExpression: [
             'variables.isUngoverned',
             `? 'Cloister never governs pods in ' + object.metadata.name + ', so this label has no effect on them; remove it: ' + variables.written.join(', ')`,
-            `: 'pods that already run in ' + object.metadata.name + ' stay as they are; check their manifests with \`cloister check\`, and delete and recreate the pods to enforce ' + variables.labels['${enforce}']`,
+            `: 'pods that already run in ' + object.metadata.name + ' stay as they are; list them with \`cloister scan -n ' + object.metadata.name + '\`, and delete and recreate them to enforce ' + variables.labels['${enforce}']`,
           ].join('\n'),
         },
       ],

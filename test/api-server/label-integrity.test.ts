@@ -249,7 +249,7 @@ describe('a namespace', () => {
     await apiServer.createNamespace('advised');
     const patch = (labels: Labels) => labeler.request('PATCH', '/api/v1/namespaces/advised', { metadata: { labels } }, MERGE);
     const warning = expect.stringContaining(
-      ': pods that already run in advised stay as they are; check their manifests with `cloister check`, and delete and recreate the pods to enforce userns',
+      ': pods that already run in advised stay as they are; list them with `cloister scan -n advised`, and delete and recreate them to enforce userns',
     );
     const labelled = await patch({ [OURS]: 'userns' });
     expect([labelled.status, labelled.warnings]).toEqual([200, [warning]]);
