@@ -226,9 +226,10 @@ describe('T79: nodes', () => {
     const [refused, exempt] = [await apply('unrestricted'), await apply('exempt')];
     expect([refused.status, exempt.status]).toEqual([201, 201]);
     // The warning for the author of the template states why its pods will be refused.
-    const finding =
-      'node affinity asks for metadata.name; remove it; the DaemonSet controller adds it to each pod of a DaemonSet, or ask the operator for an exemption (node-selection: [metadata.name])';
-    expect(refused.warnings).toEqual([`cloister userns: node-selection: ${finding}`]);
+    const exemption = 'or ask the operator for an exemption (node-selection: [metadata.name])';
+    expect(refused.warnings).toEqual([
+      `cloister userns: node-selection: the controller makes each pod of a DaemonSet ask for one node by its name; use a Deployment, ${exemption}`,
+    ]);
     expect(exempt.warnings).toEqual([]);
     interface List<T> {
       readonly items: readonly T[];
@@ -242,7 +243,9 @@ describe('T79: nodes', () => {
       (await apiServer.admin.request<List<{ reason: string; message: string }>>('GET', '/api/v1/namespaces/unrestricted/events')).body
         .items;
     await until(async () => (await events()).some(({ reason }) => reason === 'FailedCreate'));
-    expect((await events()).find(({ reason }) => reason === 'FailedCreate')?.message).toContain(finding);
+    expect((await events()).find(({ reason }) => reason === 'FailedCreate')?.message).toContain(
+      `node affinity asks for metadata.name; remove it; the DaemonSet controller adds it to each pod of a DaemonSet, ${exemption}`,
+    );
     expect(await agentsIn('unrestricted')).toEqual([]);
   });
 });

@@ -264,7 +264,7 @@ spec:
 `;
   const { code, stdout } = await cloister(['check', '-f', '-', '-o', 'json'], daemonSet);
   expect(code).toBe(1);
-  expect(JSON.parse(stdout).pods[0].findings).toMatchObject([{ rule: 'node-selection', line: 5, fixable: false }]);
+  expect(JSON.parse(stdout).pods[0].findings).toMatchObject([{ rule: 'node-selection', line: 6, fixable: false }]);
   const fixed = await cloister(['fix', '-f', '-'], daemonSet);
   expect([fixed.code, fixed.stdout]).toEqual([1, daemonSet]);
   expect(fixed.stderr).toContain('use a Deployment, or ask the operator for an exemption (node-selection: [metadata.name])');

@@ -99,7 +99,7 @@ test.each([
   expect(await cloister(['explain', name])).toEqual({
     code: 2,
     stdout: '',
-    stderr: `error: there is no rule or profile "${name}": \`cloister explain\` lists them; ${remedy}\n`,
+    stderr: `error: there is no rule, profile or check "${name}": \`cloister explain\` lists them; ${remedy}\n`,
   });
 });
 
