@@ -8,10 +8,11 @@ import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
 import { asWritten, type Written } from '../core/written.ts';
 import { readProblemOf, type StreamContents } from './files.ts';
+import { placesIn } from './lines.ts';
 import type { InputProblem } from './problem.ts';
 import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
 import { findShapes, type ShapedPod } from './shapes.ts';
-import { parseStream } from './yaml.ts';
+import { parseStream } from './yaml/stream.ts';
 
 /** A file and its documents. */
 export interface Source {
@@ -101,20 +102,16 @@ export async function readNamespaces(files: readonly string[], streams: StreamCo
 
 /** Reads the documents of a text. */
 export function readText(file: string, text: string): FileContent {
-  const { documents, problems: yamlProblems, lines } = parseStream(text);
+  const { documents, problems: yamlProblems } = parseStream(text);
+  const placeOf = placesIn(text);
   const [first] = yamlProblems;
   if (first !== undefined) {
     const template = templateIn(text, first.offset);
-    const place = (offset: number) => ({
-      file,
-      line: Math.max(1, lines.linePos(offset).line),
-      column: Math.max(1, lines.linePos(offset).col),
-    });
     if (template !== undefined) {
       const message = 'this is a template that is not rendered';
-      return { skipped: { ...place(template), message, remedy: 'render it first, for example with `helm template`' } };
+      return { skipped: { file, ...placeOf(template), message, remedy: 'render it first, for example with `helm template`' } };
     }
-    return { problems: yamlProblems.map(({ offset, message, remedy }) => ({ ...place(offset), message, remedy })) };
+    return { problems: yamlProblems.map(({ offset, message, remedy }) => ({ file, ...placeOf(offset), message, remedy })) };
   }
   const written = documents.filter(({ value }) => value !== null);
   if (written.length > 0 && written.every(({ value }) => isNoObject(value))) {
@@ -122,7 +119,7 @@ export function readText(file: string, text: string): FileContent {
     return { skipped: { file, message, remedy: 'leave it out, or ignore it with --ignore' } };
   }
   const problems: InputProblem[] = [];
-  const read = documents.map((document) => readDocument(file, { document, lines, text }, problems));
+  const read = documents.map((document) => readDocument(file, { document, placeOf, text }, problems));
   return problems.length > 0 ? { problems } : { source: { file, text, documents: read } };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Json } from '../../src/core/json.ts';
-import { parseStream, printYaml } from '../../src/manifests/yaml.ts';
+import type { Json } from '../../../src/core/json.ts';
+import { printYaml } from '../../../src/manifests/yaml/print.ts';
+import { parseStream } from '../../../src/manifests/yaml/stream.ts';
 
 const meaningOf = (text: string): Json | undefined => parseStream(text).documents[0]?.value;
 const problemsOf = (text: string): string[] => parseStream(text).problems.map(({ message }) => message);
