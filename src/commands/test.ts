@@ -34,7 +34,7 @@ addHelp(command, {
 });
 
 async function run(names: readonly string[], { output }: { readonly output: string }, self: Command): Promise<void> {
-  const { files, problems: unread } = await filesOf(names, []);
+  const { files, problems: unread } = filesOf(names, []);
   const problems = unread.map(printInputProblem);
   const cases: TestCase[] = [];
   for (const file of files) {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { Json } from '../core/json.ts';
 import { type Path, printPath, valueAt } from '../core/path.ts';
 import { CONTAINER_LISTS } from '../core/pod.ts';
@@ -76,10 +76,10 @@ export type FileContent =
  * @param file a name that `filesOf` returned
  * @param known its content; undefined: it is read
  */
-export async function readSource(file: string, known: Buffer | undefined): Promise<FileContent> {
+export function readSource(file: string, known: Buffer | undefined): FileContent {
   let bytes: Buffer;
   try {
-    bytes = known ?? (await readFile(file));
+    bytes = known ?? readFileSync(file);
   } catch (error) {
     return { problems: [readProblemOf(file, error)] };
   }
@@ -88,16 +88,22 @@ export async function readSource(file: string, known: Buffer | undefined): Promi
 }
 
 /** The Namespace objects of all files. Files that cannot be read are left out. */
-export async function readNamespaces(files: readonly string[], streams: StreamContents): Promise<FoundNamespace[]> {
-  const namespaces: FoundNamespace[] = [];
-  for (const file of files) {
-    const bytes = streams.get(file) ?? (await readFile(file).catch(() => undefined));
+export function readNamespaces(files: readonly string[], streams: StreamContents): FoundNamespace[] {
+  return files.flatMap((file) => {
+    const bytes = streams.get(file) ?? readIfPossible(file);
     // Parsing costs far more than searching.
-    if (bytes?.includes('Namespace') !== true) continue;
-    const content = await readSource(file, bytes);
-    if ('source' in content) namespaces.push(...content.source.documents.flatMap((document) => document.namespaces));
+    if (bytes?.includes('Namespace') !== true) return [];
+    const content = readSource(file, bytes);
+    return 'source' in content ? content.source.documents.flatMap((document) => document.namespaces) : [];
+  });
+}
+
+function readIfPossible(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
   }
-  return namespaces;
 }
 
 /** Reads the documents of a text. */

@@ -66,15 +66,15 @@ export async function judgeManifests(
   { stdin, ...context }: JudgingContext,
   visit: (judged: JudgedSource) => void | Promise<void>,
 ): Promise<InputSummary> {
-  const { files, ignored, problems: unread } = await filesOf(names, context.settings.ignore);
+  const { files, ignored, problems: unread } = filesOf(names, context.settings.ignore);
   const streams = await readStreams(files, stdin);
-  const labelsOf: LabelsOf = new Map((await readNamespaces(files, streams)).map(({ name, labels }) => [name, labels]));
+  const labelsOf: LabelsOf = new Map(readNamespaces(files, streams).map(({ name, labels }) => [name, labels]));
   const problems = unread.map(printInputProblem);
   const skipped: InputProblem[] = [];
   const choices = new Set<string>();
   let objects = 0;
   for (const file of files) {
-    const content = await readSource(file, streams.get(file));
+    const content = readSource(file, streams.get(file));
     streams.delete(file);
     if ('problems' in content) {
       for (const problem of content.problems) problems.push(printInputProblem(problem));
