@@ -89,7 +89,7 @@ async function judgeTest(file: string, config: string | undefined, test: PolicyT
       const judged = judgeSource(content.source, { settings: settings.value, flags, now });
       return judged.problems.length > 0 ? err(judged.problems) : ok(judged);
     }
-    return err(('skipped' in content ? [content.skipped] : content.problems).map(printInputProblem));
+    return err(('problems' in content ? content.problems : [content.skipped]).map(printInputProblem));
   }
   const pods: JudgedPod[] = [];
   let ungoverned = 0;

@@ -1,7 +1,8 @@
 import type { Path } from '../core/path.ts';
 import { eolAt } from './edit/text.ts';
 import type { TextPlace } from './lines.ts';
-import type { Span, YamlDocument, YamlMap, YamlNode, YamlPair } from './yaml/tree.ts';
+import type { YamlDocument } from './yaml/stream.ts';
+import type { Span, YamlMap, YamlNode, YamlPair, YamlTree } from './yaml/tree.ts';
 
 /** A part of a text. Lines and columns start at 1; a column counts UTF-16 code units, and `endColumn` is the one behind the last. */
 export interface TextRange {
@@ -25,9 +26,10 @@ export interface PlacedDocument {
  * @param owner where the first line is pointed at if the text has no such field: the container or pod that lacks it
  */
 export function rangeOf(placed: PlacedDocument, path: Path, owner: Path): TextRange {
-  const found = locate(placed.document, path);
+  const tree = placed.document.tree();
+  const found = locate(tree, path);
   if (found !== undefined) return makeRange(placed, found);
-  return firstLineOf(placed, locate(placed.document, owner) ?? { start: placed.document.root?.start ?? 0, end: Number.POSITIVE_INFINITY });
+  return firstLineOf(placed, locate(tree, owner) ?? { start: tree.root?.start ?? 0, end: Number.POSITIVE_INFINITY });
 }
 
 /** The first line of a value. */
@@ -38,15 +40,15 @@ export function headOf(placed: PlacedDocument, path: Path): TextRange {
 /** No manifest has this key, because YAML forbids the character. */
 const ABSENT = '\u0000';
 
-function locate(document: YamlDocument, path: Path): Span | undefined {
-  const { root } = document;
+function locate(tree: YamlTree, path: Path): Span | undefined {
+  const { root } = tree;
   if (root === null) return undefined;
   let node: YamlNode = root;
   let found: Span = root;
   for (const step of path) {
-    node = targetOf(document, node);
+    node = targetOf(tree, node);
     if (node.kind === 'map') {
-      const pair = pairOf(document, node, String(step));
+      const pair = pairOf(tree, node, String(step));
       if (pair === undefined) return undefined;
       node = pair.value;
       found = { start: pair.keyStart, end: pair.end };
@@ -60,19 +62,19 @@ function locate(document: YamlDocument, path: Path): Span | undefined {
   return found;
 }
 
-function targetOf({ aliases }: YamlDocument, node: YamlNode): YamlNode {
+function targetOf({ aliases }: YamlTree, node: YamlNode): YamlNode {
   return node.kind === 'alias' ? (aliases.find(({ alias }) => alias === node)?.target ?? node) : node;
 }
 
 /** The pair of a key: the map's own, or one that it merges. Of several merged maps, the first that has the key counts. */
-function pairOf(document: YamlDocument, map: YamlMap, key: string): YamlPair | undefined {
+function pairOf(tree: YamlTree, map: YamlMap, key: string): YamlPair | undefined {
   const own = map.members.find((pair) => pair.key === key);
-  const merge = document.merges.get(map);
+  const merge = tree.merges.get(map);
   if (own !== undefined || merge === undefined) return own;
   const merging = map.members[merge.index]?.value;
   for (const source of merging?.kind === 'list' ? merging.members.map(({ value }) => value) : [merging]) {
-    const target = source && targetOf(document, source);
-    const pair = target?.kind === 'map' ? pairOf(document, target, key) : undefined;
+    const target = source && targetOf(tree, source);
+    const pair = target?.kind === 'map' ? pairOf(tree, target, key) : undefined;
     if (pair !== undefined) return pair;
   }
   return undefined;

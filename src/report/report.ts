@@ -1,4 +1,5 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
+import { printable } from '../core/printable.ts';
 import type { EnforcementOutcome, Mode } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
@@ -7,7 +8,7 @@ export interface CheckReport {
   readonly pods: readonly PodReport[];
   /** Objects that may have a pod and are not judged. */
   readonly unjudged: readonly UnjudgedReport[];
-  /** Files that are no manifests. */
+  /** Files, and the rests of files, that are no manifests. */
   readonly skipped: readonly SkippedFile[];
   /** Number of pods in namespaces that nothing governs. */
   readonly ungoverned: number;
@@ -60,6 +61,22 @@ export interface SkippedFile {
   readonly message: string;
   /** What to do. */
   readonly remedy: string;
+  /** Whether the documents above the place are judged. */
+  readonly isRest?: true;
+}
+
+/** Why an object, or a file, is not judged, with a place: for formats that know nothing but places. */
+export function notJudgedOf({ unjudged, skipped }: CheckReport): readonly (Place & { readonly file: string; readonly message: string })[] {
+  return [
+    ...unjudged.map(({ file, line, column, endLine, endColumn, reason, ...object }) => {
+      const message = `${printable(titleOf(object))} is not judged: ${printable(reason)}`;
+      return { file, line, column, endLine, endColumn, message };
+    }),
+    ...skipped.map(({ file, line = 1, column = 1, message, remedy, isRest }) => {
+      const what = isRest ? 'The rest of the file' : 'The file';
+      return { file, line, column, endLine: line, endColumn: column, message: `${what} is skipped: ${message}; ${remedy}` };
+    }),
+  ];
 }
 
 /** What a format may print besides the report. */

@@ -1,16 +1,7 @@
 import type { Location, Log, Notification, ReportingDescriptor, Result } from 'sarif';
-import { printable } from '../core/printable.ts';
 import { ruleById } from '../core/rules/index.ts';
 import { entriesOf, type ReportEntry } from './entries.ts';
-import {
-  type CheckReport,
-  type Place,
-  type PlacedFinding,
-  type ReportContext,
-  type SkippedFile,
-  titleOf,
-  type UnjudgedReport,
-} from './report.ts';
+import { type CheckReport, notJudgedOf, type Place, type PlacedFinding, type ReportContext } from './report.ts';
 import { type Severity, severityOfRule } from './severity.ts';
 
 /** GitHub rejects a file with more results. */
@@ -60,7 +51,7 @@ export function printSarif(report: CheckReport, context: ReportContext): string 
         invocations: [
           {
             executionSuccessful: true,
-            toolExecutionNotifications: [...report.unjudged.map(notifyUnjudged), ...report.skipped.map(notifySkipped)],
+            toolExecutionNotifications: notJudgedOf(report).map(notify),
           },
         ],
         results: results.map((result) => ({ ...result, ruleIndex: indices.get(result.ruleId ?? '') ?? -1 })),
@@ -143,12 +134,6 @@ function firstParagraphOf(markdown: string): string {
   return paragraph.replaceAll('\n', ' ').trim();
 }
 
-function notifyUnjudged(object: UnjudgedReport): Notification {
-  const text = `${printable(titleOf(object))} is not judged: ${printable(object.reason)}`;
-  return { level: 'note', message: { text }, locations: [locationOf(object.file, object)] };
-}
-
-function notifySkipped({ file, line = 1, column = 1, message, remedy }: SkippedFile): Notification {
-  const place = { line, column, endLine: line, endColumn: column };
-  return { level: 'note', message: { text: `The file is skipped: ${message}; ${remedy}` }, locations: [locationOf(file, place)] };
+function notify(each: ReturnType<typeof notJudgedOf>[number]): Notification {
+  return { level: 'note', message: { text: each.message }, locations: [locationOf(each.file, each)] };
 }

@@ -1,11 +1,11 @@
 import { isJson } from '../pieces.ts';
-import type { YamlDocument, YamlNode } from '../yaml/tree.ts';
+import type { YamlNode, YamlTree } from '../yaml/tree.ts';
 import { columnOf } from './text.ts';
 
-/** A document with its text, and the style that the text is written in. */
+/** The tree of a document with its text, and the style that the text is written in. */
 export interface EditContext {
   readonly text: string;
-  readonly document: YamlDocument;
+  readonly tree: YamlTree;
   readonly lineBreak: string;
   /** Number of spaces that indent a map below its key. */
   readonly indent: number;
@@ -14,14 +14,14 @@ export interface EditContext {
   readonly isJson: boolean;
 }
 
-export function contextOf(text: string, document: YamlDocument): EditContext {
-  const { root } = document;
+export function contextOf(text: string, tree: YamlTree): EditContext {
+  const { root } = tree;
   const style: Indentation = { map: undefined, list: undefined };
   if (root !== null) readIndentation(text, root, style);
   const written = root === null ? '' : text.slice(root.start, root.end);
   return {
     text,
-    document,
+    tree,
     lineBreak: text.includes('\r\n') ? '\r\n' : '\n',
     indent: style.map ?? 2,
     indentSeq: style.list ?? false,

@@ -1,6 +1,6 @@
 import type { PatchOp } from '../../core/patch.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import { parseStream } from '../yaml/stream.ts';
+import { parseStream, type YamlDocument } from '../yaml/stream.ts';
 import type { AliasUse, NodeLocation, YamlMap, YamlNode } from '../yaml/tree.ts';
 import { addMember, removeMember, replaceValue } from './changes.ts';
 import { contextOf, type EditContext } from './context.ts';
@@ -20,15 +20,34 @@ import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from 
  * @returns the edited text, or why it cannot be edited
  */
 export function edit(text: string, patches: readonly (readonly PatchOp[])[]): Result<string, string> {
+  const { documents } = parseStream(text);
+  const unknown = patches.findIndex((operations, index) => operations.length > 0 && documents[index] === undefined);
+  if (unknown >= 0) return err(`there is no document ${unknown + 1} in the text`);
+  const edits: TextEdit[] = [];
+  for (const [part, group] of Map.groupBy(documents.entries(), ([, { part }]) => part)) {
+    const operations = group.map(([index]) => patches[index] ?? []);
+    if (operations.every(({ length }) => length === 0)) continue;
+    const isWhole = part.text.length === text.length;
+    const edited = editPart(part.text, isWhole ? documents : parseStream(part.text).documents, operations);
+    if (!edited.ok) return edited;
+    edits.push({ start: part.start, end: part.start + part.text.length, text: edited.value });
+  }
+  return ok(applyEdits(text, edits));
+}
+
+/** @param patches one for each document of the part */
+function editPart(text: string, documents: readonly YamlDocument[], patches: readonly (readonly PatchOp[])[]): Result<string, string> {
   let edited = text;
+  let read = documents;
   let pending: readonly PendingEdit[] = patches.flatMap((operations, document) =>
     operations.map((operation) => ({ document, operation, steps: stepsOf(operation) })),
   );
   while (pending.length > 0) {
-    const round = planRound(edited, pending);
+    const round = planRound(edited, read, pending);
     if (!round.ok) return round;
     edited = applyEdits(edited, round.value.edits);
     pending = round.value.remaining;
+    if (pending.length > 0) read = parseStream(edited).documents;
   }
   return ok(edited);
 }
@@ -50,9 +69,9 @@ function stepsOf({ path }: PatchOp): string[] {
 /** Plans all operations that are independent of each other; the remaining ones are planned when the text is parsed again. */
 function planRound(
   text: string,
+  documents: readonly YamlDocument[],
   pending: readonly PendingEdit[],
 ): Result<{ readonly edits: TextEdit[]; readonly remaining: PendingEdit[] }, string> {
-  const { documents } = parseStream(text);
   const contexts = new Map<number, EditContext>();
   const remaining: PendingEdit[] = [];
   // One round either writes out merges or performs operations: doing both could write a key of a merge twice.
@@ -69,8 +88,8 @@ function planRound(
       continue;
     }
     const document = documents[pendingEdit.document];
-    if (document === undefined) return err(`there is no document ${pendingEdit.document + 1} in the text`);
-    const context = contexts.get(pendingEdit.document) ?? contextOf(text, document);
+    if (document === undefined) return err('an edit has changed the number of documents');
+    const context = contexts.get(pendingEdit.document) ?? contextOf(text, document.tree());
     contexts.set(pendingEdit.document, context);
 
     const separation = separate(context, pendingEdit);
@@ -109,7 +128,7 @@ function startsWith(steps: readonly string[], beginning: readonly string[]): boo
 
 /** The values to write out before an operation is performed: aliases and merges on its path, and aliases of the value that it changes. */
 function separate(context: EditContext, { steps, operation }: PendingEdit): PlannedEdits | undefined {
-  const { root, aliases, merges } = context.document;
+  const { root, aliases, merges } = context.tree;
   if (aliases.length === 0 && merges.size === 0) return undefined;
   const affected = new Set<YamlNode>();
   let node: YamlNode | undefined = root ?? undefined;
@@ -171,7 +190,7 @@ function writeOut(context: EditContext, { mergedBy, location, value }: AliasUse)
 
 /** Replaces `<<` with the pairs that it merges. */
 function expandMerge(context: EditContext, map: YamlMap, location: NodeLocation): PlannedEdits {
-  const merge = context.document.merges.get(map);
+  const merge = context.tree.merges.get(map);
   const member = merge && map.members[merge.index];
   if (merge === undefined || member === undefined) return err('a merge key is at a place where it cannot be written out');
   if (Object.keys(merge.entries).length === 0) return removeMember(context, map, merge.index, location);
@@ -184,7 +203,7 @@ function expandMerge(context: EditContext, map: YamlMap, location: NodeLocation)
 function perform(context: EditContext, { steps, operation }: PendingEdit): PlannedEdits {
   const last = steps.at(-1);
   if (last === undefined) return err('a whole document cannot be replaced');
-  let node: YamlNode | null = context.document.root;
+  let node: YamlNode | null = context.tree.root;
   let location: NodeLocation;
   for (const step of steps.slice(0, -1)) {
     const next: Child | undefined = node === null ? undefined : childOf(node, step, location);

@@ -4,8 +4,8 @@ import {
   type AliasUse,
   isBlank,
   type Merge,
+  type ReadDocument,
   type Span,
-  type YamlDocument,
   type YamlMap,
   type YamlMember,
   type YamlNode,
@@ -58,7 +58,7 @@ interface Read {
  * @param base offset of the text in its stream, which the offsets of the tree start at
  * @returns no document: the text has only comments; undefined: the text is not in common YAML
  */
-export function readCommon(text: string, base: number): readonly YamlDocument[] | undefined {
+export function readCommon(text: string, base: number): readonly ReadDocument[] | undefined {
   if (text.includes('\r') || text.includes('\ufeff')) return undefined;
   try {
     return readText(text, base);
@@ -69,7 +69,7 @@ export function readCommon(text: string, base: number): readonly YamlDocument[] 
   }
 }
 
-function readText(text: string, base: number): readonly YamlDocument[] {
+function readText(text: string, base: number): readonly ReadDocument[] {
   let at = 0;
   let depth = 0;
   const hasMarker = text.startsWith('---');
@@ -79,11 +79,11 @@ function readText(text: string, base: number): readonly YamlDocument[] {
   }
   /** Column of the content at `at`, where a line is over; -1: there is no more. */
   let column = nextContent();
-  if (column < 0) return hasMarker ? [documentOf(null, null)] : [];
+  if (column < 0) return hasMarker ? [documentOf(base, null, null)] : [];
   if (column > 0) throw UNCOMMON;
   const { node, value } = isOpening(codeAt(at)) ? readLine(-1) : readBlock();
   if (column >= 0) throw UNCOMMON;
-  return [documentOf(node, value)];
+  return [documentOf(base, node, value)];
 
   function codeAt(offset: number): number {
     return text.charCodeAt(offset);
@@ -411,8 +411,8 @@ function readText(text: string, base: number): readonly YamlDocument[] {
   }
 }
 
-function documentOf(root: YamlNode | null, value: Json): YamlDocument {
-  return { root, value, aliases: NO_ALIASES, merges: NO_MERGES };
+function documentOf(start: number, root: YamlNode | null, value: Json): ReadDocument {
+  return { start, root, value, aliases: NO_ALIASES, merges: NO_MERGES };
 }
 
 function plainOf(text: string): Json {

@@ -21,10 +21,10 @@ import {
   type Merge,
   type NodeLocation,
   put,
+  type ReadDocument,
   type Span,
   type YamlAlias,
   type YamlCollection,
-  type YamlDocument,
   type YamlList,
   type YamlMap,
   type YamlMember,
@@ -46,11 +46,10 @@ const READING: ParseOptions & SchemaOptions & DocumentOptions = {
   logLevel: 'silent',
 };
 
-export interface LibraryDocument extends YamlDocument {
+export interface LibraryDocument extends ReadDocument {
   readonly problems: readonly YamlProblem[];
   /** The document is no valid YAML, so that further problems may only be a consequence of it. */
   readonly isBroken: boolean;
-  readonly start: number;
 }
 
 /**

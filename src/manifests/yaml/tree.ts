@@ -53,13 +53,19 @@ export interface YamlPair extends YamlMember {
   readonly keyStart: number;
 }
 
-/** One document of a stream: where its values are written, and its value. */
-export interface YamlDocument {
+/** Where the values of a document are written. */
+export interface YamlTree {
   /** null: the document is empty. */
   readonly root: YamlNode | null;
-  readonly value: Json;
   readonly aliases: readonly AliasUse[];
   readonly merges: ReadonlyMap<YamlMap, Merge>;
+}
+
+/** A document that was read: its tree and its value. */
+export interface ReadDocument extends YamlTree {
+  /** Offset in the stream of the document, or of comments above it. */
+  readonly start: number;
+  readonly value: Json;
 }
 
 /** Where a value is: a member of a collection, which itself is at a location; undefined: the root of its document. */
