@@ -82,6 +82,7 @@ function readText(text: string, base: number): readonly ReadDocument[] {
   if (column < 0) return hasMarker ? [documentOf(base, null, null)] : [];
   if (column > 0) throw UNCOMMON;
   const { node, value } = isOpening(codeAt(at)) ? readLine(-1) : readBlock();
+  // A line that is indented as no collection is ends them all.
   if (column >= 0) throw UNCOMMON;
   return [documentOf(base, node, value)];
 
@@ -156,7 +157,6 @@ function readText(text: string, base: number): readonly ReadDocument[] {
       members.push({ start: keyStart, end, indicator, comma: undefined, properties: NO_PROPERTIES, key, keyStart, value: read.node });
       value[key] = read.value;
     } while (column === own);
-    if (column > own) throw UNCOMMON;
     return { node: { kind: 'map', isFlow: false, isEditable: true, start, end, members }, value };
   }
 
@@ -173,7 +173,6 @@ function readText(text: string, base: number): readonly ReadDocument[] {
       members.push({ start: indicator, end, indicator, comma: undefined, properties: NO_PROPERTIES, value: read.node });
       value.push(read.value);
     } while (column === own && isDash());
-    if (column > own) throw UNCOMMON;
     return { node: { kind: 'list', isFlow: false, isEditable: true, start, end, members }, value };
   }
 

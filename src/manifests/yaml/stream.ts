@@ -49,13 +49,13 @@ function forbiddenAt({ 0: character, index }: RegExpExecArray): YamlProblem {
 
 /**
  * The documents of a stream without a problem: each that is written in common YAML is read by `readCommon`, and the others by the library.
- * @returns undefined where a document has a problem, or where a line may concern several documents
+ * @returns undefined where a document has a problem, or where there is a directive
  */
 function readQuickly(pieces: readonly Piece[]): YamlStream | undefined {
   const keep = makeKeeper(readPart);
   const documents: YamlDocument[] = [];
   for (const piece of pieces) {
-    if (OF_THE_STREAM.test(piece.text)) return undefined;
+    if (DIRECTIVE.test(piece.text)) return undefined;
     for (const part of partsOf(piece)) {
       const read = readPart(part);
       if (read === undefined) return undefined;
@@ -65,8 +65,8 @@ function readQuickly(pieces: readonly Piece[]): YamlStream | undefined {
   return { documents, problems: [] };
 }
 
-/** Directives and ends of documents, and the mark at the start of a stream. */
-const OF_THE_STREAM = /^(?:%|\.\.\.|\ufeff)/m;
+/** A line that changes how later documents are read. */
+const DIRECTIVE = /^%/m;
 
 /** The parts of a text that start with the line `---`, and what is above the first. */
 function partsOf({ start, text }: Piece): Piece[] {

@@ -72,6 +72,7 @@ describe('common YAML', () => {
     ['a value on the next line', 'a:\n  b\n'],
     ['a value on several lines', 'a: b\n  c\n'],
     ['folded text', 'a: >\n  b\n'],
+    ['a literal block with a line of more spaces', 'a: |\n  b\n     \n  c\n'],
     ['a tab', 'a:\tb\n'],
     ['line breaks of Windows', 'a: b\r\n'],
     ['a map in a value', 'a: b: c\n'],

@@ -54,6 +54,7 @@ describe('T40: ambiguous YAML', () => {
       '<< merges the key a, which is set above it, and parsers differ in which value wins',
     ],
     ['a tag', 'a: !!binary aGVsbG8=\n', 'Unresolved tag: tag:yaml.org,2002:binary'],
+    ['a tag that a directive changes', '%TAG !! tag:x,2000:\n---\na: !!int "5"\n', 'Unresolved tag: tag:x,2000:int'],
     ['a number that JSON does not have', 'a: .nan\n', '.nan is a number that JSON does not have'],
     ['a key that is not text', '[a]: 1\n', 'a key must be text'],
     ['an alias without its anchor', 'a: *x\n', '*x names no anchor above it'],
