@@ -165,7 +165,7 @@ function streamOutput(): Output {
 
 /** If the fields of a pod stand among fields of another kind, a person must change them: perhaps that kind does not have what a fix sets. */
 function repairJudged(judged: JudgedPod): FixedPod {
-  const made = repairPod(judged);
+  const { subject: _, ...made } = repairPod(judged);
   return { ...judged, repair: made, byHand: made.unresolved.length > 0 || !judged.found.isMixed ? made.unresolved : made.repaired };
 }
 

@@ -10,9 +10,9 @@ import { withDocument } from '../../core/subject.ts';
 import { type FoundPod, readText } from '../../manifests/read.ts';
 import type { JudgedPod } from './judge-manifests.ts';
 
-/** A pod of a manifest with its repair. */
+/** A pod of a manifest with its repair. The repaired object, a copy of the document, is not kept: a stream may have thousands. */
 export interface RepairedPod extends JudgedPod {
-  readonly repair: Repair;
+  readonly repair: Omit<Repair, 'subject'>;
 }
 
 /** The repair of a pod of a manifest, as the webhook repairs it, and without the empty maps and lists that this would leave in the text. */
@@ -51,7 +51,7 @@ export function differenceOf(file: string, text: string, repaired: readonly Repa
   if (!('source' in read)) return 'the fixed text cannot be read';
   for (const { document, found, input, repair: made } of repaired) {
     const again = read.source.documents[document]?.pods.find((pod) => isDeepStrictEqual(placeOf(pod), placeOf(found)));
-    if (again === undefined || !isDeepStrictEqual(again.subject.document, made.subject.document)) {
+    if (again === undefined || !isDeepStrictEqual(again.subject.document, applyToCopy(input.subject.document, made.patch))) {
       return `the value of the fixed text differs from the fixed object of line ${found.headRange().line}`;
     }
     const escapes = escapesOf(judge({ ...input, subject: again.subject }).findings);
