@@ -1,10 +1,12 @@
 import type { DocumentOptions, ScalarTag, SchemaOptions } from 'yaml';
 import { PLAIN_FORMS } from './scalars.ts';
 
+const TAGS = PLAIN_FORMS.map(tagOf);
+
 /** How the `yaml` package reads and prints scalars. */
 export const SCHEMA: SchemaOptions & DocumentOptions = {
   schema: 'failsafe',
-  customTags: (tags) => [...tags, ...PLAIN_FORMS.map(tagOf)],
+  customTags: (tags) => [...tags, ...TAGS],
   resolveKnownTags: false,
   merge: false,
 };
