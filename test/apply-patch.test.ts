@@ -18,6 +18,13 @@ test('applying operations to a copy leaves the document as it is', () => {
   expect(document).toEqual(before);
 });
 
+test('T47: a copy has the key `__proto__` of its document as an ordinary key', () => {
+  const document = JSON.parse('{"a": {"__proto__": {"polluted": [1]}}}');
+  const after = applyToCopy(document, [{ op: 'add', path: '/b', value: true }]) as { a: object };
+  expect(JSON.stringify(after)).toBe('{"a":{"__proto__":{"polluted":[1]}},"b":true}');
+  expect(Object.getPrototypeOf(after.a)).toBe(Object.prototype);
+});
+
 test('applying operations in place returns the document itself', () => {
   const document = { spec: { containers: [{ name: 'x' }] } };
   expect(apply(document, [{ op: 'replace', path: '/spec/containers/0/name', value: 'z' }])).toBe(document);

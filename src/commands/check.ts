@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { relative, resolve, sep } from 'node:path';
+import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, Option } from 'commander';
 import { type Path, printPath } from '../core/path.ts';
@@ -127,7 +127,7 @@ function reportOf(judged: JudgedPod): PodReport {
   const { source, found, choice, input, verdict } = judged;
   return {
     file: source.file,
-    ...found.range,
+    ...found.headRange(),
     kind: found.subject.kind,
     name: found.subject.name,
     namespace: input.namespace,
@@ -170,7 +170,8 @@ function print(report: CheckReport, { output, quiet, failOn, root, category }: F
 function withFilesBelow(report: CheckReport, root: string): CheckReport {
   const place = <T extends { readonly file: string }>(each: T): T => {
     const below = relative(root, resolve(each.file));
-    const file = each.file === STDIN ? STDIN : below.startsWith('..') ? resolve(each.file) : below;
+    const isOutside = below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below);
+    const file = each.file === STDIN ? STDIN : isOutside ? resolve(each.file) : below;
     return { ...each, file: file.split(sep).join('/') };
   };
   return { ...report, pods: report.pods.map(place), unjudged: report.unjudged.map(place), skipped: report.skipped.map(place) };

@@ -34,7 +34,7 @@ addHelp(command, {
 });
 
 async function run(names: readonly string[], { output }: { readonly output: string }, self: Command): Promise<void> {
-  const { files, problems: unread } = await filesOf(names, []);
+  const { files, problems: unread } = filesOf(names, []);
   const problems = unread.map(printInputProblem);
   const cases: TestCase[] = [];
   for (const file of files) {
@@ -89,7 +89,7 @@ async function judgeTest(file: string, config: string | undefined, test: PolicyT
       const judged = judgeSource(content.source, { settings: settings.value, flags, now });
       return judged.problems.length > 0 ? err(judged.problems) : ok(judged);
     }
-    return err(('skipped' in content ? [content.skipped] : content.problems).map(printInputProblem));
+    return err(('problems' in content ? content.problems : [content.skipped]).map(printInputProblem));
   }
   const pods: JudgedPod[] = [];
   let ungoverned = 0;

@@ -9,9 +9,12 @@ import type { Subject } from './subject.ts';
  * - DaemonSet: the required node affinity is replaced by the name of a node.
  * - StatefulSet: a volume for each template of a claim, instead of a volume of the same name.
  *
+ * Kinds of the same name in other API groups have controllers of their own, which are not known.
+ *
  * Sources: pkg/controller/daemon/util (ReplaceDaemonSetPodNodeNameNodeAffinity) and pkg/controller/statefulset (updateStorage) of Kubernetes
  */
-export function makePod({ kind, pod, document }: Subject): Pod {
+export function makePod({ group, kind, pod, document }: Subject): Pod {
+  if (group !== 'apps') return pod;
   if (kind === 'DaemonSet') return { ...pod, spec: withNodeName(specOf(pod)) };
   if (kind === 'StatefulSet') return { ...pod, spec: withClaims(specOf(pod), document) };
   return pod;

@@ -5,6 +5,8 @@ import { isObject, type Mismatch } from './shape.ts';
 
 /** A pod in its document: a Pod, or the template of a workload. */
 export interface Subject {
+  /** API group of the kind. */
+  readonly group: string;
   readonly kind: string;
   readonly name: string;
   /** undefined: the document sets none. */
@@ -59,6 +61,7 @@ export function subjectOf(document: unknown, group: string, kind: string): Resul
   const metadata = isObject(document) && isObject(document.metadata) ? document.metadata : {};
   const textOf = (field: unknown): string | undefined => (typeof field === 'string' && field !== '' ? field : undefined);
   return ok({
+    group,
     kind,
     name: textOf(metadata.name) ?? textOf(metadata.generateName) ?? '',
     namespace: textOf(metadata.namespace),

@@ -1,6 +1,6 @@
-import type { Dirent } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { err, ok, type Result } from '../core/result.ts';
@@ -19,16 +19,17 @@ export interface FoundFiles {
 }
 
 /**
- * The files to read, each once, whatever its names.
+ * The files to read, each once, whatever its names. Files are found and read without waiting: a command has nothing else to do, and each wait costs
+ * more CPU time than the work of a small file.
  * @param names files, folders (searched recursively for *.yaml, *.yml and *.json, in the order of their names) and `-` for standard input
  */
-export async function filesOf(names: readonly string[], patterns: readonly IgnorePattern[]): Promise<FoundFiles> {
+export function filesOf(names: readonly string[], patterns: readonly IgnorePattern[]): FoundFiles {
   const files: string[] = [];
   const problems: InputProblem[] = [];
   const seen = new Set<string>();
   let ignored = 0;
   for (const name of names) {
-    const found = await filesAt(name);
+    const found = filesAt(name);
     if (!found.ok) problems.push(found.error);
     for (const file of found.ok ? found.value : []) {
       if (file !== STDIN && isIgnored(file, patterns)) {
@@ -36,7 +37,7 @@ export async function filesOf(names: readonly string[], patterns: readonly Ignor
         continue;
       }
       // Ignored links were left out above, so that an ignored link does not hide the file that it points to.
-      const id = await identityOf(file);
+      const id = identityOf(file);
       if (seen.has(id)) continue;
       seen.add(id);
       files.push(file);
@@ -45,16 +46,11 @@ export async function filesOf(names: readonly string[], patterns: readonly Ignor
   return { files, ignored, problems };
 }
 
-async function filesAt(name: string): Promise<Result<readonly string[], InputProblem>> {
+function filesAt(name: string): Result<readonly string[], InputProblem> {
   if (name === STDIN) return ok([name]);
   try {
-    if (!(await stat(name)).isDirectory()) return ok([name]);
-    const files: string[] = [];
-    for (const each of await readdir(name, { recursive: true, withFileTypes: true })) {
-      const file = join(each.parentPath, each.name);
-      const isHidden = /(?:^|[/\\])\./.test(relative(name, file));
-      if (MANIFEST.test(file) && !isHidden && (await isToBeRead(each, file))) files.push(file);
-    }
+    if (!statSync(name).isDirectory()) return ok([name]);
+    const files = manifestsBelow(name);
     files.sort();
     if (files.length > 0) return ok(files);
     return err({ file: name, message: 'this folder has no manifests', remedy: 'name a folder with *.yaml, *.yml or *.json files' });
@@ -63,19 +59,34 @@ async function filesAt(name: string): Promise<Result<readonly string[], InputPro
   }
 }
 
+/** Hidden files and folders are left out. `readdirSync` with `recursive` would follow links to folders. */
+function manifestsBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((each) => {
+    const file = join(folder, each.name);
+    if (each.name.startsWith('.')) return [];
+    if (each.isDirectory()) return manifestsBelow(file);
+    return MANIFEST.test(file) && isToBeRead(each, file) ? [file] : [];
+  });
+}
+
 /** Links to files are followed and links to folders are not, as in kubectl. A broken link is read, so that it is reported. */
-async function isToBeRead(entry: Dirent, file: string): Promise<boolean> {
+function isToBeRead(entry: Dirent, file: string): boolean {
   if (!entry.isSymbolicLink()) return entry.isFile();
   try {
-    return (await stat(file)).isFile();
+    return statSync(file).isFile();
   } catch {
     return true;
   }
 }
 
 /** A key of the file, equal for all of its names: `a.yaml`, `./a.yaml` and links to it. */
-async function identityOf(file: string): Promise<string> {
-  return file === STDIN ? file : realpath(file).catch(() => file);
+function identityOf(file: string): string {
+  if (file === STDIN) return file;
+  try {
+    return realpathSync.native(file);
+  } catch {
+    return file;
+  }
 }
 
 /** The content of the files that can be read only once: standard input and pipes, such as those of `<(command)`. */
@@ -98,7 +109,7 @@ export async function readStreams(files: readonly string[], stdin: Readable): Pr
 async function readStream(file: string, stdin: Readable): Promise<Buffer | undefined> {
   if (file === STDIN) return buffer(stdin);
   try {
-    return (await stat(file)).isFile() ? undefined : await readFile(file);
+    return statSync(file).isFile() ? undefined : await readFile(file);
   } catch {
     return undefined;
   }

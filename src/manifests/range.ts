@@ -1,7 +1,8 @@
-import { isAlias, isMap, isScalar, isSeq, type LineCounter, type ParsedNode, type YAMLMap } from 'yaml';
 import type { Path } from '../core/path.ts';
 import { eolAt } from './edit/text.ts';
-import { keyOf, type MapPair, type YamlDocument } from './yaml.ts';
+import type { TextPlace } from './lines.ts';
+import type { YamlDocument } from './yaml/stream.ts';
+import type { Span, YamlMap, YamlNode, YamlPair, YamlTree } from './yaml/tree.ts';
 
 /** A part of a text. Lines and columns start at 1; a column counts UTF-16 code units, and `endColumn` is the one behind the last. */
 export interface TextRange {
@@ -15,7 +16,7 @@ export interface TextRange {
 export interface PlacedDocument {
   readonly text: string;
   readonly document: YamlDocument;
-  readonly lines: LineCounter;
+  placeOf(offset: number): TextPlace;
 }
 
 /**
@@ -25,12 +26,10 @@ export interface PlacedDocument {
  * @param owner the container or pod that lacks the field. If the text has no such field, the range is the first line of the owner.
  */
 export function rangeOf(placed: PlacedDocument, path: Path, owner: Path): TextRange {
-  const found = locate(placed.document, path);
+  const tree = placed.document.tree();
+  const found = locate(tree, path);
   if (found !== undefined) return makeRange(placed, found);
-  return firstLineOf(
-    placed,
-    locate(placed.document, owner) ?? { start: placed.document.root?.range[0] ?? 0, end: Number.POSITIVE_INFINITY },
-  );
+  return firstLineOf(placed, locate(tree, owner) ?? { start: tree.root?.start ?? 0, end: Number.POSITIVE_INFINITY });
 }
 
 /** The first line of a value. */
@@ -41,59 +40,52 @@ export function headOf(placed: PlacedDocument, path: Path): TextRange {
 /** No manifest has this key, because YAML forbids the character. */
 const ABSENT = '\u0000';
 
-interface Offsets {
-  readonly start: number;
-  readonly end: number;
-}
-
-function locate(document: YamlDocument, path: Path): Offsets | undefined {
-  const { root } = document;
+function locate(tree: YamlTree, path: Path): Span | undefined {
+  const { root } = tree;
   if (root === null) return undefined;
-  let node: ParsedNode | null = root;
-  let found: Offsets = { start: root.range[0], end: root.range[1] };
+  let node: YamlNode = root;
+  let found: Span = root;
   for (const step of path) {
-    node = targetOf(document, node);
-    if (isMap(node)) {
-      const pair = pairOf(document, node as YAMLMap.Parsed, String(step));
+    node = targetOf(tree, node);
+    if (node.kind === 'map') {
+      const pair = pairOf(tree, node, String(step));
       if (pair === undefined) return undefined;
-      const keyRange = isScalar(pair.key) ? pair.key.range : undefined;
-      const start: number = keyRange?.[0] ?? pair.value?.range[0] ?? found.start;
       node = pair.value;
-      found = { start, end: Math.max(node?.range[1] ?? 0, keyRange?.[1] ?? start) };
-    } else if (isSeq(node)) {
-      const item = node.items[Number(step)] as ParsedNode | undefined;
+      found = { start: pair.keyStart, end: pair.end };
+    } else if (node.kind === 'list') {
+      const item = node.members[Number(step)];
       if (item === undefined) return undefined;
-      node = item;
-      found = { start: item.range[0], end: item.range[1] };
+      node = item.value;
+      found = item.value;
     } else return undefined;
   }
   return found;
 }
 
-function targetOf({ aliases }: YamlDocument, node: ParsedNode | null): ParsedNode | null {
-  return isAlias(node) ? (aliases.find(({ alias }) => alias === node)?.target ?? null) : node;
+function targetOf({ aliases }: YamlTree, node: YamlNode): YamlNode {
+  return node.kind === 'alias' ? (aliases.find(({ alias }) => alias === node)?.target ?? node) : node;
 }
 
 /** The pair of a key: the map's own, or one that it merges. Of several merged maps, the first that has the key counts. */
-function pairOf(document: YamlDocument, map: YAMLMap.Parsed, key: string): MapPair | undefined {
-  const own = map.items.find((pair) => keyOf(pair) === key);
-  const merge = document.merges.get(map);
+function pairOf(tree: YamlTree, map: YamlMap, key: string): YamlPair | undefined {
+  const own = map.members.find((pair) => pair.key === key);
+  const merge = tree.merges.get(map);
   if (own !== undefined || merge === undefined) return own;
-  const { value } = merge.pair;
-  for (const source of isSeq(value) ? (value.items as ParsedNode[]) : [value]) {
-    const target = targetOf(document, source);
-    const pair = isMap(target) ? pairOf(document, target as YAMLMap.Parsed, key) : undefined;
+  const merging = map.members[merge.index]?.value;
+  for (const source of merging?.kind === 'list' ? merging.members.map(({ value }) => value) : [merging]) {
+    const target = source && targetOf(tree, source);
+    const pair = target?.kind === 'map' ? pairOf(tree, target, key) : undefined;
     if (pair !== undefined) return pair;
   }
   return undefined;
 }
 
-function firstLineOf(placed: PlacedDocument, { start, end }: Offsets): TextRange {
+function firstLineOf(placed: PlacedDocument, { start, end }: Span): TextRange {
   return makeRange(placed, { start, end: Math.min(end, eolAt(placed.text, start)) });
 }
 
-function makeRange({ text, lines }: PlacedDocument, { start, end }: Offsets): TextRange {
+function makeRange({ text, placeOf }: PlacedDocument, { start, end }: Span): TextRange {
   const trimmed = start + text.slice(start, end).trimEnd().length;
-  const [from, to] = [lines.linePos(start), lines.linePos(trimmed)];
-  return { line: Math.max(1, from.line), column: Math.max(1, from.col), endLine: Math.max(1, to.line), endColumn: Math.max(1, to.col) };
+  const [from, to] = [placeOf(start), placeOf(trimmed)];
+  return { line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
 }

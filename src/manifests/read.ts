@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { Json } from '../core/json.ts';
 import { type Path, printPath, valueAt } from '../core/path.ts';
 import { CONTAINER_LISTS } from '../core/pod.ts';
@@ -8,10 +8,11 @@ import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
 import { asWritten, type Written } from '../core/written.ts';
 import { readProblemOf, type StreamContents } from './files.ts';
+import { placesIn } from './lines.ts';
 import type { InputProblem } from './problem.ts';
 import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
 import { findShapes, type ShapedPod } from './shapes.ts';
-import { parseStream } from './yaml.ts';
+import { parseStream, type YamlDocument } from './yaml/stream.ts';
 
 /** A file and its documents. */
 export interface Source {
@@ -51,8 +52,8 @@ export interface FoundPod {
    * Whether the object has the fields of the pod next to fields of its own kind. A fix could then add a field of pods that this kind does not have.
    */
   readonly isMixed: boolean;
-  /** The first line of the object. */
-  readonly range: TextRange;
+  /** The range of the first line of the object. */
+  headRange(): TextRange;
   /** The range of a field, by its path in the subject's document. A field that the text lacks: the first line of the container or pod that lacks it. */
   rangeOf(path: Path): TextRange;
 }
@@ -66,21 +67,28 @@ export interface UnjudgedObject {
   readonly reason: string;
 }
 
+/** What is not read of a file, and why. */
+export interface SkippedInput extends InputProblem {
+  /** Whether the documents above the place are read. */
+  readonly isRest?: true;
+}
+
 /** What reading a file gives: its manifests, the reason to skip it, or its problems. */
 export type FileContent =
-  | { readonly source: Source }
+  /** If a later document is no manifest, the rest is skipped from there. */
+  | { readonly source: Source; readonly skipped?: SkippedInput }
   /** The file is no manifest. */
-  | { readonly skipped: InputProblem }
+  | { readonly skipped: SkippedInput }
   | { readonly problems: readonly InputProblem[] };
 
 /**
  * @param file a name that `filesOf` returned
  * @param known the content of the file; undefined: this function reads it
  */
-export async function readSource(file: string, known: Buffer | undefined): Promise<FileContent> {
+export function readSource(file: string, known: Buffer | undefined): FileContent {
   let bytes: Buffer;
   try {
-    bytes = known ?? (await readFile(file));
+    bytes = known ?? readFileSync(file);
   } catch (error) {
     return { problems: [readProblemOf(file, error)] };
   }
@@ -89,42 +97,58 @@ export async function readSource(file: string, known: Buffer | undefined): Promi
 }
 
 /** The Namespace objects of all files. Files that cannot be read are left out. */
-export async function readNamespaces(files: readonly string[], streams: StreamContents): Promise<FoundNamespace[]> {
-  const namespaces: FoundNamespace[] = [];
-  for (const file of files) {
-    const bytes = streams.get(file) ?? (await readFile(file).catch(() => undefined));
+export function readNamespaces(files: readonly string[], streams: StreamContents): FoundNamespace[] {
+  return files.flatMap((file) => {
+    const bytes = streams.get(file) ?? readIfPossible(file);
     // Parsing costs far more than searching.
-    if (bytes?.includes('Namespace') !== true) continue;
-    const content = await readSource(file, bytes);
-    if ('source' in content) namespaces.push(...content.source.documents.flatMap((document) => document.namespaces));
+    if (bytes?.includes('Namespace') !== true) return [];
+    const content = readSource(file, bytes);
+    return 'source' in content ? content.source.documents.flatMap((document) => document.namespaces) : [];
+  });
+}
+
+function readIfPossible(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
   }
-  return namespaces;
 }
 
 /** Reads the documents of a text. */
 export function readText(file: string, text: string): FileContent {
-  const { documents, problems: yamlProblems, lines } = parseStream(text);
+  const { documents, problems: yamlProblems } = parseStream(text);
+  const placeOf = placesIn(text);
   const [first] = yamlProblems;
   if (first !== undefined) {
-    const template = templateIn(text, first.offset);
-    const place = (offset: number) => ({
-      file,
-      line: Math.max(1, lines.linePos(offset).line),
-      column: Math.max(1, lines.linePos(offset).col),
-    });
+    const above = documents.findLastIndex(({ start }) => start <= first.offset);
+    const template = templateIn(text, documents[above]?.start ?? 0, first.offset);
     if (template !== undefined) {
-      const message = 'this is a template that is not rendered';
-      return { skipped: { ...place(template), message, remedy: 'render it first, for example with `helm template`' } };
+      return skipTemplate(readDocuments(file, text, documents.slice(0, Math.max(0, above)), placeOf), { file, ...placeOf(template) });
     }
-    return { problems: yamlProblems.map(({ offset, message, remedy }) => ({ ...place(offset), message, remedy })) };
+    return { problems: yamlProblems.map(({ offset, message, remedy }) => ({ file, ...placeOf(offset), message, remedy })) };
   }
+  return readDocuments(file, text, documents, placeOf);
+}
+
+/** @param above what the documents above the template give */
+function skipTemplate(above: FileContent, place: Pick<InputProblem, 'file' | 'line' | 'column'>): FileContent {
+  const remedy = 'render it first, for example with `helm template`';
+  if ('problems' in above) return above;
+  const isRest = 'source' in above && above.source.documents.some(({ value }) => value !== null);
+  if (!isRest) return { skipped: { ...place, message: 'this is a template that is not rendered', remedy } };
+  const message = 'the rest of the file, from here, is a template that is not rendered';
+  return { source: above.source, skipped: { ...place, message, remedy, isRest } };
+}
+
+function readDocuments(file: string, text: string, documents: readonly YamlDocument[], placeOf: PlacedDocument['placeOf']): FileContent {
   const written = documents.filter(({ value }) => value !== null);
   if (written.length > 0 && written.every(({ value }) => isNoObject(value))) {
     const message = 'this is no manifest: it has neither apiVersion nor kind';
     return { skipped: { file, message, remedy: 'leave it out, or ignore it with --ignore' } };
   }
   const problems: InputProblem[] = [];
-  const read = documents.map((document) => readDocument(file, { document, lines, text }, problems));
+  const read = documents.map((document) => readDocument(file, { document, placeOf, text }, problems));
   return problems.length > 0 ? { problems } : { source: { file, text, documents: read } };
 }
 
@@ -132,13 +156,14 @@ const isNoObject = (value: Json): boolean =>
   !isObject(value) || (value.apiVersion === undefined && value.kind === undefined && !Array.isArray(value.items));
 
 /**
- * The offset of the first `{{`: an action of a Go template, or of another template language with the same brackets.
- * @param problem offset of a problem that the parser has with the text. Without a problem the text is YAML, whatever its strings contain.
+ * The offset of the first `{{` of a document: an action of a Go template, or of another template language with the same brackets.
+ * @param start offset of the document
+ * @param problem offset of a problem that the parser has with the document. Without a problem the text is YAML, whatever its strings contain.
  */
-function templateIn(text: string, problem: number): number | undefined {
-  const found = /^[^#\n]*?\{\{/m.exec(text);
-  if (found === null || problem < text.lastIndexOf('\n', found.index)) return undefined;
-  return found.index + found[0].length - 2;
+function templateIn(text: string, start: number, problem: number): number | undefined {
+  const found = /^[^#\n]*?\{\{/m.exec(text.slice(start));
+  if (found === null || problem < text.lastIndexOf('\n', start + found.index)) return undefined;
+  return start + found.index + found[0].length - 2;
 }
 
 interface TypedObject {
@@ -156,11 +181,16 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
   return { value: root, pods, namespaces, unjudged, withoutPod };
 
   function readObject(value: Json, at: Path): void {
-    // As in kubectl, an object with a list of items is a list of objects.
+    // As in kubectl, an object with a list of items is a list of objects. Other clients create what its kind says, whatever items it has.
     if (isObject(value) && Array.isArray(value.items)) {
       for (const [index, item] of value.items.entries()) readObject(typed(item, value), [...at, 'items', index]);
+      if (typeof value.kind === 'string' && !value.kind.endsWith('List')) readOne(value, at);
       return;
     }
+    readOne(value, at);
+  }
+
+  function readOne(value: Json, at: Path): void {
     const group = groupOf(value);
     if (!group.ok) {
       fail(at, ...group.error);
@@ -183,7 +213,9 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
 
   function readShapes(object: TypedObject, group: string, at: Path): void {
     const { kind } = object;
-    const shapes = findShapes(object, group, kind);
+    const { items, ...fields } = object;
+    // Items are read as objects of their own.
+    const shapes = findShapes(Array.isArray(items) ? fields : object, group, kind);
     const { name, namespace } = namesOf(object);
     let reason =
       shapes.unjudged === undefined
@@ -192,7 +224,7 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
     for (const shaped of shapes.pods) {
       const subject = subjectOf(shaped.pod, '', 'Pod');
       if (subject.ok)
-        pods.push(makeFoundPod(placed, { subject: { ...subject.value, kind, name, namespace }, unattributed: [] }, at, shaped));
+        pods.push(makeFoundPod(placed, { subject: { ...subject.value, group, kind, name, namespace }, unattributed: [] }, at, shaped));
       else reason ??= `${printPath([...shaped.specAt, ...subject.error.path.slice(1)])} is not ${subject.error.expected}`;
     }
     if (reason !== undefined) unjudged.push({ kind, name, range: headOf(placed, at), reason });
@@ -217,7 +249,7 @@ function makeFoundPod(placed: PlacedDocument, { subject, unattributed }: Written
     at,
     pathOf,
     isMixed,
-    range: headOf(placed, at),
+    headRange: () => headOf(placed, at),
     rangeOf: (path) => rangeOf(placed, [...at, ...pathOf(path)], [...at, ...pathOf(ownerOf(path, subject.at))]),
   };
 }

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { entriesOf } from './entries.ts';
-import type { CheckReport } from './report.ts';
+import { type CheckReport, notJudgedOf } from './report.ts';
 import type { Severity } from './severity.ts';
 
 const SEVERITIES: Readonly<Record<Severity, string>> = {
@@ -11,16 +12,25 @@ const SEVERITIES: Readonly<Record<Severity, string>> = {
 };
 
 /**
- * A Code Quality report of GitLab.
+ * A Code Quality report of GitLab. What is not judged is a violation of its own, named `not-judged`.
  * Source: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
  */
 export function printGitlab(report: CheckReport): string {
-  const violations = entriesOf(report).map(({ pod, finding, severity, message, fingerprint }) => ({
+  const findings = entriesOf(report).map(({ pod, finding, severity, message, fingerprint }) => ({
     description: message,
     check_name: finding.rule,
     fingerprint,
     severity: SEVERITIES[severity],
     location: { path: pod.file, lines: { begin: finding.line, end: finding.endLine } },
   }));
-  return `${JSON.stringify(violations, null, 2)}\n`;
+  const others = notJudgedOf(report).map(({ file, line, endLine, message }) => ({
+    description: message,
+    check_name: 'not-judged',
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify([file, line, message]))
+      .digest('hex'),
+    severity: SEVERITIES.unknown,
+    location: { path: file, lines: { begin: line, end: endLine } },
+  }));
+  return `${JSON.stringify([...findings, ...others], null, 2)}\n`;
 }

@@ -16,7 +16,8 @@ import { type CheckReport, countVerdicts, type PlacedFinding, type PodReport } f
  * - `pods[].findings[]`: `rule`, `kind` (`escape`, `promise` or `unknown`), `container` (if the finding is in one), `path` (`spec.hostPID`), `pointer`
  *   (RFC 6901, from the object), `line`, `column`, `endLine`, `endColumn`, `message`, `remedy`, `fixable` (whether `cloister fix` fixes it)
  * - `unjudged[]`: objects that may have a pod: `file`, `line`, `column`, `endLine`, `endColumn`, `kind`, `name`, `reason`
- * - `skipped[]`: files that are no manifests: `file`, `line` and `column` (if there is a place), `message`, `remedy`
+ * - `skipped[]`: files that are no manifests: `file`, `line` and `column` (if there is a place), `message`, `remedy`, and `isRest`, true if the documents above
+ *   the place are judged
  */
 export function printJson(report: CheckReport): string {
   const { pods, unjudged, skipped, ungoverned, withoutPod, ignored } = report;

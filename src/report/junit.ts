@@ -9,6 +9,7 @@ import {
   isUnattributed,
   type PodReport,
   type ReportContext,
+  type SkippedFile,
   titleOf,
   type UnjudgedReport,
 } from './report.ts';
@@ -17,10 +18,11 @@ import {
  * JUnit's XML, which most CI systems read: a suite for each file, and a case for each pod. Escapes fail a case; promises alone, and what is not judged,
  * skip it. What `cloister fix` would do is the output of the case.
  */
-export function printJunit({ pods, unjudged }: CheckReport, { seconds }: ReportContext): string {
+export function printJunit({ pods, unjudged, skipped }: CheckReport, { seconds }: ReportContext): string {
   const cases = [
     ...pods.map((pod) => ({ file: pod.file, name: `${pod.kind} ${pod.namespace}/${pod.name || '(no name)'}`, ...outcomeOf(pod) })),
     ...unjudged.map((object) => ({ file: object.file, name: titleOf(object), ...outcomeOfUnjudged(object) })),
+    ...skipped.map((each) => ({ file: each.file, name: each.isRest ? 'the rest of the file' : 'the file', ...outcomeOfSkipped(each) })),
   ];
   return printSuites('cloister check', cases, seconds);
 }
@@ -46,4 +48,9 @@ function outcomeOf(pod: PodReport): CaseOutcome {
 
 function outcomeOfUnjudged({ reason }: UnjudgedReport): CaseOutcome {
   return { outcome: 'skipped', lines: [`not judged: ${reason}`], output: [] };
+}
+
+function outcomeOfSkipped({ file, line, column, message, remedy }: SkippedFile): CaseOutcome {
+  const place = line === undefined ? '' : `${file}:${line}:${column}: `;
+  return { outcome: 'skipped', lines: [`${place}skipped: ${message}; ${remedy}`], output: [] };
 }

@@ -1,5 +1,6 @@
 import type { ExemptionUse } from '../core/exemptions.ts';
 import type { Path } from '../core/path.ts';
+import { printable } from '../core/printable.ts';
 import type { EnforcementOutcome, Mode } from '../core/request-record.ts';
 import type { Finding } from '../core/rules/rule.ts';
 
@@ -8,7 +9,7 @@ export interface CheckReport {
   readonly pods: readonly PodReport[];
   /** Objects that may have a pod and are not judged. */
   readonly unjudged: readonly UnjudgedReport[];
-  /** Files that are no manifests. */
+  /** Files, and the rests of files, that are no manifests. */
   readonly skipped: readonly SkippedFile[];
   /** Number of pods in namespaces that nothing governs. */
   readonly ungoverned: number;
@@ -70,6 +71,37 @@ export interface SkippedFile {
   readonly message: string;
   /** What to do. */
   readonly remedy: string;
+  /** Whether the documents above the place are judged. */
+  readonly isRest?: true;
+}
+
+/** Why a pod is not judged completely, and why an object or a file is not judged, with a place: for formats that know nothing but places. */
+export function notJudgedOf({
+  pods,
+  unjudged,
+  skipped,
+}: CheckReport): readonly (Place & { readonly file: string; readonly message: string })[] {
+  return [
+    ...pods.filter(isUnattributed).map((pod) => {
+      const { file, line, column, endLine, endColumn } = pod;
+      return {
+        file,
+        line,
+        column,
+        endLine,
+        endColumn,
+        message: `${printable(titleOf(pod))}: ${printable(describeUnattributed(pod), 1_000)}`,
+      };
+    }),
+    ...unjudged.map(({ file, line, column, endLine, endColumn, reason, ...object }) => {
+      const message = `${printable(titleOf(object))} is not judged: ${printable(reason)}`;
+      return { file, line, column, endLine, endColumn, message };
+    }),
+    ...skipped.map(({ file, line = 1, column = 1, message, remedy, isRest }) => {
+      const what = isRest ? 'The rest of the file' : 'The file';
+      return { file, line, column, endLine: line, endColumn: column, message: `${what} is skipped: ${message}; ${remedy}` };
+    }),
+  ];
 }
 
 /** What a format may print besides the report. */

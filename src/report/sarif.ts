@@ -3,19 +3,7 @@ import { printPath } from '../core/path.ts';
 import { printable } from '../core/printable.ts';
 import { ruleById } from '../core/rules/index.ts';
 import { entriesOf, type ReportEntry } from './entries.ts';
-import {
-  type CheckReport,
-  describeUnattributed,
-  isUnattributed,
-  type Place,
-  type PlacedFinding,
-  type PodReport,
-  type RelatedField,
-  type ReportContext,
-  type SkippedFile,
-  titleOf,
-  type UnjudgedReport,
-} from './report.ts';
+import { type CheckReport, notJudgedOf, type Place, type PlacedFinding, type RelatedField, type ReportContext } from './report.ts';
 import { type Severity, severityOfRule } from './severity.ts';
 
 /** GitHub rejects a file with more results. */
@@ -67,11 +55,7 @@ export function printSarif(report: CheckReport, context: ReportContext): string 
         invocations: [
           {
             executionSuccessful: true,
-            toolExecutionNotifications: [
-              ...report.pods.filter(isUnattributed).map(notifyUnattributed),
-              ...report.unjudged.map(notifyUnjudged),
-              ...report.skipped.map(notifySkipped),
-            ],
+            toolExecutionNotifications: notJudgedOf(report).map(notify),
           },
         ],
         results: results.map((result) => ({ ...result, ruleIndex: indices.get(result.ruleId ?? '') ?? -1 })),
@@ -159,17 +143,6 @@ function firstParagraphOf(markdown: string): string {
   return paragraph.replaceAll('\n', ' ').trim();
 }
 
-function notifyUnjudged(object: UnjudgedReport): Notification {
-  const text = `${printable(titleOf(object))} is not judged: ${printable(object.reason)}`;
-  return { level: 'note', message: { text }, locations: [locationOf(object.file, object)] };
-}
-
-function notifyUnattributed(pod: PodReport): Notification {
-  const text = `${printable(titleOf(pod))}: ${printable(describeUnattributed(pod), 1_000)}`;
-  return { level: 'note', message: { text }, locations: [locationOf(pod.file, pod)] };
-}
-
-function notifySkipped({ file, line = 1, column = 1, message, remedy }: SkippedFile): Notification {
-  const place = { line, column, endLine: line, endColumn: column };
-  return { level: 'note', message: { text: `The file is skipped: ${message}; ${remedy}` }, locations: [locationOf(file, place)] };
+function notify(each: ReturnType<typeof notJudgedOf>[number]): Notification {
+  return { level: 'note', message: { text: each.message }, locations: [locationOf(each.file, each)] };
 }

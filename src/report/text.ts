@@ -34,8 +34,14 @@ type Style = Parameters<typeof styleText>[0];
 type Styled = (style: Style, text: string) => string;
 
 function printPods(pods: readonly PodReport[], stream: NodeJS.WriteStream): string[] {
-  const styled = (style: Style, text: string): string => styleText(style, text, { stream });
+  const styled = stylesOf(stream);
   return pods.flatMap((pod) => (pod.findings.length === 0 ? [] : [printPod(pod, styled)]));
+}
+
+/** Whether a stream has colours is asked once: the answer needs the environment, which is slow to read. */
+function stylesOf(stream: NodeJS.WriteStream): Styled {
+  if (styleText('bold', 'a', { stream }) === 'a') return (_, text) => text;
+  return (style, text) => styleText(style, text, { validateStream: false });
 }
 
 function printPod(pod: PodReport, styled: Styled): string {

@@ -36,6 +36,7 @@ beforeAll(async () => {
     ['refused.yaml', 'refused/hostpath.yaml'],
   ] as const)
     await writeFile(join(folder, name), await readFile(join(root, 'examples', example), 'utf8'));
+  await writeFile(join(folder, 'values.yaml'), 'image: {repository: a}\n');
   await writeFile(join(folder, 'sysbox.yaml'), 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {sysbox: {}}\n');
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -124,6 +125,14 @@ test('the action judges only the files that it is given, also those with a space
 test('fail-on decides when the action fails', async () => {
   expect(await runAction({ files: 'repairable pod.yaml', 'fail-on': 'repairable' })).toMatchObject({ code: 1 });
   expect(await runAction({ files: 'refused.yaml', 'fail-on': 'never' })).toMatchObject({ code: 0 });
+});
+
+test('with strict, the action fails for a file that is skipped', async () => {
+  const files = 'repairable pod.yaml\nvalues.yaml';
+  expect(await runAction({ files })).toMatchObject({ code: 0 });
+  const { code, printed } = await runAction({ files, strict: 'true' });
+  expect(code).toBe(2);
+  expect(printed).toContain('(--strict)');
 });
 
 test('the action judges by the configuration that it is given', async () => {

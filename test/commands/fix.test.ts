@@ -1,11 +1,15 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { judgeSource } from '../../src/commands/shared/judge-manifests.ts';
+import { loadPolicySettings } from '../../src/commands/shared/policy-settings.ts';
+import { differenceOf, type RepairedPod, repairPod } from '../../src/commands/shared/repair-manifests.ts';
+import { readText } from '../../src/manifests/read.ts';
 import { cloister } from '../support/run.ts';
 
 const BROKEN = `# a workspace
@@ -30,7 +34,17 @@ spec:
       type: RuntimeDefault
 `;
 const SERVICE = 'apiVersion: v1\nkind: Service   # untouched\nmetadata: {name:   ws}\n';
+/** A key that is written with `?`. */
+const UNEDITABLE = BROKEN.replace('hostPID: true', '? hostPID\n  : true');
 const STUCK = BROKEN.replace('hostPID: true', 'nodeName: node-0');
+
+async function repairedIn(text: string): Promise<RepairedPod[]> {
+  const flags = { namespace: 'default', ignore: [] };
+  const now = new Date();
+  const [settings, read] = [await loadPolicySettings(flags, now), readText('x.yaml', text)];
+  if (!settings.ok || !('source' in read)) throw new Error(JSON.stringify([settings, read]));
+  return judgeSource(read.source, { settings: settings.value, flags, now }).pods.map((each) => ({ ...each, repair: repairPod(each) }));
+}
 
 let folder = '';
 beforeAll(async () => {
@@ -200,11 +214,69 @@ describe('exit status 2', () => {
     [
       'keys that cannot be edited',
       ['-f', '-'],
-      BROKEN.replace('hostPID: true', '? hostPID\n  : true'),
-      expect.stringMatching(/^error: -: the file cannot be fixed in place: /),
+      UNEDITABLE,
+      expect.stringMatching(/^error: -: the file cannot be fixed in place, and is unchanged: /),
+      UNEDITABLE,
     ],
-  ])('fix exits with 2 for %s', async (_, args, input, message) => {
-    expect(await cloister(['fix', ...args], input)).toEqual({ code: 2, stdout: '', stderr: message });
+  ])('fix exits with 2 for %s', async (_, args, input, message, stdout = '') => {
+    expect(await cloister(['fix', ...args], input)).toEqual({ code: 2, stdout, stderr: message });
+  });
+
+  test('a file that cannot be fixed in place is printed unchanged, and the others are fixed', async () => {
+    const files = ['0.yaml', '1.yaml', '2.yaml'].map((name) => join(folder, name));
+    for (const [index, text] of [BROKEN, UNEDITABLE, BROKEN].entries()) await writeFile(files[index] ?? '', text);
+    const { code, stdout } = await cloister(['fix', ...files]);
+    expect([code, stdout]).toEqual([2, [FIXED, UNEDITABLE, FIXED].join('---\n')]);
+    expect(await cloister(['fix', '--write', ...files])).toMatchObject({ code: 2, stdout: `${files[0]}: fixed\n${files[2]}: fixed\n` });
+    expect(await Promise.all(files.map((file) => readFile(file, 'utf8')))).toEqual([FIXED, UNEDITABLE, FIXED]);
+  });
+
+  test('--write refuses a pipe at once, without waiting for its other end', async () => {
+    const pipe = join(folder, 'pipe.yaml');
+    execFileSync('mkfifo', [pipe]);
+    expect(await cloister(['fix', '--write', pipe])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `error: --write cannot write to ${pipe}, which is a pipe or a device: name files\n`,
+    });
+  }, 20_000);
+
+  test('--write leaves a file with several hard links as it is, and writes the others', async () => {
+    const [file, other, single] = [join(folder, 'hard.yaml'), join(folder, 'hard-too.yaml'), join(folder, 'single.yaml')];
+    await writeFile(file, BROKEN);
+    await link(file, other);
+    await writeFile(single, BROKEN);
+    const { code, stdout, stderr } = await cloister(['fix', '--write', file, single]);
+    expect([code, stdout]).toEqual([2, `${single}: fixed\n`]);
+    expect(stderr).toContain(`error: ${file}: the file has 2 names (hard links)`);
+    expect(await Promise.all([file, other].map((each) => readFile(each, 'utf8')))).toEqual([BROKEN, BROKEN]);
+  });
+});
+
+test('the documents above a template are fixed, and the rest of the file stays as it is', async () => {
+  const rest = '---\n{{- if .Values.more }}\nkind: Pod\n{{- end }}\n';
+  expect(await cloister(['fix', '-'], BROKEN + rest)).toEqual({
+    code: 0,
+    stdout: FIXED + rest,
+    stderr:
+      '-:10:1: the rest of the file, from here, is a template that is not rendered; render it first, for example with `helm template`; the rest of the file is skipped\n',
+  });
+});
+
+describe('the check of a fixed text', async () => {
+  const repaired = await repairedIn(BROKEN);
+
+  test.each([
+    ['the text that was fixed', FIXED, undefined],
+    [
+      'a text with another value',
+      FIXED.replace('image: b', 'image: c'),
+      'the value of the fixed text differs from the fixed object of line 2',
+    ],
+    ['a text without the pod', SERVICE, 'the value of the fixed text differs from the fixed object of line 2'],
+    ['a text that cannot be read', `${FIXED}: :`, 'the fixed text cannot be read'],
+  ])('the check of a fixed text finds what is wrong: %s', (_, text, difference) => {
+    expect(differenceOf('x.yaml', text, repaired)).toBe(difference);
   });
 });
 

@@ -31,6 +31,14 @@ test('the template of a DaemonSet has the finding of its pods, whose controller 
   expect(findingsOf(subjectWith('DaemonSet', {}), { exempt: { 'node-selection': ['metadata.name'] } })).toEqual([]);
 });
 
+test('a kind of another API group is not taken for the workload of the same name', () => {
+  for (const kind of ['DaemonSet', 'StatefulSet']) {
+    const claims = { volumeClaimTemplates: [{ metadata: { name: 'data' } }] };
+    const subject = { ...subjectWith(kind, {}, claims), group: 'apps.kruise.io' };
+    expect(makePod(subject)).toBe(subject.pod);
+  }
+});
+
 test('of the affinity of a DaemonSet, only what its pods keep is judged', () => {
   const nodeAffinity = {
     [REQUIRED]: { nodeSelectorTerms: [{ matchExpressions: [CONTROL_PLANE] }] },

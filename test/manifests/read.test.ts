@@ -28,10 +28,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 async function contentsOf(names: readonly string[], stdin = noInput): Promise<{ contents: FileContent[]; problems: string[] }> {
-  const { files, problems } = await filesOf(names, []);
+  const { files, problems } = filesOf(names, []);
   const streams = await readStreams(files, stdin);
   const contents: FileContent[] = [];
-  for (const file of files) contents.push(await readSource(file, streams.get(file)));
+  for (const file of files) contents.push(readSource(file, streams.get(file)));
   const found = [...problems, ...contents.flatMap((content) => ('problems' in content ? content.problems : []))];
   return { contents, problems: found.map((each) => printInputProblem(each).replaceAll(`${folder}/`, '')) };
 }
@@ -58,7 +58,7 @@ function problemsIn(text: string): string[] {
 
 function skippedIn(text: string): string | undefined {
   const read = readText('x.yaml', text);
-  return 'skipped' in read ? printInputProblem(read.skipped) : undefined;
+  return 'problems' in read || read.skipped === undefined ? undefined : printInputProblem(read.skipped);
 }
 
 describe('input', () => {
@@ -76,11 +76,11 @@ describe('input', () => {
     await mkdir(at);
     await writeFile(join(at, 'z.yaml'), 'a: 1\n');
     await symlink('z.yaml', join(at, 'a.yaml'));
-    expect(await filesOf([at], [parseIgnorePattern('a.*')])).toMatchObject({ files: [join(at, 'z.yaml')], ignored: 1 });
+    expect(filesOf([at], [parseIgnorePattern('a.*')])).toMatchObject({ files: [join(at, 'z.yaml')], ignored: 1 });
   });
 
   test('files that a pattern ignores are counted and not read', async () => {
-    const { files, ignored } = await filesOf([join(folder, 'm')], [parseIgnorePattern('deep/'), parseIgnorePattern('b.*')]);
+    const { files, ignored } = filesOf([join(folder, 'm')], [parseIgnorePattern('deep/'), parseIgnorePattern('b.*')]);
     expect([files, ignored]).toEqual([[join(folder, 'm/a.yaml')], 2]);
   });
   test('broken and circular links are reported with their names, and linked folders are skipped', async () => {
@@ -131,7 +131,7 @@ items:
 `);
     expect(
       documents.map(({ pods, withoutPod }) => [
-        pods.map(({ subject, range, at }) => [subject.kind, subject.name, range.line, at]),
+        pods.map(({ subject, headRange, at }) => [subject.kind, subject.name, headRange().line, at]),
         withoutPod,
       ]),
     ).toEqual([
@@ -203,8 +203,46 @@ describe('a file that is no manifest is skipped', () => {
     expect([skippedIn(text), problemsIn(text).length]).toEqual([undefined, 1]);
   });
 
+  test('the documents above a template are read, and the rest of the file is skipped', () => {
+    const text = `${POD.replace('NAME', '"{{ quoted }}"')}---\n# {{ no }}\n${POD.replace('NAME', '{{ .Values.name }}')}---\n${POD.replace('NAME', 'last')}`;
+    expect(sourceOf(text).documents.flatMap(({ pods }) => pods.map(({ subject }) => subject.name))).toEqual(['{{ quoted }}']);
+    const line = text.split('\n').findIndex((each) => each.includes('.Values')) + 1;
+    expect(skippedIn(text)).toContain(`x.yaml:${line}:`);
+    expect(skippedIn(text)).toContain(': the rest of the file, from here, is a template that is not rendered; render it first');
+  });
+  test('a template below comments alone is skipped as a whole', () => {
+    expect(skippedIn(`# a\n---\n# b\n---\nkind: {{ x }}\n`)).toContain('x.yaml:5:7: this is a template that is not rendered');
+  });
+  test('a problem above a template is reported, and one below text in brackets is no template', () => {
+    expect(problemsIn(`kind: Pod\n---\nkind: {{ x }}\n`)).toEqual(['x.yaml:1:1: the Pod has no apiVersion; add apiVersion']);
+    expect(problemsIn(`${POD.replace('NAME', '"{{ quoted }}"')}---\na: ]\n`).length).toBe(1);
+  });
+
   test('a quoted template is text like any other', () => {
     expect(sourceOf(POD.replace('NAME', '"{{ .Values.name }}"')).documents[0]?.pods[0]?.subject.name).toBe('{{ .Values.name }}');
+  });
+});
+
+describe('an object with a list `items`', () => {
+  const podsIn = (object: object): unknown[] =>
+    sourceOf(JSON.stringify(object)).documents.flatMap(({ pods }) => pods.map(({ subject, at }) => [subject.kind, subject.name, at]));
+  const pod = (name: string, more: object = {}): object => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: {}, ...more });
+
+  test('a Pod is judged also if it has items, and its items too', () => {
+    expect(podsIn(pod('a', { items: [] }))).toEqual([['Pod', 'a', []]]);
+    expect(podsIn(pod('a', { items: [pod('b')] }))).toEqual([
+      ['Pod', 'b', ['items', 0]],
+      ['Pod', 'a', []],
+    ]);
+  });
+  test('the pod of a custom resource is judged also if it has items', () => {
+    const spec = { containers: [{ name: 'a', image: 'b' }] };
+    expect(podsIn({ apiVersion: 'a.b/v1', kind: 'X', metadata: { name: 'x' }, items: [], spec: { template: { spec } } })).toEqual([
+      ['X', 'x', []],
+    ]);
+  });
+  test('a list is no object of its own', () => {
+    for (const kind of ['List', 'PodList']) expect(podsIn({ ...pod('a'), kind, items: [pod('b')] })).toEqual([['Pod', 'b', ['items', 0]]]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, link, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -23,11 +23,22 @@ test('a replaced file keeps its mode, and nothing is left beside it', async () =
 });
 
 test('a link stays a link, and its file is replaced', async () => {
-  const [file, link] = [join(folder, 'b.yaml'), join(folder, 'link.yaml')];
+  const [file, symbolic] = [join(folder, 'b.yaml'), join(folder, 'link.yaml')];
   await writeFile(file, 'old');
-  await symlink('b.yaml', link);
-  await replaceFile(link, 'new');
-  expect([(await lstat(link)).isSymbolicLink(), await readFile(file, 'utf8')]).toEqual([true, 'new']);
+  await symlink('b.yaml', symbolic);
+  await replaceFile(symbolic, 'new');
+  expect([(await lstat(symbolic)).isSymbolicLink(), await readFile(file, 'utf8')]).toEqual([true, 'new']);
+});
+
+test('a file with several hard links is left as it is', async () => {
+  const [file, other] = [join(folder, 'c.yaml'), join(folder, 'd.yaml')];
+  await writeFile(file, 'old');
+  await link(file, other);
+  expect(await replaceFile(file, 'new')).toContain('the file has 2 names (hard links)');
+  expect([await readFile(file, 'utf8'), await readFile(other, 'utf8')]).toEqual(['old', 'old']);
+  await rm(other);
+  expect(await replaceFile(file, 'new')).toBeUndefined();
+  expect(await readFile(file, 'utf8')).toBe('new');
 });
 
 test('a file that is not there is not created', async () => {

@@ -52,8 +52,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cloister-formats-'));
   await writeFile(join(folder, 'po ds,1.yaml'), TEXTS);
   await writeFile(join(folder, 'values.yaml'), 'a: 1\n');
+  await writeFile(join(folder, 'chart.yaml'), `apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\nkind: {{ .Values.kind }}\n`);
   for (const format of formats.keys()) {
-    printed.set(format, await cloister(['check', 'po ds,1.yaml', 'values.yaml', '-o', format], '', {}, folder));
+    printed.set(format, await cloister(['check', 'po ds,1.yaml', 'values.yaml', 'chart.yaml', '-o', format], '', {}, folder));
   }
 }, 60_000);
 afterAll(() => rm(folder, { recursive: true }));
@@ -64,6 +65,17 @@ const log = (): Log => JSON.parse(textOf('sarif'));
 test('no format changes the exit status, and none writes an error', () => {
   for (const [format, { code, stderr }] of printed) expect([format, code, stderr]).toEqual([format, 1, '']);
 });
+
+test.each([...formats.keys()])(
+  '-o %s names the object that is not judged, the file that is skipped, and the place from where a file is skipped',
+  (format) => {
+    const text = textOf(format);
+    expect(text).toMatch(/templates(?:\[|%5B)?/);
+    expect(text).toContain('this is no manifest');
+    expect(text).toContain('the rest of the file, from here, is a template that is not rendered');
+    expect(text).toContain('chart.yaml');
+  },
+);
 
 test.each(['sarif', 'github', 'gitlab'])('-o %s needs files', async (format) => {
   const { code, stdout, stderr } = await cloister(['check', '-', '-o', format], TEXTS);
@@ -83,6 +95,12 @@ test('file names start at --root, with a whole path outside of it', async () => 
     [`${folder.split('/').at(-1)}/po ds,1.yaml`],
     [join(folder, 'po ds,1.yaml')],
   ]);
+});
+
+test('a file below --root whose name starts with two dots is not outside of it', async () => {
+  await writeFile(join(folder, '..a.yaml'), TEXTS);
+  const { stdout } = await cloister(['check', '..a.yaml', '-o', 'gitlab'], '', {}, folder);
+  expect(JSON.parse(stdout)[0].location.path).toBe('..a.yaml');
 });
 
 describe('sarif', () => {
@@ -190,6 +208,7 @@ spec:
     expect(texts).toEqual([
       expect.stringContaining('Workflow flow is not judged: '),
       expect.stringContaining('The file is skipped: this is no manifest'),
+      expect.stringContaining('The rest of the file is skipped: the rest of the file, from here, is a template'),
     ]);
   });
 
@@ -232,8 +251,10 @@ describe('junit', () => {
       ['po ds,1.yaml', 'Pod default/twice', 'skipped'],
       ['po ds,1.yaml', 'Pod default/twice (2)', 'passed'],
       ['po ds,1.yaml', 'Workflow flow', 'skipped'],
+      ['values.yaml', 'the file', 'skipped'],
+      ['chart.yaml', 'the rest of the file', 'skipped'],
     ]);
-    expect(textOf('junit')).toContain('<testsuites name="cloister check" tests="4" failures="1" errors="0" time="');
+    expect(textOf('junit')).toContain('<testsuites name="cloister check" tests="6" failures="1" errors="0" time="');
   });
 });
 
@@ -243,7 +264,14 @@ describe('github', () => {
     for (const line of lines) expect(line).toMatch(/^::(?:error|warning|notice) (?:[a-zA-Z]+=[^,:\n]+,?)+::[^\n]+$/);
     expect(lines[0]).toMatch(/^::error file=po ds%2C1\.yaml,line=\d+,endLine=\d+,col=\d+,endColumn=\d+,title=[a-z-]+::/);
     expect(lines.find((line) => line.includes('title=node-name'))).toContain('nodeName is n%251, x::y');
-    expect(lines.at(-1)).toBe('::notice title=cloister check::1 refused, 1 repairable, 1 clean; 1 object not judged; 1 file skipped');
+    expect(lines.at(-1)).toBe(
+      '::notice title=cloister check::1 refused, 1 repairable, 1 clean; 1 object without a pod; 1 object not judged; 2 files skipped',
+    );
+    expect(lines.filter((line) => line.startsWith('::notice file='))).toEqual([
+      expect.stringContaining('title=not judged::Workflow flow is not judged: '),
+      expect.stringContaining('file=values.yaml,line=1,'),
+      expect.stringContaining('file=chart.yaml,line=5,endLine=5,col=7,'),
+    ]);
   });
   test('the summary counts pods that no mode refuses, and pods that nothing governs', () => {
     const { pods, ...rest } = large(0, 1);
@@ -266,7 +294,13 @@ describe('github', () => {
 test('gitlab: each finding has the fields of a Code Quality report, and a fingerprint of its own', () => {
   const text = textOf('gitlab');
   expect(text.charCodeAt(0)).toBe('['.charCodeAt(0));
-  const violations = JSON.parse(text) as Record<string, unknown>[];
+  const all = JSON.parse(text) as Record<string, unknown>[];
+  const violations = all.filter(({ check_name }) => check_name !== 'not-judged');
+  expect(all.slice(violations.length).map(({ severity, location }) => [severity, location])).toEqual([
+    ['info', { path: 'po ds,1.yaml', lines: { begin: 24, end: 24 } }],
+    ['info', { path: 'values.yaml', lines: { begin: 1, end: 1 } }],
+    ['info', { path: 'chart.yaml', lines: { begin: 5, end: 5 } }],
+  ]);
   for (const violation of violations) {
     expect(violation).toEqual({
       description: expect.stringMatching(/^Pod .+: .+; .+/),
@@ -276,7 +310,7 @@ test('gitlab: each finding has the fields of a Code Quality report, and a finger
       location: { path: 'po ds,1.yaml', lines: { begin: expect.any(Number), end: expect.any(Number) } },
     });
   }
-  expect(new Set(violations.map(({ fingerprint }) => fingerprint)).size).toBe(violations.length);
+  expect(new Set(all.map(({ fingerprint }) => fingerprint)).size).toBe(all.length);
 });
 
 test('an escape in a namespace that does not enforce is a warning', () => {

@@ -6,8 +6,8 @@ import { selectPolicy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
 import type { Result } from '../../core/result.ts';
 import { filesOf, readStreams } from '../../manifests/files.ts';
-import { type InputProblem, printInputProblem } from '../../manifests/problem.ts';
-import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type Source } from '../../manifests/read.ts';
+import { printInputProblem } from '../../manifests/problem.ts';
+import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type SkippedInput, type Source } from '../../manifests/read.ts';
 import { printPolicy } from '../../report/text.ts';
 import { chooseProfile, type ProfileChoice, UNGOVERNED } from './choose-profile.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
@@ -37,7 +37,8 @@ export interface JudgedSource {
 export interface InputSummary {
   /** Number of files that a pattern ignores. */
   readonly ignored: number;
-  readonly skipped: readonly InputProblem[];
+  /** Files, and the rests of files, that are no manifests. */
+  readonly skipped: readonly SkippedInput[];
   /** What cannot be used, one per line. */
   readonly problems: readonly string[];
   /** Number of objects, with pods and without. */
@@ -66,24 +67,22 @@ export async function judgeManifests(
   { stdin, ...context }: JudgingContext,
   visit: (judged: JudgedSource) => void | Promise<void>,
 ): Promise<InputSummary> {
-  const { files, ignored, problems: unread } = await filesOf(names, context.settings.ignore);
+  const { files, ignored, problems: unread } = filesOf(names, context.settings.ignore);
   const streams = await readStreams(files, stdin);
-  const labelsOf: LabelsOf = new Map((await readNamespaces(files, streams)).map(({ name, labels }) => [name, labels]));
+  const labelsOf: LabelsOf = new Map(readNamespaces(files, streams).map(({ name, labels }) => [name, labels]));
   const problems = unread.map(printInputProblem);
-  const skipped: InputProblem[] = [];
+  const skipped: SkippedInput[] = [];
   const choices = new Set<string>();
   let objects = 0;
   for (const file of files) {
-    const content = await readSource(file, streams.get(file));
+    const content = readSource(file, streams.get(file));
     streams.delete(file);
     if ('problems' in content) {
       for (const problem of content.problems) problems.push(printInputProblem(problem));
       continue;
     }
-    if ('skipped' in content) {
-      skipped.push(content.skipped);
-      continue;
-    }
+    if (content.skipped !== undefined) skipped.push(content.skipped);
+    if (!('source' in content)) continue;
     for (const { pods, unjudged, withoutPod } of content.source.documents) objects += pods.length + unjudged.length + withoutPod;
     const judged = judgeSource(content.source, { ...context, labelsOf });
     for (const pod of judged.pods) if (!pod.choice.isObvious) choices.add(printChoice(pod));
@@ -125,7 +124,7 @@ export function judgeSource(
       const { subject } = found;
       const namespace = subject.namespace ?? flags.namespace;
       const choice = choose(found, namespace, settings, labelsOf);
-      if (!choice.ok) problems.push(`${source.file}:${found.range.line}: ${choice.error}`);
+      if (!choice.ok) problems.push(`${source.file}:${found.headRange().line}: ${choice.error}`);
       else if (choice.value === UNGOVERNED) ungoverned += 1;
       else {
         const { profile, mode } = choice.value;

@@ -51,7 +51,7 @@ export function addManifestFlags(command: Command): Command {
         .argParser(parseNames)
         .default([]),
     )
-    .option('--strict', 'exit with 2 if a file is skipped because it is no manifest')
+    .option('--strict', 'exit with 2 if a file, or the rest of a file, is skipped because it is no manifest')
     .option('--allow-empty', 'accept input without any Kubernetes object')
     .option('-q, --quiet', 'print only what decides the exit status');
 }

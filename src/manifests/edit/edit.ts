@@ -1,10 +1,9 @@
-import { isAlias, isMap, isSeq, type ParsedNode, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import type { PatchOp } from '../../core/patch.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import { type AliasUse, keyOf, type NodeLocation, parseStream } from '../yaml.ts';
+import { parseStream, type YamlDocument } from '../yaml/stream.ts';
+import type { AliasUse, NodeLocation, YamlMap, YamlNode } from '../yaml/tree.ts';
 import { addMember, removeMember, replaceValue } from './changes.ts';
 import { contextOf, type EditContext } from './context.ts';
-import { type Collection, indexOf, isFlow, membersOf } from './members.ts';
 import { printBlock, printFlow } from './print.ts';
 import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from './text.ts';
 
@@ -21,15 +20,34 @@ import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from 
  * @returns the edited text, or why it cannot be edited
  */
 export function edit(text: string, patches: readonly (readonly PatchOp[])[]): Result<string, string> {
+  const { documents } = parseStream(text);
+  const unknown = patches.findIndex((operations, index) => operations.length > 0 && documents[index] === undefined);
+  if (unknown >= 0) return err(`there is no document ${unknown + 1} in the text`);
+  const edits: TextEdit[] = [];
+  for (const [part, group] of Map.groupBy(documents.entries(), ([, { part }]) => part)) {
+    const operations = group.map(([index]) => patches[index] ?? []);
+    if (operations.every(({ length }) => length === 0)) continue;
+    const isWhole = part.text.length === text.length;
+    const edited = editPart(part.text, isWhole ? documents : parseStream(part.text).documents, operations);
+    if (!edited.ok) return edited;
+    edits.push({ start: part.start, end: part.start + part.text.length, text: edited.value });
+  }
+  return ok(applyEdits(text, edits));
+}
+
+/** @param patches one for each document of the part */
+function editPart(text: string, documents: readonly YamlDocument[], patches: readonly (readonly PatchOp[])[]): Result<string, string> {
   let edited = text;
+  let read = documents;
   let pending: readonly PendingEdit[] = patches.flatMap((operations, document) =>
     operations.map((operation) => ({ document, operation, steps: stepsOf(operation) })),
   );
   while (pending.length > 0) {
-    const round = planRound(edited, pending);
+    const round = planRound(edited, read, pending);
     if (!round.ok) return round;
     edited = applyEdits(edited, round.value.edits);
     pending = round.value.remaining;
+    if (pending.length > 0) read = parseStream(edited).documents;
   }
   return ok(edited);
 }
@@ -51,9 +69,9 @@ function stepsOf({ path }: PatchOp): string[] {
 /** Plans all operations that are independent of each other; the remaining ones are planned when the text is parsed again. */
 function planRound(
   text: string,
+  documents: readonly YamlDocument[],
   pending: readonly PendingEdit[],
 ): Result<{ readonly edits: TextEdit[]; readonly remaining: PendingEdit[] }, string> {
-  const { documents } = parseStream(text);
   const contexts = new Map<number, EditContext>();
   const remaining: PendingEdit[] = [];
   // One round either writes out merges or performs operations: doing both could write a key of a merge twice.
@@ -70,8 +88,8 @@ function planRound(
       continue;
     }
     const document = documents[pendingEdit.document];
-    if (document === undefined) return err(`there is no document ${pendingEdit.document + 1} in the text`);
-    const context = contexts.get(pendingEdit.document) ?? contextOf(text, document);
+    if (document === undefined) return err('an edit has changed the number of documents');
+    const context = contexts.get(pendingEdit.document) ?? contextOf(text, document.tree());
     contexts.set(pendingEdit.document, context);
 
     const separation = separate(context, pendingEdit);
@@ -110,30 +128,32 @@ function startsWith(steps: readonly string[], beginning: readonly string[]): boo
 
 /** The values to write out before an operation is performed: aliases and merges on its path, and aliases of the value that it changes. */
 function separate(context: EditContext, { steps, operation }: PendingEdit): PlannedEdits | undefined {
-  const { root, aliases, merges } = context.document;
-  const affected = new Set<ParsedNode>();
-  let node = root;
+  const { root, aliases, merges } = context.tree;
+  if (aliases.length === 0 && merges.size === 0) return undefined;
+  const affected = new Set<YamlNode>();
+  let node: YamlNode | undefined = root ?? undefined;
   let location: NodeLocation;
   for (const [depth, step] of steps.entries()) {
     const isLast = depth === steps.length - 1;
-    if (node === null) break;
+    if (node === undefined) break;
     affected.add(node);
-    if (isAlias(node)) {
+    if (node.kind === 'alias') {
       const use = aliases.find(({ alias }) => alias === node);
       return use === undefined ? undefined : writeOut(context, use);
     }
     const next = childOf(node, step, location);
     if (next === undefined) {
-      const isMerged = isMap(node) && Object.hasOwn(merges.get(node)?.entries ?? {}, step);
-      if (isMerged && (!isLast || operation.op === 'remove')) return expandMerge(context, node as YAMLMap.Parsed, location);
-      node = null;
+      const isMerged = node.kind === 'map' && Object.hasOwn(merges.get(node)?.entries ?? {}, step);
+      if (isMerged && (!isLast || operation.op === 'remove')) return expandMerge(context, node as YamlMap, location);
+      node = undefined;
       break;
     }
-    const isUncovered = isLast && operation.op === 'remove' && isMap(node) && merges.get(node)?.overridden.has(step);
-    if (isUncovered) return expandMerge(context, node as YAMLMap.Parsed, location);
+    const isUncovered = isLast && operation.op === 'remove' && node.kind === 'map' && merges.get(node)?.overridden.has(step);
+    if (isUncovered) return expandMerge(context, node as YamlMap, location);
+    const isItem = node.kind === 'list';
     ({ node, location } = next);
     // An `add` to a list moves the item at that index without changing it.
-    if (isLast && !(operation.op === 'add' && location?.kind === 'item')) {
+    if (isLast && !(operation.op === 'add' && isItem)) {
       for (const each of nodesBelow(node)) affected.add(each);
     }
   }
@@ -142,43 +162,39 @@ function separate(context: EditContext, { steps, operation }: PendingEdit): Plan
   return use && writeOut(context, use);
 }
 
-function nodesBelow(node: ParsedNode | null): Set<ParsedNode> {
-  const nodes = new Set<ParsedNode>();
-  if (node !== null) visit(node, { Node: (_, each) => void nodes.add(each as ParsedNode) });
+function nodesBelow(node: YamlNode | undefined, nodes = new Set<YamlNode>()): Set<YamlNode> {
+  if (node === undefined) return nodes;
+  nodes.add(node);
+  if (node.kind === 'map' || node.kind === 'list') for (const { value } of node.members) nodesBelow(value, nodes);
   return nodes;
 }
 
-function childOf(
-  node: ParsedNode,
-  step: string,
-  parent: NodeLocation,
-): { readonly node: ParsedNode | null; readonly location: NodeLocation } | undefined {
-  if (isMap(node)) {
-    const map = node as YAMLMap.Parsed;
-    const pair = map.items.find((each) => keyOf(each) === step);
-    return pair && { node: pair.value, location: { kind: 'value', map, pair, parent } };
-  }
-  const index = Number(step);
-  if (!isSeq(node) || !(index < node.items.length)) return undefined;
-  const list = node as YAMLSeq.Parsed;
-  return { node: list.items[index] ?? null, location: { kind: 'item', list, index, parent } };
+interface Child {
+  readonly node: YamlNode;
+  readonly location: NonNullable<NodeLocation>;
+}
+
+function childOf(collection: YamlNode, step: string, parent: NodeLocation): Child | undefined {
+  if (collection.kind !== 'map' && collection.kind !== 'list') return undefined;
+  const index = collection.kind === 'map' ? collection.members.findIndex(({ key }) => key === step) : Number(step);
+  const member = collection.members[index];
+  return member && { node: member.value, location: { collection, index, parent } };
 }
 
 function writeOut(context: EditContext, { mergedBy, location, value }: AliasUse): PlannedEdits {
   if (mergedBy === undefined) return replaceValue(context, location, value);
   let map = location;
-  while (map !== undefined && !(map.kind === 'value' && map.map === mergedBy)) map = map.parent;
+  while (map !== undefined && map.collection !== mergedBy) map = map.parent;
   return expandMerge(context, mergedBy, map?.parent);
 }
 
 /** Replaces `<<` with the pairs that it merges. */
-function expandMerge(context: EditContext, map: YAMLMap.Parsed, location: NodeLocation): PlannedEdits {
-  const merge = context.document.merges.get(map);
-  const members = membersOf(map);
-  const member = merge && members[map.items.indexOf(merge.pair)];
+function expandMerge(context: EditContext, map: YamlMap, location: NodeLocation): PlannedEdits {
+  const merge = context.tree.merges.get(map);
+  const member = merge && map.members[merge.index];
   if (merge === undefined || member === undefined) return err('a merge key is at a place where it cannot be written out');
-  if (Object.keys(merge.entries).length === 0) return removeMember(context, map, member.index, location);
-  const text = isFlow(map)
+  if (Object.keys(merge.entries).length === 0) return removeMember(context, map, merge.index, location);
+  const text = map.isFlow
     ? printFlow(context, merge.entries).slice(1, -1)
     : printBlock(context, merge.entries, columnOf(context.text, member.start));
   return oneEdit(member.start, member.end, text);
@@ -187,28 +203,22 @@ function expandMerge(context: EditContext, map: YAMLMap.Parsed, location: NodeLo
 function perform(context: EditContext, { steps, operation }: PendingEdit): PlannedEdits {
   const last = steps.at(-1);
   if (last === undefined) return err('a whole document cannot be replaced');
-  let node = context.document.root;
+  let node: YamlNode | null = context.tree.root;
   let location: NodeLocation;
   for (const step of steps.slice(0, -1)) {
-    const next = node === null ? undefined : childOf(node, step, location);
+    const next: Child | undefined = node === null ? undefined : childOf(node, step, location);
     if (next === undefined) return err(`${operation.path} leads through ${step}, which is not there`);
     ({ node, location } = next);
   }
-  if (!isMap(node) && !isSeq(node)) return err(`${operation.path} leads into something that is neither a map nor a list`);
-  const collection = node as Collection;
-  const target = childOf(collection, last, location);
+  if (node?.kind !== 'map' && node?.kind !== 'list') return err(`${operation.path} leads into something that is neither a map nor a list`);
+  const target = childOf(node, last, location);
   if (operation.op === 'remove') {
-    if (target?.location === undefined) return err(`${operation.path} is not there`);
-    return removeMember(context, collection, indexOf(target.location), location);
+    if (target === undefined) return err(`${operation.path} is not there`);
+    return removeMember(context, node, target.location.index, location);
   }
-  if (isSeq(collection) && operation.op === 'add') {
-    return addMember(
-      context,
-      collection,
-      { index: last === '-' ? collection.items.length : Number(last), value: operation.value },
-      location,
-    );
+  if (node.kind === 'list' && operation.op === 'add') {
+    return addMember(context, node, { index: last === '-' ? node.members.length : Number(last), value: operation.value }, location);
   }
   if (target !== undefined) return replaceValue(context, target.location, operation.value);
-  return addMember(context, collection, { index: collection.items.length, value: { [last]: operation.value } }, location);
+  return addMember(context, node, { index: node.members.length, value: { [last]: operation.value } }, location);
 }

@@ -1,6 +1,6 @@
-import type { CST } from 'yaml';
 import type { Json } from '../../core/json.ts';
-import { printYaml } from '../yaml.ts';
+import { printYaml } from '../yaml/print.ts';
+import type { YamlNode } from '../yaml/tree.ts';
 import type { EditContext } from './context.ts';
 
 /** @param column of the collection that the value is written into */
@@ -31,13 +31,14 @@ export function unitOf(text: string): string {
   return /\n([ \t]+)/.exec(text)?.[1] ?? '  ';
 }
 
-/** @param old the scalar to replace, whose quotes are kept where possible */
+/** @param old the scalar or alias to replace, whose quotes are kept where possible */
 export function printScalar(
   context: EditContext,
   value: Json,
-  { old, isInFlow }: { readonly old: CST.Token; readonly isInFlow: boolean },
+  { old, isInFlow }: { readonly old: YamlNode; readonly isInFlow: boolean },
 ): string {
-  if (typeof value === 'string' && old.type === 'double-quoted-scalar') return JSON.stringify(value);
-  if (typeof value === 'string' && old.type === 'single-quoted-scalar' && /^[ -~]*$/.test(value)) return `'${value.replaceAll("'", "''")}'`;
+  const style = old.kind === 'scalar' ? old.style : 'plain';
+  if (typeof value === 'string' && style === 'double-quoted') return JSON.stringify(value);
+  if (typeof value === 'string' && style === 'single-quoted' && /^[ -~]*$/.test(value)) return `'${value.replaceAll("'", "''")}'`;
   return isInFlow ? printFlow(context, value) : printYaml(value, {});
 }

@@ -5,7 +5,7 @@ import type { Json } from '../../../src/core/json.ts';
 import type { PatchOp } from '../../../src/core/patch.ts';
 import { pointerOf } from '../../../src/core/pointer.ts';
 import { edit } from '../../../src/manifests/edit/edit.ts';
-import { parseStream } from '../../../src/manifests/yaml.ts';
+import { parseStream } from '../../../src/manifests/yaml/stream.ts';
 
 /** The choices of a writer of YAML, wherever YAML allows several forms. */
 interface Hand {

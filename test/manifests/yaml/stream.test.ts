@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Json } from '../../src/core/json.ts';
-import { parseStream, printYaml } from '../../src/manifests/yaml.ts';
+import type { Json } from '../../../src/core/json.ts';
+import { printYaml } from '../../../src/manifests/yaml/print.ts';
+import { parseStream } from '../../../src/manifests/yaml/stream.ts';
 
 const meaningOf = (text: string): Json | undefined => parseStream(text).documents[0]?.value;
 const problemsOf = (text: string): string[] => parseStream(text).problems.map(({ message }) => message);
@@ -53,6 +54,7 @@ describe('T40: ambiguous YAML', () => {
       'the key a is set above <<, which also merges it, and parsers differ in which value they use',
     ],
     ['a tag', 'a: !!binary aGVsbG8=\n', 'Unresolved tag: tag:yaml.org,2002:binary'],
+    ['a tag that a directive changes', '%TAG !! tag:x,2000:\n---\na: !!int "5"\n', 'Unresolved tag: tag:x,2000:int'],
     ['a number that JSON does not have', 'a: .nan\n', '.nan is a number that JSON does not have'],
     ['a key that is not text', '[a]: 1\n', 'a key must be text'],
     ['an alias without its anchor', 'a: *x\n', '*x names no anchor above it'],

@@ -1,0 +1,324 @@
+import type { DocumentOptions, ParseOptions, SchemaOptions } from 'yaml';
+import {
+  Composer,
+  type CST,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  type Pair,
+  type ParsedNode,
+  Parser,
+  Scalar,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import type { Json } from '../../core/json.ts';
+import { SCHEMA } from './schema.ts';
+import {
+  type AliasUse,
+  isBlank,
+  type Merge,
+  type NodeLocation,
+  put,
+  type ReadDocument,
+  type Span,
+  type YamlAlias,
+  type YamlCollection,
+  type YamlList,
+  type YamlMap,
+  type YamlMember,
+  type YamlNode,
+  type YamlPair,
+  type YamlProblem,
+  type YamlScalar,
+} from './tree.ts';
+
+/** How many values aliases may expand to. A manifest of 3 MB (the API server's limit) has far fewer; aliases of aliases can produce far more. */
+const MAX_EXPANDED = 100_000;
+
+// `readMap` finds duplicate keys. The check of the parser is turned off, because its time is quadratic in the number of keys.
+const READING: ParseOptions & SchemaOptions & DocumentOptions = {
+  ...SCHEMA,
+  keepSourceTokens: true,
+  prettyErrors: false,
+  uniqueKeys: false,
+  logLevel: 'silent',
+};
+
+export interface LibraryDocument extends ReadDocument {
+  readonly problems: readonly YamlProblem[];
+  /** The document is no valid YAML, so that further problems may only be a consequence of it. */
+  readonly isBroken: boolean;
+}
+
+/**
+ * Reads a text by the `yaml` package: all of YAML.
+ *
+ * Where kubectl silently chooses one of two meanings, there is a problem: a key that occurs twice, a merge key below a key that it overrides (the
+ * merge wins in kubectl, and loses elsewhere), unknown tags, and numbers that JSON does not have.
+ * @param base offset of the text in its stream, which the offsets of the documents start at
+ * @throws RangeError: the nesting is too deep
+ */
+export function* readByLibrary(text: string, base: number): Generator<LibraryDocument, void, undefined> {
+  const parser = new Parser();
+  parser.offset = base;
+  for (const document of new Composer<ParsedNode>(READING).compose(parser.parse(text))) yield readDocument(document);
+}
+
+export function tooDeep(offset: number): YamlProblem {
+  return {
+    offset,
+    message: 'the document is nested too deeply to be read',
+    remedy: 'no Kubernetes object is nested so deeply: look for brackets that are not closed',
+  };
+}
+
+type LibraryPair = Pair<ParsedNode, ParsedNode | null>;
+
+interface Read {
+  readonly node: YamlNode;
+  readonly value: Json;
+}
+
+function readDocument(document: Document.Parsed<ParsedNode>): LibraryDocument {
+  const problems = problemsOf(document);
+  const isBroken = document.errors.length > 0;
+  const aliases: AliasUse[] = [];
+  const merges = new Map<YamlMap, Merge>();
+  const anchors = new Map<string, Read>();
+  let expanded = 0;
+  const start = document.range[0];
+  if (isBroken) return { root: null, value: null, aliases, merges, problems, isBroken, start };
+  const { node, value } = document.contents === null ? { node: blankAt(start), value: null } : read(document.contents, undefined);
+  return { root: value === null && isBlank(node) ? null : node, value, aliases, merges, problems, isBroken, start };
+
+  function read(node: ParsedNode, location: NodeLocation, mergedBy?: YamlMap): Read {
+    if (isAlias(node)) return readAlias(node, location, mergedBy);
+    const made: Read = isScalar(node)
+      ? { node: scalarOf(node), value: valueOfScalar(node) }
+      : isMap(node)
+        ? readMap(node as YAMLMap.Parsed, location)
+        : readList(node as YAMLSeq.Parsed, location, mergedBy);
+    if (node.anchor !== undefined) anchors.set(node.anchor, made);
+    return made;
+  }
+
+  function valueOfScalar({ value, range }: Scalar.Parsed): Json {
+    if (typeof value === 'number') {
+      if (!Number.isFinite(value)) report(range[0], 'the number is too large', 'write it in quotes, or make it smaller');
+      return value;
+    }
+    return value as Json;
+  }
+
+  function readList(list: YAMLSeq.Parsed, parent: NodeLocation, mergedBy?: YamlMap): Read {
+    const members: YamlMember[] = [];
+    const node: YamlList = { kind: 'list', ...collectionOf(list), members };
+    const value: Json[] = [];
+    const placed = placesOf(list);
+    for (const [index, item] of list.items.entries()) {
+      const made = read(item as ParsedNode, { collection: node, index, parent }, mergedBy);
+      members.push({ ...(placed[index] ?? unplaced(made.node)), value: made.node });
+      value.push(made.value);
+    }
+    return { node, value };
+  }
+
+  function readMap(map: YAMLMap.Parsed, parent: NodeLocation): Read {
+    const members: YamlPair[] = [];
+    const node: YamlMap = { kind: 'map', ...collectionOf(map), members };
+    const own: Record<string, Json> = {};
+    const merged: Record<string, Json> = {};
+    const overridden = new Set<string>();
+    const placed = placesOf(map);
+    for (const [index, pair] of (map.items as LibraryPair[]).entries()) {
+      const { key, value } = pair;
+      const location = { collection: node, index, parent };
+      const made: Read =
+        value === null ? { node: blankAt(key.range[1]), value: null } : read(value, location, isMerge(pair) ? node : undefined);
+      const name = isScalar(key) ? String(key.value) : '';
+      members.push({ ...(placed[index] ?? unplaced(made.node)), key: name, keyStart: key.range[0], value: made.node });
+      if (isMerge(pair)) {
+        for (const source of Array.isArray(made.value) ? made.value : [made.value]) mergeFrom(source, key, own, merged);
+        merges.set(node, { index, entries: merged, overridden });
+        continue;
+      }
+      if (!isScalar(key) || key.value === null) report(key.range[0], 'a key must be text', 'write the key as a string');
+      else if (key.anchor !== undefined) report(key.range[0], `the key ${name} has an anchor`, 'write the key without it');
+      else if (Object.hasOwn(own, name)) report(key.range[0], `the key ${name} occurs twice`, 'keep one of them');
+      put(own, name, made.value);
+    }
+    for (const [name, value] of Object.entries(merged)) {
+      if (!Object.hasOwn(own, name)) put(own, name, value);
+      else {
+        delete merged[name];
+        overridden.add(name);
+      }
+    }
+    return { node, value: own };
+  }
+
+  function mergeFrom(source: Json, key: ParsedNode, own: object, merged: Record<string, Json>): void {
+    if (typeof source !== 'object' || source === null || Array.isArray(source)) {
+      report(key.range[0], '<< must name a map or a list of maps', 'name the anchor of a map');
+      return;
+    }
+    for (const [name, value] of Object.entries(source)) {
+      if (Object.hasOwn(own, name)) {
+        report(
+          key.range[0],
+          `the key ${name} is set above <<, which also merges it, and parsers differ in which value they use`,
+          'move << to the top of its map',
+        );
+      }
+      if (!Object.hasOwn(merged, name)) put(merged, name, value);
+    }
+  }
+
+  function readAlias({ source, range: [start, end] }: ParsedAlias, location: NodeLocation, mergedBy?: YamlMap): Read {
+    const alias: YamlAlias = { kind: 'alias', start, end };
+    const anchor = anchors.get(source);
+    if (anchor === undefined) {
+      report(start, `*${source} names no anchor above it`, `put &${source} before the value, or write the value out`);
+      return { node: alias, value: null };
+    }
+    const value = copy(anchor.value);
+    if (expanded > MAX_EXPANDED) report(start, `aliases expand to more than ${MAX_EXPANDED} values`, 'write the values out');
+    aliases.push({ alias, target: anchor.node, value, location, ...(mergedBy === undefined ? {} : { mergedBy }) });
+    return { node: alias, value };
+  }
+
+  /** Each alias gets its own copy of the value, because a change of the copy must not change the original. */
+  function copy(value: Json): Json {
+    expanded += 1;
+    if (expanded > MAX_EXPANDED || typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.map(copy);
+    const copied: Record<string, Json> = {};
+    for (const [key, each] of Object.entries(value)) put(copied, key, copy(each));
+    return copied;
+  }
+
+  function report(offset: number, message: string, remedy: string): void {
+    problems.push({ offset, message, remedy });
+  }
+}
+
+type ParsedAlias = Extract<ParsedNode, { readonly source: string; readonly anchor?: never }> & { readonly source: string };
+
+/** The first problem that the package has with the document. */
+function problemsOf({ errors, warnings }: Document.Parsed): YamlProblem[] {
+  const [first] = [...errors, ...warnings];
+  if (first === undefined) return [];
+  const { code, message, pos } = first;
+  if (code === 'RESOURCE_EXHAUSTION') return [tooDeep(pos[0])];
+  const remedy = code === 'TAG_RESOLVE_FAILED' ? 'write a plain value, without a tag' : 'fix the YAML there';
+  return [{ offset: pos[0], message: message.replace(/[.:]$/, ''), remedy }];
+}
+
+function isMerge({ key }: LibraryPair): boolean {
+  return isScalar(key) && key.type === Scalar.PLAIN && key.value === '<<';
+}
+
+const STYLES: Readonly<Record<string, YamlScalar['style']>> = {
+  QUOTE_SINGLE: 'single-quoted',
+  QUOTE_DOUBLE: 'double-quoted',
+  BLOCK_LITERAL: 'block',
+  BLOCK_FOLDED: 'block',
+};
+
+function scalarOf({ type, range, srcToken }: Scalar.Parsed): YamlScalar {
+  return {
+    kind: 'scalar',
+    style: STYLES[type ?? ''] ?? 'plain',
+    start: range[0],
+    end: srcToken === undefined ? range[1] : contentEnd(srcToken),
+  };
+}
+
+const blankAt = (offset: number): YamlScalar => ({ kind: 'scalar', style: 'plain', start: offset, end: offset });
+
+/** A member that the text has no range for, such as the map in `[a: b]`. */
+const unplaced = ({ start, end }: YamlNode): Omit<YamlMember, 'value'> => ({
+  start,
+  end,
+  indicator: undefined,
+  comma: undefined,
+  properties: [],
+});
+
+type LibraryCollection = YAMLMap.Parsed | YAMLSeq.Parsed;
+
+function collectionOf(collection: LibraryCollection): Omit<YamlCollection, 'kind' | 'members'> {
+  const { srcToken: token, range, items } = collection;
+  const places = placesOf(collection);
+  const isFlow = token?.type === 'flow-collection';
+  const hasExplicitKeys = itemsOf(collection).some((item) => item?.start.some(({ type }) => type === 'explicit-key-ind'));
+  const isEditable =
+    (isFlow || places.length > 0) && places.length === items.length && places.every((each) => each !== undefined) && !hasExplicitKeys;
+  return { isFlow, isEditable, start: range[0], end: token === undefined ? range[1] : contentEnd(token) };
+}
+
+/** Empty where the text has no brackets or lines for the collection, as for the map in `[a: b]`. */
+function itemsOf(collection: LibraryCollection): (CST.CollectionItem | undefined)[] {
+  const token = collection.srcToken;
+  if (token === undefined) return [];
+  if (isMap(collection)) return collection.items.map((pair) => (pair as LibraryPair & { srcToken?: CST.CollectionItem }).srcToken);
+  return (token.items as CST.CollectionItem[]).filter(({ start, sep, value }) => sep ?? value ?? start.some(isSignificant));
+}
+
+/** Where the members are, in their order; undefined: the text has no range for the member. */
+function placesOf(collection: LibraryCollection): (Omit<YamlMember, 'value'> | undefined)[] {
+  return itemsOf(collection).map((item) => {
+    if (item === undefined) return undefined;
+    const tokens = [...item.start, ...(item.sep ?? [])];
+    const first = item.start.find(isSignificant) ?? item.key ?? item.sep?.[0] ?? item.value;
+    if (first == null) return undefined;
+    const indicator = (item.sep ?? item.start).find(({ type }) => type === 'map-value-ind' || type === 'seq-item-ind');
+    return {
+      start: first.offset,
+      end: endOf(item),
+      indicator: indicator?.offset,
+      comma: item.start.find(({ type }) => type === 'comma')?.offset,
+      properties: tokens.filter(({ type }) => type === 'anchor' || type === 'tag').map(spanOf),
+    };
+  });
+}
+
+const spanOf = ({ offset, source }: CST.SourceToken): Span => ({ start: offset, end: offset + source.length });
+
+const SIGNIFICANT: ReadonlySet<string> = new Set(['anchor', 'tag', 'seq-item-ind', 'explicit-key-ind', 'map-value-ind']);
+const isSignificant = ({ type }: { readonly type: string }): boolean => SIGNIFICANT.has(type);
+
+function endOf({ start, key, sep, value }: CST.CollectionItem): number {
+  if (value !== undefined && !(value.type === 'scalar' && value.source === '')) return contentEnd(value);
+  const last = sep?.findLast(isSignificant) ?? key ?? start.findLast(isSignificant);
+  return last == null ? 0 : contentEnd(last);
+}
+
+/** Items behind the last member have only comments. */
+function endOfLast(items: readonly CST.CollectionItem[]): number | undefined {
+  for (let index = items.length - 1; index >= 0; index -= 1) {
+    const end = endOf(items[index] as CST.CollectionItem);
+    if (end > 0) return end;
+  }
+  return undefined;
+}
+
+function contentEnd(token: CST.Token): number {
+  switch (token.type) {
+    case 'block-map':
+    case 'block-seq':
+      return endOfLast(token.items) ?? token.offset;
+    case 'flow-collection':
+      return token.end[0] === undefined ? token.offset + 1 : token.end[0].offset + 1;
+    case 'block-scalar': {
+      const header = token.props.map((prop) => ('source' in prop ? prop.source : '')).join('');
+      // `+` keeps the empty lines at the end; without it they are not part of the scalar.
+      const content = /^[|>]\d?\+/.test(header) ? token.source.replace(/\r?\n$/, '') : token.source.trimEnd();
+      return token.offset + header.length + (content === '' ? -1 : content.length);
+    }
+    default:
+      return token.offset + ('source' in token ? token.source.length : 0);
+  }
+}
