@@ -66,15 +66,3 @@ function integer(text: string, radix: number): number {
   const digits = text.replaceAll('_', '').replace(/^[-+]?(?:0[bBoOxX])?/, '');
   return (text.startsWith('-') ? -1 : 1) * Number.parseInt(digits, radix) || 0;
 }
-
-/** What text of some form starts with, or is. Most plain text is neither, and a search in all forms takes most of the time of reading it. */
-const MAY_HAVE_FORM = /^(?:[-+.~\d]|[A-Za-z]{1,5}$|<<$|$)/;
-
-/**
- * The value of plain text, on one line.
- * @param fail called with what is wrong with the text
- */
-export function plainValueOf(text: string, fail: (message: string) => void): Json {
-  const found = MAY_HAVE_FORM.test(text) ? PLAIN_FORMS.find(({ test }) => test.test(text)) : undefined;
-  return found === undefined ? text : found.resolve(text, fail);
-}

@@ -1,6 +1,5 @@
 import type { Json } from '../../core/json.ts';
 import { type Piece, piecesOf } from '../pieces.ts';
-import { readCommon } from './common.ts';
 import { type LibraryDocument, readByLibrary, tooDeep } from './library.ts';
 import type { ReadDocument, YamlProblem, YamlTree } from './tree.ts';
 
@@ -28,7 +27,7 @@ export function parseStream(text: string): YamlStream {
   const forbidden = FORBIDDEN.exec(text);
   if (forbidden !== null) return { documents: [], problems: [forbiddenAt(forbidden)] };
   const pieces = piecesOf(text);
-  return readQuickly(pieces) ?? readWhole(pieces);
+  return readApart(pieces) ?? readWhole(pieces);
 }
 
 /**
@@ -48,10 +47,10 @@ function forbiddenAt({ 0: character, index }: RegExpExecArray): YamlProblem {
 }
 
 /**
- * The documents of a stream without a problem: each that is written in common YAML is read by `readCommon`, and the others by the library.
- * @returns undefined where a document has a problem, or where there is a directive
+ * The documents of a stream without a problem, each read apart from the others, so that the tree of one can be made without the others.
+ * @returns undefined if a document has a problem, or if there is a directive: the whole text then tells what is wrong, and where
  */
-function readQuickly(pieces: readonly Piece[]): YamlStream | undefined {
+function readApart(pieces: readonly Piece[]): YamlStream | undefined {
   const keep = makeKeeper(readPart);
   const documents: YamlDocument[] = [];
   for (const piece of pieces) {
@@ -76,8 +75,6 @@ function partsOf({ start, text }: Piece): Piece[] {
 
 /** @returns the document of the part, or none; undefined: it has a problem */
 function readPart({ start, text }: Piece): readonly ReadDocument[] | undefined {
-  const common = readCommon(text, start);
-  if (common !== undefined) return common;
   try {
     const documents = [...readByLibrary(text, start)];
     return documents.length <= 1 && documents.every(({ problems }) => problems.length === 0) ? documents : undefined;
