@@ -56,8 +56,11 @@ beforeAll(async () => {
     await apiServer.createNamespace(name, labels);
   }
   const { data } = only(await rendered({ scan: { enabled: true } }), 'ConfigMap', 'cloister-config');
-  const metadata = { name: 'cloister-config', labels: { 'app.kubernetes.io/name': 'cloister' } };
-  await apiServer.admin.request('POST', '/api/v1/namespaces/cloister-system/configmaps', { metadata, data });
+  await apiServer.admin.request('POST', '/api/v1/namespaces/cloister-system/configmaps', { metadata: { name: 'cloister-config' }, data });
+  // As Helm creates it, before there are entries.
+  await apiServer.admin.request('POST', '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations', {
+    metadata: { name: 'cloister', annotations: { 'meta.helm.sh/release-namespace': 'cloister-system' } },
+  });
   await createPod('team-a', 'hostile', HOSTILE);
   await createPod('team-a', 'another', HOSTILE);
   await createPod('team-b', 'opted-in', HOSTILE, { 'cloister.dev/profile': 'userns' });
