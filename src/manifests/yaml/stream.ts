@@ -48,7 +48,7 @@ function forbiddenAt({ 0: character, index }: RegExpExecArray): YamlProblem {
 
 /**
  * The documents of a stream without a problem, each read apart from the others, so that the tree of one can be made without the others.
- * @returns undefined if a document has a problem, or if there is a directive: the whole text then tells what is wrong, and where
+ * @returns undefined if a document has a problem, or if there is a directive: the whole text is then read, so that problems have their places
  */
 function readApart(pieces: readonly Piece[]): YamlStream | undefined {
   const keep = makeKeeper(readPart);
