@@ -7,8 +7,6 @@ import { collectionPath, type LiveObject, objectPath, type Reference, titleOf } 
 export interface Cluster {
   /** @returns undefined when the object does not exist */
   read(object: Reference): Promise<LiveObject | undefined>;
-  /**
-   */
   list(apiVersion: string, kind: string, place: ListPlace): Promise<readonly LiveObject[]>;
   /** @returns false when another client created the object with other content */
   create(object: Reference): Promise<boolean>;

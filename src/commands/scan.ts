@@ -80,8 +80,8 @@ export const command: Command = addClusterFlags(
     .addOption(
       new Option(
         '--fail-on <finding>',
-        'exit with 1 at: escape (a pod that escapes, or cannot be judged); wall (or a wall that is missing); promise (or a pod that is short of its grant); ' +
-          'never. Pods in namespaces that only warn or audit do not count',
+        'exit with 1 at: escape (a pod escapes, or cannot be judged); wall (as escape, and if a wall is missing); promise (as wall, and if a pod is ' +
+          'short of its grant); never (at nothing). Pods in namespaces that only warn or audit do not count',
       )
         .choices(SCAN_FAIL_ON)
         .default('wall'),
@@ -97,7 +97,7 @@ export const command: Command = addClusterFlags(
 addHelp(command, {
   notes:
     'The table is on standard output. Counts, notes and what could not be read are on standard error. Without permission for nodes, RuntimeClasses or events, ' +
-    'the scan is complete and no wall is proven.',
+    'the scan still counts as complete, but it proves no wall.',
   exitStatus: {
     0: 'the scan is complete, and what --fail-on names is not there',
     1: 'the scan is complete, and what --fail-on names is there',
@@ -209,7 +209,9 @@ function problemsOf(flags: Flags): readonly string[] {
       : []),
     ...(write && output !== 'openreports' ? ['--write needs -o openreports: no other format is written to the cluster'] : []),
     ...(write && profile !== undefined
-      ? ['--write has no place beside --profile: what a label would change is no state of the cluster']
+      ? [
+          '--write cannot be used with --profile: Reports describe the cluster as it is, and --profile shows what a label would change; leave one of them out',
+        ]
       : []),
   ];
 }

@@ -127,7 +127,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
     ],
   },
   {
-    reason: 'It selects pods that required anti-affinity keeps off a node; their namespaces are judged.',
+    reason: 'It selects the pods that required anti-affinity keeps off a node. The namespaces of these pods are judged.',
     paths: fieldsIn(
       `${POD_ANTI_AFFINITY}.requiredDuringSchedulingIgnoredDuringExecution[*]`,
       'labelSelector',

@@ -58,7 +58,7 @@ export const eventCauses: readonly EventCause[] = [
     id: 'id-range-end',
     reasons: SANDBOX,
     patterns: [NOOP, /invalid argument/],
-    meaning: 'the range of user ids of the node ends at the largest number',
+    meaning: 'the range of user ids of the node reaches the largest possible id',
     remedy: "make the range of the kubelet's user in /etc/subuid and /etc/subgid shorter",
     source: `${ISSUES}kubernetes/kubernetes/issues/139916`,
   },

@@ -183,8 +183,8 @@ const resources = (group: string, names: readonly string[], operations: Resource
 });
 
 /**
- * The API server does not call the webhook for an update that changes none of these, for example only finalizers. A pod can therefore be deleted
- * while the webhook is down. Subresources always match.
+ * The API server calls the webhook for an update only if one of these holds. An update of finalizers alone does not reach the webhook, so a pod can be
+ * deleted while the webhook is down. Updates of subresources always reach it.
  */
 const SPEC_CHANGED = [
   "request.operation != 'UPDATE'",

@@ -170,7 +170,7 @@ function checkPair(contents: FileContents, { folder, clientCa }: TlsFiles, now: 
 
 function printPairProblem(problem: 'certificate' | 'key' | 'mismatch', folder: string): string {
   if (problem === 'certificate') return `${join(folder, CERTIFICATE_FILE)} is not a chain of PEM certificates`;
-  if (problem === 'key') return `${join(folder, KEY_FILE)} is not a PEM private key without a passphrase`;
+  if (problem === 'key') return `${join(folder, KEY_FILE)} must be a PEM private key, and must not have a passphrase`;
   return `${KEY_FILE} in ${folder} is not the key of ${CERTIFICATE_FILE}`;
 }
 

@@ -44,7 +44,7 @@ export function findTrustedPredecessors(
     if (!remembered.some(({ fingerprint256 }) => fingerprint256 === candidate.fingerprint256)) return undefined;
     if (unknown.length > 0) return `the certificate of ${unknown.join(', ')} is not known`;
     if (overlapEnds !== undefined && now < overlapEnds)
-      return `pods may start with a certificate that this authority signed until ${overlapEnds.toISOString()}`;
+      return `until ${overlapEnds.toISOString()}, pods may start with a certificate that this authority signed`;
     return undefined;
   }
 }

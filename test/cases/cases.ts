@@ -263,7 +263,7 @@ export const CASES: readonly Case[] = [
     file: 'docker-socket.yaml',
     profile: 'userns',
     left: ['volume-types spec.volumes[0].hostPath'],
-    warns: [['volume-types', /docker\.sock; run an engine in the pod: every caller of the node's engine is root on the node, or ask/]],
+    warns: [['volume-types', /docker\.sock; run an engine in the pod \(every caller of the node's engine is root on the node\), or ask/]],
   },
   {
     file: 'sidecars-as-root.yaml',

@@ -36,7 +36,7 @@ test.each([
   [['--max-reports', '0'], /--max-reports.*It must be a number from 1 on\./],
   [['--write'], /error: --write needs -o openreports: /],
   [['--write', '-o', 'json'], /error: --write needs -o openreports: /],
-  [['--write', '-o', 'openreports', '--profile', 'userns', '-n', 'a'], /error: --write has no place beside --profile: /],
+  [['--write', '-o', 'openreports', '--profile', 'userns', '-n', 'a'], /error: --write cannot be used with --profile: /],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await cloister(['scan', ...args]);
   expect(code).toBe(2);

@@ -761,7 +761,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
           webhook('lint', { clientConfig: { service: { namespace: 'team-a', name: 'lint', port: 443, path: '/' } } }, 'Validating'),
         ],
       },
-      answers: [['error', /after an outage neither can/]],
+      answers: [['error', /after an outage of both, neither can start/]],
     },
     {
       title: 'a webhook that fails open',

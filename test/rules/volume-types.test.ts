@@ -31,7 +31,7 @@ const volume = (source: Sketch) => ({ volumes: [{ name: 'data', ...source }] });
 const host = (path: string) => ({ volumes: [{ name: 'data', hostPath: { path } }] });
 const finds = ['spec.volumes[0].hostPath'];
 const GENERAL = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
-const ENGINE = "run an engine in the pod: every caller of the node's engine is root on the node";
+const ENGINE = "run an engine in the pod (every caller of the node's engine is root on the node)";
 const DEVICE = 'ask for the resource of a device plugin, which the operator lists in the devices of the profile';
 const OWN = 'remove it and its mounts: each container has a /proc and a /sys of its own';
 const MODULES = 'remove it and its mounts: the pod loads no modules into the kernel of the node';

@@ -41,7 +41,7 @@ describe('a previous authority stays trusted', () => {
 
   test('a previous authority stays trusted while a pod may start with a certificate of it', () => {
     expect(trusted({ remembered: [x509(old)], overlapEnds: later(1) })).toEqual([
-      'pods may start with a certificate that this authority signed until 2030-01-02T00:00:00.000Z',
+      'until 2030-01-02T00:00:00.000Z, pods may start with a certificate that this authority signed',
     ]);
   });
 });

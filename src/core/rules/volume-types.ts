@@ -51,7 +51,7 @@ const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another
 const INSTEAD: readonly (readonly [path: RegExp, remedy: string])[] = [
   [
     /\/(?:docker|containerd|crio|cri-dockerd|podman)\.sock$|^(?:\/var)?\/run\/(?:docker|containerd|crio|podman|k3s)(?:\/|$)/,
-    "run an engine in the pod: every caller of the node's engine is root on the node",
+    "run an engine in the pod (every caller of the node's engine is root on the node)",
   ],
   [/^\/dev\/shm\/?$/, 'use an emptyDir of medium Memory'],
   [/^\/dev\/./, 'ask for the resource of a device plugin, which the operator lists in the devices of the profile'],

@@ -189,7 +189,7 @@ export const apiPlugins = checkCluster({
 
 export const apiPressure = checkCluster({
   id: 'api-pressure',
-  summary: 'No request went past an entry of Cloister because a call failed.',
+  summary: 'No request was admitted without a verdict after a failed call to Cloister.',
   reads: ['admission'],
   levels: ['error', 'warning'],
   run({ admission: { entries } }) {
@@ -198,12 +198,12 @@ export const apiPressure = checkCluster({
       if (found.length === 0) return [];
       const requests = found.reduce((sum, [, { failedOpen }]) => sum + failedOpen, 0);
       const names = found.map(([name]) => name);
-      const what = level === 'error' ? 'although its failurePolicy must be Fail' : 'without a warning or a record';
+      const what = level === 'error' ? 'although failurePolicy must be Fail' : 'without a warning or a record';
       return [
         {
           level,
           objects: names,
-          message: `requests that passed entries of Cloister after failed calls, ${what}: ${requests} (${printObjects(names)})`,
+          message: `requests that were admitted without a verdict because calls to Cloister failed, ${what}: ${requests} (${printObjects(names)})`,
           remedy:
             'See `pods-ready` and `reach`: the API server could not call the serving pods. The counter starts again when an API server restarts.',
         },

@@ -32,7 +32,7 @@ export const podsReady = checkCluster({
     if (ready.length === 1) {
       const message = 'one serving pod is ready: while it restarts, no governed pod can be created';
       return [
-        { level: 'warning', objects: [title], message, remedy: 'Set `replicaCount` to 2 or more, and see why the others are not ready.' },
+        { level: 'warning', objects: [title], message, remedy: 'Set `replicas` to 2 or more, and see why the others are not ready.' },
       ];
     }
     const nodes = new Set(ready.map(({ node }) => node));
@@ -238,7 +238,7 @@ export const caExpiry = checkCluster({
 
 const HOUR_MS = 3_600_000;
 
-/** The longest time between two runs of a cron schedule that runs at least once a week, rounded up to an hour, `n` hours, a day or a week. */
+/** An upper bound of the time between two runs of a cron schedule: an hour, `n` hours, a day or a week. The schedule must run at least once a week. */
 function periodMsOf(schedule: string): number {
   if (schedule === '@hourly') return HOUR_MS;
   if (schedule === '@daily' || schedule === '@midnight') return DAY_MS;

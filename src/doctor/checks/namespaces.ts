@@ -107,7 +107,7 @@ export const podLabelClash = checkCluster({
 
 const PSA = 'pod-security.kubernetes.io';
 
-/** Namespaces of a profile whose level in a mode of Pod Security refuses its pods. */
+/** The namespaces that enforce a profile, and whose Pod Security level, in the given mode, refuses the pods of that profile. */
 function refusing(
   mode: 'enforce' | 'warn' | 'audit',
   profile: Parameters<typeof refusalOf>[0],
@@ -275,7 +275,7 @@ export const metadataAccess = checkCluster({
         objects,
         message: `no NetworkPolicy limits egress in ${printObjects(objects)}: workspaces there may reach the metadata service of the cloud, 169.254.169.254, and its credentials`,
         remedy:
-          'Deny that address in a NetworkPolicy, or let the nodes require tokens of one hop. The network is outside of what a wall promises.',
+          'Deny that address in a NetworkPolicy, or make the metadata service require session tokens with a hop limit of 1 (on AWS: IMDSv2). The network is outside of what a wall promises.',
       },
     ];
   },

@@ -75,7 +75,7 @@ export const otherMutating = checkCluster({
         'warning',
         later.filter(isRepeated),
         (names) =>
-          `called after Cloister, also the second time: ${names}. What it changes then is not repaired, and the pod is refused if a rule forbids it`,
+          `called after Cloister, and once more after the repeated call of Cloister (reinvocationPolicy: IfNeeded): ${names}. Changes of this last call are not repaired, and the pod is refused if a rule forbids them`,
         exclude,
       ),
       ...problem(
@@ -125,14 +125,14 @@ export const otherValidating = checkCluster({
             {
               level: 'error',
               objects: deadlocked,
-              message: `${printObjects(deadlocked)} must answer before pods of ${namespace} start, and Cloister before its own pods start: after an outage neither can`,
+              message: `${printObjects(deadlocked)} must admit the pods of ${namespace}, and Cloister must admit the pods of that webhook: after an outage of both, neither can start`,
               remedy,
             } as const,
           ]),
       ...problem(
         'warning',
         covering.filter((each) => !waits(each)),
-        (names) => `${names} must answer before pods of ${namespace} start: while it is down, Cloister cannot start`,
+        (names) => `${names} must admit the pods of ${namespace}: while it is down, Cloister cannot start`,
         remedy,
       ),
     ];
@@ -146,7 +146,7 @@ const DEFAULT_TIMEOUT_SECONDS = 10;
 
 export const timeouts = checkCluster({
   id: 'timeouts',
-  summary: 'The timeouts of the webhooks that a governed pod meets leave time for the request.',
+  summary: 'The timeouts of all webhooks that are called for a governed pod fit together into the timeout of the request.',
   reads: ['webhooks', 'namespaces'],
   levels: ['warning'],
   run({ webhooks, namespaces }, context) {

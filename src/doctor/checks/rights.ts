@@ -51,7 +51,7 @@ const LABEL: readonly Access[] = [{ group: API_GROUP, resource: 'profiles', verb
 
 export const labelHolders = checkCluster({
   id: 'label-holders',
-  summary: 'Only single identities may change the labels of namespaces.',
+  summary: 'No wide group, such as system:authenticated, may change the labels of namespaces.',
   reads: ['rbac'],
   levels: ['warning', 'info'],
   run({ rbac }) {
