@@ -569,9 +569,10 @@ describe('webhook entries and the configuration of the serving pods', () => {
   test('entries of a newer configuration wait for the pods, while the authority may change', async () => {
     const before = await allEntries();
     const waiting = await ensure({ config: NEWER, waitMs: 0 });
-    // The policy that lists the profiles waits for no pod.
+    // The policies that list the profiles wait for no pod.
     expect(waiting.logged.filter((line) => line.startsWith('updated'))).toEqual([
       expect.stringContaining('ValidatingAdmissionPolicy cloister-namespace-labels'),
+      expect.stringContaining('ValidatingAdmissionPolicy cloister-namespace-advice'),
     ]);
     expect(waiting.plan.waiting).toMatchObject([{ until: [expect.stringContaining('runs configuration')] }, {}]);
     expect(await allEntries()).toEqual(before);
@@ -666,8 +667,8 @@ describe('certificates that another tool manages', () => {
       const bundle = (await allEntries())[0]?.clientConfig.caBundle;
       await patch(MUTATING, { metadata: { annotations: { 'cert-manager.io/inject-ca-from': `${NAMESPACE}/cloister` } } });
       const { writes, plan } = await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] });
-      // Two webhook configurations, and the policy that lists the profiles.
-      expect([writes, plan.waiting, plan.handsOff]).toEqual([3, [], []]);
+      // Two webhook configurations, and the two policies that list the profiles.
+      expect([writes, plan.waiting, plan.handsOff]).toEqual([4, [], []]);
       expect([await secret('cloister-ca'), await secret('cloister-tls')]).toEqual(secrets);
       const entries = await allEntries();
       expect(entries.map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');
