@@ -28,20 +28,17 @@ function findEmptied(before: unknown, after: unknown, path: Path, emptied: strin
     return before.length > 0 && after.length === 0;
   }
   if (!isObject(after) || !isObject(before)) return false;
-  const lost: string[] = [];
-  let remaining = 0;
+  let hasRest = false;
   for (const [key, value] of Object.entries(after)) {
     const below: string[] = [];
-    if (findEmptied(before[key], value, [...path, key], below) && !KEPT.has(key)) lost.push(pointerOf([...path, key]));
+    // An emptied map or list is removed with everything in it.
+    if (findEmptied(before[key], value, [...path, key], below) && !KEPT.has(key)) emptied.push(pointerOf([...path, key]));
     else {
-      remaining += 1;
+      hasRest = true;
       emptied.push(...below);
     }
   }
-  const isEmptied = remaining === 0 && Object.keys(before).length > 0;
-  // The emptied map is removed by its parent, with everything in it.
-  if (!isEmptied || KEPT.has(String(path.at(-1))) || typeof path.at(-1) !== 'string') emptied.push(...lost);
-  return isEmptied;
+  return !hasRest && Object.keys(before).length > 0;
 }
 
 /** The item of the list before: the one with the same name or, in a list of the same length, at the same index. */

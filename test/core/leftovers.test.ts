@@ -38,6 +38,34 @@ test.each<[string, object, PatchOp[], object]>([
     [remove('/spec/volumes/0')],
     { spec: { volumes: [{ name: 'b', emptyDir: {} }] } },
   ],
+  [
+    'map of an item that moves up',
+    { spec: { volumes: [{ name: 'a' }, { name: 'b', labels: { x: '1' } }] } },
+    [remove('/spec/volumes/1/labels/x'), remove('/spec/volumes/0')],
+    { spec: { volumes: [{ name: 'b' }] } },
+  ],
+  [
+    'map of an item without a name',
+    { sources: [{ secret: { name: 's' } }, { labels: { x: '1' }, path: 'p' }] },
+    [remove('/sources/1/labels/x')],
+    { sources: [{ secret: { name: 's' } }, { path: 'p' }] },
+  ],
+  [
+    'not the empty map of an item without a name that moves up',
+    { sources: [{ podInfo: { x: '1' } }, { podInfo: {} }] },
+    [remove('/sources/0')],
+    { sources: [{ podInfo: {} }] },
+  ],
+  [
+    'not what the repair itself adds, even if that is empty',
+    { spec: { a: { b: 1 }, c: 1 } },
+    [
+      remove('/spec/a/b'),
+      { op: 'add', path: '/spec/volumes', value: [{ name: 'v', emptyDir: {} }] },
+      { op: 'add', path: '/spec/list', value: [] },
+    ],
+    { spec: { c: 1, volumes: [{ name: 'v', emptyDir: {} }], list: [] } },
+  ],
   ['a key with a slash', { a: { 'x/y~z': { k: 1 }, b: 1 } }, [remove('/a/x~1y~0z/k')], { a: { b: 1 } }],
 ])('a repair leaves no emptied %s', (_, before, patch, after) => expect(tidied(before, ...patch)).toEqual(after));
 
@@ -46,6 +74,12 @@ test('operations elsewhere stay', () => {
   const set: PatchOp = { op: 'replace', path: '/spec/c', value: 2 };
   const patch = [remove('/spec/a/b'), set];
   expect(withoutLeftovers(patch, before, applyToCopy(before, patch))).toEqual([set, remove('/spec/a')]);
+});
+
+test('operations in each emptied place, or on it, are left out of the patch', () => {
+  const before = { spec: { a: { b: 1 }, c: { d: 1 }, e: 1 } };
+  const patch: readonly PatchOp[] = [remove('/spec/a/b'), { op: 'replace', path: '/spec/c', value: {} }];
+  expect(withoutLeftovers(patch, before, applyToCopy(before, patch))).toEqual([remove('/spec/a'), remove('/spec/c')]);
 });
 
 test('a patch that empties nothing is the same', () => {
