@@ -78,6 +78,14 @@ testRule(selinux, {
       promises: ['spec.containers[0].securityContext.seLinuxOptions'],
       fixed: { ...labelled({ level: 's0:c26,c5', odd: 'x' }), ...main({ level: 's0:c26,c5', type: 'container_engine_t' }) },
     },
+    'a promise that leaves a refused level of the pod behind': {
+      ...engine,
+      pod: { ...labelled({ level: 's0:c0.c1023' }), containers: [{ name: 'main' }] },
+      finds: [`${POD}.level`],
+      promises: ['spec.containers[0].securityContext.seLinuxOptions'],
+      advises: ['use a single pair of categories, or none', 'set it to {type: container_engine_t}'],
+      fixed: 'nothing',
+    },
     'a promise on the pod that options of the container hide': {
       ...engine,
       pod: { ...labelled({ type: 'container_engine_t' }), ...main({ level: 's0:c1,c2' }) },

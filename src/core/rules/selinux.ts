@@ -28,8 +28,7 @@ export const selinux: Rule = {
   checkContainer(container, report, { requirements }, pod) {
     const path = ['securityContext', 'seLinuxOptions'];
     const given = container.hasGrant ? requirements.workspace.seLinuxType : undefined;
-    const isInherited = container.spec.securityContext?.seLinuxOptions == null;
-    checkOptions(effectiveOf(container, 'seLinuxOptions'), path, given, isInherited ? inheritedBy(report) : report);
+    checkOptions(effectiveOf(container, 'seLinuxOptions'), path, given, report);
     if (given === undefined) return;
     const podOptions = specOf(pod).securityContext?.seLinuxOptions;
     const own = container.spec.securityContext?.seLinuxOptions;
@@ -59,12 +58,6 @@ function checkOptions(options: SeLinuxOptions | null | undefined, path: string[]
     });
   }
 }
-
-/** A container that joins a running pod can only have options of its own. */
-const inheritedBy =
-  (report: Reporter): Reporter =>
-  ({ path, message }) =>
-    report({ path, message: `the pod's ${message}`, remedy: 'set seLinuxOptions of the container' });
 
 /**
  * The pod's options with another type. Only a plain level is copied: everything else is refused on the pod, and its text may be as long as the pod.
