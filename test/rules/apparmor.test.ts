@@ -99,6 +99,7 @@ testRule(apparmor, {
     'an ephemeral container that an annotation waits for': {
       old: { ...annotated('unconfined', 'debug'), ...plain },
       pod: { ...annotated('unconfined', 'debug'), ...plain, ephemeralContainers: [{ name: 'debug' }] },
+      advises: ['remove it, or ask the operator for an exemption (apparmor: [Unconfined])', 'set it to {type: RuntimeDefault}'],
       finds: [`metadata.annotations["${KEY}debug"]`, 'spec.ephemeralContainers[0].securityContext.appArmorProfile'],
       fixed: 'nothing',
     },

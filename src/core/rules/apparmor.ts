@@ -44,12 +44,10 @@ export const apparmor: Rule = {
 
 /** An annotation may repeat what its container is granted, or say something harmless. */
 function checkAnnotations(pod: Pod, report: Reporter, context: RuleContext): void {
-  const annotations = pod.metadata?.annotations ?? {};
-  const keys = Object.keys(annotations).filter((key) => key.startsWith(APPARMOR_ANNOTATION));
-  if (keys.length === 0) return;
+  const annotations = Object.entries(pod.metadata?.annotations ?? {}).filter(([key]) => key.startsWith(APPARMOR_ANNOTATION));
+  if (annotations.length === 0) return;
   const containers = new Map(context.containers.map((container) => [container.name, container]));
-  for (const key of keys) {
-    const value = annotations[key] ?? '';
+  for (const [key, value] of annotations) {
     const profile = parseAppArmorAnnotation(value);
     const container = containers.get(key.slice(APPARMOR_ANNOTATION.length));
     const granted = container === undefined ? undefined : grantedProfileOf(container, pod, context);
