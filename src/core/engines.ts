@@ -124,14 +124,14 @@ function programAt(words: readonly string[], index: number): string | undefined 
 }
 
 /** Patterns for a shell script: comments, separators of commands, quotes. */
-const COMMENT = /(^|\s)#[^\n]*/g;
+const COMMENT = /(?:^|\s)#[^\n]*/g;
 const SEPARATORS = /[;&|(){}`\n]+/;
 const QUOTES = /["']/g;
 const SERVICE = /^(?:(?:rc-)?service docker (?:re)?start|systemctl (?:re)?start docker(?:\.service)?)$/;
 
 /** A script starts only what is a command in it: `pgrep dockerd` and a comment about dockerd start none. */
 function programOfScript(script: string): string | undefined {
-  for (const command of script.replaceAll(COMMENT, '$1').replaceAll(QUOTES, ' ').split(SEPARATORS)) {
+  for (const command of script.replaceAll(COMMENT, '').replaceAll(QUOTES, ' ').split(SEPARATORS)) {
     const words = command.split(/\s+/).filter((word) => word !== '');
     const start = startOf(words);
     if (SERVICE.test(words.slice(start).join(' '))) return 'dockerd';

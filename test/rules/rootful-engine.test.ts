@@ -67,6 +67,7 @@ testRule(rootfulEngine, {
     "Docker's image, of another registry and by digest": starts('dockerd', 'image', {
       image: 'registry.example.com/library/docker:dind@sha256:00',
     }),
+    "Docker's image, with an option for its daemon": starts('dockerd', 'image', { ...DIND, args: ['--host=unix:///x'] }),
     "BuildKit's image": starts('buildkitd', 'image', { image: 'docker.io/moby/buildkit' }),
     'a daemon by its command': starts('dockerd', 'command[0]', { image: 'mine', command: ['/usr/bin/dockerd', '--tls=false'] }),
     'a daemon behind another program': starts('dockerd', 'command[2]', { image: 'mine', command: ['tini', '--', 'dockerd'] }),
@@ -80,10 +81,16 @@ testRule(rootfulEngine, {
     'a daemon as a service': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'sudo service docker start && sleep infinity'] }),
     'a daemon as a unit': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'systemctl start docker.service'] }),
     'a daemon behind a script of its image': starts('dockerd', 'command[1]', { command: ['/entrypoint.sh', 'dockerd'] }),
+    'a daemon in a script, behind another script': starts('dockerd', 'command[2]', { command: ['sh', '-c', '/set-up.sh && dockerd'] }),
+    'a daemon in a script, before another script': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'dockerd & /work.sh'] }),
     containerd: starts('containerd', 'command[0]', { command: ['/usr/local/bin/containerd', '--log-level=warn'] }),
     'the image of K3s': startsNode('k3s', 'image', { image: 'docker.io/rancher/k3s:v1.35.4-k3s1', args: ['server', '--disable=traefik'] }),
     'the image of K3s, without an argument': startsNode('k3s', 'image', { image: 'rancher/k3s' }),
     'the image of kind': startsNode('kubelet', 'image', { image: 'kindest/node:v1.35.0@sha256:00' }),
+    'the image of kind, whose entry point starts the node whatever its argument is': startsNode('kubelet', 'image', {
+      image: 'kindest/node:v1.35.0',
+      args: ['/sbin/init'],
+    }),
     'a server of K3s by its command': startsNode('k3s', 'command[0]', { command: ['/bin/k3s', 'server'] }),
     'a worker of k0s in a script': startsNode('k0s', 'command[2]', { command: ['sh', '-c', 'exec k0s worker --token-file /t'] }),
     'a server of RKE2 under sysbox, with less than the grant': {
