@@ -1,5 +1,7 @@
-import { serviceAccountToken } from '../../src/core/rules/service-account-token.ts';
-import { type Sketch, testRule } from '../support/test-rule.ts';
+import { expect, test } from 'vitest';
+import { findDroppedCertificates, serviceAccountToken } from '../../src/core/rules/service-account-token.ts';
+import { subjectOf } from '../../src/core/subject.ts';
+import { podOf, type Sketch, testRule } from '../support/test-rule.ts';
 
 const remove = { serviceAccountToken: 'remove' } as const;
 const token = (name: string): Sketch => ({
@@ -43,6 +45,7 @@ testRule(serviceAccountToken, {
         initContainers: [{ name: 'set-up', volumeMounts: [mount(injected)] }],
         containers: [{ name: 'main', volumeMounts: [mount(injected), { name: 'data', mountPath: '/data' }] }],
       },
+      says: ['a service account token is mounted', ...[1, 2, 3].map(() => `volume "${injected}" holds a service account token`)],
       finds: [
         'spec.automountServiceAccountToken',
         'spec.volumes[1]',
@@ -70,6 +73,51 @@ testRule(serviceAccountToken, {
       finds: ['spec.volumes[0].projected'],
       fixed: 'nothing',
     },
+    'a token and a certificate in volumes without a name': {
+      pod: {
+        ...without,
+        volumes: [
+          { projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
+          { projected: { sources: [{ podCertificate: { signerName: 'x.y/z', keyType: 'ED25519' } }] } },
+        ],
+      },
+      says: ['volume "" holds a service account token', 'volume "" holds a certificate of the pod\'s identity'],
+      finds: ['spec.volumes[0]', 'spec.volumes[1].projected'],
+      fixed: 'nothing',
+    },
     'under every wall': { profile: 'kata-qemu', grant: 'none', pod: {}, finds: ['spec.automountServiceAccountToken'], fixed: without },
   },
+});
+
+/** A pod with every kind of source: only the second, the third and the last one have no content. */
+const projecting: Sketch = {
+  volumes: [
+    data,
+    {
+      name: 'id',
+      projected: {
+        sources: [{ downwardAPI: {} }, {}, { podCertificate: null, clusterTrustBundle: null }, { secret: null, configMap: {} }],
+      },
+    },
+    { projected: { sources: [{}] } },
+  ],
+};
+
+const emptySource = (volume: number, source: number, name: string, at: readonly string[] = []): object => ({
+  rule: 'service-account-token',
+  kind: 'escape',
+  path: [...at, 'spec', 'volumes', volume, 'projected', 'sources', source],
+  message: `source ${source} of volume "${name}" is empty: it was sent so, or the API server dropped a podCertificate or clusterTrustBundle, whose feature gate is off`,
+  remedy: 'remove this source',
+});
+
+test('each projected source without content is named, because the API server may have dropped a certificate from it', () => {
+  expect(findDroppedCertificates(podOf(projecting))).toEqual([emptySource(1, 1, 'id'), emptySource(1, 2, 'id'), emptySource(2, 0, '')]);
+  expect(findDroppedCertificates(podOf({}))).toEqual([]);
+});
+
+test('a projected source without content is named at its place in the template of a workload', () => {
+  const found = subjectOf({ spec: { template: { spec: projecting } } }, 'apps', 'Deployment');
+  if (!found.ok) throw new Error('no subject');
+  expect(findDroppedCertificates(found.value)[0]).toEqual(emptySource(1, 1, 'id', ['spec', 'template']));
 });
