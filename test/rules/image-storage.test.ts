@@ -25,6 +25,41 @@ testRule(imageStorage, {
       containers: [{ name: 'main', volumeDevices: [{ name: 'disk', devicePath: ROOT }] }],
     },
     'a volume at the root of all': main('/'),
+    'a read-only volume above the folder of another engine, which may not be in use': {
+      volumes: [
+        { name: 'data', emptyDir: {} },
+        { name: 'settings', configMap: {} },
+      ],
+      containers: [
+        {
+          name: 'main',
+          volumeMounts: [
+            { name: 'data', mountPath: ROOT },
+            { name: 'settings', mountPath: '/var/lib' },
+          ],
+        },
+      ],
+    },
+    'a token that is taken away, in the folder of another engine': {
+      options: { serviceAccountToken: 'remove' },
+      pod: {
+        volumes: [token, { name: 'data', emptyDir: {} }],
+        containers: [
+          {
+            name: 'main',
+            volumeMounts: [
+              { name: token.name, mountPath: '/var/lib/docker' },
+              { name: 'data', mountPath: ROOT },
+            ],
+          },
+        ],
+      },
+    },
+    'a volume with a null source of a kind that cannot be written to': {
+      volumes: [{ name: 'data', emptyDir: {}, configMap: null }],
+      ...main(ROOT),
+    },
+    'an inline CSI volume that can be written to': { volumes: [{ name: 'data', csi: { driver: 'x.y', readOnly: false } }], ...main(ROOT) },
     'no workspace, no storage': { initContainers: [{ name: 'set-up' }] },
     'sudo needs none': { grant: 'sudo', pod: { containers: [{ name: 'main' }] } },
     'a container that restricts itself': { containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] },
@@ -40,6 +75,14 @@ testRule(imageStorage, {
       pod: { containers: [{ name: 'main' }] },
       promises: [MOUNTS],
       fixed: { volumes: [emptied(0)], containers: [{ name: 'main', volumeMounts: [mounted(0, ROOT)] }] },
+    },
+    'a device elsewhere': {
+      pod: { containers: [{ name: 'main', volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] }] },
+      promises: [MOUNTS],
+      fixed: {
+        volumes: [emptied(0)],
+        containers: [{ name: 'main', volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }], volumeMounts: [mounted(0, ROOT)] }],
+      },
     },
     // The API server mounts it where Kubernetes looks for it; a pod's author may reuse its volume anywhere.
     'only a token that is taken away': {
@@ -146,6 +189,30 @@ testRule(imageStorage, {
         ],
       },
       promises: [`${MOUNTS}[1].mountPath`],
+      fixed: 'nothing',
+    },
+    'a claim that is read-only, and a volume above it that is mounted after it': {
+      pod: {
+        volumes: [
+          { name: 'data', persistentVolumeClaim: { claimName: 'a', readOnly: true } },
+          { name: 'all', emptyDir: {} },
+        ],
+        containers: [
+          {
+            name: 'main',
+            volumeMounts: [
+              { name: 'data', mountPath: ROOT },
+              { name: 'all', mountPath: '/var' },
+            ],
+          },
+        ],
+      },
+      promises: [`${MOUNTS}[0].mountPath`],
+      fixed: 'nothing',
+    },
+    'an inline CSI volume that is read-only': {
+      pod: { volumes: [{ name: 'data', csi: { driver: 'x.y', readOnly: true } }], ...main(ROOT) },
+      promises: [`${MOUNTS}[0].mountPath`],
       fixed: 'nothing',
     },
     ...Object.fromEntries(
