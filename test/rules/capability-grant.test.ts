@@ -228,6 +228,7 @@ testRule(capabilityGrant, {
     'what a platform dropped gives way to grantTo': {
       options: toMain,
       pod: holding(['ALL']),
+      says: ['the container drops ALL, without which sudo will not work'],
       promises: [`${DROP}[0]`],
       fixed: holding([]),
     },

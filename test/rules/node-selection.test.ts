@@ -103,6 +103,8 @@ testRule(nodeSelection, {
     'by a preferred affinity': {
       profile: 'sysbox',
       pod: preferred({ key: KEY, operator: 'Exists' }),
+      // A RuntimeClass adds no affinity.
+      advises: ['remove it, or name a label of worker nodes'],
       finds: [`${AT}.${PREFERRED}[0].preference.matchExpressions[0]`],
       fixed: 'nothing',
     },
@@ -125,7 +127,12 @@ testRule(nodeSelection, {
     ...Object.fromEntries(
       IDENTITIES.map((key): [string, Failing] => [
         `one node, by ${key}`,
-        { pod: { nodeSelector: { [key]: 'worker-1' } }, finds: [`spec.nodeSelector["${key}"]`], fixed: 'nothing' },
+        {
+          pod: { nodeSelector: { [key]: 'worker-1' } },
+          advises: [`remove it, so that the scheduler picks the node, or ask the operator for an exemption (node-selection: [${key}])`],
+          finds: [`spec.nodeSelector["${key}"]`],
+          fixed: 'nothing',
+        },
       ]),
     ),
     'one node by affinity, also if it is only preferred': {
@@ -136,6 +143,9 @@ testRule(nodeSelection, {
     'one node by its field, as in a pod of a DaemonSet': {
       pod: ofDaemonSet(),
       says: ['node affinity asks for metadata.name'],
+      advises: [
+        'remove it; the DaemonSet controller adds it to each pod of a DaemonSet, or ask the operator for an exemption (node-selection: [metadata.name])',
+      ],
       finds: [`${AT}.${REQUIRED}.nodeSelectorTerms[0].matchFields[0]`],
       fixed: 'nothing',
     },

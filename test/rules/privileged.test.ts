@@ -97,6 +97,14 @@ testRule(privileged, {
         ],
       },
     },
+    'true, in a container that is added to a running pod': {
+      grant: 'containers',
+      old: { hostUsers: false },
+      pod: { hostUsers: false, ephemeralContainers: [{ name: 'debug', ...yes }] },
+      advises: ['set it to false; the container gets no grant in its place, because it joins a running pod'],
+      finds: ['spec.ephemeralContainers[0].securityContext.privileged'],
+      fixed: { hostUsers: false, ephemeralContainers: [{ name: 'debug', ...no }] },
+    },
     'true, in a native sidecar that grantTo does not name': {
       profile: 'sysbox',
       grant: 'containers',

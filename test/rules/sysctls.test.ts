@@ -36,6 +36,8 @@ testRule(sysctls, {
     'every group of a guest': { profile: 'kata-qemu', pod: pinging('0 2147483647') },
     'every group of gVisor': { profile: 'gvisor', pod: pinging('0 4294967295') },
     'a range that the kernel cannot read': pinging('all of them'),
+    'a range behind text, which the kernel cannot read': pinging('from 0 99999'),
+    'a range with a third number, which the kernel cannot read': pinging('0 99999 1'),
     'a range without a value': pinging(null),
     'one group, where two are expected': pinging('65536'),
     'large numbers elsewhere': { securityContext: { sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '4096 131072' }] } },
@@ -43,6 +45,7 @@ testRule(sysctls, {
   fails: {
     'the safe ones, written with slashes, which Pod Security does not know': {
       pod: setting(...SAFE.map((name) => name.replaceAll('.', '/'))),
+      says: SAFE.map((name) => `sysctl ${name.replaceAll('.', '/')} is written with slashes`),
       finds: SAFE.map((_, index) => `spec.securityContext.sysctls[${index}].name`),
       fixed: setting(...SAFE),
     },
@@ -86,6 +89,12 @@ testRule(sysctls, {
       finds: paths(0),
       fixed: 'nothing',
     },
+    'a name with slashes and a dot within a part, which is another setting': {
+      pod: setting('net/ipv4/tcp_.rmem'),
+      says: ['sysctl net/ipv4/tcp_.rmem is not a safe one'],
+      finds: paths(0),
+      fixed: 'nothing',
+    },
     "groups beyond the pod's": {
       pod: pinging('0 2147483647'),
       says: ["group 2147483647 of ping_group_range is not among the pod's 65536 ids"],
@@ -108,6 +117,17 @@ testRule(sysctls, {
       pod: pinging('0 99999', 'net/ipv4/ping_group_range'),
       finds: ['spec.securityContext.sysctls[0].name', 'spec.securityContext.sysctls[0].value'],
       fixed: pinging('0 65535'),
+    },
+    'groups beyond, with several spaces between': {
+      pod: pinging('0   65536'),
+      finds: ['spec.securityContext.sysctls[0].value'],
+      fixed: pinging('0 65535'),
+    },
+    'groups from the first one beyond': {
+      pod: pinging('65536 70000'),
+      advises: ['use groups below 65536'],
+      finds: ['spec.securityContext.sysctls[0].value'],
+      fixed: 'nothing',
     },
     'groups that all lie beyond': {
       pod: pinging('70000 80000'),
