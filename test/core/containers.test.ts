@@ -117,6 +117,13 @@ test('a capability is normalized to upper case without its prefix', () => {
   expect(normalizeCapability('NO_CAP_CHOWN')).toBe('NO_CAP_CHOWN');
 });
 
+test('a container without a name has an empty one', () => {
+  const found = backendById.get('userns');
+  if (found === undefined) throw new Error('no backend userns');
+  const all = containersOf({ containers: [{}] }, makeProfile('tested', found, { grant: 'sudo' }).requirementsFor('sudo'));
+  expect(all.map(({ name }) => name)).toEqual(['']);
+});
+
 test('T22: the list of containers ends with the first one above the limit, whichever list it is in', () => {
   const found = backendById.get('userns');
   if (found === undefined) throw new Error('no backend userns');

@@ -23,6 +23,11 @@ describe('a new pod', () => {
     expect(places).toEqual(['the pod', 'set-up', 'main', 'side', 'debug']);
   });
 
+  test('a finding about a container that concerns its pod too names the container, or the empty name', () => {
+    const findings = judge(inputOf({ containers: [container('main'), {}] }, { grant: 'containers' })).findings;
+    expect(findings.filter(({ rule }) => rule === 'image-storage').map((finding) => finding.container)).toEqual(['main', '']);
+  });
+
   test('a new pod without isolation has a finding about it, whatever its other findings', () => {
     expect(printFindings(judge(inputOf({ hostUsers: true })).findings)).toContain(
       'escape user-namespace at spec.hostUsers: hostUsers is true',

@@ -69,10 +69,24 @@ test('T22: a name longer than any is refused, and no finding repeats it', () => 
     expect.objectContaining({
       rule: 'pod-size',
       path: ['spec', 'containers', 0, 'name'],
+      container: name.slice(0, 253),
       message: "the container's name has 100000 characters",
     }),
   );
   expect(JSON.stringify(findings).length).toBeLessThan(1_000_000);
+});
+
+test('T22: escapes of too much text are refused for their text, also if they are as many as there may be', () => {
+  const resources = { limits: { [`example.com/${'x'.repeat(130 * 1024)}`]: 1 } };
+  const messageBehind = (count: number): string | undefined => {
+    const { containers } = escalating(1) as { readonly containers: readonly Sketch[] };
+    const pod = { ...confined, ...faulty(count), containers: containers.map((each) => ({ ...each, resources })) };
+    return judge(inputOf(pod)).findings.at(-1)?.message;
+  };
+  expect(judge(inputOf({ ...confined, ...faulty(999), ...escalating(1) })).findings).toHaveLength(999);
+  expect(messageBehind(1)).toBe('the escapes of the pod have more than 128 Ki characters');
+  expect(messageBehind(999)).toBe('the escapes of the pod have more than 128 Ki characters');
+  expect(messageBehind(1_000)).toBe('the pod has more than 1000 escapes');
 });
 
 test('an old pod of too many faults hides no new one among them', () => {
