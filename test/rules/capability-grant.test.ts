@@ -48,6 +48,7 @@ testRule(capabilityGrant, {
   passes: {
     'sudo leaves capabilities to the runtime': main({}),
     'sudo, dropping what sudo does not need': holding(['NET_RAW', 'MKNOD']),
+    'sudo of a container that grantTo names, dropping what sudo does not need': { options: toMain, pod: holding(['NET_RAW', 'MKNOD']) },
     'sudo under kata and gvisor too': { profile: 'kata-qemu', grant: 'sudo', pod: main({}) },
     'containers, written out': { grant: 'containers', pod: holding(['ALL'], ELEVEN) },
     'containers, written out in another order and spelling': {

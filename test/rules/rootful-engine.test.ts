@@ -47,6 +47,7 @@ testRule(rootfulEngine, {
         ['chown', '-R', '0', '/var/lib/containerd'],
         ['k3s', 'kubectl', 'get', 'pods'],
         ['sh', '-c', '# dockerd runs elsewhere; dockerd\nuntil docker info; do sleep 1; done'],
+        ['sh', '-c', 'sleep 1 # not this: (dockerd)'],
         ['sh', '-c', 'if pgrep dockerd; then echo "stop dockerd first"; fi'],
         ['sh', '-c', 'service docker status || systemctl stop docker'],
       ].map((command, index) => ({ name: `c${index}`, command })),
@@ -77,6 +78,10 @@ testRule(rootfulEngine, {
       image: 'mine',
       command: ['/bin/bash', '-c', '--'],
       args: ['# first\nif true; then DOCKER_RAMDISK=1 exec "/usr/bin/dockerd" --debug; fi'],
+    }),
+    'a daemon in a script, before a comment': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'dockerd # as root\nwait'] }),
+    'a daemon in a script, behind a word with a number sign': starts('dockerd', 'command[2]', {
+      command: ['sh', '-c', 'echo job#7; dockerd'],
     }),
     'a daemon as a service': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'sudo service docker start && sleep infinity'] }),
     'a daemon as a unit': starts('dockerd', 'command[2]', { command: ['sh', '-c', 'systemctl start docker.service'] }),
