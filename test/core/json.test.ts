@@ -21,6 +21,7 @@ describe('two values of JSON', () => {
   test.each<[unknown, unknown]>([
     [null, {}],
     [0, false],
+    [1, {}],
     [[], {}],
     [{ a: 1 }, {}],
     [{ a: 1 }, { a: 1, b: 2 }],
@@ -40,4 +41,6 @@ describe('two values of JSON', () => {
 
 test('T44: values of 100,000 levels are compared without a full stack, and count as different', () => {
   expect(isEqualJson(nested(100_000), nested(100_000))).toBe(false);
+  const maps = (): unknown => JSON.parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`);
+  expect(isEqualJson(maps(), maps())).toBe(false);
 });

@@ -66,6 +66,11 @@ test('a claim of a StatefulSet is a volume of its pods, in the place of a volume
   expect(findingsOf(subject)).toEqual([]);
 });
 
+test('a claim template without a name gives the pod no volume', () => {
+  const subject = subjectWith('StatefulSet', {}, { volumeClaimTemplates: [{ metadata: { name: 'data' } }, { metadata: {} }] });
+  expect(makePod(subject).spec?.volumes).toEqual([{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }]);
+});
+
 test('a claim of a StatefulSet can hold images, and a mount of a volume that does not exist cannot', () => {
   const template = { containers: [{ ...CONTAINER, volumeMounts: [{ name: 'images', mountPath: '/var/lib/containers' }] }] };
   const circumstances = { grant: 'containers', options: { storage: [] } } as const;

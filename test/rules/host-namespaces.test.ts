@@ -9,8 +9,14 @@ testRule(hostNamespaces, {
     'a namespace shared among its own containers': { shareProcessNamespace: true },
   },
   fails: {
-    "the node's network": { pod: { hostNetwork: true }, says: ['hostNetwork is true'], finds: ['spec.hostNetwork'], fixed: {} },
-    "the node's processes": { pod: { hostPID: true }, finds: ['spec.hostPID'], fixed: {} },
+    "the node's network": {
+      pod: { hostNetwork: true },
+      says: ['hostNetwork is true'],
+      advises: ['remove it'],
+      finds: ['spec.hostNetwork'],
+      fixed: {},
+    },
+    "the node's processes": { pod: { hostPID: true }, advises: ['remove it'], finds: ['spec.hostPID'], fixed: {} },
     "the node's shared memory": {
       pod: { hostIPC: true },
       finds: ['spec.hostIPC'],

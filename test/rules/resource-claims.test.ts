@@ -24,7 +24,12 @@ testRule(resourceClaims, {
       fixed: 'nothing',
     },
     'a template': { pod: { resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'gpu' }] }, finds, fixed: 'nothing' },
-    'one that names nothing yet': { pod: { resourceClaims: [{ name: 'gpu' }] }, finds, fixed: 'nothing' },
+    'one that names nothing yet, so that no exemption can let it through': {
+      pod: { resourceClaims: [{ name: 'gpu' }] },
+      advises: ['remove it'],
+      finds,
+      fixed: 'nothing',
+    },
     'the name in the pod is not what is exempt': {
       exempt: { 'resource-claims': ['gpu'] },
       pod: { resourceClaims: [{ name: 'gpu', resourceClaimName: 'admin-access' }] },

@@ -47,6 +47,12 @@ testRule(unknownFields, {
       unknowns: ['spec.sidecarContainers'],
       fixed: 'nothing',
     },
+    'lists of other things than containers': {
+      pod: { names: ['x'], groups: [null, { name: 'x' }], images: [{ image: { reference: 'x' } }] },
+      says: ['names', 'groups', 'images'].map((field) => `field ${field} is unknown to this version`),
+      unknowns: ['spec.names', 'spec.groups', 'spec.images'],
+      fixed: 'nothing',
+    },
     'one on the pod': { pod: { securityContext: { ulimits: [] } }, finds: ['spec.securityContext.ulimits'], fixed: 'nothing' },
     ...inEachList(
       'one on a container',
