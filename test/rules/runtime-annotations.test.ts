@@ -169,20 +169,23 @@ testRule(runtimeAnnotations, {
       advises: ['remove it, or ask the operator for an exemption (runtime-annotations: [userns-mode.crio.io])'],
       fixed: noted(),
     },
-    'those of seccomp, which a field replaced, and the one of CRI-O that none did': {
+    'those of seccomp, which a field replaced, and the ones of CRI-O and Kata that none did': {
       pod: noted(
         'seccomp.security.alpha.kubernetes.io/pod',
         'container.seccomp.security.alpha.kubernetes.io/main',
         'seccomp-profile.kubernetes.cri-o.io',
+        'io.katacontainers.seccomp.security.alpha.kubernetes.io/pod',
       ),
       finds: [
         path('seccomp.security.alpha.kubernetes.io/pod'),
         path('container.seccomp.security.alpha.kubernetes.io/main'),
         path('seccomp-profile.kubernetes.cri-o.io'),
+        path('io.katacontainers.seccomp.security.alpha.kubernetes.io/pod'),
       ],
       advises: [
         ...Array(2).fill('remove it: the field seccompProfile replaces it'),
         'remove it, or ask the operator for an exemption (runtime-annotations: [seccomp-profile.kubernetes.cri-o.io])',
+        'remove it, or ask the operator for an exemption (runtime-annotations: [io.katacontainers.seccomp.security.alpha.kubernetes.io/pod])',
       ],
       fixed: noted(),
     },

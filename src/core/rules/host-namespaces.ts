@@ -6,7 +6,9 @@ const FIELDS = ['hostNetwork', 'hostPID', 'hostIPC'] as const;
  * The advice for a field whose usual purpose has another solution: browsers, for example, set hostIPC because they need more shared memory than the
  * 64 MiB of a container.
  */
-const INSTEAD = { hostIPC: 'remove it; for shared memory, mount an emptyDir of medium Memory at /dev/shm' } as const;
+const INSTEAD: { readonly [Field in (typeof FIELDS)[number]]?: string } = {
+  hostIPC: 'remove it; for shared memory, mount an emptyDir of medium Memory at /dev/shm',
+};
 
 /**
  * A pod that joins a namespace of its node is not isolated in that respect, whatever the profile's wall.
@@ -24,8 +26,7 @@ export const hostNamespaces: Rule = {
     const spec = specOf(pod);
     for (const field of FIELDS) {
       if (spec[field] !== true) continue;
-      const advice = field === 'hostIPC' ? { remedy: INSTEAD[field] } : {};
-      report({ path: ['spec', field], message: `${field} is true`, fix: REMOVE, ...advice });
+      report({ path: ['spec', field], message: `${field} is true`, fix: REMOVE, remedy: INSTEAD[field] });
     }
   },
 };
