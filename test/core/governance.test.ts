@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Governance, governedBy, governs, governsAny, NO_GOVERNANCE } from '../../src/core/governance.ts';
+import { type Governance, governedBy, governs, governsAny, NO_GOVERNANCE, profilesInForce } from '../../src/core/governance.ts';
 
 const GOVERNANCE: Governance = {
   byName: [
@@ -33,6 +33,33 @@ describe('governedBy', () => {
   test('without a default only the named namespaces are governed, and without governance none', () => {
     expect(governedBy('elsewhere', { ...GOVERNANCE, otherwise: {} })).toBeUndefined();
     expect(governedBy('elsewhere', NO_GOVERNANCE)).toBeUndefined();
+  });
+});
+
+describe('profilesInForce', () => {
+  const inForce = (namespace: string, labels: Readonly<Record<string, string>> = {}): readonly object[] =>
+    profilesInForce(namespace, (key) => labels[key], GOVERNANCE);
+
+  test('without a label the configuration gives each mode its profile, the strictest mode first', () => {
+    expect(inForce('gl-1')).toEqual([
+      { mode: 'enforce', profile: 'userns', by: 'governs[0] (gl-*)' },
+      { mode: 'audit', profile: 'kata-qemu', by: 'governs[0] (gl-*)' },
+    ]);
+    expect(inForce('elsewhere')).toEqual([{ mode: 'warn', profile: 'userns', by: 'default' }]);
+    expect(inForce('open-house')).toEqual([]);
+  });
+
+  test('a label counts before the configuration, in its mode only', () => {
+    expect(inForce('gl-1', { 'cloister.dev/audit': 'gvisor', 'cloister.dev/warn': '' })).toEqual([
+      { mode: 'enforce', profile: 'userns', by: 'governs[0] (gl-*)' },
+      { mode: 'warn', profile: '', by: undefined },
+      { mode: 'audit', profile: 'gvisor', by: undefined },
+    ]);
+    expect(inForce('open-house', { 'cloister.dev/enforce': 'gvisor' })).toEqual([{ mode: 'enforce', profile: 'gvisor', by: undefined }]);
+  });
+
+  test('no label governs an excluded namespace', () => {
+    expect(inForce('kube-system', { 'cloister.dev/enforce': 'gvisor' })).toEqual([]);
   });
 });
 

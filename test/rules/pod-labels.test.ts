@@ -11,6 +11,8 @@ const finds = {
   applied: [`metadata.annotations["${APPLIED}"]`],
 };
 
+const SETTLED = 'the profile of a pod is settled when it is created, so delete the pod and recreate it to change this';
+
 testRule(podLabels, {
   passes: {
     none: {},
@@ -30,17 +32,28 @@ testRule(podLabels, {
     'an applied profile of any kind, on a pod that is created': { metadata: { annotations: { [APPLIED]: 'kata-qemu/none' } } },
   },
   fails: {
-    'T09: a grant that is removed by an update': { old: labelled({ [GRANT]: 'none' }), pod: {}, finds: finds.grant, fixed: 'nothing' },
+    'T09: a grant that is removed by an update': {
+      old: labelled({ [GRANT]: 'none' }),
+      pod: {},
+      says: ['"none" was removed after the pod was created'],
+      advises: [`keep the old value; ${SETTLED}`],
+      finds: finds.grant,
+      fixed: 'nothing',
+    },
     'T09: a grant that is raised by an update': {
       grant: 'containers',
       old: labelled({ [GRANT]: 'none' }),
       pod: labelled({ [GRANT]: 'containers' }),
+      says: ['"containers" replaced another value after the pod was created'],
+      advises: [`keep the old value; ${SETTLED}`],
       finds: finds.grant,
       fixed: 'nothing',
     },
     'T09: a profile that is added by an update': {
       old: {},
       pod: labelled({ [PROFILE]: 'userns' }),
+      says: ['"userns" was added after the pod was created'],
+      advises: [`leave it out; ${SETTLED}`],
       finds: finds.profile,
       fixed: 'nothing',
     },
