@@ -43,9 +43,9 @@ export interface FactSource {
 
 /** Reads facts, all at the same time. What cannot be read is missing, with the reason. */
 export async function gatherFacts(names: readonly FactName[], source: FactSource): Promise<Facts> {
-  const reading = readingOf(source);
+  const reading = readingOf(names, source);
   const all = Object.keys(ORIGINS) as FactName[];
-  const read = all.map(async (name) => [name, names.includes(name) ? await reading.fact(name) : NOT_READ] as const);
+  const read = all.map(async (name) => [name, await reading.fact(name)] as const);
   return Object.fromEntries(await Promise.all(read)) as Facts;
 }
 
@@ -87,7 +87,7 @@ interface Place {
 }
 
 interface Reading {
-  /** A fact, or why it is missing. */
+  /** A fact that a check asked for, or why it is missing. */
   fact<Name extends FactName>(name: Name): Promise<Fact<FactValues[Name]>>;
   /** Throws a ClusterError that names the missing right. Each fact is read once, however many others need it. */
   value<Name extends FactName>(name: Name): Promise<FactValues[Name]>;
@@ -99,11 +99,12 @@ interface Reading {
   once<T>(name: string, read: () => Promise<T>): Promise<T>;
 }
 
-function readingOf(source: FactSource): Reading {
+function readingOf(names: readonly FactName[], source: FactSource): Reading {
   const { api, timeoutMs = LIST_TIMEOUT_MS } = source;
   const known = new Map<string, Promise<unknown>>();
   const reading: Reading = {
     async fact(name) {
+      if (!names.includes(name)) return NOT_READ;
       try {
         return { value: await reading.value(name) };
       } catch (error) {
@@ -326,7 +327,7 @@ const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component
 const mayGovern = (namespace: string, { governance, service, only }: Context): boolean =>
   !isExcluded(namespace, governance) && namespace !== service.namespace && only?.includes(namespace) !== false;
 
-/** Feature gates, from what an API server kept of pods that were created in dry-run mode. */
+/** Feature gates, from what an API server kept of pods that were created in dry-run mode; empty without dry runs (`--read-only`). */
 async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boolean>> {
   const fact = await reading.fact('probes');
   const pods = 'missing' in fact ? [] : fact.value.flatMap(({ outcome }) => (outcome.is === 'admitted' ? [outcome.pod] : []));

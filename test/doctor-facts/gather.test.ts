@@ -51,3 +51,23 @@ test('an API server without MutatingAdmissionPolicies has none', async () => {
   expect(mutatingPolicies).toEqual({ value: [] });
   expect(server?.requests.map(({ pathname }) => pathname.split('/')[3])).toEqual(['v1', 'v1beta1']);
 });
+
+/** As an API server that forbids `/metrics`, has one governed namespace, and admits each pod. */
+const withoutMetrics: Answer = (response, request) => {
+  const { pathname } = new URL(request.url ?? '', 'http://localhost');
+  if (pathname === '/metrics') return json(403, { kind: 'Status', message: 'forbidden' })(response, request);
+  const admitted = { metadata: { name: 'p' }, spec: { hostUsers: false, containers: [] } };
+  if (request.method === 'POST') return json(201, admitted)(response, request);
+  return json(200, { items: [{ metadata: { name: 'team-a', labels: { 'cloister.dev/enforce': 'userns' } } }] })(response, request);
+};
+
+test('without dry runs, a forbidden /metrics sends none, and the feature gates are missing', async () => {
+  const { gates } = await gather(['gates', 'namespaces'], withoutMetrics);
+  expect(gates).toEqual({ missing: 'this identity needs get on /metrics' });
+  expect(server?.requests.map(({ pathname }) => pathname).toSorted()).toEqual(['/api/v1/namespaces', '/metrics']);
+});
+
+test('with dry runs, the admitted pods show the feature gates where /metrics is forbidden', async () => {
+  const { gates } = await gather(['gates', 'probes'], withoutMetrics);
+  expect(gates).toEqual({ value: new Map([['UserNamespacesSupport', true]]) });
+});
