@@ -316,8 +316,8 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
   quotas: (reading) => reading.list('v1', 'ResourceQuota', live.quotaOf),
   networkPolicies: (reading) => reading.list('networking.k8s.io/v1', 'NetworkPolicy', live.networkPolicyOf),
   limitRanges: (reading) => reading.list('v1', 'LimitRange', live.limitRangeOf),
-  probes: async (reading, { api, context }) => probePods(api, context, await reading.value('namespaces')),
-  labelProbe: async (reading, { api, context }) => probeLabel(api, context, await reading.value('namespaces')),
+  probes: async (reading, { api, context }) => probePods(api, context, await lastingNamespaces(reading)),
+  labelProbe: async (reading, { api, context }) => probeLabel(api, context, await lastingNamespaces(reading)),
 };
 
 /** As the chart labels the serving pods and the CronJob of `ensure`. */
@@ -335,6 +335,11 @@ async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boole
     ...(pods.some(({ hostUsers }) => hostUsers === false) ? [['UserNamespacesSupport', true] as const] : []),
     ...(pods.some(({ isProcUnmasked }) => isProcUnmasked) ? [['ProcMountType', true] as const] : []),
   ]);
+}
+
+/** Nothing can be created in the others. */
+async function lastingNamespaces(reading: Reading): Promise<FactValues['namespaces']> {
+  return (await reading.value('namespaces')).filter(({ isTerminating }) => !isTerminating);
 }
 
 function endpointsIn(reading: Reading, { context: { service }, operationsPort }: FactSource): Promise<readonly Endpoint[]> {

@@ -29,6 +29,7 @@ export interface LiveMetadata {
   readonly labels?: Labels;
   readonly annotations?: Labels;
   readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
   readonly managedFields?: readonly { readonly time?: string; readonly fieldsV1?: ManagedFields }[];
 }
 
@@ -54,9 +55,9 @@ export const nodeOf = ({ metadata, spec, status }: LiveNode): ClusterNode => ({
   zone: metadata.labels?.['topology.kubernetes.io/zone'],
 });
 
-export function namespaceOf({ metadata: { name, labels = {}, annotations = {}, managedFields = [] } }: Live): Namespace {
+export function namespaceOf({ metadata: { name, labels = {}, annotations = {}, deletionTimestamp, managedFields = [] } }: Live): Namespace {
   const writers = managedFields.filter(({ fieldsV1 }) => `f:${NAMESPACE_LABELS.enforce}` in (fieldsV1?.['f:metadata']?.['f:labels'] ?? {}));
-  return { name, labels, annotations, enforcedSince: dateOf(writers.at(-1)?.time) };
+  return { name, labels, annotations, isTerminating: deletionTimestamp !== undefined, enforcedSince: dateOf(writers.at(-1)?.time) };
 }
 
 export interface LivePod extends Live {

@@ -4,7 +4,7 @@ import { isExcluded } from '../core/governance.ts';
 import { GRANT_LABEL, NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import type { Context } from '../doctor/check.ts';
-import type { LabelProbe, Namespace, Probe, ProbeOutcome } from '../doctor/facts.ts';
+import type { LabelProbe, Namespace, Probe, Rejection } from '../doctor/facts.ts';
 import { profileByModeIn } from '../doctor/in-force.ts';
 import { API_GROUP } from '../manifests/labels.ts';
 import { type LivePod, probedPodOf } from './objects.ts';
@@ -22,7 +22,8 @@ export async function probePods(api: ApiConnection, context: Context, namespaces
   const found: Probe[] = [];
   for (let start = 0; start < planned.length; start += WIDTH) {
     const batch = planned.slice(start, start + WIDTH).map(async ({ body, ...probe }): Promise<Probe> => {
-      return { ...probe, outcome: outcomeOf(await api.send('POST', `/api/v1/namespaces/${probe.namespace}/pods?${DRY_RUN}`, { body })) };
+      const response = await api.send('POST', `/api/v1/namespaces/${probe.namespace}/pods?${DRY_RUN}`, { body });
+      return { ...probe, outcome: rejectionIn(response) ?? { is: 'admitted', pod: probedPodOf(response.body as LivePod) } };
     });
     found.push(...(await Promise.all(batch)));
   }
@@ -134,10 +135,11 @@ function workspaceNameOf({ grant, requirementsFor }: Profile): string {
   return name.replace(/^-/, 'x-').replace(/-$/, '-x');
 }
 
-function outcomeOf({ status, body }: ApiResponse): ProbeOutcome {
-  if (status < 300) return { is: 'admitted', pod: probedPodOf(body as LivePod) };
+/** @returns undefined: the object was admitted */
+function rejectionIn({ status, body }: ApiResponse): Rejection | undefined {
+  if (status < 300) return undefined;
   const { message = `status ${status}` } = body as { readonly message?: string };
-  return { is: 'rejected', message };
+  return { is: 'rejected', status, message };
 }
 
 /**
@@ -159,9 +161,7 @@ export async function probeLabel(api: ApiConnection, context: Context, namespace
     body,
     contentType: 'application/merge-patch+json',
   });
-  if (response.status < 300) return { namespace: labelled.name, outcome: { is: 'admitted' } };
-  const { message = `status ${response.status}` } = response.body as { readonly message?: string };
-  return { namespace: labelled.name, outcome: { is: 'rejected', message } };
+  return { namespace: labelled.name, outcome: rejectionIn(response) ?? { is: 'admitted' } };
 }
 
 /** Every identity may ask about itself. */

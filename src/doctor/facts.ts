@@ -77,6 +77,8 @@ export interface Namespace {
   readonly name: string;
   readonly labels: Labels;
   readonly annotations: Labels;
+  /** Whether it is being deleted: nothing can be created in it. */
+  readonly isTerminating: boolean;
   /** When the label `enforce` was last written, as managedFields say. */
   readonly enforcedSince: Date | undefined;
 }
@@ -268,10 +270,15 @@ export interface Probe {
   readonly outcome: ProbeOutcome;
 }
 
-export type ProbeOutcome =
-  | { readonly is: 'admitted'; readonly pod: ProbedPod }
-  /** What the API server answered. */
-  | { readonly is: 'rejected'; readonly message: string };
+export type ProbeOutcome = { readonly is: 'admitted'; readonly pod: ProbedPod } | Rejection;
+
+/** What the API server answered. */
+export interface Rejection {
+  readonly is: 'rejected';
+  /** The HTTP status. */
+  readonly status: number;
+  readonly message: string;
+}
 
 export interface ProbedPod {
   readonly hostUsers: boolean | undefined;
@@ -284,5 +291,5 @@ export interface ProbedPod {
 
 export interface LabelProbe {
   readonly namespace: string;
-  readonly outcome: { readonly is: 'admitted' } | { readonly is: 'rejected'; readonly message: string };
+  readonly outcome: { readonly is: 'admitted' } | Rejection;
 }

@@ -1,3 +1,5 @@
+import type { Rejection } from './facts.ts';
+
 /** What refused an object, as the message of the API server shows. */
 export interface RejectionCause {
   readonly by:
@@ -12,6 +14,8 @@ export interface RejectionCause {
     | 'label-policy'
     | 'webhook'
     | 'policy'
+    /** Nothing: the API server is busy or fails, or the namespace is going away. */
+    | 'nothing'
     | 'other';
   /** The name of the webhook that the message has. */
   readonly webhook?: string | undefined;
@@ -31,9 +35,12 @@ const CAUSES: readonly (readonly [pattern: RegExp, by: RejectionCause['by']])[] 
   [/admission webhook "/, 'webhook'],
   [/ValidatingAdmissionPolicy '/, 'policy'],
   [/cannot (?:create|patch) resource/, 'rbac'],
+  [/because it is being terminated/, 'nothing'],
 ];
 
-export function rejectionOf(message: string): RejectionCause {
-  const [, by] = CAUSES.find(([pattern]) => pattern.test(message)) ?? [undefined, 'other' as const];
+const isNoDecision = (status: number): boolean => status === 404 || status === 429 || status >= 500;
+
+export function rejectionOf({ message, status }: Rejection): RejectionCause {
+  const [, by] = CAUSES.find(([pattern]) => pattern.test(message)) ?? [undefined, isNoDecision(status) ? 'nothing' : 'other'];
   return { by, webhook: /webhook "([^"]*)"/.exec(message)?.[1] };
 }

@@ -71,3 +71,11 @@ test('with dry runs, the admitted pods show the feature gates where /metrics is 
   const { gates } = await gather(['gates', 'probes'], withoutMetrics);
   expect(gates).toEqual({ value: new Map([['UserNamespacesSupport', true]]) });
 });
+
+test('no pod is tried in a namespace that is being deleted', async () => {
+  const labels = { 'cloister.dev/enforce': 'userns' };
+  const items = [{ metadata: { name: 'team-a', labels, deletionTimestamp: '2026-01-01T00:00:00Z' } }];
+  const { probes, labelProbe } = await gather(['probes', 'labelProbe'], json(200, { items }));
+  expect([probes, labelProbe]).toEqual([{ value: [] }, { value: undefined }]);
+  expect(server?.requests.map(({ pathname }) => pathname)).toEqual(['/api/v1/namespaces']);
+});

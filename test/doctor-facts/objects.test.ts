@@ -13,7 +13,13 @@ test('the time of a label is that of the last writer that owns it', () => {
     written('admin', '2026-03-01T00:00:00Z', ['cloister.dev/enforce']),
   ];
   expect(namespaceOf({ metadata: { name: 'a', managedFields } }).enforcedSince).toEqual(new Date('2026-03-01'));
-  expect(namespaceOf({ metadata: { name: 'a' } })).toEqual({ name: 'a', labels: {}, annotations: {}, enforcedSince: undefined });
+  expect(namespaceOf({ metadata: { name: 'a' } })).toEqual({
+    name: 'a',
+    labels: {},
+    annotations: {},
+    isTerminating: false,
+    enforcedSince: undefined,
+  });
 });
 
 test('native sidecars are containers, and other init containers are not', () => {

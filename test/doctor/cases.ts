@@ -65,6 +65,23 @@ const UNREACHABLE =
 const PSA_REFUSAL =
   'pods "x" is forbidden: violates PodSecurity "baseline:v1.34": procMount (container "workspace" must not set securityContext.procMount to "Unmasked")';
 
+/** Answers that say nothing about Cloister. */
+const NO_DECISIONS = (
+  [
+    [404, 'namespaces "team-a" not found'],
+    [429, 'too many requests'],
+    [500, 'Internal error occurred: etcdserver: leader changed'],
+    [504, 'Timeout: request did not complete within the allotted timeout'],
+    [403, 'pods "x" is forbidden: unable to create new content in namespace team-a because it is being terminated'],
+  ] as const
+).map(
+  ([status, message]): Case => ({
+    title: `${status} ${message}`,
+    facts: { probes: [rejected(message, {}, status)] },
+    answers: [['unknown', /no pod could be tried in team-a: the API server says: /]],
+  }),
+);
+
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   'api-version': [
     ok,
@@ -806,12 +823,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   reach: [
     ok,
     { title: 'no dry run', facts: { probes: [] }, answers: [] },
+    ...NO_DECISIONS,
     { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
     { title: 'a call that fails', facts: { probes: [rejected(UNREACHABLE)] }, answers: [['error', /i\/o timeout/]] },
   ],
   'probe-grant': [
     ok,
     { title: 'no dry run', facts: { probes: [] }, answers: [] },
+    ...NO_DECISIONS,
     { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
     {
       title: 'a webhook without dry runs',
@@ -868,9 +887,19 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [['unknown', /something else refuses/]],
     },
     {
+      title: 'a webhook that cannot be called',
+      facts: { probes: [rejected(UNREACHABLE, { pod: 'refused' }, 500)] },
+      answers: [['unknown', /in team-a the API server cannot call Cloister/]],
+    },
+    {
       title: 'no right to try',
       facts: { probes: [rejected(FORBIDDEN, { pod: 'refused' })] },
       answers: [['unknown', /needs create on pods/]],
+    },
+    {
+      title: 'a busy API server',
+      facts: { probes: [rejected('status 429', { pod: 'refused' }, 429)] },
+      answers: [['unknown', /no pod could be tried in team-a: the API server says: status 429/]],
     },
   ],
   'probe-opt-in': [
@@ -884,6 +913,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'psa-default': [
     ok,
+    ...NO_DECISIONS,
+    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
     {
       title: 'a default that refuses',
       facts: { probes: [rejected(PSA_REFUSAL)] },
@@ -898,7 +929,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       facts: {
         labelProbe: {
           namespace: 'team-a',
-          outcome: { is: 'rejected', message: "ValidatingAdmissionPolicy 'cloister-namespace-labels' with binding 'x' denied request" },
+          outcome: {
+            is: 'rejected',
+            status: 403,
+            message: "ValidatingAdmissionPolicy 'cloister-namespace-labels' with binding 'x' denied request",
+          },
         },
       },
       answers: [['ok', /./]],
@@ -910,7 +945,9 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       title: 'another refusal',
-      facts: { labelProbe: { namespace: 'team-a', outcome: { is: 'rejected', message: 'admission webhook "x" denied the request' } } },
+      facts: {
+        labelProbe: { namespace: 'team-a', outcome: { is: 'rejected', status: 403, message: 'admission webhook "x" denied the request' } },
+      },
       answers: [['unknown', /something else refuses/]],
     },
   ],

@@ -93,6 +93,7 @@ export function namespace(name: string, enforce?: string, more: Partial<Namespac
   return {
     name,
     annotations: {},
+    isTerminating: false,
     enforcedSince: daysFromNow(-5),
     ...more,
     labels: { 'kubernetes.io/metadata.name': name, ...label, ...more.labels },
@@ -145,7 +146,8 @@ export function probe(more: Partial<Probe> = {}): Probe {
   return { namespace: 'team-a', profile: 'userns', pod: 'grant', outcome: { is: 'admitted', pod: PROBED }, ...more };
 }
 
-export const rejected = (message: string, more: Partial<Probe> = {}): Probe => probe({ ...more, outcome: { is: 'rejected', message } });
+export const rejected = (message: string, more: Partial<Probe> = {}, status = 403): Probe =>
+  probe({ ...more, outcome: { is: 'rejected', status, message } });
 
 export const role = (name: string, group: string, resource: string, verbs: readonly string[], more: Partial<Role> = {}): Role => ({
   name,

@@ -53,7 +53,13 @@ export const labelUnknown = checkCluster({
 function underProfile(pods: readonly GovernedPod[], namespaces: readonly Namespace[], context: Context) {
   const byName = new Map(namespaces.map((each) => [each.name, each]));
   return pods.flatMap((pod) => {
-    const namespace = byName.get(pod.namespace) ?? { name: pod.namespace, labels: {}, annotations: {}, enforcedSince: undefined };
+    const namespace = byName.get(pod.namespace) ?? {
+      name: pod.namespace,
+      labels: {},
+      annotations: {},
+      isTerminating: false,
+      enforcedSince: undefined,
+    };
     const { enforce } = profileByModeIn(namespace, context);
     const profile = profileOfPod(pod, enforce, context.profiles);
     return profile === undefined ? [] : [{ pod, namespace, enforce, profile }];

@@ -6,13 +6,16 @@ import { type RejectionCause, rejectionOf } from '../rejections.ts';
 
 const namesOf = (probes: readonly Probe[]): string[] => [...new Set(probes.map(({ namespace }) => namespace))];
 const messageOf = ({ outcome }: Probe): string => (outcome.is === 'rejected' ? outcome.message : '');
-const causeOf = (probe: Probe): RejectionCause => rejectionOf(messageOf(probe));
+/** undefined: the pod was admitted. */
+const causeOf = ({ outcome }: Probe): RejectionCause | undefined => (outcome.is === 'rejected' ? rejectionOf(outcome) : undefined);
+const isBy = (probe: Probe, ...causes: readonly RejectionCause['by'][]): boolean => causes.some((by) => by === causeOf(probe)?.by);
 
-const isBlocked = (cause: RejectionCause): boolean => cause.by === 'rbac' || cause.by === 'dry-run';
+/** For these causes, a probe says nothing about Cloister. */
+const BLOCKED = ['rbac', 'dry-run', 'nothing'] as const;
 
 /** For probes that say nothing about Cloister. */
 function blocked(probes: readonly Probe[]): Problem[] {
-  return [...Map.groupBy(probes, (each) => causeOf(each).by)].flatMap(([by, group]): Problem[] => {
+  return [...Map.groupBy(probes, (each) => causeOf(each)?.by)].flatMap(([by, group]): Problem[] => {
     const objects = namesOf(group);
     const [first] = group;
     if (first === undefined) return [];
@@ -20,9 +23,12 @@ function blocked(probes: readonly Probe[]): Problem[] {
       const message = `no pod could be tried in ${printObjects(objects)}: needs create on pods there`;
       return [{ level: 'unknown', objects, message, remedy: 'Give this identity that right, or use --read-only.' }];
     }
+    if (by === 'nothing') {
+      const message = `no pod could be tried in ${printObjects(objects)}: the API server says: ${excerpt(messageOf(first))}`;
+      return [{ level: 'unknown', objects, message, remedy: 'Run this command again.' }];
+    }
     if (by !== 'dry-run') return [];
-    const { webhook } = causeOf(first);
-    const message = `no pod could be tried in ${printObjects(objects)}: webhook ${webhook} does not support dry runs`;
+    const message = `no pod could be tried in ${printObjects(objects)}: webhook ${causeOf(first)?.webhook} does not support dry runs`;
     return [{ level: 'unknown', objects, message, remedy: 'Ask its vendor for `sideEffects: None`.' }];
   });
 }
@@ -40,6 +46,7 @@ const REMEDIES: Readonly<Record<RejectionCause['by'], string>> = {
   policy: 'Ask the owner of that policy, or exclude the namespace in its binding.',
   rbac: '',
   'dry-run': '',
+  nothing: '',
   other: 'Read the message of the API server.',
 };
 
@@ -80,13 +87,13 @@ function lackOf(profile: Profile, pod: ProbedPod): { readonly message: string; r
 /** The problems of plain pods, one for each cause. */
 function problemsOfPlain(profile: Profile, probes: readonly Probe[]): readonly Problem[] {
   const rejected = probes.filter(({ outcome }) => outcome.is === 'rejected');
-  const refused = rejected.filter((each) => !isBlocked(causeOf(each)));
+  const refused = rejected.filter((each) => !isBy(each, ...BLOCKED));
   const lacking = probes.flatMap((probe) => {
     const lack = probe.outcome.is === 'admitted' ? lackOf(profile, probe.outcome.pod) : undefined;
     return lack === undefined ? [] : [{ probe, ...lack }];
   });
   return [
-    ...[...Map.groupBy(refused, (each) => causeOf(each).by)].map(([by, group]): Problem => {
+    ...[...Map.groupBy(refused, (each) => causeOf(each)?.by ?? 'other')].map(([by, group]): Problem => {
       const objects = namesOf(group);
       const [first] = group;
       return {
@@ -139,7 +146,8 @@ export const probeRefused = checkProfiles({
     if (mine.length === 0) return LEFT_OUT;
     const admitted = namesOf(mine.filter(({ outcome }) => outcome.is === 'admitted'));
     const rejected = mine.filter(({ outcome }) => outcome.is === 'rejected');
-    const elsewhere = rejected.filter((each) => !['cloister', 'rbac', 'dry-run', 'unreachable'].includes(causeOf(each).by));
+    const uncalled = namesOf(rejected.filter((each) => isBy(each, 'unreachable')));
+    const elsewhere = rejected.filter((each) => !isBy(each, 'cloister', 'unreachable', ...BLOCKED));
     return [
       ...(admitted.length === 0
         ? []
@@ -149,6 +157,16 @@ export const probeRefused = checkProfiles({
               objects: admitted,
               message: `a pod that Cloister must refuse is admitted in ${printObjects(admitted)}: pods are not judged there`,
               remedy: 'See `entries-drift` and `exemptions`.',
+            } as const,
+          ]),
+      ...(uncalled.length === 0
+        ? []
+        : [
+            {
+              level: 'unknown',
+              objects: uncalled,
+              message: `in ${printObjects(uncalled)} the API server cannot call Cloister, and refuses every pod`,
+              remedy: 'See `reach`.',
             } as const,
           ]),
       ...(elsewhere.length === 0
@@ -173,8 +191,8 @@ export const reach = checkCluster({
   levels: ['error'],
   run({ probes }) {
     if (probes.length === 0) return LEFT_OUT;
-    const failed = probes.filter((each) => causeOf(each).by === 'unreachable');
-    const reached = probes.some((each) => each.outcome.is === 'admitted' || causeOf(each).by === 'cloister');
+    const failed = probes.filter((each) => isBy(each, 'unreachable'));
+    const reached = probes.some((each) => each.outcome.is === 'admitted' || isBy(each, 'cloister'));
     if (failed.length === 0) return reached ? [] : blocked(probes);
     const objects = namesOf(failed);
     return [
@@ -198,8 +216,8 @@ export const psaDefault = checkCluster({
     const labelled = new Set(namespaces.filter(({ labels }) => 'pod-security.kubernetes.io/enforce' in labels).map(({ name }) => name));
     const plain = probes.filter(({ pod, namespace }) => pod !== 'refused' && !labelled.has(namespace));
     if (plain.length === 0) return LEFT_OUT;
-    const refused = plain.filter((each) => causeOf(each).by === 'pod-security');
-    if (refused.length === 0) return [];
+    const refused = plain.filter((each) => isBy(each, 'pod-security'));
+    if (refused.length === 0) return blocked(plain);
     const objects = namesOf(refused);
     return [
       {
@@ -221,7 +239,7 @@ export const probeLabels = checkCluster({
   run({ labelProbe }) {
     if (labelProbe === undefined) return LEFT_OUT;
     const { namespace, outcome } = labelProbe;
-    if (outcome.is === 'rejected' && rejectionOf(outcome.message).by === 'label-policy') return [];
+    if (outcome.is === 'rejected' && rejectionOf(outcome).by === 'label-policy') return [];
     const admitted = outcome.is === 'admitted';
     return [
       {
