@@ -690,7 +690,82 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'cluster-admin',
       facts: bound('ServiceAccount team-a/default', 'cluster-admin', '*', '*', ['*']),
-      answers: [['error', /team-a\/default, which may read Secrets/]],
+      answers: [['error', /team-a\/default, with get and list and watch on secrets in the whole cluster/]],
+    },
+    ...[
+      'User system:serviceaccount:team-a:default',
+      'Group system:serviceaccounts:team-a',
+      'Group system:serviceaccounts',
+      'Group system:authenticated',
+      'Group system:unauthenticated',
+    ].map(
+      (subject): Case => ({
+        title: `create on pods in the whole cluster, by ${subject}`,
+        facts: bound(subject, 'runner', '', 'pods', ['create']),
+        answers: [['error', /team-a\/default, with create on pods in the whole cluster/]],
+      }),
+    ),
+    ...[
+      'User system:serviceaccount:team-b:default',
+      'Group system:serviceaccounts:team-b',
+      'Group system:masters',
+      'ServiceAccount team-b/default',
+    ].map(
+      (subject): Case => ({
+        title: `create on pods for others: ${subject}`,
+        facts: bound(subject, 'runner', '', 'pods', ['create']),
+        answers: [['ok', /./]],
+      }),
+    ),
+    ...(
+      [
+        ['', 'pods/exec', 'create'],
+        ['', 'pods/exec', 'get'],
+        ['', '*/attach', 'create'],
+        ['', 'pods/ephemeralcontainers', 'patch'],
+        ['', 'serviceaccounts/token', 'create'],
+        ['', 'nodes/proxy', 'get'],
+        ['apps', 'deployments', 'create'],
+        ['batch', 'cronjobs', 'create'],
+        ['', 'groups', 'impersonate'],
+        ['rbac.authorization.k8s.io', 'clusterroles', 'bind'],
+        ['rbac.authorization.k8s.io', 'clusterroles', 'escalate'],
+        ['admissionregistration.k8s.io', 'mutatingwebhookconfigurations', 'create'],
+        ['admissionregistration.k8s.io', 'validatingadmissionpolicybindings', 'delete'],
+        ['admissionregistration.k8s.io', 'mutatingadmissionpolicies', 'update'],
+        ['cloister.dev', 'profiles', 'label'],
+      ] as const
+    ).map(
+      ([group, resource, verb]): Case => ({
+        title: `${verb} on ${resource} in the whole cluster`,
+        facts: bound('ServiceAccount team-a/default', 'r', group, resource, [verb]),
+        answers: [['error', new RegExp(`with ${verb} on [a-z/.0-9]+ in the whole cluster`)]],
+      }),
+    ),
+    {
+      title: 'questions about itself, which every identity may ask',
+      facts: bound('Group system:authenticated', 'system:basic-user', 'authorization.k8s.io', 'selfsubjectaccessreviews', ['create']),
+      answers: [['ok', /./]],
+    },
+    {
+      title: 'pods/exec in its namespace',
+      facts: {
+        rbac: {
+          roles: [role('exec', '', 'pods/exec', ['get'])],
+          bindings: [binding('exec', 'ServiceAccount team-a/default', { namespace: 'team-a' })],
+        },
+      },
+      answers: [['warning', /may do more than read/]],
+    },
+    {
+      title: 'edit in another namespace',
+      facts: {
+        rbac: {
+          roles: [role('edit', 'apps', 'deployments', ['update'])],
+          bindings: [binding('edit', 'ServiceAccount team-a/default', { namespace: 'team-b' })],
+        },
+      },
+      answers: [['warning', /may do more than read/]],
     },
     {
       title: 'edit in its namespace',

@@ -2,6 +2,7 @@ import { API_GROUP, LABELER } from '../../manifests/labels.ts';
 import { type Context, checkCluster, type Problem, printObjects } from '../check.ts';
 import type { PolicyRule, Rbac, RbacSubject } from '../facts.ts';
 import { profileByModeIn } from '../in-force.ts';
+import { printRight } from '../rights.ts';
 
 interface Access {
   readonly group: string;
@@ -14,7 +15,9 @@ const isAny = (written: readonly string[] | undefined, ...wanted: readonly strin
 
 /** Whether a rule gives one of the verbs. A rule for named objects counts too: it may name the objects of Cloister. */
 function gives(rule: PolicyRule, { group, resource, verbs }: Access): boolean {
-  return isAny(rule.apiGroups, group) && isAny(rule.resources, resource) && isAny(rule.verbs, ...verbs);
+  const [, subresource] = resource.split('/');
+  const everywhere = subresource === undefined ? [] : [`*/${subresource}`];
+  return isAny(rule.apiGroups, group) && isAny(rule.resources, resource, ...everywhere) && isAny(rule.verbs, ...verbs);
 }
 
 /**
@@ -114,13 +117,19 @@ export const platformLabels = checkCluster({
 const isForUsers = (name: string, { service }: Context): boolean =>
   name !== 'default' && !name.startsWith('kube-') && name !== service.namespace;
 
+const ADMISSION_RESOURCES = [
+  'mutatingwebhookconfigurations',
+  'validatingwebhookconfigurations',
+  'validatingadmissionpolicies',
+  'validatingadmissionpolicybindings',
+];
+const MUTATING_POLICIES = ['mutatingadmissionpolicies', 'mutatingadmissionpolicybindings'];
 const SWITCHES: readonly Access[] = [
-  ...[
-    'mutatingwebhookconfigurations',
-    'validatingwebhookconfigurations',
-    'validatingadmissionpolicies',
-    'validatingadmissionpolicybindings',
-  ].map((resource) => ({ group: 'admissionregistration.k8s.io', resource, verbs: ['update', 'patch', 'delete', 'deletecollection'] })),
+  ...ADMISSION_RESOURCES.map((resource) => ({
+    group: 'admissionregistration.k8s.io',
+    resource,
+    verbs: ['update', 'patch', 'delete', 'deletecollection'],
+  })),
   { group: 'node.k8s.io', resource: 'runtimeclasses', verbs: ['create', 'update', 'patch', 'delete'] },
   { group: '', resource: 'nodes/status', verbs: ['update', 'patch'] },
 ];
@@ -146,13 +155,15 @@ export const webhookWriters = checkCluster({
   },
 });
 
-/** The service accounts that governed pods run as, with the rules that RBAC gives to them. */
+/** The rules that RBAC gives to a service account that governed pods run as. A pod may also leave its token out, and be unauthenticated. */
 function rulesOfAccount({ roles, bindings }: Rbac, namespace: string, account: string): readonly BoundRule[] {
+  const groups = ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts', `system:serviceaccounts:${namespace}`];
   const isBound = (subject: RbacSubject): boolean =>
     (subject.kind === 'ServiceAccount' && subject.name === account && subject.namespace === namespace) ||
-    (subject.kind === 'Group' && subject.name === `system:serviceaccounts:${namespace}`);
+    (subject.kind === 'User' && subject.name === `system:serviceaccount:${namespace}:${account}`) ||
+    (subject.kind === 'Group' && groups.includes(subject.name));
   return bindings
-    .filter((binding) => (binding.namespace === undefined || binding.namespace === namespace) && binding.subjects.some(isBound))
+    .filter((binding) => binding.subjects.some(isBound))
     .flatMap((binding) =>
       roles
         .filter(
@@ -169,51 +180,81 @@ interface BoundRule {
 }
 
 const READS = ['get', 'list', 'watch'];
+const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'];
+const accessTo = (group: string, resources: readonly string[], verbs: readonly string[]): readonly Access[] =>
+  resources.map((resource) => ({ group, resource, verbs }));
+
+/** Rights that lead out of every wall where they hold in the whole cluster. Source: https://kubernetes.io/docs/concepts/security/rbac-good-practices/ */
 const ESCAPES: readonly Access[] = [
-  { group: '', resource: 'secrets', verbs: READS },
-  { group: '', resource: 'nodes', verbs: ['create', 'update', 'patch', 'delete'] },
-  { group: '', resource: 'nodes/proxy', verbs: ['get', 'create'] },
-  { group: '', resource: 'pods', verbs: ['create'] },
-  { group: 'rbac.authorization.k8s.io', resource: 'clusterrolebindings', verbs: ['create', 'update', 'patch'] },
+  ...accessTo('', ['secrets'], READS),
+  ...accessTo('', ['nodes', 'nodes/status'], WRITES),
+  ...accessTo('', ['nodes/proxy'], ['get', ...WRITES]),
+  ...accessTo('', ['pods', 'serviceaccounts/token'], ['create']),
+  ...accessTo('', ['pods/exec', 'pods/attach'], ['get', 'create']),
+  ...accessTo('', ['pods/ephemeralcontainers'], ['update', 'patch']),
+  ...accessTo('', ['replicationcontrollers'], ['create', 'update', 'patch']),
+  ...accessTo('apps', ['deployments', 'daemonsets', 'statefulsets', 'replicasets'], ['create', 'update', 'patch']),
+  ...accessTo('batch', ['jobs', 'cronjobs'], ['create', 'update', 'patch']),
+  ...accessTo('', ['users', 'groups', 'serviceaccounts'], ['impersonate']),
+  ...accessTo('rbac.authorization.k8s.io', ['clusterrolebindings', 'rolebindings'], ['create', 'update', 'patch']),
+  ...accessTo('rbac.authorization.k8s.io', ['clusterroles', 'roles'], ['bind', 'escalate']),
+  ...accessTo('admissionregistration.k8s.io', [...ADMISSION_RESOURCES, ...MUTATING_POLICIES], WRITES),
+  ...accessTo('node.k8s.io', ['runtimeclasses'], WRITES),
+  ...LABEL,
 ];
+
+/** Every identity may ask about itself. */
+const SELF_REVIEWS = ['selfsubjectaccessreviews', 'selfsubjectrulesreviews', 'selfsubjectreviews'];
+const isSelfReview = ({ resources = [] }: PolicyRule): boolean =>
+  resources.length > 0 && resources.every((each) => SELF_REVIEWS.includes(each));
+const doesMoreThanRead = (rule: PolicyRule): boolean =>
+  !isSelfReview(rule) && ((rule.verbs ?? []).some((verb) => !READS.includes(verb)) || ESCAPES.some((each) => gives(rule, each)));
+
+/** The first right that leads out of every wall, as `create on pods`. */
+function wayOutOf(rules: readonly BoundRule[]): string | undefined {
+  const wide = rules.filter(({ isClusterWide }) => isClusterWide);
+  const found = ESCAPES.find((access) => wide.some(({ rule }) => gives(rule, access)));
+  return (
+    found &&
+    printRight({ ...found, verbs: found.verbs.filter((verb) => wide.some(({ rule }) => gives(rule, { ...found, verbs: [verb] }))) })
+  );
+}
 
 export const serviceAccountRights = checkCluster({
   id: 'service-account-rights',
-  summary: 'The service accounts of governed pods may only read in their own namespace.',
+  summary: 'The service accounts of governed pods may only read, and not Secrets.',
   reads: ['governedPods', 'rbac'],
   levels: ['error', 'warning'],
-  run({ governedPods, rbac }) {
+  run({ governedPods, rbac }): readonly Problem[] {
     const accounts = [...new Map(governedPods.map((pod) => [`${pod.namespace}/${pod.serviceAccount}`, pod])).values()];
     const judged = accounts.map(({ namespace, serviceAccount }) => {
       const rules = rulesOfAccount(rbac, namespace, serviceAccount);
-      const isEscape = rules.some(({ rule, isClusterWide }) => isClusterWide && ESCAPES.some((each) => gives(rule, each)));
-      const isMore = rules.some(
-        ({ rule }) =>
-          (rule.verbs ?? []).some((verb) => !READS.includes(verb)) || gives(rule, { group: '', resource: 'secrets', verbs: READS }),
-      );
-      return { name: `${namespace}/${serviceAccount}`, level: isEscape ? 'error' : isMore ? 'warning' : 'ok' };
+      const name = `${namespace}/${serviceAccount}`;
+      return { name, wayOut: wayOutOf(rules), isMore: rules.some(({ rule }) => doesMoreThanRead(rule)) };
     });
-    const named = (level: string): string[] => judged.filter((each) => each.level === level).map(({ name }) => name);
     const remedy = 'Let workspaces run as a service account without roles, or set `serviceAccountToken: remove` in the profile.';
-    const [escapes, more] = [named('error'), named('warning')];
+    const escaping = Map.groupBy(
+      judged.filter(({ wayOut }) => wayOut !== undefined),
+      ({ wayOut }) => wayOut,
+    );
+    const more = judged.filter(({ wayOut, isMore }) => wayOut === undefined && isMore).map(({ name }) => name);
     return [
-      ...(escapes.length === 0
-        ? []
-        : [
-            {
-              level: 'error',
-              objects: escapes,
-              message: `workspaces run as ${printObjects(escapes)}, which may read Secrets, create pods, or change nodes or bindings in the whole cluster: no wall holds a workspace with such a token`,
-              remedy,
-            } as const,
-          ]),
+      ...[...escaping].map(([wayOut, group]): Problem => {
+        const objects = group.map(({ name }) => name);
+        return {
+          level: 'error',
+          objects,
+          message: `workspaces run as ${printObjects(objects)}, with ${wayOut} in the whole cluster: no wall holds a workspace with such a token`,
+          remedy,
+        };
+      }),
       ...(more.length === 0
         ? []
         : [
             {
               level: 'warning',
               objects: more,
-              message: `workspaces run as ${printObjects(more)}, which may do more than read in its namespace`,
+              message: `workspaces run as ${printObjects(more)}, which may do more than read`,
               remedy,
             } as const,
           ]),
