@@ -11,7 +11,7 @@ import { didYouMean } from '../did-you-mean.ts';
 import type { Context, DoctorAnswer, Level } from '../doctor/check.ts';
 import { examine, selectChecks } from '../doctor/examine.ts';
 import type { Facts } from '../doctor/facts.ts';
-import { profileByModeIn } from '../doctor/in-force.ts';
+import { problemsOfNamed, profileByModeIn } from '../doctor/in-force.ts';
 import { type RbacRule, type Right, rulesOf } from '../doctor/rights.ts';
 import { findService, gatherFacts } from '../doctor-facts/gather.ts';
 import { LABELS } from '../manifests/labels.ts';
@@ -111,6 +111,8 @@ async function run(flags: Flags, self: Command): Promise<void> {
     const { context, target, origin } = found.value;
     const facts = await gatherFacts([...new Set(selected.flatMap(({ reads }) => reads))], { ...flags, api: api.value, context, target });
     if ('missing' in facts.serverVersion) return fail(self, [facts.serverVersion.missing]);
+    const misnamed = 'missing' in facts.namespaces ? [] : problemsOfNamed(facts.namespaces.value, context);
+    if (misnamed.length > 0) return fail(self, misnamed);
     const answers = examine(selected, facts, context);
     const report: DoctorReport = { cluster: clusterIn(facts, context, origin), answers };
     process.stdout.write(flags.output === 'json' ? printDoctorJson(report) : printDoctorText(report, process.stdout));

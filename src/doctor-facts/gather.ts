@@ -3,7 +3,6 @@ import { differences } from '../cluster/difference.ts';
 import { collectionPath, type LiveObject, titleOf } from '../cluster/object.ts';
 import { pages } from '../cluster/pages.ts';
 import { type Endpoint, endpointsOf, observePod } from '../cluster/serving.ts';
-import { isExcluded } from '../core/governance.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import type { Context } from '../doctor/check.ts';
@@ -18,7 +17,7 @@ import type {
   LiveEntry,
   ObjectDrift,
 } from '../doctor/facts.ts';
-import { profileByModeIn } from '../doctor/in-force.ts';
+import { isNeverGoverned, profileByModeIn } from '../doctor/in-force.ts';
 import { ORIGINS, printRight, type Right } from '../doctor/rights.ts';
 import { authoritiesOf, entriesIn, isHandsOff, namesOf } from '../ensure/objects.ts';
 import { printDifference, printEntryDifferences } from '../ensure/wording.ts';
@@ -324,8 +323,8 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
 const WEBHOOK_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=webhook';
 const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=ensure';
 
-const mayGovern = (namespace: string, { governance, service, only }: Context): boolean =>
-  !isExcluded(namespace, governance) && namespace !== service.namespace && only?.includes(namespace) !== false;
+const mayGovern = (namespace: string, context: Context): boolean =>
+  !isNeverGoverned(namespace, context) && context.only?.includes(namespace) !== false;
 
 /** Feature gates, from what an API server kept of pods that were created in dry-run mode; empty without dry runs (`--read-only`). */
 async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boolean>> {

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ApiConnection, ApiResponse } from '../cluster/client.ts';
-import { isExcluded } from '../core/governance.ts';
 import { GRANT_LABEL, NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import type { Context } from '../doctor/check.ts';
 import type { LabelProbe, Namespace, Probe, Rejection } from '../doctor/facts.ts';
-import { profileByModeIn } from '../doctor/in-force.ts';
+import { isNeverGoverned, profileByModeIn } from '../doctor/in-force.ts';
 import { API_GROUP } from '../manifests/labels.ts';
 import { type LivePod, probedPodOf } from './objects.ts';
 
@@ -69,10 +68,9 @@ function sampleOf(enforced: readonly EnforcedNamespace[]): readonly EnforcedName
 
 /** A namespace in which no profile is in force, `default` if possible. */
 function freeNamespace(namespaces: readonly Namespace[], context: Context): Namespace | undefined {
-  const { governance, service, only } = context;
   const free = namespaces
     .filter((each) => profileByModeIn(each, context).enforce === undefined && !(NAMESPACE_LABELS.enforce in each.labels))
-    .filter(({ name }) => !isExcluded(name, governance) && name !== service.namespace && only?.includes(name) !== false);
+    .filter(({ name }) => !isNeverGoverned(name, context) && context.only?.includes(name) !== false);
   return free.find(({ name }) => name === 'default') ?? free[0];
 }
 

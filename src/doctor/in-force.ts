@@ -1,6 +1,7 @@
-import { type Governance, type ProfileByMode, profilesInForce } from '../core/governance.ts';
+import { type Governance, isExcluded, type ProfileByMode, profilesInForce } from '../core/governance.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
 import type { Profile } from '../core/profiles/profile.ts';
+import { didYouMean } from '../did-you-mean.ts';
 import type { Context } from './check.ts';
 import type { GovernedPod, Labels } from './facts.ts';
 
@@ -15,6 +16,19 @@ interface Named {
 export function profileByModeIn({ name, labels }: Named, { governance, service, only }: Place): ProfileByMode {
   if (name === service.namespace || only?.includes(name) === false) return {};
   return Object.fromEntries(profilesInForce(name, (key) => labels[key], governance).map(({ mode, profile }) => [mode, profile]));
+}
+
+/** Whether no label and no configuration can govern a namespace. */
+export const isNeverGoverned = (name: string, { governance, service }: Omit<Place, 'only'>): boolean =>
+  name === service.namespace || isExcluded(name, governance);
+
+/** Why the namespaces that the user named cannot be checked. */
+export function problemsOfNamed(namespaces: readonly Named[], { only = [], ...place }: Place): readonly string[] {
+  const names = namespaces.map(({ name }) => name);
+  return only.flatMap((name) => {
+    if (!names.includes(name)) return [`--namespace ${name}: the cluster has no such namespace${didYouMean(name, names)}`];
+    return isNeverGoverned(name, place) ? [`--namespace ${name}: Cloister never governs this namespace: name another one`] : [];
+  });
 }
 
 /** The namespaces that enforce a profile. */

@@ -246,6 +246,8 @@ describe('unusable input', () => {
     ['an unknown profile', ['--profile', 'usern'], /profile "usern" is not configured in ConfigMap .*did you mean userns\?/],
     ['a missing configuration', ['--config', '/nowhere'], /error: \/nowhere cannot be read/],
     ['an unknown level', ['--fail-on', 'info'], /Allowed choices are error, warning/],
+    ['a namespace that does not exist', ['--namespace', 'team-a,tema-b'], /--namespace tema-b: the cluster has no such namespace/],
+    ['a namespace that is never governed', ['--namespace', 'kube-system'], /--namespace kube-system: Cloister never governs/],
     ['a wrong namespace', ['--namespace', 'A'], /must be the name of a namespace/],
   ])('doctor exits with 2 for %s', async (_, args, message) => {
     const { code, stdout, stderr } = await run(args);

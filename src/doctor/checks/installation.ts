@@ -1,8 +1,8 @@
-import { isExcluded } from '../../core/governance.ts';
 import { NAMESPACE_LABELS } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
 import { checkCluster, LEFT_OUT, type Problem, printObjects } from '../check.ts';
 import type { ObjectDrift } from '../facts.ts';
+import { isNeverGoverned } from '../in-force.ts';
 
 const DAY_MS = 86_400_000;
 const printDate = (date: Date): string => date.toISOString().slice(0, 16).replace('T', ' ');
@@ -106,7 +106,7 @@ export const entriesDrift = checkCluster({
   reads: ['entryDrift'],
   levels: ['error', 'warning'],
   run: ({ entryDrift }) => [
-    ...entryDrift.flatMap((each) => driftProblem(each, 'error', 'governed pods are not judged as the configuration says')),
+    ...entryDrift.flatMap((each) => driftProblem(each, 'governed pods are not judged as the configuration says')),
     ...entryDrift
       .filter(({ foreign }) => foreign.length > 0)
       .map(
@@ -120,15 +120,15 @@ export const entriesDrift = checkCluster({
   ],
 });
 
-function driftProblem({ title, isMissing, differences, isHandsOff }: ObjectDrift, level: 'error' | 'warning', effect: string): Problem[] {
+function driftProblem({ title, isMissing, differences, isHandsOff }: ObjectDrift, effect: string): Problem[] {
   const runEnsure = isHandsOff
     ? 'Remove its annotation cloister.dev/hands-off, and run `cloister ensure`.'
     : 'Run `cloister ensure`; with --dry-run it prints the differences.';
-  if (isMissing) return [{ level, objects: [title], message: `${title} is missing: ${effect}`, remedy: runEnsure }];
+  if (isMissing) return [{ level: 'error', objects: [title], message: `${title} is missing: ${effect}`, remedy: runEnsure }];
   const [first] = differences;
   if (first === undefined) return [];
   const more = differences.length === 1 ? '' : ` (and ${differences.length - 1} more)`;
-  return [{ level, objects: [title], message: `${title} has changed: ${first}${more}`, remedy: runEnsure }];
+  return [{ level: 'error', objects: [title], message: `${title} has changed: ${first}${more}`, remedy: runEnsure }];
 }
 
 export const entriesBackend = checkCluster({
@@ -304,7 +304,7 @@ export const labelPolicy = checkCluster({
   levels: ['error'],
   run({ hasPolicies, policyDrift }) {
     if (!hasPolicies) return LEFT_OUT;
-    return policyDrift.flatMap((each) => driftProblem(each, 'error', 'tenants can change the labels that govern them'));
+    return policyDrift.flatMap((each) => driftProblem(each, 'tenants can change the labels that govern them'));
   },
 });
 
@@ -327,15 +327,14 @@ export const handsOff = checkCluster({
   },
 });
 
-export const excludedNamespaces = checkCluster({
+export const labelExcluded = checkCluster({
   id: 'label-excluded',
   summary: 'No namespace that Cloister never governs has a label of Cloister.',
   reads: ['namespaces'],
   levels: ['warning'],
-  run({ namespaces }, { governance, service }) {
-    const isNeverGoverned = (name: string): boolean => name === service.namespace || isExcluded(name, governance);
+  run({ namespaces }, context) {
     const found = namespaces
-      .filter(({ name, labels }) => isNeverGoverned(name) && Object.values(NAMESPACE_LABELS).some((label) => label in labels))
+      .filter(({ name, labels }) => isNeverGoverned(name, context) && Object.values(NAMESPACE_LABELS).some((label) => label in labels))
       .map(({ name }) => name);
     if (found.length === 0) return [];
     return [
