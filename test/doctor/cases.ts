@@ -38,6 +38,11 @@ const nodes = (...versions: readonly string[]): Partial<FactValues> => ({
 });
 const version = (minor: number): FactValues['serverVersion'] => ({ text: `v1.${minor}.0`, major: 1, minor });
 const silent: Case = { title: 'a pod that cannot be asked', facts: { servingPods: [SILENT] }, answers: [['unknown', /ECONNREFUSED/]] };
+const partlySilent: Case = {
+  title: 'one of two pods that cannot be asked',
+  facts: { servingPods: [servingPod(), { ...SILENT, address: '10.1.2.4:8443' }] },
+  answers: [['unknown', /^10\.1\.2\.4:8443 cannot be asked/]],
+};
 const noPods: Case = { title: 'no serving pod', facts: { servingPods: [] }, answers: [] };
 const psa = (level: string, profile = 'userns', key = 'enforce', psaVersion?: string) => ({
   namespaces: [
@@ -178,6 +183,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'pods-config': [
     ok,
     silent,
+    partlySilent,
+    noPods,
     {
       title: 'another configuration',
       facts: { servingPods: [servingPod(), servingPod({ configuration: 'beef' })] },
@@ -202,6 +209,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'entries-backend': [
     ok,
     silent,
+    partlySilent,
     noPods,
     {
       title: 'new entries and an old pod',
@@ -217,6 +225,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'ca-matches': [
     ok,
     silent,
+    partlySilent,
     noPods,
     {
       title: 'an authority that an entry does not have',
@@ -232,11 +241,17 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'cert-expiry': [
     ok,
     silent,
+    partlySilent,
     noPods,
     {
       title: 'an expired certificate',
       facts: { servingPods: [servingPod({ leaf: { to: daysFromNow(-1) } })] },
       answers: [['error', /expired at 2026-11-29 12:00/]],
+    },
+    {
+      title: 'a certificate that is not valid yet',
+      facts: { servingPods: [servingPod({ leaf: { from: daysFromNow(0.1), to: daysFromNow(30) } })] },
+      answers: [['error', /is not valid before 2026-11-30 14:24/]],
     },
     {
       title: 'a certificate of the last day',

@@ -1,7 +1,7 @@
 import { NAMESPACE_LABELS } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
 import { checkCluster, LEFT_OUT, type Problem, printObjects } from '../check.ts';
-import type { ObjectDrift } from '../facts.ts';
+import type { ObjectDrift, ServingPodFact } from '../facts.ts';
 import { isNeverGoverned } from '../in-force.ts';
 
 const DAY_MS = 86_400_000;
@@ -55,6 +55,7 @@ export const podsConfig = checkCluster({
   reads: ['servingPods'],
   levels: ['warning'],
   run({ servingPods }, { digest, version }) {
+    if (servingPods.length === 0) return LEFT_OUT;
     const silent = servingPods.filter(({ problem }) => problem !== undefined);
     const answering = servingPods.filter(({ problem }) => problem === undefined);
     const others = answering.filter((pod) => pod.configuration !== digest);
@@ -137,12 +138,14 @@ export const entriesBackend = checkCluster({
   reads: ['entryDrift', 'servingPods'],
   levels: ['error'],
   run({ entryDrift, servingPods }, { digest }) {
+    if (servingPods.length === 0) return LEFT_OUT;
     const answering = servingPods.filter(({ configuration }) => configuration !== undefined);
-    if (answering.length === 0) return servingPods.length === 0 ? LEFT_OUT : unreachable(servingPods);
+    const silent = unreachable(servingPods.filter(({ configuration }) => configuration === undefined));
     const stale = answering.filter(({ configuration }) => configuration !== digest);
     const areWritten = entryDrift.every(({ isMissing, differences }) => !isMissing && differences.length === 0);
-    if (!areWritten || stale.length === 0) return [];
+    if (!areWritten || stale.length === 0) return silent;
     return [
+      ...silent,
       {
         level: 'error',
         objects: stale.map(({ address }) => address),
@@ -153,14 +156,22 @@ export const entriesBackend = checkCluster({
   },
 });
 
+/** The certificates of the pods that show one, and the answer for the others. */
+function certificatesOf(pods: readonly ServingPodFact[]) {
+  return {
+    shown: pods.flatMap(({ address, leaf }) => (leaf === undefined ? [] : [{ address, ...leaf }])),
+    silent: unreachable(pods.filter(({ leaf }) => leaf === undefined)),
+  };
+}
+
 export const caMatches = checkCluster({
   id: 'ca-matches',
   summary: 'Every entry trusts the certificate that the serving pods present.',
   reads: ['servingPods'],
   levels: ['error'],
   run({ servingPods }, { service }) {
-    const shown = servingPods.flatMap(({ address, leaf }) => (leaf === undefined ? [] : [{ address, ...leaf }]));
-    if (shown.length === 0) return servingPods.length === 0 ? LEFT_OUT : unreachable(servingPods);
+    if (servingPods.length === 0) return LEFT_OUT;
+    const { shown, silent } = certificatesOf(servingPods);
     const distrusted = shown.filter(({ distrustedBy }) => distrustedBy.length > 0);
     const misnamed = shown.filter(({ coversService }) => !coversService);
     return [
@@ -184,6 +195,7 @@ export const caMatches = checkCluster({
               remedy: 'Run `cloister ensure`; where another tool issues the certificate, add that DNS name.',
             } as const,
           ]),
+      ...silent,
     ];
   },
 });
@@ -194,14 +206,18 @@ export const certExpiry = checkCluster({
   reads: ['servingPods'],
   levels: ['error', 'warning'],
   run({ servingPods }, { now }) {
-    const shown = servingPods.flatMap(({ address, leaf }) => (leaf === undefined ? [] : [{ address, ...leaf }]));
-    if (shown.length === 0) return servingPods.length === 0 ? LEFT_OUT : unreachable(servingPods);
-    return shown.flatMap(({ address, from, to }): Problem[] => {
+    if (servingPods.length === 0) return LEFT_OUT;
+    const { shown, silent } = certificatesOf(servingPods);
+    const problems = shown.flatMap(({ address, from, to }): Problem[] => {
       const leftMs = to.getTime() - now.getTime();
       const remedy = 'Restart the pod if `ensure-runs` is ok; otherwise see why `cloister ensure` has not renewed the certificate.';
       if (leftMs <= 0) {
         const message = `the certificate of ${address} expired at ${printDate(to)}: every call fails`;
         return [{ level: 'error', objects: [address], message, remedy }];
+      }
+      if (from > now) {
+        const message = `the certificate of ${address} is not valid before ${printDate(from)}: every call fails until then`;
+        return [{ level: 'error', objects: [address], message, remedy: 'Compare the clocks of the nodes and of the issuer.' }];
       }
       if (leftMs < DAY_MS)
         return [{ level: 'error', objects: [address], message: `the certificate of ${address} expires at ${printDate(to)}`, remedy }];
@@ -215,6 +231,7 @@ export const certExpiry = checkCluster({
         },
       ];
     });
+    return [...problems, ...silent];
   },
 });
 
