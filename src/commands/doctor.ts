@@ -13,7 +13,7 @@ import { examine, selectChecks } from '../doctor/examine.ts';
 import type { Facts } from '../doctor/facts.ts';
 import { problemsOfNamed, profileByModeIn } from '../doctor/in-force.ts';
 import { type RbacRule, type Right, rulesOf } from '../doctor/rights.ts';
-import { findService, gatherFacts } from '../doctor-facts/gather.ts';
+import { findService, gatherFacts, readVersion } from '../doctor-facts/gather.ts';
 import { LABELS } from '../manifests/labels.ts';
 import type { DoctorReport } from '../report/doctor/doctor-report.ts';
 import { printDoctorJson } from '../report/doctor/json.ts';
@@ -106,6 +106,7 @@ async function run(flags: Flags, self: Command): Promise<void> {
   const api = await openApi({ ...flags, whenForbidden: 'see `cloister doctor --print-rbac`' });
   if (!api.ok) return fail(self, [api.error]);
   try {
+    await readVersion(api.value);
     const found = await contextOf(flags, api.value);
     if (!found.ok) return fail(self, found.error);
     const { context, target, origin } = found.value;

@@ -7,6 +7,7 @@ import { PROFILE_LABEL } from '../core/labels.ts';
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import type { Context } from '../doctor/check.ts';
 import type {
+  ApiServerVersion,
   EntryDrift,
   Fact,
   FactName,
@@ -48,11 +49,22 @@ export async function gatherFacts(names: readonly FactName[], source: FactSource
   return Object.fromEntries(await Promise.all(read)) as Facts;
 }
 
+/** Throws a ClusterError. Also the first request of a command: without an answer within 10 s there is no use in any other one. */
+export async function readVersion(api: ApiConnection): Promise<ApiServerVersion> {
+  const response = await api.send('GET', '/version');
+  if (response.status >= 300) throw missingRight(rejectionOf(api, response, 'read /version'), { path: '/version', verbs: ['get'] });
+  const version = versionIn(response.body);
+  if (version === undefined) throw new ClusterError(`${api.server} reports no version of Kubernetes`, { isRetryable: false });
+  const { gitVersion = `v${version.major}.${version.minor}` } = response.body as { readonly gitVersion?: string };
+  return { text: gitVersion, ...version };
+}
+
 /**
  * The Service that the webhook entries in the cluster name.
- * @returns undefined: there are no entries, or they cannot be listed
+ * @param timeoutMs for the whole list
+ * @returns undefined: there are no entries, or they may not be listed; throws a ClusterError
  */
-export async function findService(api: ApiConnection): Promise<FactSource['target'] | undefined> {
+export async function findService(api: ApiConnection, timeoutMs = LIST_TIMEOUT_MS): Promise<FactSource['target'] | undefined> {
   const query = {
     apiVersion: ADMISSION,
     kind: 'ValidatingWebhookConfiguration',
@@ -60,11 +72,12 @@ export async function findService(api: ApiConnection): Promise<FactSource['targe
     size: 1,
   };
   try {
-    for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) })) {
+    for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(timeoutMs) })) {
       const [service] = (items as readonly LiveObject[]).flatMap(entriesIn).flatMap(({ clientConfig }) => clientConfig.service ?? []);
       return service && { service: { namespace: service.namespace, name: service.name, port: service.port } };
     }
   } catch (error) {
+    if (isTimeout(error)) throw tooSlow(query.kind, timeoutMs);
     if (!(error instanceof ClusterError) || error.status !== FORBIDDEN) throw error;
   }
   return undefined;
@@ -125,8 +138,7 @@ function readingOf(names: readonly FactName[], source: FactSource): Reading {
           for (const item of items) found.push(reduce(item as Live));
         }
       } catch (error) {
-        if (isTimeout(error))
-          throw new ClusterError(`the list of ${kind} objects took longer than ${timeoutMs / 1_000} s`, { isRetryable: true });
+        if (isTimeout(error)) throw tooSlow(kind, timeoutMs);
         throw missingRight(error, { group: groupOf(apiVersion), resource: resourceOf(apiVersion, kind), verbs: ['list'] });
       }
       return found;
@@ -147,6 +159,8 @@ const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? apiV
 const resourceOf = (apiVersion: string, kind: string): string => collectionPath(apiVersion, kind, undefined).split('/').at(-1) ?? '';
 
 const isTimeout = (error: unknown): boolean => error instanceof DOMException && error.name === 'TimeoutError';
+const tooSlow = (kind: string, timeoutMs: number): ClusterError =>
+  new ClusterError(`the list of ${kind} objects took longer than ${timeoutMs / 1_000} s`, { isRetryable: true });
 
 function missingRight(error: unknown, right: Right): unknown {
   if (!(error instanceof ClusterError) || error.status !== FORBIDDEN) return error;
@@ -156,14 +170,7 @@ function missingRight(error: unknown, right: Right): unknown {
 const isOurs = ({ name }: { readonly name: string }): boolean => name === MUTATING_CONFIGURATION || name === VALIDATING_CONFIGURATION;
 
 const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSource) => Promise<FactValues[Name]> } = {
-  async serverVersion(_, { api }) {
-    const response = await api.send('GET', '/version');
-    if (response.status >= 300) throw missingRight(rejectionOf(api, response, 'read /version'), { path: '/version', verbs: ['get'] });
-    const version = versionIn(response.body);
-    if (version === undefined) throw new ClusterError(`${api.server} reports no version of Kubernetes`, { isRetryable: false });
-    const { gitVersion = `v${version.major}.${version.minor}` } = response.body as { readonly gitVersion?: string };
-    return { text: gitVersion, ...version };
-  },
+  serverVersion: (_, { api }) => readVersion(api),
   async gates(reading) {
     const read = await reading.text('/metrics').then(gatesIn, (error: unknown) => error as Error);
     if (!(read instanceof Error)) return read;

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { openApi } from '../../src/cluster/client.ts';
+import { ClusterError, openApi } from '../../src/cluster/client.ts';
 import type { FactName, Facts } from '../../src/doctor/facts.ts';
-import { gatherFacts } from '../../src/doctor-facts/gather.ts';
+import { findService, gatherFacts } from '../../src/doctor-facts/gather.ts';
 import { contextWith } from '../support/doctor-facts.ts';
 import { type Answer, type FalseApiServer, json, startFalseApiServer } from '../support/false-api-server.ts';
 
@@ -78,4 +78,13 @@ test('no pod is tried in a namespace that is being deleted', async () => {
   const { probes, labelProbe } = await gather(['probes', 'labelProbe'], json(200, { items }));
   expect([probes, labelProbe]).toEqual([{ value: [] }, { value: undefined }]);
   expect(server?.requests.map(({ pathname }) => pathname)).toEqual(['/api/v1/namespaces']);
+});
+
+test('the search of the Service that takes too long is an error for the user', async () => {
+  server = await startFalseApiServer([() => {}]);
+  const api = await openApi({ kubeconfig: server.kubeconfig });
+  if (!api.ok) throw new Error(api.error);
+  await expect(findService(api.value, 200)).rejects.toThrow(
+    new ClusterError('the list of ValidatingWebhookConfiguration objects took longer than 0.2 s', { isRetryable: true }),
+  );
 });

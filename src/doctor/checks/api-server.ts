@@ -222,7 +222,7 @@ export const apiPressure = checkCluster({
 
 /** Source: docs/performance.md. A review takes well under a millisecond; the rest is the network. */
 const SLOW_SECONDS = 0.1;
-/** Below every `timeoutSeconds` that a configuration may give: from 1 s on the API server may have given up. Histograms have a bound at 1 s. */
+/** The shortest `timeoutSeconds` that a configuration can give: then the API server gives up. Histograms have a bound at 1 s. */
 const TOO_SLOW_SECONDS = 1;
 
 export const apiLatency = checkCluster({
