@@ -1,6 +1,8 @@
+import { PROFILE_LABEL } from '../../core/labels.ts';
 import type { Profile } from '../../core/profiles/profile.ts';
 import { checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
 import type { Probe, ProbedPod } from '../facts.ts';
+import { profileByModeIn } from '../in-force.ts';
 import { needsHostUsers, unmasksProc } from '../profiles.ts';
 import { type RejectionCause, rejectionOf } from '../rejections.ts';
 
@@ -128,11 +130,16 @@ export const probeGrant = checkProfiles({
 export const probeOptIn = checkProfiles({
   id: 'probe-opt-in',
   summary: 'A pod that names the profile itself gets wall and grant (dry run).',
-  reads: ['probes'],
-  levels: ['error'],
-  run(profile, { probes }) {
+  reads: ['probes', 'governedPods', 'namespaces'],
+  levels: ['error', 'warning'],
+  run(profile, { probes, governedPods, namespaces }, context) {
     const mine = probesOf('opt-in', probes, profile);
-    return mine.length === 0 ? LEFT_OUT : problemsOfPlain(profile, mine);
+    if (mine.length === 0) return LEFT_OUT;
+    const problems = problemsOfPlain(profile, mine);
+    const enforced = new Set(namespaces.filter((each) => profileByModeIn(each, context).enforce !== undefined).map(({ name }) => name));
+    const isUsed = governedPods.some(({ namespace, labels }) => labels[PROFILE_LABEL] === profile.id && !enforced.has(namespace));
+    // Without such a pod, nothing that runs depends on it.
+    return isUsed ? problems : problems.map((each) => (each.level === 'error' ? { ...each, level: 'warning' } : each));
   },
 });
 
