@@ -528,7 +528,31 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'a pod that is older than the label',
       facts: { governedPods: [governedPod({ applied: undefined, created: daysFromNow(-9) })] },
-      answers: [['warning', /pods in team-a that run without profile userns: 1 \(workspace-1\); older than the label: 1/]],
+      answers: [
+        [
+          'warning',
+          /pods in team-a that run without profile userns, or were created before its label: 1 \(workspace-1\); older than the label: 1/,
+        ],
+      ],
+    },
+    {
+      title: 'a pod with the mark that is older than the label',
+      facts: { governedPods: [governedPod({ created: daysFromNow(-9) })] },
+      answers: [
+        [
+          'warning',
+          /pods in team-a that run without profile userns, or were created before its label: 1 \(workspace-1\); older than the label: 1/,
+        ],
+      ],
+    },
+    {
+      title: 'a pod with the mark, by the configuration',
+      facts: {
+        governedPods: [governedPod({ created: daysFromNow(-9) })],
+        namespaces: [namespace('team-a', undefined, { enforcedSince: undefined })],
+      },
+      context: contextWith('profiles: {userns: {grant: containers}}\ndefault: {enforce: userns}'),
+      answers: [['ok', /./]],
     },
     {
       title: 'a pod that was never repaired',
@@ -995,11 +1019,20 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'probe-opt-in': [
     { title: 'no dry run', facts: { probes: [] }, answers: [] },
     { title: 'an admitted pod', facts: { probes: [probe({ pod: 'opt-in', namespace: 'default' })] }, answers: [['ok', /./]] },
-    {
-      title: 'a refused pod',
-      facts: { probes: [rejected(PSA_REFUSAL, { pod: 'opt-in', namespace: 'default' })] },
-      answers: [['error', /in default/]],
-    },
+    ...(
+      [
+        ['where no pod names the profile', {}, 'warning'],
+        ['where a pod names the profile', { namespace: 'default', labels: { 'cloister.dev/profile': 'userns' } }, 'error'],
+        ['where a pod names another profile', { namespace: 'default', labels: { 'cloister.dev/profile': 'kata-qemu' } }, 'warning'],
+        ['where a pod of an enforcing namespace names it', { labels: { 'cloister.dev/profile': 'userns' } }, 'warning'],
+      ] as const
+    ).map(
+      ([place, pod, level]): Case => ({
+        title: `a refused pod, ${place}`,
+        facts: { probes: [rejected(PSA_REFUSAL, { pod: 'opt-in', namespace: 'default' })], governedPods: [governedPod(pod)] },
+        answers: [[level, /in default/]],
+      }),
+    ),
   ],
   'psa-default': [
     ok,

@@ -222,7 +222,7 @@ export const apiPressure = checkCluster({
 
 /** Source: docs/performance.md. A review takes well under a millisecond; the rest is the network. */
 const SLOW_SECONDS = 0.1;
-/** The shortest `timeoutSeconds` that a configuration can give: then the API server gives up. Histograms have a bound at 1 s. */
+/** Half of the shortest `timeoutSeconds` that a configuration can give: 2 s. Histograms have a bound at 1 s. */
 const TOO_SLOW_SECONDS = 1;
 
 export const apiLatency = checkCluster({

@@ -66,23 +66,27 @@ function underProfile(pods: readonly GovernedPod[], namespaces: readonly Namespa
   });
 }
 
+/** Whether the pod was there before the label of its namespace was last written. What marks it as applied is then its author's. */
+const isOlder = ({ created }: GovernedPod, { enforcedSince }: Namespace): boolean =>
+  created !== undefined && enforcedSince !== undefined && created < enforcedSince;
+
 export const podsOlder = checkCluster({
   id: 'pods-older',
   summary: 'Every pod of an enforcing namespace was created under its profile.',
   reads: ['governedPods', 'namespaces'],
   levels: ['warning'],
   run({ governedPods, namespaces }, context) {
-    const found = underProfile(governedPods, namespaces, context).filter(
-      ({ pod, profile }) => pod.applied === undefined || !pod.applied.startsWith(`${profile.id}/`),
-    );
+    const found = underProfile(governedPods, namespaces, context)
+      .map((each) => ({ ...each, isOlder: isOlder(each.pod, each.namespace) }))
+      .filter(({ pod, profile, isOlder }) => isOlder || pod.applied === undefined || !pod.applied.startsWith(`${profile.id}/`));
     return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => {
       const objects = group.map(({ pod }) => titleOf(pod));
-      const before = group.filter(({ pod, namespace: { enforcedSince } }) => pod.created && enforcedSince && pod.created < enforcedSince);
-      const older = before.length === 0 ? '' : `; older than the label: ${before.length}`;
+      const before = group.filter(({ isOlder }) => isOlder).length;
+      const older = before === 0 ? '' : `; older than the label: ${before}`;
       return {
         level: 'warning',
         objects,
-        message: `pods in ${namespace} that run without profile ${group[0]?.profile.id}: ${group.length} (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
+        message: `pods in ${namespace} that run without profile ${group[0]?.profile.id}, or were created before its label: ${group.length} (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
         remedy: 'Recreate the pods: `kubectl rollout restart`, or delete the pods that have no controller.',
       };
     });
