@@ -66,7 +66,7 @@ function underProfile(pods: readonly GovernedPod[], namespaces: readonly Namespa
   });
 }
 
-/** Whether the pod was there before the label of its namespace was last written. What marks it as applied is then its author's. */
+/** Whether the pod was there before the label of its namespace was last written. Its mark may then be its author's. */
 const isOlder = ({ created }: GovernedPod, { enforcedSince }: Namespace): boolean =>
   created !== undefined && enforcedSince !== undefined && created < enforcedSince;
 
