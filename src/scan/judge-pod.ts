@@ -32,6 +32,7 @@ const liveMetadata = object({
     name: string,
     uid: string,
     creationTimestamp: string,
+    deletionTimestamp: string,
     ownerReferences: list(object({ kind: string, name: string, controller: shapeBoolean })),
   }),
 });
@@ -132,6 +133,15 @@ function expiryNotesOf(input: JudgeInput): readonly string[] {
 function profileFactsOf({ pod }: Subject, { profile, grant }: Policy): ProfileFacts {
   const { wall } = profile.requirementsFor(grant);
   return { id: profile.id, backend: profile.backend.id, grant, wall, isRequested: isIsolated(pod, wall) };
+}
+
+/**
+ * Whether the time is over until which the pod had to be deleted. `deletionTimestamp` is the end of the grace period, which an author of pods chooses: the
+ * pod may run until then.
+ */
+export function shouldBeGone(document: object, now: Date): boolean {
+  const { metadata } = (liveMetadata(document) === undefined ? document : {}) as NonNullable<typeof liveMetadata.proves>;
+  return new Date(metadata?.deletionTimestamp ?? Number.NaN).getTime() <= now.getTime();
 }
 
 /**

@@ -6,7 +6,7 @@ import { isObject } from '../core/shape.ts';
 import { causeOf } from '../live/events.ts';
 import { classFactsOf, type EventFacts, eventFactsOf, nodeFactsOf } from '../live/facts.ts';
 import type { ScanReport } from '../report/scan/scan-report.ts';
-import { judgePod, saysMirror } from './judge-pod.ts';
+import { judgePod, saysMirror, shouldBeGone } from './judge-pod.ts';
 import { namespaceFactsOf } from './namespaces.ts';
 import { isGoverned } from './policies.ts';
 import { inTurns, isForbidden, makeReader, type Reader } from './reader.ts';
@@ -47,13 +47,15 @@ export async function scan(api: ApiConnection, settings: ScanSettings, { signal,
   ]);
   const rows = makeRows({ nodes, classes, now: settings.now });
   const mirrors: string[] = [];
+  let overdue = 0;
   let pods = 0;
   const complete = await readPods(reader, {
     settings,
     namespaces,
     visit: (document, namespace) => {
       const drafts = judgePod(document, namespace, settings);
-      if (drafts.length > 0 && saysMirror(document)) mirrors.push(printable(`${namespace.name}/${drafts[0]?.name}`));
+      if (drafts.length > 0 && shouldBeGone(document, settings.now)) overdue += 1;
+      else if (drafts.length > 0 && saysMirror(document)) mirrors.push(printable(`${namespace.name}/${drafts[0]?.name}`));
       else drafts.forEach(rows.add);
     },
     afterPage: (objects) => {
@@ -63,6 +65,10 @@ export async function scan(api: ApiConnection, settings: ScanSettings, { signal,
   });
   const events = await readEvents(reader, rows.failingNamespaces());
   if (mirrors.length > 0) reader.notes.add(describeMirrors(mirrors));
+  if (overdue > 0)
+    reader.notes.add(
+      `Not judged, because the time is over until which they had to be deleted: ${overdue} ${overdue === 1 ? 'pod' : 'pods'}.`,
+    );
   return {
     rows: rows.finish((namespace) => events.get(namespace)),
     // With a selector, pods were left out.
@@ -179,9 +185,8 @@ async function eachPod(
   const visitPod = (item: unknown): void => {
     const metadata = isObject(item) && isObject(item.metadata) ? item.metadata : {};
     const facts = namespaces.get(String(metadata.namespace));
-    // Items of a list lack their kind. A pod that is being deleted is not judged.
-    if (isObject(item) && facts !== undefined && metadata.deletionTimestamp == null)
-      visit({ apiVersion: 'v1', kind: 'Pod', ...item }, facts);
+    // Items of a list lack their kind.
+    if (isObject(item) && facts !== undefined) visit({ apiVersion: 'v1', kind: 'Pod', ...item }, facts);
   };
   await reader.each(query, visitPod, afterPage);
 }

@@ -139,9 +139,15 @@ describe('pods', () => {
     '/api/v1/namespaces/ns-0/pods': list(pods),
   });
 
-  test('a pod that is being deleted is not judged, and one that cannot be decoded is unjudged', async () => {
-    const deleted = pod('ns-0', 'deleted', {}, { deletionTimestamp: '2030-01-01T00:00:00Z' });
-    const { rows } = await scanWith(answersWith(deleted, pod('ns-0', 'odd', { hostUsers: 'no' })));
+  test('a pod that is being deleted is judged until its grace period is over, and is then counted', async () => {
+    const deleted = (name: string, deletionTimestamp: string) => pod('ns-0', name, { hostUsers: true }, { deletionTimestamp });
+    const result = await scanWith(answersWith(deleted('gone', '2030-01-01T12:00:00Z'), deleted('runs', '2060-01-01T00:00:00Z')));
+    expect(result.rows.map(({ name, verdict }) => [name, verdict])).toEqual([['runs', 'escapes']]);
+    expect(result.notes).toEqual(['Not judged, because the time is over until which they had to be deleted: 1 pod.']);
+  });
+
+  test('a pod that cannot be decoded is unjudged', async () => {
+    const { rows } = await scanWith(answersWith(pod('ns-0', 'odd', { hostUsers: 'no' })));
     expect(rows.map(({ name, verdict, wall, notes }) => [name, verdict, wall.state, notes])).toEqual([
       ['odd', 'unjudged', 'claimed', ['the pod cannot be decoded: spec.hostUsers must be true or false']],
     ]);
