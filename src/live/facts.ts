@@ -32,6 +32,8 @@ export interface ProfileFacts {
 export interface PodFacts {
   readonly created: Date | undefined;
   readonly phase: string | undefined;
+  /** Whether a container of any kind runs: an init container runs while the phase is still Pending. */
+  readonly isRunning: boolean;
   /** Since when the pod is not ready; undefined: it is, or this is not known. */
   readonly unreadySince: Date | undefined;
   /** undefined: the pod is on no node. */
@@ -86,10 +88,18 @@ export interface EventFacts {
   readonly time: Date | undefined;
 }
 
+const containerStatuses = list(object({ state: object({ running: anything }) }));
+
 const livePod = object({
   metadata: object({ creationTimestamp: string }),
   spec: object({ volumes: list(object({ persistentVolumeClaim: object({ claimName: string, readOnly: boolean }) })) }),
-  status: object({ phase: string, conditions: list(object({ type: string, status: string, lastTransitionTime: string })) }),
+  status: object({
+    phase: string,
+    conditions: list(object({ type: string, status: string, lastTransitionTime: string })),
+    containerStatuses,
+    initContainerStatuses: containerStatuses,
+    ephemeralContainerStatuses: containerStatuses,
+  }),
 });
 
 /**
@@ -103,6 +113,9 @@ export function podFactsOf(pod: Pod, document: object): PodFacts {
   return {
     created: dateOf(metadata?.creationTimestamp),
     phase: status?.phase ?? undefined,
+    isRunning: [status?.initContainerStatuses, status?.containerStatuses, status?.ephemeralContainerStatuses]
+      .flatMap(orEmpty)
+      .some(({ state }) => state?.running != null),
     unreadySince: ready?.status === 'False' ? dateOf(ready.lastTransitionTime) : undefined,
     node: spec.nodeName || undefined,
     hostNamespaces: (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((field) => spec[field] === true),

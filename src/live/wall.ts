@@ -7,7 +7,7 @@ import { needsUserNamespace, runsInGuest } from './checks/user-namespace.ts';
 import type { WallFacts } from './facts.ts';
 
 /** The first of these that a check gives is the answer. */
-const AGAINST: readonly WallState[] = ['none', 'down', 'missing', 'claimed'];
+const AGAINST: readonly WallState[] = ['none', 'missing', 'down', 'claimed'];
 
 /** Names of nodes, handlers and labels in a message are data of the cluster. */
 const MAX_CHARS = 500;

@@ -32,19 +32,23 @@ const CASES: Readonly<Record<string, Cases>> = {
       'no node yet': { pod: { phase: 'Pending', node: undefined } },
       'a node, and not started': { pod: { phase: 'Pending' } },
     },
-    misses: { 'the pod runs': {} },
+    misses: { 'the pod runs': {}, 'an init container runs': { pod: { phase: 'Pending', isRunning: true } } },
     unknown: { 'no phase and no node': { pod: { phase: undefined, node: undefined } } },
   },
   'start-failure': {
     hits: { 'an event of a pending pod': { pod: { phase: 'Pending' }, events: [EVENT] } },
     misses: {
       'a pod that runs': { events: [EVENT] },
+      'an init container runs': { pod: { phase: 'Pending', isRunning: true }, events: [EVENT] },
       'no events': { pod: { phase: 'Pending' }, events: [] },
     },
     unknown: { 'events were not read': { pod: { phase: 'Pending' }, events: undefined } },
   },
   'container-failure': {
-    hits: { 'not ready for two minutes': { pod: { unreadySince: minutesAgo(2) }, events: [EVENT] } },
+    hits: {
+      'not ready for two minutes': { pod: { unreadySince: minutesAgo(2) }, events: [EVENT] },
+      'an init container runs': { pod: { phase: 'Pending', isRunning: true, unreadySince: minutesAgo(2) }, events: [EVENT] },
+    },
     misses: {
       'not ready for half a minute': { pod: { unreadySince: minutesAgo(0.5) }, events: [EVENT] },
       'a pending pod': { pod: { phase: 'Pending', unreadySince: minutesAgo(2) }, events: [EVENT] },

@@ -34,6 +34,7 @@ describe('the facts of a pod', () => {
     expect(factsOfPod(document)).toEqual({
       created: new Date('2030-01-01T00:00:00Z'),
       phase: 'Running',
+      isRunning: false,
       unreadySince: new Date('2030-01-01T00:01:00Z'),
       node: 'worker-1',
       hostNamespaces: ['hostPID'],
@@ -61,6 +62,12 @@ describe('the facts of a pod', () => {
       hasToken: false,
       applied: undefined,
     });
+  });
+
+  test.each(['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses'])('a container of status.%s may run', (field) => {
+    const isRunning = (state: object): boolean =>
+      factsOfPod({ spec: { containers: [] }, status: { phase: 'Pending', [field]: [{ state: { waiting: {} } }, { state }] } }).isRunning;
+    expect([isRunning({ running: {} }), isRunning({ terminated: {} })]).toEqual([true, false]);
   });
 
   test.each(['userns', 'userns/all', ''])('the annotation %j names no profile and grant', (value) => {

@@ -16,10 +16,12 @@ test.each(BACKENDS)('the wall of %s is claimed where nodes or classes could not 
 });
 
 describe('of several answers', () => {
-  test('that the pod asks for no wall counts first, then that it does not run, then that the wall is missing', () => {
+  test('that the pod asks for no wall counts first, then that the wall is missing, then that it does not run', () => {
     const node = { handlers: new Map([['', false]]), labels: {} };
     expect(stateOf({ node })).toBe('missing');
-    expect(stateOf({ node, pod: { phase: 'Pending' } })).toBe('down');
+    expect(stateOf({ node, pod: { phase: 'Pending' } })).toBe('missing');
+    expect(stateOf({ pod: { phase: 'Pending' } })).toBe('down');
+    expect(stateOf({ pod: { phase: 'Pending', isRunning: true } })).toBe('stands');
     expect(stateOf({ node, isRequested: false, pod: { phase: 'Pending' } })).toBe('none');
   });
 

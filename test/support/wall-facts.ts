@@ -41,6 +41,7 @@ export function wallFacts(given: WallCase): WallFacts {
   const pod: PodFacts = {
     created: MORNING,
     phase: 'Running',
+    isRunning: given.pod?.phase !== 'Pending',
     unreadySince: undefined,
     node: 'worker-1',
     hostNamespaces: [],

@@ -20,9 +20,9 @@ export const notRunning: FindingCheck = {
   summary: 'The pod does not run yet.',
   severity: 'info',
   answer: 'down',
-  reads: ['Pod status.phase', 'Pod spec.nodeName'],
+  reads: ['Pod status.phase', 'Pod status.*ContainerStatuses[*].state.running', 'Pod spec.nodeName'],
   run({ pod }) {
-    if (pod.phase !== 'Pending') return undefined;
+    if (!isDown(pod)) return undefined;
     const message = pod.node === undefined ? 'the pod is not on a node yet' : `the pod has not started on node ${pod.node} yet`;
     return { message, remedy: 'wait, or read the events of the pod with `kubectl describe pod`' };
   },
@@ -33,8 +33,8 @@ export const startFailure: FindingCheck = {
   summary: 'The pod does not start, and an event says why.',
   severity: 'warning',
   answer: 'down',
-  reads: ['Event reason', 'Event message', 'Pod status.phase'],
-  run: ({ pod, events }) => (pod.phase === 'Pending' ? explainEvents(events) : undefined),
+  reads: ['Event reason', 'Event message', 'Pod status.phase', 'Pod status.*ContainerStatuses[*].state.running'],
+  run: ({ pod, events }) => (isDown(pod) ? explainEvents(events) : undefined),
 };
 
 export const containerFailure: FindingCheck = {
@@ -42,11 +42,14 @@ export const containerFailure: FindingCheck = {
   summary: 'A container of the pod is not ready, and an event says why.',
   severity: 'warning',
   reads: ['Event reason', 'Event message', 'Pod status.conditions'],
-  run: ({ pod, events, now }) => (pod.phase !== 'Pending' && isUnready(pod, now) ? explainEvents(events) : undefined),
+  run: ({ pod, events, now }) => (!isDown(pod) && isUnready(pod, now) ? explainEvents(events) : undefined),
 };
 
 /** Whether events may say why the pod does not work. */
-export const mayHaveFailed = (pod: PodFacts, now: Date): boolean => pod.phase === 'Pending' || isUnready(pod, now);
+export const mayHaveFailed = (pod: PodFacts, now: Date): boolean => isDown(pod) || isUnready(pod, now);
+
+/** Whether nothing of the pod runs. */
+const isDown = ({ phase, isRunning }: PodFacts): boolean => phase === 'Pending' && !isRunning;
 
 function isUnready({ unreadySince }: PodFacts, now: Date): boolean {
   return unreadySince !== undefined && now.getTime() - unreadySince.getTime() >= UNREADY_SECONDS * 1_000;
