@@ -71,8 +71,8 @@ export async function scan(api: ApiConnection, settings: ScanSettings, { signal,
     );
   return {
     rows: rows.finish((namespace) => events.get(namespace)),
-    // With a selector, pods were left out.
-    namespaces: settings.labels === undefined ? complete : [],
+    // With a selector, pods were left out. Without nodes or classes, a pod may only seem to have nothing to report.
+    namespaces: settings.labels === undefined && nodes !== undefined && classes !== undefined ? complete : [],
     incomplete: [...reader.incomplete],
     notes: [...reader.notes],
     isInconsistent: reader.isInconsistent(),

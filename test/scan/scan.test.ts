@@ -90,6 +90,18 @@ describe('which lists are read', () => {
   });
 });
 
+test.each([
+  ['/api/v1/nodes', forbidden('nodes')],
+  ['/api/v1/nodes', json(400, {})],
+  ['/apis/node.k8s.io/v1/runtimeclasses', forbidden('classes')],
+  ['/apis/node.k8s.io/v1/runtimeclasses', json(400, {})],
+])('without %s no namespace counts as read completely, so that no Report is deleted', async (path, refusal) => {
+  const answers = { '/api/v1/namespaces?': list(namespaces(1)), '/api/v1/namespaces/ns-0/pods': list([pod('ns-0', 'a')]) };
+  expect((await scanWith(answers)).namespaces).toEqual(['ns-0']);
+  await server?.stop();
+  expect((await scanWith({ ...answers, [path]: refusal })).namespaces).toEqual([]);
+});
+
 describe('what a scan says of itself', () => {
   test('a list that goes on at a later moment is reported', async () => {
     let requests = 0;

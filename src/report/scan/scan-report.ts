@@ -13,7 +13,7 @@ export interface ScanReport {
   readonly cluster: ScannedCluster;
   /** Every pod that was judged, worst first; a pod with several modes has one row each. */
   readonly rows: readonly ScanRow[];
-  /** Namespaces that were read completely. Reports of earlier runs are deleted only there. */
+  /** Namespaces of which everything was read, also nodes and RuntimeClasses. Reports of earlier runs are deleted only there. */
   readonly namespaces: readonly string[];
   /** Why the scan is incomplete: what could not be read, each a sentence that names the missing right or the error. Empty: complete. */
   readonly incomplete: readonly string[];
