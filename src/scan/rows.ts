@@ -23,16 +23,17 @@ export interface RowMaker {
 export function makeRows(cluster: ClusterFacts): RowMaker {
   const rows: ScanRow[] = [];
   const waiting: DraftRow[] = [];
-  /** By namespace and claim: a pod without a wall that may write to it. */
-  const unwalled = new Map<string, Map<string, string>>();
+  /** By namespace and claim: the pods without a wall that may write to it. */
+  const unwalled = new Map<string, Set<string>>();
 
   return {
     add(draft) {
-      const { namespace, name, facts, profileFacts } = draft;
-      if (profileFacts?.isRequested === false) {
+      const { namespace, name, mode, facts, profileFacts } = draft;
+      // A profile that only warns does not say which wall the pod has.
+      if (profileFacts?.isRequested === false && mode !== 'warn' && mode !== 'audit') {
         for (const claim of facts.claims) {
-          const claims = unwalled.get(namespace) ?? new Map<string, string>();
-          unwalled.set(namespace, claims.set(claim, name));
+          const key = `${namespace}/${claim}`;
+          unwalled.set(key, (unwalled.get(key) ?? new Set()).add(name));
         }
       }
       if (facts.claims.length > 0 || mayHaveFailed(facts, cluster.now)) waiting.push(draft);
@@ -47,7 +48,14 @@ export function makeRows(cluster: ClusterFacts): RowMaker {
   function rowOf({ facts: pod, profileFacts: profile, ...row }: DraftRow, events: readonly EventFacts[] | undefined): ScanRow {
     // Nothing says which wall a profile has that is not configured.
     if (profile === undefined) return { ...row, wall: { state: 'claimed', findings: [] } };
-    const sharers = new Map([...(unwalled.get(row.namespace) ?? [])].filter(([, name]) => name !== row.name));
+    const sharers = new Map<string, string>();
+    for (const claim of pod.claims) {
+      const other = unwalled
+        .get(`${row.namespace}/${claim}`)
+        ?.values()
+        .find((name) => name !== row.name);
+      if (other !== undefined) sharers.set(claim, other);
+    }
     const ofPod = events?.filter(({ uid }) => uid === row.uid);
     return { ...row, wall: answerWall({ ...cluster, pod, profile, events: ofPod, sharers }) };
   }
