@@ -6,17 +6,22 @@ export interface Requester {
 }
 
 /**
+ * The node that the pod names as the one whose static pod it mirrors: in its annotation, its owner and its spec.
+ * @returns undefined: they do not name one node
+ */
+export function mirroredNodeOf(pod: Pod): string | undefined {
+  const node = specOf(pod).nodeName;
+  if (!node || annotationOf(pod, 'kubernetes.io/config.mirror') === undefined) return undefined;
+  const owners = orEmpty(pod.metadata?.ownerReferences);
+  return owners.some(({ apiVersion, kind, name }) => apiVersion === 'v1' && kind === 'Node' && name === node) ? node : undefined;
+}
+
+/**
  * Whether the pod is a kubelet's mirror of a static pod. Admission cannot change the static pod, and a changed mirror would misrepresent it.
  * Annotation, requester and owner must all name the same node, because others can write each of them alone.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 export function isMirror(pod: Pod, { username, groups }: Requester): boolean {
-  const node = specOf(pod).nodeName;
-  return (
-    !!node &&
-    annotationOf(pod, 'kubernetes.io/config.mirror') !== undefined &&
-    groups.includes('system:nodes') &&
-    username === `system:node:${node}` &&
-    orEmpty(pod.metadata?.ownerReferences).some(({ apiVersion, kind, name }) => apiVersion === 'v1' && kind === 'Node' && name === node)
-  );
+  const node = mirroredNodeOf(pod);
+  return node !== undefined && groups.includes('system:nodes') && username === `system:node:${node}`;
 }

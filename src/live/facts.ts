@@ -56,6 +56,7 @@ export interface PodFacts {
 
 export interface NodeFacts {
   readonly name: string;
+  readonly uid: string | undefined;
   readonly kubelet: string | undefined;
   readonly runtime: string | undefined;
   /** By name, '' is the default; the value says whether the handler has user namespaces, undefined: it does not say. Empty: the node names none. */
@@ -139,7 +140,7 @@ function appliedOf(pod: Pod): PodFacts['applied'] {
 }
 
 const liveNode = object({
-  metadata: object({ name: string, labels: map(string) }),
+  metadata: object({ name: string, uid: string, labels: map(string) }),
   spec: object({ taints: list(object({ key: string, value: string, effect: string })) }),
   status: object({
     nodeInfo: object({ kubeletVersion: string, containerRuntimeVersion: string }),
@@ -155,6 +156,7 @@ export function nodeFactsOf(document: unknown): NodeFacts | undefined {
     ? undefined
     : {
         name,
+        uid: metadata?.uid ?? undefined,
         kubelet: status?.nodeInfo?.kubeletVersion ?? undefined,
         runtime: status?.nodeInfo?.containerRuntimeVersion ?? undefined,
         handlers: new Map(

@@ -1,7 +1,8 @@
 import { escapesOf, type JudgeInput, judge } from '../core/judge.ts';
 import { NAMESPACE_LABELS } from '../core/labels.ts';
+import { mirroredNodeOf } from '../core/mirror-pod.ts';
 import { printPath } from '../core/path.ts';
-import { annotationOf, type Pod } from '../core/pod.ts';
+import type { Pod } from '../core/pod.ts';
 import { type Policy, printConfigured, printUnknownProfile } from '../core/policy.ts';
 import { printable } from '../core/printable.ts';
 import type { Finding } from '../core/rules/rule.ts';
@@ -9,7 +10,7 @@ import { list, object, boolean as shapeBoolean, string } from '../core/shape.ts'
 import { type Subject, subjectOf } from '../core/subject.ts';
 import { isIsolated } from '../core/wall.ts';
 import { asWritten } from '../core/written.ts';
-import { type PodFacts, type ProfileFacts, podFactsOf } from '../live/facts.ts';
+import { type NodeFacts, type PodFacts, type ProfileFacts, podFactsOf } from '../live/facts.ts';
 import type { ScanRow, ScanVerdict } from '../report/scan/scan-report.ts';
 import { type PolicyInForce, policiesFor } from './policies.ts';
 import type { NamespaceFacts, ScanSettings } from './types.ts';
@@ -33,7 +34,7 @@ const liveMetadata = object({
     uid: string,
     creationTimestamp: string,
     deletionTimestamp: string,
-    ownerReferences: list(object({ kind: string, name: string, controller: shapeBoolean })),
+    ownerReferences: list(object({ kind: string, name: string, uid: string, controller: shapeBoolean })),
   }),
 });
 
@@ -96,7 +97,7 @@ function unjudged(document: object, pod: Pod, namespace: NamespaceFacts, { mode,
 }
 
 function identityOf(document: object, { name: namespace }: NamespaceFacts, facts: PodFacts, settings: ScanSettings | undefined) {
-  const { metadata } = (liveMetadata(document) === undefined ? document : {}) as NonNullable<typeof liveMetadata.proves>;
+  const metadata = liveMetadataOf(document);
   const owner = metadata?.ownerReferences?.find(({ controller }) => controller === true);
   return {
     namespace,
@@ -140,15 +141,22 @@ function profileFactsOf({ pod }: Subject, { profile, grant }: Policy): ProfileFa
  * pod may run until then.
  */
 export function shouldBeGone(document: object, now: Date): boolean {
-  const { metadata } = (liveMetadata(document) === undefined ? document : {}) as NonNullable<typeof liveMetadata.proves>;
-  return new Date(metadata?.deletionTimestamp ?? Number.NaN).getTime() <= now.getTime();
+  return new Date(liveMetadataOf(document)?.deletionTimestamp ?? Number.NaN).getTime() <= now.getTime();
 }
 
 /**
- * Whether the pod says that it mirrors a static pod of a node, which admission cannot change. A pod's author may write this too, so that a scan names
- * these pods.
+ * Whether the pod mirrors a static pod of a node, which admission cannot change. The owner must have the UID of the node, which an author of pods does not
+ * know. Where the nodes could not be read, its name must do.
  */
-export function saysMirror(document: object): boolean {
+export function isMirrorOf(document: object, nodes: ReadonlyMap<string, NodeFacts> | undefined): boolean {
   const found = subjectOf(document, '', 'Pod');
-  return found.ok && annotationOf(found.value.pod, 'kubernetes.io/config.mirror') !== undefined;
+  const node = found.ok ? mirroredNodeOf(found.value.pod) : undefined;
+  if (node === undefined || nodes === undefined) return node !== undefined;
+  const uid = nodes.get(node)?.uid;
+  const owners = liveMetadataOf(document)?.ownerReferences ?? [];
+  return uid !== undefined && owners.some((owner) => owner.kind === 'Node' && owner.name === node && owner.uid === uid);
+}
+
+function liveMetadataOf(document: object) {
+  return ((liveMetadata(document) === undefined ? document : {}) as NonNullable<typeof liveMetadata.proves>).metadata;
 }

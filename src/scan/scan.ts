@@ -6,7 +6,7 @@ import { isObject } from '../core/shape.ts';
 import { causeOf } from '../live/events.ts';
 import { classFactsOf, type EventFacts, eventFactsOf, nodeFactsOf } from '../live/facts.ts';
 import type { ScanReport } from '../report/scan/scan-report.ts';
-import { judgePod, saysMirror, shouldBeGone } from './judge-pod.ts';
+import { isMirrorOf, judgePod, shouldBeGone } from './judge-pod.ts';
 import { namespaceFactsOf } from './namespaces.ts';
 import { isGoverned } from './policies.ts';
 import { inTurns, isForbidden, makeReader, type Reader } from './reader.ts';
@@ -14,7 +14,7 @@ import { makeRows } from './rows.ts';
 import type { NamespaceFacts, ScanSettings } from './types.ts';
 
 /** What a scan finds; the command adds the cluster and the times. */
-export type Scanned = Pick<ScanReport, 'rows' | 'namespaces' | 'incomplete' | 'notes' | 'isInconsistent'>;
+export type Scanned = Pick<ScanReport, 'rows' | 'namespaces' | 'mirrors' | 'incomplete' | 'notes' | 'isInconsistent'>;
 
 export interface ScanOptions {
   /** Ends the scan: what is not read by then is incomplete. The message of its reason says why. */
@@ -30,7 +30,10 @@ const MANY_NAMESPACES = 20;
 /** Objects of a page; those of the first two are small. */
 const PAGE_SIZES = { small: 500, nodes: 100 } as const;
 const ALIVE = 'status.phase!=Succeeded,status.phase!=Failed';
-const MAX_MIRRORS_NAMED = 5;
+/** Notes from events, which tenants can write without end. */
+const MAX_EVENT_NOTES = 20;
+/** What creates pods, and says in an event that it cannot. */
+const WORKLOADS: ReadonlySet<string> = new Set(['ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'ReplicationController']);
 
 /**
  * Reads and judges the pods that live. Nothing is written. Pods are read page by page, and of a pod only its row is kept.
@@ -55,7 +58,7 @@ export async function scan(api: ApiConnection, settings: ScanSettings, { signal,
     visit: (document, namespace) => {
       const drafts = judgePod(document, namespace, settings);
       if (drafts.length > 0 && shouldBeGone(document, settings.now)) overdue += 1;
-      else if (drafts.length > 0 && saysMirror(document)) mirrors.push(printable(`${namespace.name}/${drafts[0]?.name}`));
+      else if (drafts.length > 0 && isMirrorOf(document, nodes)) mirrors.push(`${namespace.name}/${drafts[0]?.name}`);
       else drafts.forEach(rows.add);
     },
     afterPage: (objects) => {
@@ -63,8 +66,7 @@ export async function scan(api: ApiConnection, settings: ScanSettings, { signal,
       onProgress?.(pods);
     },
   });
-  const events = await readEvents(reader, rows.failingNamespaces());
-  if (mirrors.length > 0) reader.notes.add(describeMirrors(mirrors));
+  const { events, failures } = await readEvents(reader, rows.failingNamespaces());
   if (overdue > 0)
     reader.notes.add(
       `Not judged, because the time is over until which they had to be deleted: ${overdue} ${overdue === 1 ? 'pod' : 'pods'}.`,
@@ -74,7 +76,8 @@ export async function scan(api: ApiConnection, settings: ScanSettings, { signal,
     // With a selector, pods were left out. Without nodes or classes, a pod may only seem to have nothing to report.
     namespaces: settings.labels === undefined && nodes !== undefined && classes !== undefined ? complete : [],
     incomplete: [...reader.incomplete],
-    notes: [...reader.notes],
+    mirrors: mirrors.toSorted(),
+    notes: [...reader.notes, ...limit(failures)],
     isInconsistent: reader.isInconsistent(),
   };
 }
@@ -191,16 +194,24 @@ async function eachPod(
   await reader.each(query, visitPod, afterPage);
 }
 
-/** The warnings about pods, newest first, by namespace. Warnings about what cannot create pods become notes: such a pod has no row. */
-async function readEvents(reader: Reader, namespaces: readonly string[]): Promise<ReadonlyMap<string, readonly EventFacts[]>> {
+interface Events {
+  /** The warnings about pods, newest first, by namespace. */
+  readonly events: ReadonlyMap<string, readonly EventFacts[]>;
+  /** Which workloads cannot create pods, each a sentence: such a pod has no row. */
+  readonly failures: ReadonlySet<string>;
+}
+
+async function readEvents(reader: Reader, namespaces: readonly string[]): Promise<Events> {
   const events = new Map<string, readonly EventFacts[]>();
+  const failures = new Set<string>();
   await inTurns(namespaces, async (namespace) => {
     const found: EventFacts[] = [];
     const query = { apiVersion: 'v1', kind: 'Event', namespace, fields: 'type=Warning', size: PAGE_SIZES.small };
     const keep = (document: unknown): void => {
       const facts = eventFactsOf(document);
       if (facts?.kind === 'Pod') found.push(facts);
-      else if (facts !== undefined) noteFailedCreation(reader, namespace, facts);
+      const failure = facts && describeFailedCreation(namespace, facts);
+      if (failure !== undefined) failures.add(failure);
     };
     if (!(await reader.attempt(() => reader.each(query, keep), 'pods that do not start are named without a reason'))) return;
     const timeOf = ({ time }: EventFacts): number => time?.getTime() ?? 0;
@@ -209,18 +220,16 @@ async function readEvents(reader: Reader, namespaces: readonly string[]): Promis
       found.toSorted((a, b) => timeOf(b) - timeOf(a)),
     );
   });
-  return events;
+  return { events, failures };
 }
 
-function noteFailedCreation({ notes }: Reader, namespace: string, event: EventFacts): void {
-  const cause = causeOf(event);
-  if (cause !== undefined) {
-    notes.add(printable(`${event.kind} ${namespace}/${event.object} cannot create pods: ${cause.meaning}; ${cause.remedy}.`, 400));
-  }
+/** @returns undefined: the event says nothing of the kind, or its cause is not known */
+function describeFailedCreation(namespace: string, event: EventFacts): string | undefined {
+  const cause = WORKLOADS.has(event.kind) && event.reason === 'FailedCreate' ? causeOf(event) : undefined;
+  return cause && printable(`${event.kind} ${namespace}/${event.object} cannot create pods: ${cause.meaning}; ${cause.remedy}.`, 400);
 }
 
-function describeMirrors(mirrors: readonly string[]): string {
-  const rest = mirrors.length - MAX_MIRRORS_NAMED;
-  const named = `${mirrors.slice(0, MAX_MIRRORS_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
-  return `Not judged, because they say that they mirror static pods of nodes: ${named}.`;
+function limit(failures: ReadonlySet<string>): readonly string[] {
+  const rest = failures.size - MAX_EVENT_NOTES;
+  return [...[...failures].slice(0, MAX_EVENT_NOTES), ...(rest > 0 ? [`${rest} further workloads cannot create pods.`] : [])];
 }

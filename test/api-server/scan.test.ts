@@ -69,6 +69,7 @@ interface ScannedPod {
 }
 interface Scanned {
   readonly summary: Readonly<Record<string, unknown>>;
+  readonly mirrors: readonly string[];
   readonly notes: readonly string[];
   readonly incomplete: readonly string[];
   readonly pods: readonly ScannedPod[];
@@ -129,7 +130,9 @@ beforeAll(async () => {
   await createPod('team-a', pod('named', { ...WALLED, nodeName: 'worker-1' }, MARK));
   await createPod('team-a', pod('waiting', WALLED, MARK));
   await createPod('team-a', pod('done', WALLED, MARK), 'worker-1');
-  const mirror = { annotations: { 'kubernetes.io/config.mirror': 'b1946ac9' } };
+  const { body: worker } = await apiServer.admin.request<{ metadata: { uid: string } }>('GET', '/api/v1/nodes/worker-1');
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name: 'worker-1', uid: worker.metadata.uid }];
+  const mirror = { annotations: { 'kubernetes.io/config.mirror': 'b1946ac9' }, ownerReferences };
   await createPod('team-a', pod('static-worker-1', { nodeName: 'worker-1', automountServiceAccountToken: false }, mirror));
   await patch('/api/v1/namespaces/team-a/pods/done/status', { status: { phase: 'Succeeded' } });
   const { body } = await apiServer.admin.request<{ metadata: { uid: string } }>('GET', '/api/v1/namespaces/team-a/pods/waiting');
@@ -210,8 +213,8 @@ describe('a scan of the whole cluster', () => {
     expect(result.notes).toContainEqual(expect.stringMatching(/^ReplicaSet team-a\/web cannot create pods: the Pod Security level/));
   });
 
-  test('a pod that says that it mirrors a static pod is named, because its author may write this too', () => {
-    expect(result.notes).toContain('Not judged, because they say that they mirror static pods of nodes: team-a/static-worker-1.');
+  test('a pod that mirrors a static pod of a node is named', () => {
+    expect(result.mirrors).toEqual(['team-a/static-worker-1']);
   });
 
   test('a profile that is not configured is named', () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { openApi } from '../../src/cluster/client.ts';
 import { NO_GOVERNANCE } from '../../src/core/governance.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
+import { gvisor } from '../../src/core/profiles/gvisor.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
 import { userns } from '../../src/core/profiles/userns.ts';
 import { type Scanned, scan } from '../../src/scan/scan.ts';
@@ -182,6 +183,81 @@ describe('pods', () => {
       answersWith(pod('ns-0', 'a', { volumes }), pod('ns-0', 'b', { volumes }), pod('ns-0', 'open', { volumes: alone, hostUsers: true })),
     );
     expect(rows.flatMap(({ wall }) => wall.findings.map(({ check }) => check))).not.toContain('shared-claim');
+  });
+
+  test('of several pods without a wall that share a claim, each is reported to each other pod', async () => {
+    const volumes = [{ name: 'home', persistentVolumeClaim: { claimName: 'home' } }];
+    const open = (name: string) => pod('ns-0', name, { volumes, hostUsers: true });
+    const { rows } = await scanWith(answersWith(open('a'), pod('ns-0', 'walled', { volumes }), open('b')));
+    const sharers = rows.map(({ name, wall }) => [name, wall.findings.find(({ check }) => check === 'shared-claim')?.message]);
+    expect(Object.fromEntries(sharers)).toEqual({
+      a: 'claim home is also mounted by pod b, which has no wall',
+      b: 'claim home is also mounted by pod a, which has no wall',
+      walled: 'claim home is also mounted by pod a, which has no wall',
+    });
+  });
+
+  test('a pod whose wall only a warning misses is not reported to share a claim', async () => {
+    const volumes = [{ name: 'home', persistentVolumeClaim: { claimName: 'home' } }];
+    const labels = { 'cloister.dev/enforce': 'userns', 'cloister.dev/warn': 'gvisor' };
+    const { rows } = await scanWith(
+      {
+        '/api/v1/namespaces?': list([{ metadata: { name: 'ns-0', labels } }]),
+        '/api/v1/namespaces/ns-0/pods': list([pod('ns-0', 'a', { volumes }), pod('ns-0', 'b', { volumes })]),
+      },
+      { profiles: new Map([userns, gvisor].map((backend) => [backend.id, makeProfile(backend.id, backend, {})])) },
+    );
+    expect(rows).toHaveLength(4);
+    expect(rows.flatMap(({ wall }) => wall.findings.map(({ check }) => check))).not.toContain('shared-claim');
+  });
+
+  const MIRROR = { annotations: { 'kubernetes.io/config.mirror': 'b1946ac9' } };
+  const ownerOf = (fields: object = {}) => ({
+    ...MIRROR,
+    ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: 'worker-1', uid: 'n-1', ...fields }],
+  });
+  test.each([
+    ['the annotation and its node as owner', ownerOf(), true],
+    ['no owner', MIRROR, false],
+    ['another owner', ownerOf({ kind: 'ReplicaSet' }), false],
+    ['another node as owner', ownerOf({ name: 'worker-2' }), false],
+    ['a node of another UID as owner', ownerOf({ uid: 'n-2' }), false],
+    ['no annotation', { ...ownerOf(), annotations: {} }, false],
+  ])('a pod with %s: is it taken for a mirror of a static pod?', async (_, metadata, isMirror) => {
+    const nodes = list([{ metadata: { name: 'worker-1', uid: 'n-1' } }]);
+    const { rows, mirrors } = await scanWith({ ...answersWith(pod('ns-0', 'a', {}, metadata)), '/api/v1/nodes': nodes });
+    expect([rows.length, mirrors]).toEqual(isMirror ? [0, ['ns-0/a']] : [1, []]);
+  });
+
+  test('where the nodes cannot be read, the name of the node tells a mirror', async () => {
+    const nodes = forbidden('nodes');
+    const answers = answersWith(pod('ns-0', 'a', {}, ownerOf({ uid: 'n-2' })), pod('ns-0', 'b', {}, MIRROR));
+    const result = await scanWith({ ...answers, '/api/v1/nodes': nodes });
+    expect([titles(result), result.mirrors]).toEqual([['ns-0/b'], ['ns-0/a']]);
+  });
+
+  test('notes from events are of workloads that cannot create pods, come last, and at most 20 are printed', async () => {
+    const event = (name: string, fields: object = {}) => ({
+      involvedObject: { kind: 'ReplicaSet', name },
+      reason: 'FailedCreate',
+      message: 'violates PodSecurity "restricted:latest"',
+      ...fields,
+    });
+    const others = [
+      event('other-kind', { involvedObject: { kind: 'Workspace', name: 'other-kind' } }),
+      event('other-reason', { reason: 'FailedCreatePodSandBox', message: 'no runtime for "kata" is configured' }),
+    ];
+    const workloads = Array.from({ length: 23 }, (_, index) => event(`web-${index}`));
+    const gone = pod('ns-0', 'gone', {}, { deletionTimestamp: '2030-01-01T00:00:00Z' });
+    const { notes } = await scanWith({
+      ...answersWith({ ...pod('ns-0', 'a'), status: { phase: 'Pending' } }, gone),
+      '/api/v1/namespaces/ns-0/events': list([...others, ...workloads]),
+    });
+    expect(notes).toHaveLength(22);
+    expect(notes[0]).toMatch(/^Not judged, because the time is over/);
+    expect(notes[1]).toMatch(/^ReplicaSet ns-0\/web-0 cannot create pods: /);
+    expect(notes.at(-1)).toBe('3 further workloads cannot create pods.');
+    expect(notes.join()).not.toContain('other-');
   });
 
   test('an event explains only the pod that it is about', async () => {

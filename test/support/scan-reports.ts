@@ -35,6 +35,7 @@ export function reportOf(rows: readonly ScanRow[], fields: Partial<ScanReport> =
     cluster: { version: 'v1.36.3', configuration: { sha256: 'b24c'.repeat(16), matchesWebhook: true } },
     rows,
     namespaces: [...new Set(rows.map(({ namespace }) => namespace))],
+    mirrors: [],
     incomplete: [],
     notes: [],
     isInconsistent: false,

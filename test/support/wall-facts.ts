@@ -58,6 +58,7 @@ export function wallFacts(given: WallCase): WallFacts {
   };
   const node: NodeFacts = {
     name: 'worker-1',
+    uid: 'f1c2',
     kubelet: 'v1.35.2',
     runtime: 'containerd://2.1.4',
     handlers: new Map([

@@ -9,6 +9,7 @@ import { summaryOf } from './summary.ts';
  * - `cluster`: `version`; `configuration`: `sha256` and `matchesWebhook` (absent: the serving pods could not be asked)
  * - `summary`: number of `pods`, of `namespaces` that have them; of pods with `escapes`, with `promises` only, with `wallsMissing`, and `unjudged`; `inconsistent`:
  *   whether the pods may be of different moments
+ * - `mirrors[]`: `namespace/name` of pods that are not judged, because they mirror static pods of nodes
  * - `incomplete[]`: what could not be read; `notes[]`: what else a reader should know
  * - `pods[]`: `namespace`, `name`, `uid`, `created`, `node`, `runtimeClass` and `owner` (each if there is one), `mode`, `profile`, `grant`, `verdict` (`clean`,
  *   `short`, `escapes` or `unjudged`), `notes[]`, `exempted[]` (`rule`, `value`, `reason`); a pod with several modes has an element for each
@@ -18,7 +19,7 @@ import { summaryOf } from './summary.ts';
  * @returns pieces of the document, one for each pod: the whole text of a large cluster needs more memory than its rows
  */
 export function* printScanJson(report: ScanReport): Generator<string, void, undefined> {
-  const { time, seconds, cluster, rows, incomplete, notes, isInconsistent } = report;
+  const { time, seconds, cluster, rows, mirrors, incomplete, notes, isInconsistent } = report;
   const head = {
     apiVersion: 'cloister.dev/v1alpha1',
     kind: 'ScanReport',
@@ -26,6 +27,7 @@ export function* printScanJson(report: ScanReport): Generator<string, void, unde
     seconds,
     cluster,
     summary: { ...summaryOf(report), inconsistent: isInconsistent },
+    mirrors,
     incomplete,
     notes,
   };

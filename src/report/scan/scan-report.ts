@@ -15,9 +15,11 @@ export interface ScanReport {
   readonly rows: readonly ScanRow[];
   /** Namespaces of which everything was read, also nodes and RuntimeClasses. Reports of earlier runs are deleted only there. */
   readonly namespaces: readonly string[];
+  /** `namespace/name` of the pods that are not judged because they mirror static pods of nodes. */
+  readonly mirrors: readonly string[];
   /** Why the scan is incomplete: what could not be read, each a sentence that names the missing right or the error. Empty: complete. */
   readonly incomplete: readonly string[];
-  /** What else the reader should know, each a sentence: optional data that could not be read, mirror pods, another configuration of the webhook. */
+  /** What else the reader should know, each a sentence: optional data that could not be read, another configuration of the webhook. */
   readonly notes: readonly string[];
   /** Whether pages of one list may show different moments (410 Gone in the middle). */
   readonly isInconsistent: boolean;

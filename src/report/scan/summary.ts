@@ -29,9 +29,15 @@ export function summaryOf({ rows }: Pick<ScanReport, 'rows'>): ScanSummary {
 
 /** Of the notes of pods. A tenant can cause different ones without end. */
 const MAX_POD_NOTES = 20;
+const MAX_MIRRORS_NAMED = 5;
 
 /** What the reader should know beside the rows, each a sentence: notes of pods with the number of these pods, then notes of the whole scan. */
-export function notesOf({ rows, notes, isInconsistent }: Pick<ScanReport, 'rows' | 'notes' | 'isInconsistent'>): readonly string[] {
+export function notesOf({
+  rows,
+  mirrors,
+  notes,
+  isInconsistent,
+}: Pick<ScanReport, 'rows' | 'mirrors' | 'notes' | 'isInconsistent'>): readonly string[] {
   const podsByNote = Map.groupBy(
     rows.flatMap(({ uid, notes: ofPod }) => ofPod.map((note) => ({ uid, note }))),
     ({ note }) => note,
@@ -44,9 +50,16 @@ export function notesOf({ rows, notes, isInconsistent }: Pick<ScanReport, 'rows'
   return [
     ...ofPods,
     ...(rest > 0 ? [`There are ${rest} further notes of pods: \`cloister scan -o json\` prints all.`] : []),
+    ...(mirrors.length > 0 ? [describeMirrors(mirrors)] : []),
     ...notes,
     ...(isInconsistent ? ['The list of pods took long: later pages may be of a later moment.'] : []),
   ];
+}
+
+function describeMirrors(mirrors: readonly string[]): string {
+  const rest = mirrors.length - MAX_MIRRORS_NAMED;
+  const named = `${mirrors.slice(0, MAX_MIRRORS_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return `Not judged, because they mirror static pods of nodes: ${named}.`;
 }
 
 /** Whether a report prints the row; the other rows are only counted. */

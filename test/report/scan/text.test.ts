@@ -35,6 +35,7 @@ const report = (rows: readonly ScanRow[], given: Partial<ScanReport> = {}): Scan
   cluster: { version: 'v1.36.3', configuration: { sha256: 'b24c'.repeat(16), matchesWebhook: true } },
   rows,
   namespaces: ['team-a'],
+  mirrors: [],
   incomplete: [],
   notes: [],
   isInconsistent: false,
@@ -94,6 +95,15 @@ describe('the summary', () => {
     );
   });
 
+  test('names five mirrors of static pods and counts the others, and json names all', () => {
+    const mirrors = Array.from({ length: 7 }, (_, index) => `team-a/static-${index}`);
+    const [first] = scanFormats.get('json')?.print(report([], { mirrors }), { all: false, maxReports: 1 }) ?? [];
+    expect(printScanSummary(report([], { mirrors }))).toMatch(
+      /^Not judged, because they mirror static pods of nodes: (team-a\/static-\d, ){4}team-a\/static-4 and 2 more\.$/m,
+    );
+    for (const name of mirrors) expect(first).toContain(`"${name}"`);
+  });
+
   test.each([
     [false, 'The webhook runs another configuration than the one that was scanned with (b24cb24cb24c…).\n'],
     [undefined, ''],
@@ -118,6 +128,7 @@ test('json has every row, and findings as check prints them', () => {
     seconds: 1.5,
     cluster: { version: 'v1.36.3', configuration: { sha256: 'b24c'.repeat(16), matchesWebhook: true } },
     summary: { pods: 1, namespaces: 1, escapes: 1, promises: 0, wallsMissing: 0, unjudged: 0, inconsistent: false },
+    mirrors: [],
     incomplete: [],
     notes: [],
     pods: [
