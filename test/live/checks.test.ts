@@ -150,6 +150,23 @@ const CASES: Readonly<Record<string, Cases>> = {
     misses: { 'a handler of Kata': KATA, 'under userns': { pod: { runtimeClass: 'plain' }, class: { handler: 'runc' } } },
     unknown: { 'the classes were not read': { ...KATA, class: undefined } },
   },
+  'handler-unknown': {
+    hits: {
+      'a handler of another runtime': { ...KATA, class: { handler: 'nvidia' } },
+      'of another backend': { backend: 'gvisor', class: { handler: 'kata-qemu' } },
+      'of Sysbox with another name': { backend: 'sysbox', class: { handler: 'sysbox-runc-2' } },
+      'a known name within': { backend: 'gvisor', class: { handler: 'my-runsc' } },
+    },
+    misses: {
+      Kata: KATA,
+      Sysbox: { backend: 'sysbox' },
+      'a variant of gVisor': { backend: 'gvisor', class: { handler: 'runsc-kvm' } },
+      'the name that the profile has': { backend: 'gvisor', class: { handler: 'gvisor' } },
+      'a handler of ordinary containers': { ...KATA, class: { handler: 'runc' } },
+      'under userns': { pod: { runtimeClass: 'nvidia' }, class: { handler: 'nvidia' } },
+    },
+    unknown: { 'the classes were not read': { ...KATA, class: undefined } },
+  },
   'class-recreated': {
     hits: { 'the class is younger': { ...KATA, class: { created: minutesAgo(5) } } },
     misses: { 'the class is older': KATA },

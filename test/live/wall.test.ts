@@ -38,6 +38,15 @@ describe('of several answers', () => {
     expect(stateOf({ pod, class: { handler: 'kata-other' } })).toBe('missing');
   });
 
+  test('a handler that the node lists proves a wall only if its name is known', () => {
+    const node = (handler: string) => ({ handlers: new Map([[handler, undefined]]) });
+    expect(stateOf({ backend: 'gvisor', class: { handler: 'nvidia' }, node: node('nvidia') })).toBe('claimed');
+    expect(stateOf({ backend: 'gvisor', class: { handler: 'runsc-kvm' }, node: node('runsc-kvm') })).toBe('stands');
+    expect(
+      stateOf({ backend: 'gvisor', options: { runtimeClassName: 'nvidia' }, class: { handler: 'nvidia' }, node: node('nvidia') }),
+    ).toBe('stands');
+  });
+
   test('findings that do not concern the wall leave its answer', () => {
     const { state, findings } = answerWall(wallFacts({ pod: { serviceAccount: 'builder', claims: ['home'] }, sharers: { home: 'other' } }));
     expect([state, findings.map(({ check }) => check)]).toEqual(['stands', ['service-account', 'shared-claim']]);

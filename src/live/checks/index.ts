@@ -18,6 +18,7 @@ import {
   handlerListed,
   handlerOrdinary,
   handlersUnreported,
+  handlerUnknown,
   kataHypervisor,
 } from './runtime-class.ts';
 import { sysboxContainerd, sysboxNode, sysboxSharedIds } from './sysbox.ts';
@@ -50,6 +51,7 @@ export const wallChecks: readonly WallCheck[] = [
   handlerListed,
   handlersUnreported,
   handlerOrdinary,
+  handlerUnknown,
   classRecreated,
   classOverhead,
   kataHypervisor,

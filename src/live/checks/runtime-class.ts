@@ -103,6 +103,31 @@ export const handlerOrdinary: FindingCheck = {
   },
 };
 
+/** The handlers of the backends that are not Kata, as their installers name them. */
+const KNOWN_HANDLERS: ReadonlyMap<string, RegExp> = new Map([
+  ['gvisor', /^runsc/],
+  ['sysbox', /^sysbox-runc$/],
+]);
+const KATA_HANDLERS = /^kata/;
+
+export const handlerUnknown: FindingCheck = {
+  id: 'handler-unknown',
+  summary: 'The name of the handler does not say that it is the runtime of the profile.',
+  severity: 'warning',
+  answer: 'claimed',
+  reads: ['Pod spec.runtimeClassName', 'RuntimeClass handler'],
+  run(facts) {
+    const { backend, wall } = facts.profile;
+    const found = needsRuntimeClass(facts) ? classOf(facts) : undefined;
+    if (found === undefined || ORDINARY_HANDLERS.has(found.handler) || found.handler === wall.runtimeClassName) return undefined;
+    if ((KNOWN_HANDLERS.get(backend) ?? KATA_HANDLERS).test(found.handler)) return undefined;
+    return {
+      message: `RuntimeClass ${found.name} leads to handler ${found.handler}, whose name is not one of ${backend}: what it runs is not known`,
+      remedy: `check the configuration of the runtime on the nodes; if the handler is ${backend}, give the RuntimeClass and runtimeClassName of the profile its name`,
+    };
+  },
+};
+
 export const classRecreated: FindingCheck = {
   id: 'class-recreated',
   summary: 'The RuntimeClass is younger than the pod.',
