@@ -94,7 +94,7 @@ export async function writeOpenReports(
 
   async function read(place: { readonly namespace?: string }): Promise<void> {
     const query = { apiVersion: API_VERSION, kind: 'Report', labels: printSelector(labels), size: PAGE_SIZE, ...place };
-    for await (const { items } of pages(api, query, { signal })) await forEach(items as readonly LiveObject[], reconcile);
+    for await (const { items } of pages(api, query, { signal })) await forEach(items.map(withKind), reconcile);
   }
 
   async function reconcile(live: LiveObject): Promise<void> {
@@ -183,6 +183,9 @@ function printSelector(labels: Readonly<Record<string, string>>): string {
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 }
+
+/** Items of a list may lack their kind. */
+const withKind = (item: unknown): LiveObject => ({ ...(item as LiveObject), apiVersion: API_VERSION, kind: 'Report' });
 
 function withKnownTimes(report: DesiredReport, { results }: LiveObject): DesiredReport {
   const found = (Array.isArray(results) ? results : []).filter(isObject);

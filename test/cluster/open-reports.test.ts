@@ -55,6 +55,11 @@ test('a report that a list returns twice, because its pages are of several momen
   expect(methods).toEqual([]);
 });
 
+test('a report whose item of the list has no kind, as lists of the built-in kinds have none, is found', async () => {
+  const items = liveOf('a').map((report) => ({ ...report, apiVersion: undefined, kind: undefined }));
+  expect(await write(rowsNamed('a'), [page(items)])).toEqual({ ...NONE, unchanged: 1 });
+});
+
 test('a deletion names the version that was read, and one that comes too late is no problem', async () => {
   let body = '';
   const conflict: Answer = async (response, request) => {

@@ -82,9 +82,9 @@ export function openReportsOf(
   };
 }
 
-/** A YAML stream, for `kubectl apply` and for tools that read files. */
+/** A YAML stream, for `kubectl apply` and for tools that read files. Values that YAML 1.1 takes for another type, such as `no`, are quoted. */
 export function printOpenReports({ reports }: OpenReports): string {
-  return reports.map((report) => `---\n${stringify(report, { lineWidth: 0, aliasDuplicateObjects: false })}`).join('');
+  return reports.map((report) => `---\n${stringify(report, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' })}`).join('');
 }
 
 /** @param rows of one pod: one for each of its modes */

@@ -22,6 +22,13 @@ test('the stream equals the one that was read, and is YAML with the reports in t
   expect(parseAllDocuments(text).map((document) => document.toJS())).toEqual(made.reports);
 });
 
+test('names that YAML 1.1 takes for truth values or numbers are text for its readers, too', () => {
+  for (const name of ['no', 'on', 'y', '1e3', '0x1f', '12:30:45']) {
+    const made = openReportsOf(reportOf([rowOf({ name, namespace: name, findings: [PRIVILEGED] })]), { maxReports: 1 });
+    expect(parseAllDocuments(printOpenReports(made), { version: '1.1' }).map((document) => document.toJS())).toEqual(made.reports);
+  }
+});
+
 test('each pod with something to report has a report: named by its UID, in its namespace, owned by it', () => {
   const reports = reportsOf(ROWS);
   expect(reports.map(({ scope }) => (scope as { readonly name: string }).name)).toEqual([
