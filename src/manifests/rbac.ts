@@ -74,7 +74,8 @@ export interface ScanScope {
   readonly writesReports: boolean;
 }
 
-const SCAN_ROLE = 'cloister-scan';
+/** Not the name of the roles of the chart, which `kubectl apply` would then replace. */
+const SCAN_ROLE = 'cloister-scan-user';
 
 /** The permissions that `cloister scan` needs, and no others: roles without bindings. Named objects are read by a list of one. */
 export function scanRoles({ namespaces, cloisterNamespace, configMap, writesReports }: ScanScope): readonly Manifest[] {

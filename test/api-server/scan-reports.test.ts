@@ -186,9 +186,16 @@ describe('with the definition', () => {
     const { code, stderr } = await apiServer.kubectl(['create', '--filename=-'], { input: stdout });
     expect([code, stderr]).toEqual([0, '']);
     const account = '--serviceaccount=cloister-system:cloister-scan';
-    await apiServer.kubectl(['create', 'clusterrolebinding', 'cloister-scan', '--clusterrole=cloister-scan', account]);
+    await apiServer.kubectl(['create', 'clusterrolebinding', 'cloister-scan-user', '--clusterrole=cloister-scan-user', account]);
     for (const namespace of ['team-a', 'cloister-system']) {
-      await apiServer.kubectl(['create', 'rolebinding', 'cloister-scan', '--role=cloister-scan', account, `--namespace=${namespace}`]);
+      await apiServer.kubectl([
+        'create',
+        'rolebinding',
+        'cloister-scan-user',
+        '--role=cloister-scan-user',
+        account,
+        `--namespace=${namespace}`,
+      ]);
     }
     const scanner = await apiServer.serviceAccount('cloister-system', 'cloister-scan');
     const asScanner = () => cloister(['scan', ...flags, '--fail-on', 'never', '--kubeconfig', scanner.kubeconfig]);
