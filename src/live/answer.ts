@@ -1,6 +1,6 @@
 /**
- * `stands`: nothing known contradicts the wall; `missing`: the cluster says that it is not there; `claimed`: nothing says either;
- * `none`: the pod asks for no wall; `down`: the pod does not run.
+ * `stands`: each part of the wall is proven, and nothing contradicts it; `missing`: the cluster says that it is not there; `claimed`: the pod asks
+ * for it, and not every part is proven; `none`: the pod asks for no wall; `down`: no container of the pod runs.
  */
 export type WallState = 'stands' | 'claimed' | 'missing' | 'none' | 'down';
 

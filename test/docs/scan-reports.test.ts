@@ -36,17 +36,22 @@ const FOUND: Readonly<Record<string, Partial<ScanRow>>> = {
   'such as capabilities': { findings: [{ ...PRIVILEGED, rule: 'capabilities' }] },
   'such as seccomp': { findings: [{ ...PRIVILEGED, rule: 'seccomp' }] },
   'a wall that is missing': { wall: { state: 'missing', findings: [NO_USER_NAMESPACES] } },
+  'such as wall-class-gone': { wall: { state: 'claimed', findings: [{ ...NO_USER_NAMESPACES, check: 'class-gone' }] } },
+  'such as wall-shared-claim': { wall: { state: 'stands', findings: [{ ...NO_USER_NAMESPACES, severity: 'warning' }] } },
+  'such as wall-service-account': { verdict: 'short', wall: { state: 'stands', findings: [{ ...NO_USER_NAMESPACES, severity: 'info' }] } },
   'such as capability-grant': { findings: [NO_CAPABILITIES] },
   '(unknown-fields)': { findings: [{ ...PRIVILEGED, rule: 'unknown-fields', kind: 'unknown' }] },
   '(not-judged)': { verdict: 'unjudged' },
   'an exemption lets through': { verdict: 'escapes', exempted: [{ rule: 'capabilities', value: 'NET_ADMIN', reason: 'mesh' }] },
+  '(note)': { findings: [PRIVILEGED], notes: ['the pod is old'] },
+  '(further-results)': { findings: Array.from({ length: 51 }, () => PRIVILEGED) },
 };
 
 test.each(Object.entries(FOUND))('the table of results is true of what the row "%s" describes', (text, fields) => {
   const [row, ...others] = rowsOf('Reports in the cluster: openreports').filter(([what = '']) => what.includes(text));
   expect(others).toEqual([]);
   const { reports } = openReportsOf(reportOf([rowOf(fields)]), { maxReports: 1 });
-  const [result] = reports[0]?.results ?? [];
+  const result = reports[0]?.results.at(-1);
   expect(row?.slice(1)).toEqual([result?.result, result?.severity, result?.category]);
 });
 

@@ -230,7 +230,7 @@ const FOOT = html`<footer>
 <h2>What the words mean</h2>
 <dl>
 <dt>Verdict</dt><dd><b>clean</b>: the pod breaks no rule. <b>escapes</b>: it breaks a rule, and admission would refuse or repair it. <b>short</b>: it breaks no rule, and a part of its grant is missing. <b>not judged</b>: Cloister cannot read the pod.</dd>
-<dt>Wall</dt><dd><b>stands</b>: nothing known contradicts the wall. <b>claimed</b>: the cluster neither confirms nor contradicts it. <b>missing</b>: the cluster says that it is not there. <b>none</b>: the pod asks for no wall. <b>down</b>: the pod does not run.</dd>
+<dt>Wall</dt><dd><b>stands</b>: each part of the wall is proven, and nothing contradicts it. <b>claimed</b>: the pod asks for it, and not every part is proven. <b>missing</b>: the cluster says that it is not there. <b>none</b>: the pod asks for no wall. <b>down</b>: no container of the pod runs.</dd>
 </dl>
 <p>What a node reports of its kernel and runtime is the node’s own statement. A compromised node can report a wall that is not there.</p>
 </footer>`;

@@ -24,6 +24,10 @@ test('the CronJob runs every six hours, one scan at a time, and a late one not a
   expect(jobOf(manifests).template.spec.restartPolicy).toBe('Never');
 });
 
+test('a Job that hangs ends before the next scan, and one that fails is tried once more', () => {
+  expect(jobOf(manifests)).toMatchObject({ activeDeadlineSeconds: 1800, backoffLimit: 1 });
+});
+
 describe('the command line', () => {
   test('a scan writes its reports, and no finding fails the Job', () => {
     expect(argsOf(manifests)).toEqual([
