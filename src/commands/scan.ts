@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -7,7 +8,7 @@ import { stringify } from 'yaml';
 import { type ApiConnection, type Cluster, ClusterError, clusterOf, openApi } from '../cluster/client.ts';
 import { CONFIG_MAP, findConfiguration } from '../cluster/configuration.ts';
 import { writeOpenReports } from '../cluster/open-reports.ts';
-import { observePod, servingEndpoints } from '../cluster/serving.ts';
+import { observePod, type ServingPod, servingEndpoints } from '../cluster/serving.ts';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { SYSTEM_NAMESPACES } from '../core/governance.ts';
 import { GRANTS, type Grant } from '../core/requirements.ts';
@@ -186,9 +187,11 @@ async function publish(api: ApiConnection, report: ScanReport, { write, maxRepor
 /** Replaces the file, which the node exporter may read at any time, under another user. @returns why it could not be written */
 async function writeMetrics(file: string, report: ScanReport): Promise<readonly string[]> {
   // The collector reads only files whose names end in .prom.
-  const beside = join(dirname(file), `.${basename(file)}.${process.pid}`);
+  const beside = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
   try {
-    await writeFile(beside, await printScanMetrics(report), { flag: 'wx', mode: 0o644 });
+    await writeFile(beside, await printScanMetrics(report), { flag: 'wx' });
+    // The umask limits the mode of a file only when it is created.
+    await chmod(beside, 0o644);
     await rename(beside, file);
     return [];
   } catch (error) {
@@ -199,10 +202,8 @@ async function writeMetrics(file: string, report: ScanReport): Promise<readonly 
 }
 
 function problemsOf(flags: Flags): readonly string[] {
-  const { namespace, selector, profile, grant, cloisterNamespace, output, write } = flags;
-  const excluded = namespace.filter((name) => SYSTEM_NAMESPACES.includes(name) || name === cloisterNamespace);
+  const { namespace, selector, profile, grant, output, write } = flags;
   return [
-    ...excluded.map((name) => `--namespace ${name}: Cloister never governs this namespace, and does not scan it`),
     ...(grant !== undefined && profile === undefined ? ['--grant has no effect without --profile'] : []),
     ...(profile !== undefined && namespace.length === 0 && selector === undefined
       ? ['--profile needs --namespace or --selector: name the pods that are judged by it']
@@ -214,6 +215,13 @@ function problemsOf(flags: Flags): readonly string[] {
         ]
       : []),
   ];
+}
+
+/** @param excluded by the system, the installation or the configuration */
+function excludedProblemsOf({ namespace }: Flags, excluded: ReadonlySet<string>): readonly string[] {
+  return namespace
+    .filter((name) => excluded.has(name))
+    .map((name) => `--namespace ${name}: Cloister never governs this namespace, and does not scan it`);
 }
 
 function printRoles({ namespace: namespaces, cloisterNamespace, config, write }: Flags): string {
@@ -236,6 +244,10 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
     const selected = selectProfiles(found.value, flags);
     if (!selected.ok) return selected;
     const { exemptions, governance, digest } = found.value.config;
+    const own = ownNamespace === undefined ? [] : [ownNamespace];
+    const excluded = new Set([...SYSTEM_NAMESPACES, ...(governance.excluded ?? []), ...own]);
+    const problems = excludedProblemsOf(flags, excluded);
+    if (problems.length > 0) return err(problems);
     const settings: ScanSettings = {
       profiles: selected.value.profiles,
       exemptions,
@@ -243,7 +255,7 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
       preview: selected.value.profile,
       namespaces: flags.namespace,
       labels: flags.selector,
-      excluded: new Set([...SYSTEM_NAMESPACES, ...(governance.excluded ?? []), ...(ownNamespace === undefined ? [] : [ownNamespace])]),
+      excluded,
       pageSize: flags.pageSize,
       now: time,
     };
@@ -253,7 +265,7 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
     ]);
     return ok({
       ...scanned,
-      notes: [...scanned.notes, ...webhook.notes],
+      notes: [...webhook.notes, ...scanned.notes],
       time,
       seconds: (performance.now() - start) / 1_000,
       cluster: { version, configuration: { sha256: digest, matchesWebhook: webhook.matches } },
@@ -340,14 +352,23 @@ async function compareWebhook(
     const endpoints = await servingEndpoints(cluster, { namespace, name: SERVICE }, operationsPort);
     const pods = await Promise.all(endpoints.map((each) => observePod(each, `${SERVICE}.${namespace}.svc`)));
     const running = pods.flatMap(({ configuration }) => (configuration === undefined ? [] : [configuration]));
-    if (running.length > 0) return { matches: running.every((each) => each === digest), notes: [] };
-    const problem = pods.find((each) => each.problem !== undefined)?.problem ?? `Service ${namespace}/${SERVICE} has no pods`;
-    return { matches: undefined, notes: [`The serving pods could not be asked for their configuration: ${problem}.`] };
+    const silent = pods.filter(({ configuration }) => configuration === undefined);
+    const [first] = silent;
+    const problem = first === undefined ? `Service ${namespace}/${SERVICE} has no pods` : problemOf(first);
+    if (running.length === 0) {
+      return { matches: undefined, notes: [`The serving pods could not be asked for their configuration: ${problem}.`] };
+    }
+    return {
+      matches: running.every((each) => each === digest),
+      notes: first === undefined ? [] : [`${silent.length} of ${pods.length} serving pods do not state their configuration: ${problem}.`],
+    };
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
     return { matches: undefined, notes: [`The serving pods could not be asked for their configuration: ${error.message}.`] };
   }
 }
+
+const problemOf = ({ address, problem }: ServingPod): string => problem ?? `${address} answers without it`;
 
 function parseReports(text: string): number {
   const reports = /^\d{1,9}$/.test(text) ? Number(text) : 0;

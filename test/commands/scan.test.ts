@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -92,4 +94,67 @@ test.each([
     rules.some(({ resources }) => resources.includes('reports')),
   );
   expect(writing.map(({ kind }) => kind)).toEqual(kinds);
+});
+
+/** A cluster with a namespace, and with serving pods at these addresses. */
+async function clusterWith(addresses: readonly string[]) {
+  const port = await freePort();
+  const slice = {
+    addressType: 'IPv4',
+    ports: [{ name: 'https', port }],
+    endpoints: addresses.map((address) => ({ addresses: [address] })),
+  };
+  const server = await startFalseApiServer([
+    (response, request) => {
+      const { url = '' } = request;
+      const items = url.includes('endpointslices') ? [slice] : [];
+      json(200, url === '/version' ? { gitVersion: 'v1.36.3' } : { metadata: {}, items })(response, request);
+    },
+  ]);
+  return { ...server, flags: ['--kubeconfig', server.kubeconfig] };
+}
+
+test.each([
+  ['the system', 'kube-system'],
+  ['the installation', 'cloister-system'],
+  ['the configuration', 'infra'],
+])('a namespace that %s excludes cannot be scanned', async (_, name) => {
+  const cluster = await clusterWith([]);
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-scan-'));
+  const config = join(folder, 'config.yaml');
+  await writeFile(config, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}}\nexcludedNamespaces: [infra]\n');
+  const flags = [...cluster.flags, '--config', config, '--cloister-namespace', 'cloister-system', '-n', `team-a,${name}`];
+  const ran = await cloister(['scan', ...flags]);
+  await Promise.all([cluster.stop(), rm(folder, { recursive: true })]);
+  const stderr = `error: --namespace ${name}: Cloister never governs this namespace, and does not scan it\n`;
+  expect(ran).toEqual({ code: 2, stdout: '', stderr });
+});
+
+test('other users can read the file of --metrics, whatever the umask is', async () => {
+  const cluster = await clusterWith([]);
+  const folder = await mkdtemp(join(tmpdir(), 'cloister-scan-'));
+  const file = join(folder, 'cloister.prom');
+  const script = 'umask 077; exec "$0" "$@"';
+  const flags = [...cluster.flags, '--config', 'examples/config.yaml', '--metrics', file];
+  const child = spawn('sh', ['-c', script, process.execPath, MAIN, 'scan', ...flags], { stdio: 'ignore' });
+  const [code] = await once(child, 'close');
+  const [{ mode }, files] = await Promise.all([stat(file), readdir(folder)]);
+  await Promise.all([cluster.stop(), rm(folder, { recursive: true })]);
+  expect([code, mode & 0o777, files]).toEqual([0, 0o644, ['cloister.prom']]);
+});
+
+test('serving pods that do not state their configuration are counted beside those that do', async () => {
+  const cluster = await clusterWith(['127.0.0.1', '127.0.0.2']);
+  const operations = createServer((_, response) => response.end(JSON.stringify({ version: '1', configuration: 'b24c' })));
+  await once(operations.listen(0, '127.0.0.1'), 'listening');
+  const { port } = operations.address() as AddressInfo;
+  const { stderr } = await cloister([
+    'scan',
+    ...cluster.flags,
+    ...['--config', 'examples/config.yaml', '--cloister-namespace', 'cloister-system', '--operations-port', `${port}`],
+  ]);
+  operations.close();
+  await cluster.stop();
+  expect(stderr).toMatch(/^1 of 2 serving pods do not state their configuration: 127\.0\.0\.2:\d+ does not answer: .*\.$/m);
+  expect(stderr).toMatch(/^The webhook runs another configuration than the one that was scanned with/m);
 });
