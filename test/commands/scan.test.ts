@@ -63,9 +63,10 @@ test('--print-rbac prints only lists, and no rights for a configuration that a f
   const { code, stdout } = await cloister(['scan', '--print-rbac', '--config', 'examples/config.yaml']);
   expect(code).toBe(0);
   const roles = parseAllDocuments(stdout).map(
-    (document) => document.toJS() as { kind: string; rules: { resources: string[]; verbs: string[] }[] },
+    (document) => document.toJS() as { kind: string; metadata: { name: string }; rules: { resources: string[]; verbs: string[] }[] },
   );
-  expect(roles.map(({ kind }) => kind)).toEqual(['ClusterRole']);
+  // The chart has a ClusterRole cloister-scan, which `kubectl apply` must not replace.
+  expect(roles.map(({ kind, metadata }) => [kind, metadata.name])).toEqual([['ClusterRole', 'cloister-scan-user']]);
   expect(roles.flatMap(({ rules }) => rules.flatMap(({ resources }) => resources)).toSorted()).toEqual([
     'events',
     'namespaces',
