@@ -229,7 +229,7 @@ describe('pods', () => {
     expect([rows.length, mirrors]).toEqual(isMirror ? [0, ['ns-0/a']] : [1, []]);
   });
 
-  test('where the nodes cannot be read, the name of the node tells a mirror', async () => {
+  test('where the nodes cannot be read, the name of the node shows a mirror', async () => {
     const nodes = forbidden('nodes');
     const answers = answersWith(pod('ns-0', 'a', {}, ownerOf({ uid: 'n-2' })), pod('ns-0', 'b', {}, MIRROR));
     const result = await scanWith({ ...answers, '/api/v1/nodes': nodes });

@@ -13,7 +13,7 @@ export interface ScanReport {
   readonly cluster: ScannedCluster;
   /** Every pod that was judged, worst first; a pod with several modes has one row each. */
   readonly rows: readonly ScanRow[];
-  /** Namespaces of which everything was read, also nodes and RuntimeClasses. Reports of earlier runs are deleted only there. */
+  /** Namespaces that were read completely; none where nodes or RuntimeClasses could not be read. Reports of earlier runs are deleted only there. */
   readonly namespaces: readonly string[];
   /** `namespace/name` of the pods that are not judged because they mirror static pods of nodes. */
   readonly mirrors: readonly string[];
