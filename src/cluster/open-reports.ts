@@ -126,7 +126,7 @@ export async function writeOpenReports(
     await permitted('create', namespace, async () => {
       try {
         if (await cluster.create(report)) counts.created += 1;
-        else problems.push(printContention(report));
+        else problems.push(printConflict(report, await cluster.read(report)));
       } catch (error) {
         if (!isGone(error)) throw error;
       }
@@ -166,6 +166,14 @@ function printRefusal({ message, namespaces }: RefusedVerb): string {
 
 function printContention(report: DesiredReport): string {
   return `${titleOf(report)} was not written, because another client changed it at the same time: scan again`;
+}
+
+/** @param live what has the name of the report; undefined: it is gone again */
+function printConflict(report: DesiredReport, live: LiveObject | undefined): string {
+  const { labels } = (live?.metadata ?? report.metadata) as { readonly labels?: Readonly<Record<string, string>> };
+  if (Object.entries(report.metadata.labels).every(([key, value]) => labels?.[key] === value)) return printContention(report);
+  const { name, namespace } = report.metadata;
+  return `${titleOf(report)} was not written, because another client made a Report of this name: read it, delete it with \`kubectl delete reports.openreports.io ${name} --namespace ${namespace}\`, and scan again`;
 }
 
 function isForbidden(error: unknown): error is ClusterError {

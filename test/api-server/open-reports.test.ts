@@ -156,7 +156,9 @@ describe('with the definition', () => {
     await apiServer.admin.request('POST', `${OPEN_REPORTS}/namespaces/team-a/reports`, other);
     expect(await write([row])).toEqual({
       ...NONE,
-      problems: [`Report team-a/${row.uid} was not written, because another client changed it at the same time: scan again`],
+      problems: [
+        `Report team-a/${row.uid} was not written, because another client made a Report of this name: read it, delete it with \`kubectl delete reports.openreports.io ${row.uid} --namespace team-a\`, and scan again`,
+      ],
     });
     await apiServer.admin.request('DELETE', `${OPEN_REPORTS}/namespaces/team-a/reports/${row.uid}`);
   });

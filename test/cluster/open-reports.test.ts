@@ -83,6 +83,23 @@ test.each([
   expect(methods).toEqual(['PUT', 'GET']);
 });
 
+test.each([
+  [
+    'without the labels of a scan is named with the command that deletes it',
+    { labels: {} },
+    /made a Report of this name: .* reports\.openreports\.io a --namespace team-a`/,
+  ],
+  ['of another scan is another write at the same time', {}, /because another client changed it at the same time: scan again$/],
+])('a report of the same name %s', async (_, metadata, problem) => {
+  const [live] = liveOf('a') as { readonly metadata: object }[];
+  const others = {
+    PATCH: json(409, { kind: 'Status', message: 'conflict' }),
+    GET: json(200, { ...live, metadata: { ...live?.metadata, ...metadata } }),
+  };
+  const { problems } = await write(rowsNamed('a'), [page([])], others);
+  expect(problems).toEqual([expect.stringMatching(problem)]);
+});
+
 test('an API server that fails once ends the writing with one sentence', async () => {
   const names = Array.from({ length: 50 }, (_, index) => `pod-${index}`);
   const failsOnce: Answer = async (response, request) => {
