@@ -36,7 +36,7 @@ const bad: Readonly<Record<string, readonly [Partial<Issued>, RegExp]>> = {
     { certificate: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', key: second.key },
     /not a chain of PEM certificates/,
   ],
-  'half a key': [{ certificate: second.certificate, key: second.key.slice(0, 80) }, /not a PEM private key/],
+  'half a key': [{ certificate: second.certificate, key: second.key.slice(0, 80) }, /must be a PEM private key/],
   'a key of another certificate': [{ certificate: second.certificate, key: authority.key }, /is not the key of tls\.crt/],
   'an expired certificate': [expired, /expired at \d{4}-/],
   'a certificate that is not valid yet': [early, /is not valid before/],
