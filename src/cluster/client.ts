@@ -259,6 +259,12 @@ export function versionIn(body: unknown): ServerVersion | undefined {
 }
 
 export const FORBIDDEN = 403;
+
+/** Whether RBAC, or an admission plugin, rejected a request. */
+export function isForbidden(error: unknown): error is ClusterError {
+  return error instanceof ClusterError && error.status === FORBIDDEN;
+}
+
 const NO_ROLES = 'give this identity the roles that `cloister manifests --rbac` prints';
 const REMEDIES: ReadonlyMap<number, string> = new Map([
   [401, '; the credentials of the kubeconfig or service account are not valid: renew them'],

@@ -1,5 +1,5 @@
 import { isObject } from '../core/shape.ts';
-import { type ApiConnection, ClusterError, clusterOf } from './client.ts';
+import { type ApiConnection, ClusterError, clusterOf, isForbidden } from './client.ts';
 import { differences } from './difference.ts';
 import { type LiveObject, type Reference, titleOf } from './object.ts';
 import { pages } from './pages.ts';
@@ -46,7 +46,6 @@ const PAGE_SIZE = 100;
 /** Requests at a time: a scan leaves the API server to others. */
 const CONCURRENT = 4;
 const NOT_FOUND = 404;
-const FORBIDDEN = 403;
 
 const ABSENT = 'the cluster has no reports.openreports.io: install the CustomResourceDefinitions of OpenReports, or choose another output';
 
@@ -176,14 +175,10 @@ function printConflict(report: DesiredReport, live: LiveObject | undefined): str
   return `${titleOf(report)} was not written, because another client made a Report of this name: read it, delete it with \`kubectl delete reports.openreports.io ${name} --namespace ${namespace}\`, and scan again`;
 }
 
-function isForbidden(error: unknown): error is ClusterError {
-  return error instanceof ClusterError && error.status === FORBIDDEN;
-}
-
 /** Whether there is no place for the report any more: its namespace is gone, or is about to go. */
 function isGone(error: unknown): boolean {
   if (!(error instanceof ClusterError)) return false;
-  return error.status === NOT_FOUND || (error.status === FORBIDDEN && error.message.includes('because it is being terminated'));
+  return error.status === NOT_FOUND || (isForbidden(error) && error.message.includes('because it is being terminated'));
 }
 
 function printSelector(labels: Readonly<Record<string, string>>): string {

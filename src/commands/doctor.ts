@@ -1,9 +1,8 @@
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import { type ApiConnection, ClusterError, clusterOf, openApi } from '../cluster/client.ts';
-import { CONFIG_MAP, findConfiguration } from '../cluster/configuration.ts';
+import { CONFIG_MAP } from '../cluster/configuration.ts';
 import type { Endpoint } from '../cluster/serving.ts';
-import { type Config, loadConfig, parseConfig } from '../config/load.ts';
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
 import { printConfigured, printUnknownProfile } from '../core/policy.ts';
 import { err, ok, type Result } from '../core/result.ts';
@@ -20,14 +19,16 @@ import { printDoctorJson } from '../report/doctor/json.ts';
 import { printDoctorText } from '../report/doctor/text.ts';
 import {
   addClusterFlags,
+  cloisterNamespaceOption,
   operationsPortOption,
   type ServiceTarget,
   serviceOption,
   servingEndpointsOption,
 } from './shared/cluster-flags.ts';
 import { fail } from './shared/fail.ts';
-import { configOption, parseNamespace, parseNamespaces } from './shared/flags.ts';
+import { configOption, parseNamespaces } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
+import { configurationFor } from './shared/policy-settings.ts';
 import { version } from './shared/version.ts';
 
 /** `cloister doctor`: whether a cluster can do what its labels promise. */
@@ -44,12 +45,7 @@ export const command: Command = addClusterFlags(
         .argParser(parseNamespaces)
         .default([]),
     )
-    .addOption(
-      new Option(
-        '--cloister-namespace <name>',
-        'namespace of the chart; default: the namespace of the Service that the webhook configurations call',
-      ).argParser(parseNamespace),
-    )
+    .addOption(cloisterNamespaceOption())
     .option('--profile <id>', 'profile to check; without the flag, all configured profiles are checked')
     .addOption(new Option('-o, --output <format>', 'format of the report').choices(['text', 'json']).default('text'))
     .addOption(
@@ -146,18 +142,21 @@ interface Found {
 
 /** What is checked: the configuration, and the Service that the API server calls. */
 async function contextOf(
-  { config: file, cloisterNamespace, namespace, profile, service: named }: Flags,
+  { namespace, profile, service: named, ...flags }: Flags,
   api: ApiConnection,
 ): Promise<Result<Found, readonly string[]>> {
   const now = new Date();
-  const read = await configurationOf({ file, cloisterNamespace }, api, now);
-  if (!read.ok) return read;
-  const { config, origin, home } = read.value;
+  const found = await configurationFor(flags, clusterOf(api), now);
+  if (!found.ok) return found;
+  const { config, origin, ownNamespace } = found.value;
   if (profile !== undefined && !config.profiles.has(profile)) {
     const guess = didYouMean(profile, config.profiles.keys());
     return err([`--profile: ${printUnknownProfile(profile)} in ${origin}${guess}; ${printConfigured(config.profiles)}`]);
   }
-  const target = named ?? (await findService(api)) ?? (home === undefined ? undefined : { service: { namespace: home, name: 'cloister' } });
+  const target =
+    named ??
+    (await findService(api)) ??
+    (ownNamespace === undefined ? undefined : { service: { namespace: ownNamespace, name: 'cloister' } });
   if (target === undefined) return err(['no webhook entry in the cluster names a Service: name the Service of Cloister with --service']);
   const context = {
     ...config,
@@ -168,29 +167,6 @@ async function contextOf(
     ...(profile !== undefined && { profile }),
   };
   return ok({ context, target, origin });
-}
-
-interface FoundConfig {
-  readonly config: Config;
-  readonly origin: string;
-  /** The namespace of the chart. */
-  readonly home?: string | undefined;
-}
-
-async function configurationOf(
-  { file, cloisterNamespace }: { readonly file: string | undefined; readonly cloisterNamespace: string | undefined },
-  api: ApiConnection,
-  now: Date,
-): Promise<Result<FoundConfig, readonly string[]>> {
-  if (file !== undefined) {
-    const config = await loadConfig(file, { now });
-    return config.ok ? ok({ config: config.value, origin: file, home: cloisterNamespace }) : config;
-  }
-  const found = await findConfiguration(clusterOf(api), cloisterNamespace);
-  if (!found.ok) return err([found.error]);
-  const { text, title, namespace } = found.value;
-  const config = parseConfig(text, title, { now });
-  return config.ok ? ok({ config: config.value, origin: title, home: namespace }) : config;
 }
 
 function clusterIn({ serverVersion, nodes, namespaces }: Facts, context: Context, origin: string): DoctorReport['cluster'] {

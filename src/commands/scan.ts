@@ -9,7 +9,7 @@ import { type ApiConnection, type Cluster, ClusterError, clusterOf, openApi } fr
 import { CONFIG_MAP, findConfiguration } from '../cluster/configuration.ts';
 import { writeOpenReports } from '../cluster/open-reports.ts';
 import { observePod, type ServingPod, servingEndpoints } from '../cluster/serving.ts';
-import { loadConfig, parseConfig } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
 import { SYSTEM_NAMESPACES } from '../core/governance.ts';
 import { GRANTS, type Grant } from '../core/requirements.ts';
 import { err, ok, type Result } from '../core/result.ts';
@@ -23,11 +23,11 @@ import type { ScanReport } from '../report/scan/scan-report.ts';
 import { printScanSummary } from '../report/scan/text.ts';
 import { scan } from '../scan/scan.ts';
 import type { ScanSettings } from '../scan/types.ts';
-import { addClusterFlags } from './shared/cluster-flags.ts';
+import { addClusterFlags, cloisterNamespaceOption, operationsPortOption } from './shared/cluster-flags.ts';
 import { fail } from './shared/fail.ts';
-import { configOption, flagWithVariable, parseDuration, parseNamespace, parseNamespaces, parsePort } from './shared/flags.ts';
+import { configOption, parseDuration, parseNamespaces } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
-import { DEFAULTS, type FoundConfiguration, selectProfiles } from './shared/policy-settings.ts';
+import { configurationFor, DEFAULTS, type FoundConfiguration, parseInstalled, selectProfiles } from './shared/policy-settings.ts';
 
 const MAX_PAGE_SIZE = 1_000;
 const SERVICE = 'cloister';
@@ -54,17 +54,8 @@ export const command: Command = addClusterFlags(
     )
     .addOption(new Option('--grant <grant>', 'with --profile: grant to judge by; without it, that of the profile').choices(GRANTS))
     .addOption(configOption('configuration file; without one, the configuration of the chart that is installed in the cluster'))
-    .addOption(
-      new Option(
-        '--cloister-namespace <name>',
-        'namespace of the chart; default: the namespace of the Service that the webhook configurations call',
-      ).argParser(parseNamespace),
-    )
-    .addOption(
-      flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
-        .argParser(parsePort)
-        .default(9443),
-    )
+    .addOption(cloisterNamespaceOption())
+    .addOption(operationsPortOption())
     .addOption(
       new Option('-o, --output <format>', 'output format; the exit status does not depend on it')
         .choices([...scanFormats.keys()])
@@ -238,7 +229,7 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
   try {
     // The first request: without an API server, the command ends here, and repeats nothing.
     const version = await readVersion(api);
-    const found = await configurationFor(flags, cluster, time);
+    const found = await configurationOf(flags, cluster, time);
     if (!found.ok) return found;
     const { ownNamespace } = found.value;
     const selected = selectProfiles(found.value, flags);
@@ -282,25 +273,13 @@ async function readVersion(api: ApiConnection): Promise<string | undefined> {
   return isObject(body) && typeof body.gitVersion === 'string' ? body.gitVersion : undefined;
 }
 
-async function configurationFor(
-  { config: file, cloisterNamespace, profile }: Flags,
-  cluster: Cluster,
-  now: Date,
-): Promise<Result<FoundConfiguration, readonly string[]>> {
-  if (file !== undefined) {
-    const config = await loadConfig(file, { now });
-    return config.ok ? ok({ config: config.value, origin: file, isDefault: false, ownNamespace: cloisterNamespace }) : config;
-  }
-  const found = await findConfiguration(cluster, cloisterNamespace);
-  if (found.ok) {
-    const { text, title, namespace } = found.value;
-    const config = parseConfig(text, title, { now });
-    return config.ok ? ok({ config: config.value, origin: title, isDefault: false, ownNamespace: namespace }) : config;
-  }
-  // Before the chart is installed, `--profile` shows what it would change.
-  if (profile === undefined) return err([found.error]);
+/** Before the chart is installed, `--profile` shows what the defaults would change. */
+async function configurationOf(flags: Flags, cluster: Cluster, now: Date): Promise<Result<FoundConfiguration, readonly string[]>> {
+  if (flags.profile === undefined || flags.config !== undefined) return configurationFor(flags, cluster, now);
+  const installed = await findConfiguration(cluster, flags.cloisterNamespace);
+  if (installed.ok) return parseInstalled(installed.value, now);
   const config = await loadConfig(undefined, { now });
-  return config.ok ? ok({ config: config.value, origin: DEFAULTS, isDefault: true, ownNamespace: cloisterNamespace }) : config;
+  return config.ok ? ok({ config: config.value, origin: DEFAULTS, isDefault: true, ownNamespace: flags.cloisterNamespace }) : config;
 }
 
 /** Scans, and prints on a terminal how many pods are read. The line is removed at the end, also at Ctrl-C. */

@@ -1,4 +1,4 @@
-import { type ApiConnection, ClusterError, FORBIDDEN } from '../cluster/client.ts';
+import { type ApiConnection, ClusterError, isForbidden } from '../cluster/client.ts';
 import { type PageQuery, pages } from '../cluster/pages.ts';
 
 /** Reads lists, and keeps what could not be read. A list that fails ends only itself. */
@@ -55,8 +55,6 @@ export function makeReader(api: ApiConnection, signal: AbortSignal): Reader {
     },
   };
 }
-
-export const isForbidden = (error: unknown): boolean => error instanceof ClusterError && error.status === FORBIDDEN;
 
 /** Lists at the same time. */
 const LISTS = 2;

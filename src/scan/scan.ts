@@ -1,4 +1,5 @@
 import type { ApiConnection } from '../cluster/client.ts';
+import { isForbidden } from '../cluster/client.ts';
 import type { PageQuery } from '../cluster/pages.ts';
 import { PROFILE_LABEL } from '../core/labels.ts';
 import { printable } from '../core/printable.ts';
@@ -9,7 +10,7 @@ import type { ScanReport } from '../report/scan/scan-report.ts';
 import { isMirrorOf, judgePod, shouldBeGone } from './judge-pod.ts';
 import { namespaceFactsOf } from './namespaces.ts';
 import { isGoverned } from './policies.ts';
-import { inTurns, isForbidden, makeReader, type Reader } from './reader.ts';
+import { inTurns, makeReader, type Reader } from './reader.ts';
 import { makeRows } from './rows.ts';
 import type { NamespaceFacts, ScanSettings } from './types.ts';
 

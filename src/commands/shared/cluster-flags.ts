@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../../cluster/serving.ts';
 import type { Target } from '../../manifests/entries.ts';
 import { CERTIFICATE_KEEPERS } from '../../manifests/rbac.ts';
-import { flagWithVariable, MAX_PORT, parseAddress, parsePort } from './flags.ts';
+import { flagWithVariable, MAX_PORT, parseAddress, parseNamespace, parsePort } from './flags.ts';
 
 /** Flags of the commands for what the cluster holds. */
 
@@ -20,6 +20,12 @@ export function operationsPortOption(): Option {
   return flagWithVariable('--operations-port <port>', 'port of probes and metrics of the serving pods', 'OPERATIONS_PORT')
     .argParser(parsePort)
     .default(9443);
+}
+
+/** @param start of the description */
+export function cloisterNamespaceOption(start = ''): Option {
+  const description = 'namespace of the chart; default: the namespace of the Service that the webhook configurations call';
+  return new Option('--cloister-namespace <name>', start + description).argParser(parseNamespace);
 }
 
 /** Its value is a list of Endpoint. */

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { GRANTS, type Grant } from '../../core/requirements.ts';
-import { addClusterFlags } from './cluster-flags.ts';
+import { addClusterFlags, cloisterNamespaceOption } from './cluster-flags.ts';
 import { configOption, parseNames, parseNamespace } from './flags.ts';
 
 /** The flags that choose a configuration. */
@@ -65,12 +65,7 @@ export function addConfigurationFlags(command: Command): Command {
       ),
     )
     .option('--from-cluster', 'use the configuration of the chart that is installed in the cluster')
-    .addOption(
-      new Option(
-        '--cloister-namespace <name>',
-        'with --from-cluster: namespace of the chart; default: the namespace of the Service that the webhook configurations call',
-      ).argParser(parseNamespace),
-    );
+    .addOption(cloisterNamespaceOption('with --from-cluster: '));
   return addClusterFlags(command);
 }
 

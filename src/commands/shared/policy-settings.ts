@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { ClusterError, connect } from '../../cluster/client.ts';
-import { findConfiguration } from '../../cluster/configuration.ts';
+import { type Cluster, ClusterError, connect } from '../../cluster/client.ts';
+import { findConfiguration, type InstalledConfiguration } from '../../cluster/configuration.ts';
 import { type Config, loadConfig, parseConfig } from '../../config/load.ts';
 import type { Governance } from '../../core/governance.ts';
 import { type PolicyConfig, printConfigured, printUnknownProfile } from '../../core/policy.ts';
@@ -129,13 +129,31 @@ async function configurationInCluster(
   const cluster = await connect({ ...flags, whenForbidden: FORBIDDEN });
   if (!cluster.ok) return err([cluster.error]);
   try {
-    const found = await findConfiguration(cluster.value, cloisterNamespace);
-    if (!found.ok) return err([found.error]);
-    const { text, title, namespace } = found.value;
-    const config = parseConfig(text, title, { now });
-    return config.ok ? ok({ config: config.value, origin: title, isDefault: false, ownNamespace: namespace }) : config;
+    return await configurationFor({ cloisterNamespace }, cluster.value, now);
   } catch (error) {
     if (error instanceof ClusterError) return err([error.message]);
     throw error;
   }
+}
+
+/** The configuration of the named file or, without one, of the installed chart. Throws a ClusterError. */
+export async function configurationFor(
+  { config: file, cloisterNamespace }: { readonly config?: string | undefined; readonly cloisterNamespace?: string | undefined },
+  cluster: Cluster,
+  now: Date,
+): Promise<Result<FoundConfiguration, readonly string[]>> {
+  if (file !== undefined) {
+    const config = await loadConfig(file, { now });
+    return config.ok ? ok({ config: config.value, origin: file, isDefault: false, ownNamespace: cloisterNamespace }) : config;
+  }
+  const found = await findConfiguration(cluster, cloisterNamespace);
+  return found.ok ? parseInstalled(found.value, now) : err([found.error]);
+}
+
+export function parseInstalled(
+  { text, title, namespace }: InstalledConfiguration,
+  now: Date,
+): Result<FoundConfiguration, readonly string[]> {
+  const config = parseConfig(text, title, { now });
+  return config.ok ? ok({ config: config.value, origin: title, isDefault: false, ownNamespace: namespace }) : config;
 }

@@ -3,6 +3,7 @@ import type { Finding } from '../../../src/core/rules/rule.ts';
 import { failsScan, SCAN_FAIL_ON, scanFormats } from '../../../src/report/scan/formats.ts';
 import type { ScanReport, ScanRow } from '../../../src/report/scan/scan-report.ts';
 import { printScanSummary, printScanTable } from '../../../src/report/scan/text.ts';
+import { reportOf, rowOf } from '../../support/scan-reports.ts';
 
 const finding = (rule: string): Finding => ({
   rule,
@@ -11,36 +12,10 @@ const finding = (rule: string): Finding => ({
   message: `${rule} is set`,
   fix: { remove: true },
 });
-const row = (given: Partial<ScanRow> = {}): ScanRow => ({
-  namespace: 'team-a',
-  name: 'ws-1',
-  uid: given.name ?? 'u1',
-  node: 'worker-1',
-  runtimeClass: undefined,
-  owner: 'StatefulSet/ws',
-  created: new Date('2030-01-01T00:00:00Z'),
-  mode: 'enforce',
-  profile: 'userns',
-  grant: 'sudo',
-  verdict: 'clean',
-  findings: [],
-  exempted: [],
-  wall: { state: 'stands', findings: [] },
-  notes: [],
-  ...given,
-});
-const report = (rows: readonly ScanRow[], given: Partial<ScanReport> = {}): ScanReport => ({
-  time: new Date('2030-01-03T12:00:00Z'),
-  seconds: 1.5,
-  cluster: { version: 'v1.36.3', configuration: { sha256: 'b24c'.repeat(16), matchesWebhook: true } },
-  rows,
-  namespaces: ['team-a'],
-  mirrors: [],
-  incomplete: [],
-  notes: [],
-  isInconsistent: false,
-  ...given,
-});
+const row = (given: Partial<ScanRow> = {}): ScanRow =>
+  rowOf({ uid: given.name ?? 'u1', owner: 'StatefulSet/ws', created: new Date('2030-01-01T00:00:00Z'), ...given });
+const report = (rows: readonly ScanRow[], given: Partial<ScanReport> = {}): ScanReport =>
+  reportOf(rows, { time: new Date('2030-01-03T12:00:00Z'), namespaces: ['team-a'], ...given });
 const MISSING = {
   state: 'missing',
   findings: [{ check: 'userns-unsupported', severity: 'error', message: 'no', remedy: 'yes' }],
