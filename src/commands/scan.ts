@@ -38,9 +38,9 @@ export const command: Command = addClusterFlags(
   new Command('scan')
     .description(
       'Judges the pods that run now by the profiles that are in force in their namespaces, and checks whether the wall of each pod is there: what its node, its ' +
-        'RuntimeClass and its events say. The verdict of a pod is clean, short (a part of its grant is missing), escapes (a rule is broken) or unjudged. Its ' +
-        'wall stands, is claimed (nothing proves it), is missing, is none (the pod asks for none), or is down (the pod does not run). Writes nothing but ' +
-        'Reports, with --write.',
+        'RuntimeClass and its events say. The verdict of a pod is clean, short (a part of its grant is missing), escapes (a rule is broken) or unjudged. The ' +
+        'state of its wall is stands, claimed (nothing proves it), missing, none (the pod asks for no wall) or down (the pod does not run). Writes ' +
+        'nothing but Reports, with --write.',
     )
     .addOption(
       new Option('-n, --namespace <names>', 'namespaces, with commas between them (can be repeated); without one, all that are governed')
@@ -64,7 +64,10 @@ export const command: Command = addClusterFlags(
     .option('--all', 'with -o text and wide: print pods without findings, too')
     .option('--write', 'with -o openreports: write the Reports to the cluster instead of printing them, and delete those of earlier scans')
     .addOption(
-      new Option('--max-reports <reports>', 'with -o openreports: Reports at most, those of the worst pods')
+      new Option(
+        '--max-reports <reports>',
+        'with -o openreports: the most Reports; if there are more pods with findings, only the worst get one',
+      )
         .argParser(parseReports)
         .default(1_000),
     )
@@ -93,7 +96,7 @@ addHelp(command, {
   exitStatus: {
     0: 'the scan is complete, and what --fail-on names is not there',
     1: 'the scan is complete, and what --fail-on names is there',
-    2: 'a flag or the configuration cannot be used, or the scan is incomplete: what was read is printed; or a file or a Report cannot be written',
+    2: 'a flag or the configuration cannot be used; the scan is incomplete (it still prints what it has read); or a file or a Report cannot be written',
   },
   examples: [
     'cloister scan',
@@ -158,7 +161,7 @@ async function print(pieces: Iterable<string>): Promise<void> {
   for (const piece of pieces) if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
 }
 
-/** Writes the Reports if they are to be written. @returns why not all are as they should be */
+/** Writes the Reports to the cluster, with `--write`. @returns why Reports in the cluster are not up to date, a sentence for each problem */
 async function publish(api: ApiConnection, report: ScanReport, { write, maxReports, timeout }: Flags): Promise<readonly string[]> {
   const { reports, omitted } = openReportsOf(report, { maxReports });
   if (omitted > 0) process.stderr.write(`${omitted} pods have no Report, because --max-reports is ${maxReports}.\n`);
@@ -175,7 +178,7 @@ async function publish(api: ApiConnection, report: ScanReport, { write, maxRepor
   }
 }
 
-/** Replaces the file, which the node exporter may read at any time, under another user. @returns why it could not be written */
+/** Replaces the file in one step: the node exporter, which runs as another user, may read it at any time. @returns why it could not be written */
 async function writeMetrics(file: string, report: ScanReport): Promise<readonly string[]> {
   // The collector reads only files whose names end in .prom.
   const beside = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
@@ -227,7 +230,7 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
   const start = performance.now();
   const cluster = clusterOf(api);
   try {
-    // The first request: without an API server, the command ends here, and repeats nothing.
+    // The first request, because it is not retried: if the API server cannot be reached, the command ends here. Lists are retried.
     const version = await readVersion(api);
     const found = await configurationOf(flags, cluster, time);
     if (!found.ok) return found;

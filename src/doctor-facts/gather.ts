@@ -49,7 +49,7 @@ export async function gatherFacts(names: readonly FactName[], source: FactSource
   return Object.fromEntries(await Promise.all(read)) as Facts;
 }
 
-/** Throws a ClusterError. Also the first request of a command: without an answer within 10 s there is no use in any other one. */
+/** A command sends this request first: if the API server does not answer it within 10 s, other requests fail, too. @throws ClusterError */
 export async function readVersion(api: ApiConnection): Promise<ApiServerVersion> {
   const response = await api.send('GET', '/version');
   if (response.status >= 300) throw missingRight(rejectionOf(api, response, 'read /version'), { path: '/version', verbs: ['get'] });
@@ -333,7 +333,7 @@ const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component
 const mayGovern = (namespace: string, context: Context): boolean =>
   !isNeverGoverned(namespace, context) && context.only?.includes(namespace) !== false;
 
-/** Feature gates, from what an API server kept of pods that were created in dry-run mode; empty without dry runs (`--read-only`). */
+/** The feature gates that are known to be on, because the API server kept their fields in a dry run; empty without dry runs (`--read-only`). */
 async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boolean>> {
   const fact = await reading.fact('probes');
   const pods = 'missing' in fact ? [] : fact.value.flatMap(({ outcome }) => (outcome.is === 'admitted' ? [outcome.pod] : []));
@@ -343,7 +343,7 @@ async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boole
   ]);
 }
 
-/** Nothing can be created in the others. */
+/** The namespaces that are not being deleted: nothing can be created in one that is. */
 async function lastingNamespaces(reading: Reading): Promise<FactValues['namespaces']> {
   return (await reading.value('namespaces')).filter(({ isTerminating }) => !isTerminating);
 }

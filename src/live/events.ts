@@ -91,7 +91,7 @@ export const eventCauses: readonly EventCause[] = [
     reasons: SANDBOX,
     patterns: [/no runtime for ".*" is configured|unknown handler|failed to find runtime handler/],
     meaning: 'the node has no handler of the RuntimeClass',
-    remedy: 'install the runtime on the node, or keep pods of the class from it with scheduling.nodeSelector of the RuntimeClass',
+    remedy: 'install the runtime on the node, or set scheduling.nodeSelector of the RuntimeClass, so that its pods go to other nodes',
     source: `${ISSUES}kata-containers/kata-containers/issues/10914`,
   },
   {

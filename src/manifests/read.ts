@@ -181,7 +181,8 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
   return { value: root, pods, namespaces, unjudged, withoutPod };
 
   function readObject(value: Json, at: Path): void {
-    // As in kubectl, an object with a list of items is a list of objects. Other clients create what its kind says, whatever items it has.
+    // kubectl reads an object that has a list `items` as a list of objects. Other clients ignore `items`, and create an object of its kind. So the
+    // object itself is judged, too, unless its kind ends with `List`.
     if (isObject(value) && Array.isArray(value.items)) {
       for (const [index, item] of value.items.entries()) readObject(typed(item, value), [...at, 'items', index]);
       if (typeof value.kind === 'string' && !value.kind.endsWith('List')) readOne(value, at);

@@ -83,7 +83,7 @@ const NO_DECISIONS = (
   ([status, message]): Case => ({
     title: `${status} ${message}`,
     facts: { probes: [rejected(message, {}, status)] },
-    answers: [['unknown', /no pod could be tried in team-a: the API server says: /]],
+    answers: [['unknown', /no dry run of a pod succeeded in team-a: the API server says: /]],
   }),
 );
 
@@ -531,7 +531,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [
         [
           'warning',
-          /pods in team-a that run without profile userns, or were created before its label: 1 \(workspace-1\); older than the label: 1/,
+          /1 pod in team-a without profile userns, or older than the label of the namespace \(workspace-1\); 1 of them older than the label/,
         ],
       ],
     },
@@ -541,7 +541,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [
         [
           'warning',
-          /pods in team-a that run without profile userns, or were created before its label: 1 \(workspace-1\); older than the label: 1/,
+          /1 pod in team-a without profile userns, or older than the label of the namespace \(workspace-1\); 1 of them older than the label/,
         ],
       ],
     },
@@ -1013,7 +1013,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'a busy API server',
       facts: { probes: [rejected('status 429', { pod: 'refused' }, 429)] },
-      answers: [['unknown', /no pod could be tried in team-a: the API server says: status 429/]],
+      answers: [['unknown', /no dry run of a pod succeeded in team-a: the API server says: status 429/]],
     },
   ],
   'probe-opt-in': [

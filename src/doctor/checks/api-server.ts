@@ -1,3 +1,4 @@
+import { plural } from '../../core/plural.ts';
 import { USER_NAMESPACES_SINCE } from '../../core/profiles/profile.ts';
 import { versionOf } from '../../live/versions.ts';
 import { checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
@@ -198,12 +199,13 @@ export const apiPressure = checkCluster({
       if (found.length === 0) return [];
       const requests = found.reduce((sum, [, { failedOpen }]) => sum + failedOpen, 0);
       const names = found.map(([name]) => name);
-      const what = level === 'error' ? 'although failurePolicy must be Fail' : 'without a warning or a record';
+      const what =
+        level === 'error' ? 'failurePolicy of these entries must be Fail' : 'their authors got no warning, and no record was written';
       return [
         {
           level,
           objects: names,
-          message: `requests that were admitted without a verdict because calls to Cloister failed, ${what}: ${requests} (${printObjects(names)})`,
+          message: `calls to Cloister failed, and ${plural(requests, 'request')} passed without a verdict (${printObjects(names)}): ${what}`,
           remedy:
             'See `pods-ready` and `reach`: the API server could not call the serving pods. The counter starts again when an API server restarts.',
         },

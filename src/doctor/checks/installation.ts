@@ -156,7 +156,7 @@ export const entriesBackend = checkCluster({
   },
 });
 
-/** The certificates of the pods that show one, and the answer for the others. */
+/** The certificates that serving pods presented (`shown`), and the problems of the pods whose certificate could not be read (`silent`). */
 function certificatesOf(pods: readonly ServingPodFact[]) {
   return {
     shown: pods.flatMap(({ address, leaf }) => (leaf === undefined ? [] : [{ address, ...leaf }])),
@@ -202,7 +202,7 @@ export const caMatches = checkCluster({
 
 export const certExpiry = checkCluster({
   id: 'cert-expiry',
-  summary: 'The serving certificates are valid for a third of their life or more.',
+  summary: 'Each serving certificate has at least a third of its lifetime left.',
   reads: ['servingPods'],
   levels: ['error', 'warning'],
   run({ servingPods }, { now }) {
@@ -239,7 +239,7 @@ const CA_WARNING_DAYS = 30;
 
 export const caExpiry = checkCluster({
   id: 'ca-expiry',
-  summary: `Each trusted authority is valid for ${CA_WARNING_DAYS} days or more.`,
+  summary: `Each trusted authority is valid for at least ${CA_WARNING_DAYS} more days.`,
   reads: ['authorities'],
   levels: ['warning'],
   run: ({ authorities }, { now }) =>
@@ -369,7 +369,7 @@ const EXEMPTION_WARNING_DAYS = 14;
 
 export const exemptions = checkCluster({
   id: 'exemptions',
-  summary: `Every exemption is in force for ${EXEMPTION_WARNING_DAYS} days or more, and matches a namespace.`,
+  summary: `Every exemption is in force for at least ${EXEMPTION_WARNING_DAYS} more days, and matches a namespace.`,
   reads: ['namespaces'],
   levels: ['warning', 'info'],
   run({ namespaces }, { exemptions: written, now }) {

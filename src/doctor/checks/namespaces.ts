@@ -1,5 +1,6 @@
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
+import { plural } from '../../core/plural.ts';
 import { printConfigured } from '../../core/policy.ts';
 import { bytesOf } from '../../core/quantity.ts';
 import { didYouMean } from '../../did-you-mean.ts';
@@ -66,7 +67,10 @@ function underProfile(pods: readonly GovernedPod[], namespaces: readonly Namespa
   });
 }
 
-/** Whether the pod was there before the label of its namespace was last written. Its mark may then be its author's. */
+/**
+ * Whether the pod was created before the label `enforce` of its namespace was last written. Its annotation `profile-applied` may then come from its
+ * author instead of Cloister.
+ */
 const isOlder = ({ created }: GovernedPod, { enforcedSince }: Namespace): boolean =>
   created !== undefined && enforcedSince !== undefined && created < enforcedSince;
 
@@ -82,11 +86,11 @@ export const podsOlder = checkCluster({
     return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => {
       const objects = group.map(({ pod }) => titleOf(pod));
       const before = group.filter(({ isOlder }) => isOlder).length;
-      const older = before === 0 ? '' : `; older than the label: ${before}`;
+      const older = before === 0 ? '' : `; ${before} of them older than the label`;
       return {
         level: 'warning',
         objects,
-        message: `pods in ${namespace} that run without profile ${group[0]?.profile.id}, or were created before its label: ${group.length} (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
+        message: `${plural(group.length, 'pod')} in ${namespace} without profile ${group[0]?.profile.id}, or older than the label of the namespace (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
         remedy: 'Recreate the pods: `kubectl rollout restart`, or delete the pods that have no controller.',
       };
     });

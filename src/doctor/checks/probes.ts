@@ -22,15 +22,15 @@ function blocked(probes: readonly Probe[]): Problem[] {
     const [first] = group;
     if (first === undefined) return [];
     if (by === 'rbac') {
-      const message = `no pod could be tried in ${printObjects(objects)}: needs create on pods there`;
-      return [{ level: 'unknown', objects, message, remedy: 'Give this identity that right, or use --read-only.' }];
+      const message = `no dry run of a pod in ${printObjects(objects)}: this identity needs the verb create on pods there`;
+      return [{ level: 'unknown', objects, message, remedy: 'Give this identity that permission, or use --read-only.' }];
     }
     if (by === 'nothing') {
-      const message = `no pod could be tried in ${printObjects(objects)}: the API server says: ${excerpt(messageOf(first))}`;
+      const message = `no dry run of a pod succeeded in ${printObjects(objects)}: the API server says: ${excerpt(messageOf(first))}`;
       return [{ level: 'unknown', objects, message, remedy: 'Run this command again.' }];
     }
     if (by !== 'dry-run') return [];
-    const message = `no pod could be tried in ${printObjects(objects)}: webhook ${causeOf(first)?.webhook} does not support dry runs`;
+    const message = `no dry run of a pod in ${printObjects(objects)}: webhook ${causeOf(first)?.webhook} does not support dry runs`;
     return [{ level: 'unknown', objects, message, remedy: 'Ask its vendor for `sideEffects: None`.' }];
   });
 }

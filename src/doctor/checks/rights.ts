@@ -79,7 +79,7 @@ export const labelHolders = checkCluster({
             {
               level: 'info',
               objects: single,
-              message: `beyond the administrators, the labels that govern namespaces can be changed by ${printObjects(single)}`,
+              message: `not only administrators can change the labels that govern namespaces: ${printObjects(single)} can, too`,
               remedy: 'Check that each of them must.',
             } as const,
           ]),
@@ -148,7 +148,7 @@ export const webhookWriters = checkCluster({
       {
         level: 'warning',
         objects: writers,
-        message: `beyond the administrators, webhook configurations, policies, RuntimeClasses or the status of nodes can be changed, and Cloister switched off, by ${printObjects(writers)}`,
+        message: `not only administrators can switch Cloister off: ${printObjects(writers)} can change webhook configurations, policies, RuntimeClasses or the status of nodes`,
         remedy: 'Take the right away where it is not needed; cert-manager needs it for its CA injector alone.',
       },
     ];

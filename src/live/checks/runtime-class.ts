@@ -122,8 +122,8 @@ export const handlerUnknown: FindingCheck = {
     if (found === undefined || ORDINARY_HANDLERS.has(found.handler) || found.handler === wall.runtimeClassName) return undefined;
     if ((KNOWN_HANDLERS.get(backend) ?? KATA_HANDLERS).test(found.handler)) return undefined;
     return {
-      message: `RuntimeClass ${found.name} leads to handler ${found.handler}, whose name is not one of ${backend}: what it runs is not known`,
-      remedy: `check the configuration of the runtime on the nodes; if the handler is ${backend}, give the RuntimeClass and runtimeClassName of the profile its name`,
+      message: `RuntimeClass ${found.name} leads to handler ${found.handler}. The installers of ${backend} use no such name, so nothing shows which runtime it runs`,
+      remedy: `check the configuration of the runtime on the nodes; if the handler runs ${backend}, name the RuntimeClass ${found.handler}, too, and set runtimeClassName of the profile to ${found.handler}`,
     };
   },
 };

@@ -192,7 +192,7 @@ function writeOut(context: EditContext, { mergedBy, location, value }: AliasUse)
 function expandMerge(context: EditContext, map: YamlMap, location: NodeLocation): PlannedEdits {
   const merge = context.tree.merges.get(map);
   const member = merge && map.members[merge.index];
-  if (merge === undefined || member === undefined) return err('a merge key is at a place where it cannot be written out');
+  if (merge === undefined || member === undefined) return err('a merge key (<<) cannot be replaced here by the keys that it merges');
   if (Object.keys(merge.entries).length === 0) return removeMember(context, map, merge.index, location);
   const text = map.isFlow
     ? printFlow(context, merge.entries).slice(1, -1)

@@ -53,11 +53,11 @@ export interface LibraryDocument extends ReadDocument {
 }
 
 /**
- * Reads a text by the `yaml` package: all of YAML.
+ * Reads a text with the `yaml` package, which reads all of YAML.
  *
- * Where kubectl silently chooses one of two meanings, there is a problem: a key that occurs twice, a merge key below a key that it overrides (the
- * merge wins in kubectl, and loses elsewhere), unknown tags, and numbers that JSON does not have.
- * @param base offset of the text in its stream, which the offsets of the documents start at
+ * Reports a problem where kubectl silently chooses one of two meanings: a key that occurs twice, a merge key below a key that it also sets (the
+ * merged value wins in kubectl, and loses elsewhere), an unknown tag, and a number that JSON does not have.
+ * @param base offset of the text in its stream: all offsets of the result are offsets in the stream
  * @throws RangeError: the nesting is too deep
  */
 export function* readByLibrary(text: string, base: number): Generator<LibraryDocument, void, undefined> {

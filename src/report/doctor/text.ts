@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { plural } from '../../core/plural.ts';
 import { printable } from '../../core/printable.ts';
 import type { DoctorAnswer, Level } from '../../doctor/check.ts';
 import { countByLevel } from '../../doctor/examine.ts';
@@ -39,8 +40,6 @@ function printAnswer({ level, check, profile, message, remedy }: DoctorAnswer, w
   const indent = ' '.repeat(LEVEL_WIDTH + 2 + width + 2);
   return `${label}  ${check.padEnd(width)}  ${printable(about + message, MAX_CHARS)}\n${remedy === '' ? '' : `${indent}${printable(remedy, MAX_CHARS)}\n`}`;
 }
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 function printSummary(answers: readonly DoctorAnswer[]): string {
   const { error, warning, unknown, info, ok } = countByLevel(answers);

@@ -1,3 +1,4 @@
+import { plural } from '../../core/plural.ts';
 import { printable } from '../../core/printable.ts';
 import type { ScanReport, ScanRow } from './scan-report.ts';
 import { isNoteworthy, notesOf, summaryOf } from './summary.ts';
@@ -98,5 +99,3 @@ function describeConfiguration({ sha256, matchesWebhook }: ScanReport['cluster']
   const configuration = matchesWebhook ? 'the configuration' : 'another configuration than the one';
   return [`The webhook runs ${configuration} that was scanned with (${sha256.slice(0, 12)}…).`];
 }
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
