@@ -39,8 +39,8 @@ export const command: Command = addClusterFlags(
     .description(
       'Judges the pods that run now by the profiles that are in force in their namespaces, and checks whether the wall of each pod is there: what its node, its ' +
         'RuntimeClass and its events say. The verdict of a pod is clean, short (a part of its grant is missing), escapes (a rule is broken) or unjudged. The ' +
-        'state of its wall is stands, claimed (nothing proves it), missing, none (the pod asks for no wall) or down (the pod does not run). Writes ' +
-        'nothing but Reports, with --write.',
+        'state of its wall is stands, claimed (nothing proves it), missing, none (the pod asks for no wall) or down (the pod does not run). Changes ' +
+        'the cluster only with --write, and then only its Reports.',
     )
     .addOption(
       new Option('-n, --namespace <names>', 'namespaces, with commas between them (can be repeated); without one, all that are governed')
@@ -75,7 +75,7 @@ export const command: Command = addClusterFlags(
     .addOption(
       new Option(
         '--fail-on <finding>',
-        'exit with 1 at: escape (a pod escapes, or cannot be judged); wall (as escape, and if a wall is missing); promise (as wall, and if a pod is ' +
+        'exit with 1 at: escape (a pod escapes, or cannot be judged); wall (at escape, or when a wall is missing); promise (at wall, or when a pod is ' +
           'short of its grant); never (at nothing). Pods in namespaces that only warn or audit do not count',
       )
         .choices(SCAN_FAIL_ON)
@@ -338,7 +338,7 @@ async function compareWebhook(
     const [first] = silent;
     const problem = first === undefined ? `Service ${namespace}/${SERVICE} has no pods` : problemOf(first);
     if (running.length === 0) {
-      return { matches: undefined, notes: [`The serving pods could not be asked for their configuration: ${problem}.`] };
+      return { matches: undefined, notes: [`No serving pod states its configuration: ${problem}.`] };
     }
     return {
       matches: running.every((each) => each === digest),
@@ -350,7 +350,7 @@ async function compareWebhook(
   }
 }
 
-const problemOf = ({ address, problem }: ServingPod): string => problem ?? `${address} answers without it`;
+const problemOf = ({ address, problem }: ServingPod): string => problem ?? `${address} answers, but does not state it`;
 
 function parseReports(text: string): number {
   const reports = /^\d{1,9}$/.test(text) ? Number(text) : 0;

@@ -37,7 +37,7 @@ export interface FactSource {
   /** The serving pods; absent: those of the EndpointSlices of the Service. */
   readonly servingEndpoints?: readonly Endpoint[];
   readonly operationsPort: number;
-  /** For one kind of objects, in milliseconds. */
+  /** Time limit for reading all objects of one kind, or the text of one path, in milliseconds. */
   readonly timeoutMs?: number;
 }
 
@@ -343,7 +343,7 @@ async function gatesShownBy(reading: Reading): Promise<ReadonlyMap<string, boole
   ]);
 }
 
-/** The namespaces that are not being deleted: nothing can be created in one that is. */
+/** The namespaces that are not being deleted. Nothing can be created in a namespace that is being deleted. */
 async function lastingNamespaces(reading: Reading): Promise<FactValues['namespaces']> {
   return (await reading.value('namespaces')).filter(({ isTerminating }) => !isTerminating);
 }
@@ -366,7 +366,7 @@ function liveConfigurations(reading: Reading): Promise<readonly LiveObject[]> {
   });
 }
 
-/** `ca-matches` compares the authorities. */
+/** The entry without its caBundle, which the check `ca-matches` judges. */
 function withoutBundle(entry: Entry): Entry {
   const { caBundle: _, ...clientConfig } = entry.clientConfig;
   return { ...entry, clientConfig };

@@ -49,7 +49,8 @@ export interface FoundPod {
   /** Converts a path in the subject's document to the path in the object. */
   pathOf(path: Path): Path;
   /**
-   * Whether the object has the fields of the pod next to fields of its own kind. A fix could then add a field of pods that this kind does not have.
+   * Whether the object has the fields of the pod next to fields of its own kind. A fix could
+   * then add a pod field that objects of this kind do not have, so a person must make it.
    */
   readonly isMixed: boolean;
   /** The range of the first line of the object. */
@@ -158,7 +159,7 @@ const isNoObject = (value: Json): boolean =>
 /**
  * The offset of the first `{{` of a document: an action of a Go template, or of another template language with the same brackets.
  * @param start offset of the document
- * @param problem offset of a problem that the parser has with the document. Without a problem the text is YAML, whatever its strings contain.
+ * @param problem offset of the first problem of the parser. There must be one: a text that parses is YAML, even if its strings contain `{{`.
  */
 function templateIn(text: string, start: number, problem: number): number | undefined {
   const found = /^[^#\n]*?\{\{/m.exec(text.slice(start));

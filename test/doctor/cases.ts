@@ -531,7 +531,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [
         [
           'warning',
-          /1 pod in team-a without profile userns, or older than the label of the namespace \(workspace-1\); 1 of them older than the label/,
+          /pods in team-a that were not created under profile userns, or are older than the label of the namespace: 1 \(workspace-1\); older than the label: 1/,
         ],
       ],
     },
@@ -541,7 +541,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [
         [
           'warning',
-          /1 pod in team-a without profile userns, or older than the label of the namespace \(workspace-1\); 1 of them older than the label/,
+          /pods in team-a that were not created under profile userns, or are older than the label of the namespace: 1 \(workspace-1\); older than the label: 1/,
         ],
       ],
     },

@@ -149,7 +149,7 @@ export const entriesBackend = checkCluster({
       {
         level: 'error',
         objects: stale.map(({ address }) => address),
-        message: `the entries are those of configuration ${digest.slice(0, 12)}, and ${stale.length} of ${answering.length} serving pods run another one: calls for profiles that they lack fail`,
+        message: `the entries are those of configuration ${digest.slice(0, 12)}, and ${stale.length} of ${answering.length} serving pods run another one. A call for a profile that a serving pod does not have fails`,
         remedy: 'Wait for the rollout, or restart the Deployment.',
       },
     ];
@@ -346,7 +346,7 @@ export const handsOff = checkCluster({
 
 export const labelExcluded = checkCluster({
   id: 'label-excluded',
-  summary: 'No namespace that Cloister never governs has a label of Cloister.',
+  summary: 'Namespaces that Cloister never governs have no label of Cloister.',
   reads: ['namespaces'],
   levels: ['warning'],
   run({ namespaces }, context) {
@@ -389,7 +389,7 @@ export const exemptions = checkCluster({
 
 export const disruption = checkCluster({
   id: 'disruption',
-  summary: 'A drain of a node can evict a serving pod, and not all of them at once.',
+  summary: 'A drain of a node can evict a serving pod, but never all serving pods at once.',
   reads: ['deployment', 'budgets'],
   levels: ['warning'],
   run({ deployment, budgets }, { service: { namespace, name } }) {

@@ -1,6 +1,5 @@
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
-import { plural } from '../../core/plural.ts';
 import { printConfigured } from '../../core/policy.ts';
 import { bytesOf } from '../../core/quantity.ts';
 import { didYouMean } from '../../did-you-mean.ts';
@@ -13,7 +12,7 @@ import { usedShareOf } from '../quantities.ts';
 
 const titleOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string => `${namespace}/${name}`;
 
-/** Objects that share a reason, in the order of the first of each. */
+/** Groups objects by a reason. Objects without one are left out. The groups are in the order of their first objects. */
 function groupBy<T>(
   items: readonly T[],
   reasonOf: (item: T) => string | undefined,
@@ -86,11 +85,11 @@ export const podsOlder = checkCluster({
     return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => {
       const objects = group.map(({ pod }) => titleOf(pod));
       const before = group.filter(({ isOlder }) => isOlder).length;
-      const older = before === 0 ? '' : `; ${before} of them older than the label`;
+      const older = before === 0 ? '' : `; older than the label: ${before}`;
       return {
         level: 'warning',
         objects,
-        message: `${plural(group.length, 'pod')} in ${namespace} without profile ${group[0]?.profile.id}, or older than the label of the namespace (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
+        message: `pods in ${namespace} that were not created under profile ${group[0]?.profile.id}, or are older than the label of the namespace: ${group.length} (${printObjects(group.map(({ pod }) => pod.name))})${older}`,
         remedy: 'Recreate the pods: `kubectl rollout restart`, or delete the pods that have no controller.',
       };
     });
@@ -230,7 +229,7 @@ const SMALL_GUEST_BYTES = 256 * 1024 ** 2;
 
 export const limitRange = checkProfiles({
   id: 'limit-range',
-  summary: 'No LimitRange gives the pods of a virtual machine too little memory.',
+  summary: 'No LimitRange gives too little memory to pods that run in virtual machines.',
   reads: ['limitRanges', 'namespaces'],
   levels: ['warning'],
   run(profile, { limitRanges, namespaces }, context) {
@@ -256,7 +255,7 @@ export const limitRange = checkProfiles({
 
 export const noLimits = checkProfiles({
   id: 'no-limits',
-  summary: 'The pods of a virtual machine have memory limits, which size the guest.',
+  summary: 'Pods that run in virtual machines have memory limits, which set the memory of the guest.',
   reads: ['governedPods', 'namespaces'],
   levels: ['warning'],
   run(profile, { governedPods, namespaces }, context) {

@@ -61,7 +61,7 @@ export const labelHolders = checkCluster({
     const holders = holdersOf(rbac, LABEL).filter((each) => !isKnown(each));
     const wide = holders.filter(isWide).map(printSubject);
     const single = holders.filter((each) => !isWide(each)).map(printSubject);
-    const remedy = `Bind the ClusterRole ${LABELER} to single users and service accounts, and take wildcards out of the others' roles.`;
+    const remedy = `Bind the ClusterRole ${LABELER} only to single users and service accounts, and remove wildcards from the other roles of these groups.`;
     return [
       ...(wide.length === 0
         ? []

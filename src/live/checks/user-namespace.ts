@@ -155,7 +155,7 @@ export const usernsInGuest: FindingCheck = {
     if (!asksForUserNamespace(facts) || !runsInGuest(facts)) return undefined;
     return {
       message: `handler ${handlerOf(facts)} runs the pod in a virtual machine, so a user namespace is inside the machine`,
-      remedy: 'none is needed; a Kata profile says the same in the label of the namespace',
+      remedy: 'nothing has to be done; the label of the namespace could name a Kata profile, which describes this wall',
     };
   },
 };

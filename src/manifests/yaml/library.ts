@@ -55,8 +55,8 @@ export interface LibraryDocument extends ReadDocument {
 /**
  * Reads a text with the `yaml` package, which reads all of YAML.
  *
- * Reports a problem where kubectl silently chooses one of two meanings: a key that occurs twice, a merge key below a key that it also sets (the
- * merged value wins in kubectl, and loses elsewhere), an unknown tag, and a number that JSON does not have.
+ * Reports a problem where kubectl silently chooses one of two meanings: a key that occurs twice, a merge key (`<<`) below a key of its map that
+ * it also sets (kubectl takes the merged value, and other parsers the value of the key), an unknown tag, and a number that JSON does not have.
  * @param base offset of the text in its stream: all offsets of the result are offsets in the stream
  * @throws RangeError: the nesting is too deep
  */
@@ -296,7 +296,7 @@ function endOf({ start, key, sep, value }: CST.CollectionItem): number {
   return last == null ? 0 : contentEnd(last);
 }
 
-/** Items behind the last member have only comments. */
+/** The end of the last member. Items after it have only comments, and are skipped. */
 function endOfLast(items: readonly CST.CollectionItem[]): number | undefined {
   for (let index = items.length - 1; index >= 0; index -= 1) {
     const end = endOf(items[index] as CST.CollectionItem);
