@@ -51,8 +51,8 @@ export const command: Command = addManifestFlags(
   .addOption(
     new Option(
       '--fail-on <verdict>',
-      'when to exit with 1. refused: a pod is refused; repairable: a pod is refused or repairable; promise: the same, or a pod has a promise that no ' +
-        'repair keeps; unjudged: a pod is refused, or an object that may have a pod is not judged; never: in no case',
+      'when to exit with 1. refused: a pod is refused; repairable: a pod is refused or repairable; promise: the same, or a pod has a promise finding that no ' +
+        'repair fixes; unjudged: a pod is refused, or an object that may have a pod is not judged; never: in no case',
     )
       .choices(FAIL_ON)
       .default('refused'),

@@ -52,7 +52,7 @@ export const command: Command = addClusterFlags(
       '--profile <id>',
       'judge by this profile, as if the namespaces enforced it: shows what a label would change. Needs --namespace or --selector',
     )
-    .addOption(new Option('--grant <grant>', 'with --profile: grant to judge by; without it, that of the profile').choices(GRANTS))
+    .addOption(new Option('--grant <grant>', 'grant to judge by, instead of that of the profile; needs --profile').choices(GRANTS))
     .addOption(configOption('configuration file; without one, the configuration of the chart that is installed in the cluster'))
     .addOption(cloisterNamespaceOption())
     .addOption(operationsPortOption())
@@ -230,7 +230,7 @@ async function reportOf(api: ApiConnection, flags: Flags): Promise<Result<ScanRe
   const start = performance.now();
   const cluster = clusterOf(api);
   try {
-    // The first request, because it is not retried: if the API server cannot be reached, the command ends here. Lists are retried.
+    // This request is sent first because it is not retried: if the API server cannot be reached, the command ends at once. Lists are retried.
     const version = await readVersion(api);
     const found = await configurationOf(flags, cluster, time);
     if (!found.ok) return found;

@@ -6,7 +6,7 @@ import { addHelp } from './shared/help.ts';
 export const command: Command = new Command('schema')
   .description(
     'Prints the JSON Schema of a file that Cloister reads, so that an editor completes and checks its keys. The package has the schemas in the ' +
-      'folder schemas/. A schema cannot express every rule: that no profile extends itself is checked only by the commands that read the file.',
+      'folder schemas/. A schema cannot express every rule: for example, only the commands that read the file check that no profile extends itself.',
   )
   .addArgument(
     new Argument('[file]', 'config: the configuration file; test: a file of policy tests, which `cloister test` runs')

@@ -103,7 +103,7 @@ interface Reading {
   fact<Name extends FactName>(name: Name): Promise<Fact<FactValues[Name]>>;
   /** Throws a ClusterError that names the missing right. Each fact is read once, however many others need it. */
   value<Name extends FactName>(name: Name): Promise<FactValues[Name]>;
-  /** Every object of a kind, each reduced to what is needed of it before the next page is read. */
+  /** Lists every object of a kind. Before the next page is read, each object of a page is reduced to the parts that are needed. */
   list<Live, T>(apiVersion: string, kind: string, reduce: (object: Live) => T, place?: Place): Promise<readonly T[]>;
   /** The answer of a path, as a text. */
   text(path: string): Promise<string>;
@@ -326,7 +326,7 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
   labelProbe: async (reading, { api, context }) => probeLabel(api, context, await lastingNamespaces(reading)),
 };
 
-/** As the chart labels the serving pods and the CronJob of `ensure`. */
+/** Label selectors of what the chart installs: the serving pods with their Deployment, and the CronJob of `ensure`. */
 const WEBHOOK_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=webhook';
 const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=ensure';
 

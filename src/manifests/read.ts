@@ -50,7 +50,7 @@ export interface FoundPod {
   pathOf(path: Path): Path;
   /**
    * Whether the object has the fields of the pod next to fields of its own kind. A fix could
-   * then add a pod field that objects of this kind do not have, so a person must make it.
+   * then add a pod field that objects of this kind do not have, so a person must make the fix.
    */
   readonly isMixed: boolean;
   /** The range of the first line of the object. */
@@ -76,7 +76,7 @@ export interface SkippedInput extends InputProblem {
 
 /** What reading a file gives: its manifests, the reason to skip it, or its problems. */
 export type FileContent =
-  /** If a later document is no manifest, the rest is skipped from there. */
+  /** If a later document is a template that is not rendered, the rest is skipped from there. */
   | { readonly source: Source; readonly skipped?: SkippedInput }
   /** The file is no manifest. */
   | { readonly skipped: SkippedInput }

@@ -328,8 +328,8 @@ export const volumeIdmap = checkProfiles({
         };
       });
     return [
-      ...problemOf('error', UNMAPPABLE, 'its file system has no mapped mounts, so pods with a user namespace do not start'),
-      ...problemOf('warning', DEPENDS_ON_KERNEL, 'only new kernels mount it with mapped ids'),
+      ...problemOf('error', UNMAPPABLE, 'this file system has no mapped mounts, so pods with a user namespace do not start'),
+      ...problemOf('warning', DEPENDS_ON_KERNEL, 'only new kernels mount this file system with mapped ids'),
     ];
   },
 });

@@ -55,8 +55,8 @@ export interface LibraryDocument extends ReadDocument {
 /**
  * Reads a text with the `yaml` package, which reads all of YAML.
  *
- * Reports a problem where kubectl silently chooses one of two meanings: a key that occurs twice, a merge key (`<<`) below a key of its map that
- * it also sets (kubectl takes the merged value, and other parsers the value of the key), an unknown tag, and a number that JSON does not have.
+ * Reports a problem where kubectl silently chooses one of two meanings: a key that occurs twice, a merge key (`<<`) that follows, in its map,
+ * a key that the merged map has, too (kubectl takes the merged value, and other parsers take the value of the key), an unknown tag, and a number that JSON does not have.
  * @param base offset of the text in its stream: all offsets of the result are offsets in the stream
  * @throws RangeError: the nesting is too deep
  */
