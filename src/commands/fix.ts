@@ -188,7 +188,8 @@ function editSource({ source }: JudgedSource, all: readonly FixedPod[]): Result<
   );
   if (patches.every((patch) => patch.length === 0)) return ok({ source, text: source.text });
 
-  const text = edit(source.text, patches);
+  const documents = source.documents.map(({ yaml }) => yaml);
+  const text = edit(source.text, documents, patches);
   if (!text.ok) return err(`${source.file}: the file cannot be fixed in place, and is unchanged: ${text.error}`);
   const difference = differenceOf(source.file, text.value, repaired);
   if (difference !== undefined) {

@@ -23,6 +23,7 @@ export interface Source {
 
 /** One document of a file. Empty documents are included, so that indices are those of the text. */
 export interface SourceDocument {
+  readonly yaml: YamlDocument;
   readonly value: Json;
   readonly pods: readonly FoundPod[];
   readonly namespaces: readonly FoundNamespace[];
@@ -179,7 +180,7 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
   const unjudged: UnjudgedObject[] = [];
   let withoutPod = 0;
   if (root !== null) readObject(root, []);
-  return { value: root, pods, namespaces, unjudged, withoutPod };
+  return { yaml: placed.document, value: root, pods, namespaces, unjudged, withoutPod };
 
   function readObject(value: Json, at: Path): void {
     // kubectl reads an object that has a list `items` as a list of objects. Other clients ignore `items`, and create an object of its kind. So the

@@ -74,7 +74,7 @@ export function addMember(
   const print = printBlock(context, wrapped, column);
   if (before === undefined) return oneEdit(first.start, first.start, `${print}${lineBreak}${' '.repeat(column)}`);
   const end = endOfLines(text, before.end, column);
-  return oneEdit(end, end, `${lineBreak}${' '.repeat(column)}${print}`);
+  return ok([{ start: end, end, text: `${lineBreak}${' '.repeat(column)}${print}`, addsLines: true }]);
 }
 
 /** @param member its value is wrapped: a list with the item, or a map with the pair */

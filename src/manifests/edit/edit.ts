@@ -16,11 +16,11 @@ import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from 
  * - An added value is written in the style of its neighbours: their indentation, flow or block style, JSON in JSON.
  * - If an operation would also change other places through an anchor, the values of those places are written out first.
  *
- * @param patches one for each document of the stream, in order
+ * @param documents of the text
+ * @param patches one for each document, in their order
  * @returns the edited text, or why it cannot be edited
  */
-export function edit(text: string, patches: readonly (readonly PatchOp[])[]): Result<string, string> {
-  const { documents } = parseStream(text);
+export function edit(text: string, documents: readonly YamlDocument[], patches: readonly (readonly PatchOp[])[]): Result<string, string> {
   const unknown = patches.findIndex((operations, index) => operations.length > 0 && documents[index] === undefined);
   if (unknown >= 0) return err(`there is no document ${unknown + 1} in the text`);
   const edits: TextEdit[] = [];
@@ -78,7 +78,7 @@ function planRound(
   const rounds = new Map<number, 'separates' | 'performs'>();
   // Documents have no text in common, so that only edits of the same one are compared.
   const earlier = new Map<number, PendingEdit[]>();
-  const planned = new Map<number, TextEdit[]>();
+  const planned = new Map<number, PlacedEdit[]>();
   for (const pendingEdit of pending) {
     const before = listAt(earlier, pendingEdit.document);
     const mustWait = before.some((each) => interfere(each, pendingEdit));
@@ -98,14 +98,28 @@ function planRound(
     const turn = separation === undefined ? 'performs' : 'separates';
     const isTurn = (rounds.get(pendingEdit.document) ?? turn) === turn;
     const taken = listAt(planned, pendingEdit.document);
-    const isFree = isTurn && !plan.value.some((edit) => taken.some((each) => edit.start <= each.end && each.start <= edit.end));
+    const isFree = isTurn && !plan.value.some((edit) => taken.some((each) => meet(edit, each.edit)));
     if (isFree) {
       rounds.set(pendingEdit.document, turn);
-      taken.push(...plan.value);
+      taken.push(...plan.value.map((edit) => ({ edit, depth: pendingEdit.steps.length })));
     }
     if (!isFree || separation !== undefined) remaining.push(pendingEdit);
   }
-  return ok({ edits: [...planned.values()].flat(), remaining });
+  // Of the lines that are added at one offset, those of the inner collection come first.
+  const edits = [...planned.values()].flat().sort((a, b) => b.depth - a.depth);
+  return ok({ edits: edits.map(({ edit }) => edit), remaining });
+}
+
+interface PlacedEdit {
+  readonly edit: TextEdit;
+  /** Number of steps from the root to the value. */
+  readonly depth: number;
+}
+
+/** Whether two edits touch, unless both only add lines. */
+function meet(a: TextEdit, b: TextEdit): boolean {
+  if (a.addsLines === true && b.addsLines === true) return false;
+  return a.start <= b.end && b.start <= a.end;
 }
 
 function listAt<T>(lists: Map<number, T[]>, key: number): T[] {
@@ -114,12 +128,16 @@ function listAt<T>(lists: Map<number, T[]>, key: number): T[] {
   return list;
 }
 
-/** Whether the order of two operations matters: one is inside the other, both are in one collection, or one shifts the indices of the other. */
+/**
+ * Whether the order of two operations matters: one is inside the other, one shifts the indices of the other, or one removes a member of a map that the
+ * other changes, which may leave the map empty.
+ */
 function interfere(a: PendingEdit, b: PendingEdit): boolean {
   if (a.document !== b.document) return false;
   const reach = ({ steps }: PendingEdit): readonly string[] => (/^(?:\d+|-)$/.test(steps.at(-1) ?? '') ? steps.slice(0, -1) : steps);
   if (startsWith(a.steps, reach(b)) || startsWith(b.steps, reach(a))) return true;
-  return a.steps.length === b.steps.length && startsWith(a.steps, b.steps.slice(0, -1));
+  const isRemoved = a.operation.op === 'remove' || b.operation.op === 'remove';
+  return isRemoved && a.steps.length === b.steps.length && startsWith(a.steps, b.steps.slice(0, -1));
 }
 
 function startsWith(steps: readonly string[], beginning: readonly string[]): boolean {

@@ -5,6 +5,8 @@ export interface TextEdit {
   readonly start: number;
   readonly end: number;
   readonly text: string;
+  /** The text is lines below a member of a block collection. Other such lines may be added at the same offset. */
+  readonly addsLines?: true;
 }
 
 /** Replacements that do not overlap, or why there are none. */

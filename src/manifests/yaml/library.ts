@@ -114,12 +114,13 @@ function readDocument(document: Document.Parsed<ParsedNode>): LibraryDocument {
 
   function readList(list: YAMLSeq.Parsed, parent: NodeLocation, mergedBy?: YamlMap): Read {
     const members: YamlMember[] = [];
-    const node: YamlList = { kind: 'list', ...collectionOf(list), members };
+    const items = itemsOf(list);
+    const places = items.map(placeOf);
+    const node: YamlList = { kind: 'list', ...collectionOf(list, items, places), members };
     const value: Json[] = [];
-    const placed = placesOf(list);
     for (const [index, item] of list.items.entries()) {
       const made = read(item as ParsedNode, { collection: node, index, parent }, mergedBy);
-      members.push({ ...(placed[index] ?? unplaced(made.node)), value: made.node });
+      members.push({ ...(places[index] ?? unplaced(made.node)), value: made.node });
       value.push(made.value);
     }
     return { node, value };
@@ -127,18 +128,19 @@ function readDocument(document: Document.Parsed<ParsedNode>): LibraryDocument {
 
   function readMap(map: YAMLMap.Parsed, parent: NodeLocation): Read {
     const members: YamlPair[] = [];
-    const node: YamlMap = { kind: 'map', ...collectionOf(map), members };
+    const items = itemsOf(map);
+    const places = items.map(placeOf);
+    const node: YamlMap = { kind: 'map', ...collectionOf(map, items, places), members };
     const own: Record<string, Json> = {};
     const merged: Record<string, Json> = {};
     const overridden = new Set<string>();
-    const placed = placesOf(map);
     for (const [index, pair] of (map.items as LibraryPair[]).entries()) {
       const { key, value } = pair;
       const location = { collection: node, index, parent };
       const made: Read =
         value === null ? { node: blankAt(key.range[1]), value: null } : read(value, location, isMerge(pair) ? node : undefined);
       const name = isScalar(key) ? String(key.value) : '';
-      members.push({ ...(placed[index] ?? unplaced(made.node)), key: name, keyStart: key.range[0], value: made.node });
+      members.push({ ...(places[index] ?? unplaced(made.node)), key: name, keyStart: key.range[0], value: made.node });
       if (isMerge(pair)) {
         for (const source of Array.isArray(made.value) ? made.value : [made.value]) mergeFrom(source, key, own, merged);
         merges.set(node, { index, entries: merged, overridden });
@@ -239,56 +241,69 @@ function scalarOf({ type, range, srcToken }: Scalar.Parsed): YamlScalar {
 const blankAt = (offset: number): YamlScalar => ({ kind: 'scalar', style: 'plain', start: offset, end: offset });
 
 /** A member that the text has no range for, such as the map in `[a: b]`. */
-const unplaced = ({ start, end }: YamlNode): Omit<YamlMember, 'value'> => ({
+const unplaced = ({ start, end }: YamlNode): Place => ({
   start,
   end,
   indicator: undefined,
   comma: undefined,
-  properties: [],
+  properties: NO_PROPERTIES,
 });
 
 type LibraryCollection = YAMLMap.Parsed | YAMLSeq.Parsed;
 
-function collectionOf(collection: LibraryCollection): Omit<YamlCollection, 'kind' | 'members'> {
-  const { srcToken: token, range, items } = collection;
-  const places = placesOf(collection);
+type SourceItem = CST.CollectionItem | undefined;
+
+function collectionOf(
+  { srcToken: token, range, items }: LibraryCollection,
+  written: readonly SourceItem[],
+  places: readonly (Place | undefined)[],
+): Omit<YamlCollection, 'kind' | 'members'> {
   const isFlow = token?.type === 'flow-collection';
-  const hasExplicitKeys = itemsOf(collection).some((item) => item?.start.some(({ type }) => type === 'explicit-key-ind'));
   const isEditable =
-    (isFlow || places.length > 0) && places.length === items.length && places.every((each) => each !== undefined) && !hasExplicitKeys;
+    (isFlow || places.length > 0) &&
+    places.length === items.length &&
+    places.every((each) => each !== undefined) &&
+    !written.some((item) => item?.start.some(({ type }) => type === 'explicit-key-ind'));
   return { isFlow, isEditable, start: range[0], end: token === undefined ? range[1] : contentEnd(token) };
 }
 
 /** Empty where the text has no brackets or lines for the collection, as for the map in `[a: b]`. */
-function itemsOf(collection: LibraryCollection): (CST.CollectionItem | undefined)[] {
+function itemsOf(collection: LibraryCollection): SourceItem[] {
   const token = collection.srcToken;
   if (token === undefined) return [];
   if (isMap(collection)) return collection.items.map((pair) => (pair as LibraryPair & { srcToken?: CST.CollectionItem }).srcToken);
   return (token.items as CST.CollectionItem[]).filter(({ start, sep, value }) => sep ?? value ?? start.some(isSignificant));
 }
 
-/** Where the members are, in their order; undefined: the text has no range for the member. */
-function placesOf(collection: LibraryCollection): (Omit<YamlMember, 'value'> | undefined)[] {
-  return itemsOf(collection).map((item) => {
-    if (item === undefined) return undefined;
-    const tokens = [...item.start, ...(item.sep ?? [])];
-    const first = item.start.find(isSignificant) ?? item.key ?? item.sep?.[0] ?? item.value;
-    if (first == null) return undefined;
-    const indicator = (item.sep ?? item.start).find(({ type }) => type === 'map-value-ind' || type === 'seq-item-ind');
-    return {
-      start: first.offset,
-      end: endOf(item),
-      indicator: indicator?.offset,
-      comma: item.start.find(({ type }) => type === 'comma')?.offset,
-      properties: tokens.filter(({ type }) => type === 'anchor' || type === 'tag').map(spanOf),
-    };
-  });
+type Place = Omit<YamlMember, 'value'>;
+
+/** Where a member is; undefined: the text has no range for it. */
+function placeOf(item: SourceItem): Place | undefined {
+  if (item === undefined) return undefined;
+  const { start, key, sep, value } = item;
+  const first = start.find(isSignificant) ?? key ?? sep?.[0] ?? value;
+  if (first == null) return undefined;
+  return {
+    start: first.offset,
+    end: endOf(item),
+    indicator: (sep ?? start).find(isIndicator)?.offset,
+    comma: start.find(({ type }) => type === 'comma')?.offset,
+    properties: propertiesOf(start, sep),
+  };
+}
+
+const NO_PROPERTIES: readonly Span[] = [];
+const isIndicator = ({ type }: CST.SourceToken): boolean => type === 'map-value-ind' || type === 'seq-item-ind';
+const isProperty = ({ type }: CST.SourceToken): boolean => type === 'anchor' || type === 'tag';
+
+function propertiesOf(start: readonly CST.SourceToken[], sep: readonly CST.SourceToken[] = []): readonly Span[] {
+  if (!start.some(isProperty) && !sep.some(isProperty)) return NO_PROPERTIES;
+  return [...start, ...sep].filter(isProperty).map(spanOf);
 }
 
 const spanOf = ({ offset, source }: CST.SourceToken): Span => ({ start: offset, end: offset + source.length });
 
-const SIGNIFICANT: ReadonlySet<string> = new Set(['anchor', 'tag', 'seq-item-ind', 'explicit-key-ind', 'map-value-ind']);
-const isSignificant = ({ type }: { readonly type: string }): boolean => SIGNIFICANT.has(type);
+const isSignificant = (token: CST.SourceToken): boolean => isIndicator(token) || isProperty(token) || token.type === 'explicit-key-ind';
 
 function endOf({ start, key, sep, value }: CST.CollectionItem): number {
   if (value !== undefined && !(value.type === 'scalar' && value.source === '')) return contentEnd(value);

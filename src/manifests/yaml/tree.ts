@@ -102,5 +102,6 @@ export const isBlank = ({ start, end }: YamlNode): boolean => start === end;
 
 /** Sets a key, even if it is `__proto__`. */
 export function put(object: Record<string, Json>, key: string, value: Json): void {
-  Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  if (key !== '__proto__') object[key] = value;
+  else Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 }

@@ -49,7 +49,7 @@ describe('edited text without anchors', () => {
         const text = write(value, hand);
         expect(meaningOf(text)).toEqual(value);
         const operations = operationsOn(value, seeds, given);
-        const edited = edit(text, [operations]);
+        const edited = edit(text, parseStream(text).documents, [operations]);
         expect(edited.ok, edited.ok ? '' : `${edited.error}: ${text}\n${JSON.stringify(operations)}`).toBe(true);
         if (edited.ok)
           expect(meaningOf(edited.value), `${text}\n=>\n${edited.value}\n${JSON.stringify(operations)}`).toEqual(
@@ -74,7 +74,7 @@ describe('edited text without anchors', () => {
           const [head, tail] = [write({ above }, hand, '\n'), write({ below }, hand, '\n')];
           const text = head + write({ concerned: { value, beside } }, hand, '\n') + tail;
           const operations = operationsOn({ value, beside }, seeds, given).map((each) => ({ ...each, path: `/concerned${each.path}` }));
-          const edited = edit(text, [operations]);
+          const edited = edit(text, parseStream(text).documents, [operations]);
           if (!edited.ok) throw new Error(edited.error);
           expect(edited.value.startsWith(head), edited.value).toBe(true);
           expect(edited.value.endsWith(tail), edited.value).toBe(true);
@@ -104,7 +104,7 @@ describe('edited text with anchors, aliases and merges', () => {
         const text = `one: &one ${JSON.stringify(one)}\ntwo: &two\n${block(two, '  ')}list:\n${items.map(written).join('')}`;
         const before = meaningOf(text) as Json;
         const operations = operationsOn(before, seeds, value);
-        const edited = edit(text, [operations]);
+        const edited = edit(text, parseStream(text).documents, [operations]);
         if (!edited.ok) throw new Error(`${edited.error}: ${text}`);
         expect(meaningOf(edited.value), `${text}\n=>\n${edited.value}`).toEqual(applied(before, operations));
       }),

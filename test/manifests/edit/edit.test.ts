@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { PatchOp } from '../../../src/core/patch.ts';
 import { edit } from '../../../src/manifests/edit/edit.ts';
+import { parseStream } from '../../../src/manifests/yaml/stream.ts';
 
 function edited(text: string, ...operations: PatchOp[]): string {
-  const result = edit(text, [operations]);
+  const result = edit(text, parseStream(text).documents, [operations]);
   return result.ok ? result.value : `error: ${result.error}`;
 }
 
@@ -120,7 +121,8 @@ test('additions at one offset are written from the inside out', () => {
 });
 
 test('each document has its own patch', () => {
-  const result = edit('a: 1\n---\n# empty\n---\na: 2 # two\n', [[replace('/a', 3)], [], [add('/b', 4)]]);
+  const text = 'a: 1\n---\n# empty\n---\na: 2 # two\n';
+  const result = edit(text, parseStream(text).documents, [[replace('/a', 3)], [], [add('/b', 4)]]);
   expect(result).toEqual({ ok: true, value: 'a: 3\n---\n# empty\n---\na: 2 # two\nb: 4\n' });
 });
 
