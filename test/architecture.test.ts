@@ -31,7 +31,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'core',
   ],
   doctor: ['live', 'manifests', 'did-you-mean', 'core'],
-  'doctor-facts': ['doctor', 'ensure', 'cluster', 'tls', 'manifests', 'core'],
+  'doctor-facts': ['doctor', 'ensure', 'cluster', 'tls', 'manifests', 'live', 'core'],
   ensure: ['cluster', 'tls', 'manifests', 'core'],
   webhook: ['core'],
   'webhook-worker': ['webhook', 'config', 'apply-patch', 'core'],

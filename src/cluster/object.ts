@@ -29,6 +29,8 @@ const PLURALS: Readonly<Record<string, string>> = {
   Event: 'events',
   PersistentVolume: 'persistentvolumes',
   PersistentVolumeClaim: 'persistentvolumeclaims',
+  ResourceClaim: 'resourceclaims',
+  ResourceClaimTemplate: 'resourceclaimtemplates',
   ResourceQuota: 'resourcequotas',
   LimitRange: 'limitranges',
   NetworkPolicy: 'networkpolicies',

@@ -69,7 +69,7 @@ const volume = object({
 
 const nodeSelectorRequirement = object({ key: string, operator: string, values: list(string) });
 const nodeSelectorTerm = object({ matchExpressions: list(nodeSelectorRequirement), matchFields: list(nodeSelectorRequirement) });
-const toleration = object({ key: string, operator: string, value: string, effect: string, tolerationSeconds: number });
+export const toleration = object({ key: string, operator: string, value: string, effect: string, tolerationSeconds: number });
 
 const nodeAffinity = object({
   requiredDuringSchedulingIgnoredDuringExecution: object({ nodeSelectorTerms: list(nodeSelectorTerm) }),

@@ -16,12 +16,15 @@ import type {
   GovernedPod,
   LiveConfiguration,
   LiveEntry,
+  Neighbour,
   ObjectDrift,
 } from '../doctor/facts.ts';
 import { isNeverGoverned, profileByModeIn } from '../doctor/in-force.ts';
 import { ORIGINS, printRight, type Right } from '../doctor/rights.ts';
 import { authoritiesOf, entriesIn, isHandsOff, namesOf } from '../ensure/objects.ts';
 import { printDifference, printEntryDifferences } from '../ensure/wording.ts';
+import { causeOf, eventCauses } from '../live/events.ts';
+import { classFactsOf, type EventFacts, eventFactsOf, nodeFactsOf } from '../live/facts.ts';
 import { type Entry, entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import { isSignedBy } from '../tls/renewal.ts';
@@ -187,19 +190,48 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
     const { resources = [] } = response.body as { readonly resources?: readonly { readonly name: string }[] };
     return resources.some(({ name }) => name === 'validatingadmissionpolicies');
   },
-  nodes: (reading) => reading.list('v1', 'Node', live.nodeOf),
+  nodes: async (reading) => (await reading.list('v1', 'Node', nodeFactsOf)).filter(isKnown),
+  classes: async (reading) => (await reading.list('node.k8s.io/v1', 'RuntimeClass', classFactsOf)).filter(isKnown),
   namespaces: (reading) => reading.list('v1', 'Namespace', live.namespaceOf),
   async governedPods(reading, { context }) {
-    const names = (await reading.value('namespaces'))
-      .filter((each) => profileByModeIn(each, context).enforce !== undefined)
-      .map(({ name }) => name);
-    const list = (place: Place): Promise<readonly GovernedPod[]> =>
-      reading.list('v1', 'Pod', live.governedPodOf, { fields: RUNNING, ...place });
-    const optedIn = await list({ labels: PROFILE_LABEL });
-    const lists = names.length <= MAX_LISTS ? await Promise.all(names.map((namespace) => list({ namespace }))) : [await list({})];
-    const governed = lists.flat().filter(({ namespace }) => names.includes(namespace));
+    const names = await enforcingNames(reading, context);
+    const podOf = (pod: ListedPod): GovernedPod => live.governedPodOf(pod, context.profiles.values());
+    const optedIn = await reading.list('v1', 'Pod', podOf, { fields: RUNNING, labels: PROFILE_LABEL });
+    const governed = await podsIn(names, reading, podOf);
     const outside = optedIn.filter(({ namespace }) => !names.includes(namespace) && mayGovern(namespace, context));
     return [...governed, ...outside];
+  },
+  async neighbours(reading, { context }) {
+    const [governed, enforcing] = await Promise.all([reading.value('governedPods'), enforcingNames(reading, context)]);
+    const optedIn = governed.filter(({ namespace, claims }) => claims.length > 0 && !enforcing.includes(namespace));
+    const neighbourOf = (pod: ListedPod): Neighbour => {
+      const { namespace, name, claims, walls } = live.governedPodOf(pod, context.profiles.values());
+      return { namespace, name, claims, walls };
+    };
+    const names = [...new Set(optedIn.map(({ namespace }) => namespace))];
+    const known = new Set(governed.map(({ namespace, name }) => `${namespace}/${name}`));
+    return (await podsIn(names, reading, neighbourOf)).filter(({ namespace, name }) => !known.has(`${namespace}/${name}`));
+  },
+  async events(reading, { context }) {
+    const [governed, enforcing] = await Promise.all([reading.value('governedPods'), enforcingNames(reading, context)]);
+    const wanted = new Set([...enforcing, ...governed.map(({ namespace }) => namespace)]);
+    const known = (document: unknown): EventFacts | undefined => {
+      const event = eventFactsOf(document);
+      return event && wanted.has(event.namespace) && causeOf(event) ? event : undefined;
+    };
+    const timeOf = ({ time }: EventFacts): number => time?.getTime() ?? 0;
+    const lists = EVENT_REASONS.map((reason) => reading.list('v1', 'Event', known, { fields: `type=Warning,reason=${reason}` }));
+    const found = (await Promise.all(lists)).flat().filter(isKnown);
+    return found.toSorted((a, b) => timeOf(b) - timeOf(a));
+  },
+  installerPods: (reading) => reading.list('v1', 'Pod', live.installerPodOf, { labels: INSTALLER_PODS, fields: RUNNING }),
+  async deviceClaims(reading) {
+    const kinds = ['ResourceClaim', 'ResourceClaimTemplate'] as const;
+    const lists = kinds.map((kind) =>
+      listIfServed(reading, 'resource.k8s.io/v1', kind, (each: ListedPod) => live.deviceClaimOf(kind, each)),
+    );
+    // An API server before 1.34 does not have the version, nor the feature by default.
+    return (await Promise.all(lists)).flatMap((found) => found ?? []);
   },
   async deployment(reading, { context: { service } }) {
     const [first] = await reading.list('apps/v1', 'Deployment', live.deploymentOf, { namespace: service.namespace, labels: WEBHOOK_PODS });
@@ -277,15 +309,9 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
     }));
   },
   async mutatingPolicies(reading) {
-    for (const version of ['v1', 'v1beta1']) {
-      try {
-        return await reading.list(`admissionregistration.k8s.io/${version}`, 'MutatingAdmissionPolicy', live.mutatingPolicyOf);
-      } catch (error) {
-        // An older API server does not have the version, or the kind.
-        if (!(error instanceof ClusterError) || error.status !== NOT_FOUND) throw error;
-      }
-    }
-    return [];
+    const of = (version: string) =>
+      listIfServed(reading, `admissionregistration.k8s.io/${version}`, 'MutatingAdmissionPolicy', live.mutatingPolicyOf);
+    return (await of('v1')) ?? (await of('v1beta1')) ?? [];
   },
   async authorities(reading) {
     const ours = (await liveConfigurations(reading)).filter(({ metadata }) => isOurs(metadata)).flatMap(entriesIn);
@@ -329,6 +355,45 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
 /** Label selectors of what the chart installs: the serving pods with their Deployment, and the CronJob of `ensure`. */
 const WEBHOOK_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=webhook';
 const ENSURE_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=ensure';
+
+/** As the chart labels the pods of its DaemonSet. */
+const INSTALLER_PODS = 'app.kubernetes.io/name=cloister,app.kubernetes.io/component=node-profile';
+
+type ListedPod = Parameters<typeof live.governedPodOf>[0];
+
+/** The reasons of the events whose cause can be known: a field selector has one of them. */
+const EVENT_REASONS: readonly string[] = [...new Set(eventCauses.flatMap(({ reasons }) => reasons))];
+
+const isKnown = <T>(found: T | undefined): found is T => found !== undefined;
+
+async function enforcingNames(reading: Reading, context: Context): Promise<readonly string[]> {
+  return (await reading.value('namespaces')).filter((each) => profileByModeIn(each, context).enforce !== undefined).map(({ name }) => name);
+}
+
+/** The pods of these namespaces: a list for each, or one of all where there are many. */
+async function podsIn<T>(names: readonly string[], reading: Reading, reduce: (pod: ListedPod) => T): Promise<readonly T[]> {
+  if (names.length <= MAX_LISTS) {
+    return (await Promise.all(names.map((namespace) => reading.list('v1', 'Pod', reduce, { namespace, fields: RUNNING })))).flat();
+  }
+  const wanted = new Set(names);
+  const reduceWanted = (pod: ListedPod): readonly T[] => (wanted.has(pod.metadata.namespace ?? '') ? [reduce(pod)] : []);
+  return (await reading.list('v1', 'Pod', reduceWanted, { fields: RUNNING })).flat();
+}
+
+/** @returns undefined: the API server does not have the version, or the kind */
+async function listIfServed<Live, T>(
+  reading: Reading,
+  apiVersion: string,
+  kind: string,
+  reduce: (object: Live) => T,
+): Promise<readonly T[] | undefined> {
+  try {
+    return await reading.list(apiVersion, kind, reduce);
+  } catch (error) {
+    if (!(error instanceof ClusterError) || error.status !== NOT_FOUND) throw error;
+    return undefined;
+  }
+}
 
 const mayGovern = (namespace: string, context: Context): boolean =>
   !isNeverGoverned(namespace, context) && context.only?.includes(namespace) !== false;

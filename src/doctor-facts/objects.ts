@@ -1,12 +1,18 @@
+import { normalizeCapability } from '../core/containers.ts';
 import { APPLIED_ANNOTATION, NAMESPACE_LABELS } from '../core/labels.ts';
+import { type ContainerSpec, lastsAsLongAsPod, memoryLimitOf, orEmpty, specOf } from '../core/pod.ts';
+import type { Profile } from '../core/profiles/profile.ts';
+import { subjectOf } from '../core/subject.ts';
+import { isIsolated } from '../core/wall.ts';
 import type {
   Binding,
   Claim,
-  ClusterNode,
   Deployment,
+  DeviceClaim,
   DisruptionBudget,
   EnsureJob,
   GovernedPod,
+  InstallerPod,
   Labels,
   LimitRange,
   MutatingPolicy,
@@ -20,11 +26,13 @@ import type {
   RbacSubject,
   Role,
 } from '../doctor/facts.ts';
+import { podFactsOf } from '../live/facts.ts';
 
 /** Objects as the API server returns them, in the fields that the checks need. */
 
 export interface LiveMetadata {
   readonly name: string;
+  readonly uid?: string;
   readonly namespace?: string;
   readonly labels?: Labels;
   readonly annotations?: Labels;
@@ -43,18 +51,6 @@ interface Live {
 
 const dateOf = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
 
-export interface LiveNode extends Live {
-  readonly spec?: { readonly unschedulable?: boolean };
-  readonly status?: { readonly nodeInfo?: { readonly kubeletVersion?: string } };
-}
-
-export const nodeOf = ({ metadata, spec, status }: LiveNode): ClusterNode => ({
-  name: metadata.name,
-  kubeletVersion: status?.nodeInfo?.kubeletVersion ?? '',
-  isSchedulable: spec?.unschedulable !== true,
-  zone: metadata.labels?.['topology.kubernetes.io/zone'],
-});
-
 export function namespaceOf({ metadata: { name, labels = {}, annotations = {}, deletionTimestamp, managedFields = [] } }: Live): Namespace {
   const writers = managedFields.filter(({ fieldsV1 }) => `f:${NAMESPACE_LABELS.enforce}` in (fieldsV1?.['f:metadata']?.['f:labels'] ?? {}));
   return { name, labels, annotations, isTerminating: deletionTimestamp !== undefined, enforcedSince: dateOf(writers.at(-1)?.time) };
@@ -65,40 +61,67 @@ export interface LivePod extends Live {
     readonly nodeName?: string;
     readonly hostUsers?: boolean;
     readonly runtimeClassName?: string;
-    readonly serviceAccountName?: string;
     readonly containers: readonly LiveContainer[];
-    readonly initContainers?: readonly LiveContainer[];
-    readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
   };
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
 interface LiveContainer {
-  readonly name: string;
-  readonly restartPolicy?: string;
-  readonly resources?: { readonly limits?: Quantities };
+  readonly image?: string;
   readonly securityContext?: { readonly procMount?: string; readonly allowPrivilegeEscalation?: boolean };
 }
 
-export function governedPodOf({ metadata, spec }: LivePod): GovernedPod {
-  const containers = [...(spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always'), ...spec.containers];
+/** @param profiles the configured ones */
+export function governedPodOf(live: Live, profiles: Iterable<Profile>): GovernedPod {
+  const found = subjectOf(live, '', 'Pod');
+  // Of a pod that cannot be decoded, nothing is known: it has neither a wall nor the mark of Cloister.
+  const pod = found.ok ? found.value.pod : {};
+  const spec = specOf(pod);
+  const inits = orEmpty(spec.initContainers).map((each) => ({ list: 'initContainers', spec: each }) as const);
+  const lasting = [...inits.filter(lastsAsLongAsPod).map((each) => each.spec), ...orEmpty(spec.containers)];
+  const { namespace = '', name, uid, labels = {} } = live.metadata;
   return {
-    namespace: metadata.namespace ?? '',
-    name: metadata.name,
-    created: dateOf(metadata.creationTimestamp),
-    labels: metadata.labels ?? {},
-    applied: metadata.annotations?.[APPLIED_ANNOTATION],
-    containers: containers.map(({ name }) => name),
-    unlimited: containers.filter(({ resources }) => resources?.limits?.memory === undefined).map(({ name }) => name),
-    serviceAccount: spec.serviceAccountName ?? 'default',
-    claims: (spec.volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) => (claim === undefined ? [] : [claim.claimName])),
+    ...podFactsOf(pod, live),
+    namespace,
+    name,
+    uid,
+    labels,
+    walls: [...profiles].filter(({ grant, requirementsFor }) => isIsolated(pod, requirementsFor(grant).wall)).map(({ id }) => id),
+    containers: lasting.map(nameOf),
+    unlimited: lasting.filter(({ resources }) => memoryLimitOf(resources) === undefined).map(nameOf),
+    powerlessInits: inits
+      .filter((each) => !lastsAsLongAsPod(each) && setsUpFirewall(each.spec) && !maySetUpFirewall(each.spec))
+      .map((each) => nameOf(each.spec)),
   };
 }
 
-export const ownPodOf = ({ metadata, spec, status }: LivePod): OwnPod => ({
-  name: metadata.name,
-  node: spec.nodeName,
-  isReady: (status?.conditions ?? []).some((each) => each.type === 'Ready' && each.status === 'True'),
+const nameOf = ({ name }: ContainerSpec): string => name ?? '';
+
+/**
+ * Init containers that set up rules of iptables or nftables, as their projects name them.
+ * Sources: zero-to-jupyterhub (jupyterhub/files/hub/jupyterhub_config.py), istio (pkg/kube/inject), linkerd2 (pkg/k8s/labels.go), kuma (pkg/plugins/runtime/k8s).
+ */
+const FIREWALL_INITS: ReadonlySet<string> = new Set(['block-cloud-metadata', 'istio-init', 'linkerd-init', 'kuma-init']);
+const FIREWALL_COMMAND = /\b(?:ip6?tables|nft)\b/;
+
+const setsUpFirewall = ({ name, command, args }: ContainerSpec): boolean =>
+  FIREWALL_INITS.has(name ?? '') || [...orEmpty(command), ...orEmpty(args)].some((word) => FIREWALL_COMMAND.test(word));
+
+function maySetUpFirewall({ securityContext }: ContainerSpec): boolean {
+  const added = orEmpty(securityContext?.capabilities?.add).map(normalizeCapability);
+  return securityContext?.privileged === true || added.includes('NET_ADMIN') || added.includes('ALL');
+}
+
+const isReady = ({ status }: LivePod): boolean =>
+  (status?.conditions ?? []).some((each) => each.type === 'Ready' && each.status === 'True');
+
+export const ownPodOf = (pod: LivePod): OwnPod => ({ name: pod.metadata.name, node: pod.spec.nodeName, isReady: isReady(pod) });
+
+export const installerPodOf = (pod: LivePod): InstallerPod => ({
+  namespace: pod.metadata.namespace ?? '',
+  node: pod.spec.nodeName,
+  isReady: isReady(pod),
+  image: pod.spec.containers[0]?.image ?? '',
 });
 
 export const probedPodOf = ({ metadata, spec }: LivePod): ProbedPod => ({
@@ -191,6 +214,12 @@ export function claimOf({ metadata: { name, namespace = '' }, spec }: LiveClaim,
   const volume = spec?.volumeName;
   return { namespace, name, volume, storage: volume === undefined ? undefined : storage.get(volume) };
 }
+
+export const deviceClaimOf = (kind: DeviceClaim['kind'], { metadata: { name, namespace = '' } }: Live): DeviceClaim => ({
+  kind,
+  namespace,
+  name,
+});
 
 export interface LiveQuota extends Live {
   readonly status?: { readonly hard?: Quantities; readonly used?: Quantities };

@@ -83,15 +83,22 @@ export function checkCluster<const Name extends FactName>(
   };
 }
 
+interface ProfilesDefinition<Name extends FactName> extends Definition<Name> {
+  /** Whether the check is made for a profile, whatever the cluster is like; absent: for every one. */
+  appliesTo?(profile: Profile): boolean;
+  run(profile: Profile, values: Values<Name>, context: Context): CheckResult;
+}
+
 /** A check that is made once for each configured profile to which it applies. */
-export function checkProfiles<const Name extends FactName>(
-  definition: Definition<Name> & { run(profile: Profile, values: Values<Name>, context: Context): CheckResult },
-): Check {
+export function checkProfiles<const Name extends FactName>(definition: ProfilesDefinition<Name>): Check {
+  const { appliesTo = () => true } = definition;
   return {
     ...common(definition),
     isPerProfile: true,
     run: (facts, context) =>
-      profilesIn(context).flatMap((profile) => answer(definition, facts, (values) => definition.run(profile, values, context), profile.id)),
+      profilesIn(context)
+        .filter(appliesTo)
+        .flatMap((profile) => answer(definition, facts, (values) => definition.run(profile, values, context), profile.id)),
   };
 }
 

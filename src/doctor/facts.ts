@@ -1,3 +1,4 @@
+import type { ClassFacts, EventFacts, NodeFacts, PodFacts } from '../live/facts.ts';
 import type { Entry } from '../manifests/entries.ts';
 
 /** What was read from a cluster, or why it could not be read: a missing right, or an error. */
@@ -11,15 +12,22 @@ export interface FactValues {
   readonly admission: AdmissionMetrics;
   /** Whether the API server has ValidatingAdmissionPolicies. */
   readonly hasPolicies: boolean;
-  readonly nodes: readonly ClusterNode[];
+  readonly nodes: readonly NodeFacts[];
+  readonly classes: readonly ClassFacts[];
   readonly namespaces: readonly Namespace[];
   /** The pods of namespaces in which a profile is in force, and pods that opted in. Pods that have ended are left out. */
   readonly governedPods: readonly GovernedPod[];
+  /** The other pods of the namespaces in which a pod has opted in: no profile is in force for them. */
+  readonly neighbours: readonly Neighbour[];
+  /** Warnings of governed namespaces whose cause is known, newest first. */
+  readonly events: readonly EventFacts[];
   /** The Deployment of the serving pods; undefined: there is none. */
   readonly deployment: Deployment | undefined;
   /** The pods of the Deployment. */
   readonly ownPods: readonly OwnPod[];
   readonly budgets: readonly DisruptionBudget[];
+  /** The pods that install the seccomp profile of Cloister on nodes. */
+  readonly installerPods: readonly InstallerPod[];
   /** `host:port` of the endpoints of the Service. */
   readonly endpoints: readonly { readonly address: string; readonly isReady: boolean }[];
   readonly servingPods: readonly ServingPodFact[];
@@ -32,6 +40,8 @@ export interface FactValues {
   readonly ensureJob: EnsureJob | undefined;
   readonly rbac: Rbac;
   readonly claims: readonly Claim[];
+  /** Claims for devices, and templates of such claims (dynamic resource allocation). */
+  readonly deviceClaims: readonly DeviceClaim[];
   readonly quotas: readonly Quota[];
   readonly limitRanges: readonly LimitRange[];
   readonly networkPolicies: readonly NetworkPolicy[];
@@ -64,13 +74,6 @@ export interface EntryMetrics {
   readonly slowestSeconds: number | undefined;
 }
 
-export interface ClusterNode {
-  readonly name: string;
-  readonly kubeletVersion: string;
-  readonly isSchedulable: boolean;
-  readonly zone: string | undefined;
-}
-
 export type Labels = Readonly<Record<string, string>>;
 
 export interface Namespace {
@@ -83,19 +86,23 @@ export interface Namespace {
   readonly enforcedSince: Date | undefined;
 }
 
-export interface GovernedPod {
+/** A pod beside others in a namespace. */
+export interface Neighbour extends Pick<PodFacts, 'claims'> {
   readonly namespace: string;
   readonly name: string;
-  readonly created: Date | undefined;
+  /** Ids of the configured profiles whose wall its spec has. */
+  readonly walls: readonly string[];
+}
+
+export interface GovernedPod extends PodFacts, Neighbour {
+  readonly uid: string | undefined;
   readonly labels: Labels;
-  /** The value of `profile-applied`. */
-  readonly applied: string | undefined;
   /** Regular containers and native sidecars. */
   readonly containers: readonly string[];
   /** Those without a memory limit. */
   readonly unlimited: readonly string[];
-  readonly serviceAccount: string;
-  readonly claims: readonly string[];
+  /** Init containers that set up a firewall, as their name or command says, without the capability for it. */
+  readonly powerlessInits: readonly string[];
 }
 
 export interface Deployment {
@@ -109,6 +116,13 @@ export interface OwnPod {
   readonly name: string;
   readonly node: string | undefined;
   readonly isReady: boolean;
+}
+
+export interface InstallerPod {
+  readonly namespace: string;
+  readonly node: string | undefined;
+  readonly isReady: boolean;
+  readonly image: string;
 }
 
 export interface DisruptionBudget {
@@ -230,6 +244,12 @@ export interface Claim {
   /** `nfs`, `hostPath`, `local`, or the driver of a CSI volume; undefined: it is not bound yet. */
   readonly storage: string | undefined;
   readonly volume: string | undefined;
+}
+
+export interface DeviceClaim {
+  readonly kind: 'ResourceClaim' | 'ResourceClaimTemplate';
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export type Quantities = Readonly<Record<string, string>>;

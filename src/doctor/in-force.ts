@@ -3,7 +3,7 @@ import { PROFILE_LABEL } from '../core/labels.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import type { Context } from './check.ts';
-import type { GovernedPod, Labels } from './facts.ts';
+import type { GovernedPod, Labels, Namespace } from './facts.ts';
 
 type Place = Pick<Context, 'service' | 'only'> & { readonly governance: Governance };
 
@@ -42,4 +42,33 @@ export function profileOfPod(pod: GovernedPod, enforced: string | undefined, pro
   const base = enforced === undefined ? undefined : profiles.get(enforced);
   if (enforced === undefined) return chosen === undefined ? undefined : profiles.get(chosen);
   return chosen !== undefined && base?.mayChoose.includes(chosen) ? profiles.get(chosen) : base;
+}
+
+/** A governed pod with the profile that it is created under. */
+export interface PodUnderProfile {
+  readonly pod: GovernedPod;
+  readonly namespace: Namespace;
+  /** The profile that its namespace enforces. */
+  readonly enforce: string | undefined;
+  readonly profile: Profile;
+}
+
+export function podsUnderProfile(
+  pods: readonly GovernedPod[],
+  namespaces: readonly Namespace[],
+  context: Context,
+): readonly PodUnderProfile[] {
+  const byName = new Map(namespaces.map((each) => [each.name, each]));
+  return pods.flatMap((pod) => {
+    const namespace = byName.get(pod.namespace) ?? {
+      name: pod.namespace,
+      labels: {},
+      annotations: {},
+      isTerminating: false,
+      enforcedSince: undefined,
+    };
+    const { enforce } = profileByModeIn(namespace, context);
+    const profile = profileOfPod(pod, enforce, context.profiles);
+    return profile === undefined ? [] : [{ pod, namespace, enforce, profile }];
+  });
 }

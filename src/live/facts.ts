@@ -1,5 +1,5 @@
 import { APPLIED_ANNOTATION } from '../core/labels.ts';
-import { annotationOf, entryOf, orEmpty, type Pod, specOf, type Toleration } from '../core/pod.ts';
+import { annotationOf, entryOf, orEmpty, type Pod, specOf, type Toleration, toleration } from '../core/pod.ts';
 import { type Grant, isGrant, type Wall } from '../core/requirements.ts';
 import { anything, boolean, list, map, object, string, type Typed } from '../core/shape.ts';
 import { holdsToken } from '../core/token-volumes.ts';
@@ -50,6 +50,8 @@ export interface PodFacts {
   readonly hasToken: boolean;
   /** Names of the claims that it may write to. */
   readonly claims: readonly string[];
+  /** Names of the claims that it mounts for reading alone. */
+  readonly readOnlyClaims: readonly string[];
   /** The profile and the grant that Cloister applied, as its annotation says. */
   readonly applied: { readonly profile: string; readonly grant: Grant } | undefined;
 }
@@ -59,6 +61,19 @@ export interface NodeFacts {
   readonly uid: string | undefined;
   readonly kubelet: string | undefined;
   readonly runtime: string | undefined;
+  /** The release of its kernel. */
+  readonly kernel: string | undefined;
+  /** `linux` or `windows`. */
+  readonly os: string | undefined;
+  /** The name of its distribution, as /etc/os-release has it. */
+  readonly osImage: string | undefined;
+  /** The id that the provider of the machine gave it, such as `kind://docker/kind/kind-worker`. */
+  readonly providerId: string | undefined;
+  readonly isSchedulable: boolean;
+  /** Whether the kubelet says that the node has AppArmor. */
+  readonly hasAppArmor: boolean;
+  /** Names of the resources that device plugins offer on it. */
+  readonly devices: readonly string[];
   /** By name, '' is the default; the value says whether the handler has user namespaces, undefined: it does not say. Empty: the node names none. */
   readonly handlers: ReadonlyMap<string, boolean | undefined>;
   readonly labels: Readonly<Record<string, string>>;
@@ -77,9 +92,13 @@ export interface ClassFacts {
   readonly created: Date | undefined;
   /** Quantities by resource; undefined: the class has no overhead. */
   readonly podFixed: Readonly<Record<string, unknown>> | undefined;
+  /** What the class adds to its pods. */
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Toleration[];
 }
 
 export interface EventFacts {
+  readonly namespace: string;
   readonly kind: string;
   /** Name of the object that the event is about. */
   readonly object: string;
@@ -111,6 +130,9 @@ export function podFactsOf(pod: Pod, document: object): PodFacts {
   const { metadata, spec: live, status } = shapedOf(livePod, document);
   const spec = specOf(pod);
   const ready = orEmpty(status?.conditions).find(({ type }) => type === 'Ready');
+  const claims = orEmpty(live?.volumes).flatMap(({ persistentVolumeClaim: claim }) =>
+    claim?.claimName ? [{ claimName: claim.claimName, readOnly: claim.readOnly }] : [],
+  );
   return {
     created: dateOf(metadata?.creationTimestamp),
     phase: status?.phase ?? undefined,
@@ -127,9 +149,8 @@ export function podFactsOf(pod: Pod, document: object): PodFacts {
     tolerations: orEmpty(spec.tolerations),
     serviceAccount: spec.serviceAccountName || spec.serviceAccount || 'default',
     hasToken: orEmpty(spec.volumes).some(holdsToken),
-    claims: orEmpty(live?.volumes).flatMap(({ persistentVolumeClaim: claim }) =>
-      claim?.claimName && claim.readOnly !== true ? [claim.claimName] : [],
-    ),
+    claims: claims.filter(({ readOnly }) => readOnly !== true).map(({ claimName }) => claimName),
+    readOnlyClaims: claims.filter(({ readOnly }) => readOnly === true).map(({ claimName }) => claimName),
     applied: appliedOf(pod),
   };
 }
@@ -141,9 +162,17 @@ function appliedOf(pod: Pod): PodFacts['applied'] {
 
 const liveNode = object({
   metadata: object({ name: string, uid: string, labels: map(string) }),
-  spec: object({ taints: list(object({ key: string, value: string, effect: string })) }),
+  spec: object({ taints: list(object({ key: string, value: string, effect: string })), unschedulable: boolean, providerID: string }),
   status: object({
-    nodeInfo: object({ kubeletVersion: string, containerRuntimeVersion: string }),
+    nodeInfo: object({
+      kubeletVersion: string,
+      containerRuntimeVersion: string,
+      kernelVersion: string,
+      operatingSystem: string,
+      osImage: string,
+    }),
+    conditions: list(object({ type: string, message: string })),
+    allocatable: map(anything),
     runtimeHandlers: list(object({ name: string, features: object({ userNamespaces: boolean }) })),
   }),
 });
@@ -159,6 +188,15 @@ export function nodeFactsOf(document: unknown): NodeFacts | undefined {
         uid: metadata?.uid ?? undefined,
         kubelet: status?.nodeInfo?.kubeletVersion ?? undefined,
         runtime: status?.nodeInfo?.containerRuntimeVersion ?? undefined,
+        kernel: status?.nodeInfo?.kernelVersion ?? undefined,
+        os: status?.nodeInfo?.operatingSystem ?? undefined,
+        osImage: status?.nodeInfo?.osImage ?? undefined,
+        providerId: spec?.providerID ?? undefined,
+        isSchedulable: spec?.unschedulable !== true,
+        hasAppArmor: orEmpty(status?.conditions).some(({ type, message }) => type === 'Ready' && message?.includes('AppArmor enabled')),
+        devices: Object.entries(status?.allocatable ?? {}).flatMap(([name, quantity]) =>
+          name.includes('/') && quantity !== '0' ? [name] : [],
+        ),
         handlers: new Map(
           orEmpty(status?.runtimeHandlers).map((handler) => [handler.name ?? '', handler.features?.userNamespaces ?? undefined]),
         ),
@@ -171,19 +209,27 @@ const liveClass = object({
   metadata: object({ name: string, creationTimestamp: string }),
   handler: string,
   overhead: object({ podFixed: map(anything) }),
+  scheduling: object({ nodeSelector: map(string), tolerations: list(toleration) }),
 });
 
 /** @returns undefined: the object has no name or no handler */
 export function classFactsOf(document: unknown): ClassFacts | undefined {
   const name = nameOf(document);
-  const { metadata, handler, overhead } = shapedOf(liveClass, document);
+  const { metadata, handler, overhead, scheduling } = shapedOf(liveClass, document);
   return name === undefined || handler == null
     ? undefined
-    : { name, handler, created: dateOf(metadata?.creationTimestamp), podFixed: overhead?.podFixed ?? undefined };
+    : {
+        name,
+        handler,
+        created: dateOf(metadata?.creationTimestamp),
+        podFixed: overhead?.podFixed ?? undefined,
+        nodeSelector: scheduling?.nodeSelector ?? {},
+        tolerations: orEmpty(scheduling?.tolerations),
+      };
 }
 
 const liveEvent = object({
-  metadata: object({ creationTimestamp: string }),
+  metadata: object({ namespace: string, creationTimestamp: string }),
   involvedObject: object({ kind: string, name: string, uid: string }),
   reason: string,
   message: string,
@@ -197,6 +243,7 @@ export function eventFactsOf(document: unknown): EventFacts | undefined {
   const { metadata, involvedObject, reason, message, lastTimestamp, eventTime, series } = shapedOf(liveEvent, document);
   if (!involvedObject?.kind || !involvedObject.name) return undefined;
   return {
+    namespace: metadata?.namespace ?? '',
     kind: involvedObject.kind,
     object: involvedObject.name,
     uid: involvedObject.uid ?? undefined,

@@ -88,3 +88,78 @@ test('the search of the Service that takes too long is an error for the user', a
     new ClusterError('the list of ValidatingWebhookConfiguration objects took longer than 0.2 s', { isRetryable: true }),
   );
 });
+
+const byPath =
+  (answers: (url: URL) => readonly object[]): Answer =>
+  (response, request) =>
+    json(200, { items: answers(new URL(request.url ?? '', 'http://localhost')) })(response, request);
+
+const NAMESPACES = [
+  { metadata: { name: 'team-a', labels: { 'cloister.dev/enforce': 'userns' } } },
+  { metadata: { name: 'lab' } },
+  { metadata: { name: 'web' } },
+];
+
+test('of the warnings, those of governed namespaces with a known cause are kept, newest first', async () => {
+  const event = (namespace: string, message: string, lastTimestamp: string) => ({
+    metadata: { namespace },
+    involvedObject: { kind: 'Pod', name: 'p', uid: 'u' },
+    reason: 'Failed',
+    message,
+    lastTimestamp,
+  });
+  const known = 'container ID 70000 cannot be mapped to a host ID';
+  const { events } = await gather(
+    ['events'],
+    byPath(({ pathname, searchParams }) => {
+      if (pathname === '/api/v1/namespaces') return NAMESPACES;
+      if (pathname !== '/api/v1/events' || !searchParams.get('fieldSelector')?.endsWith('reason=Failed')) return [];
+      return [
+        event('team-a', known, '2026-01-01T00:00:00Z'),
+        event('team-a', known, '2026-01-02T00:00:00Z'),
+        event('team-a', 'Back-off pulling image', '2026-01-03T00:00:00Z'),
+        event('web', known, '2026-01-04T00:00:00Z'),
+      ];
+    }),
+  );
+  expect('value' in events && events.value.map(({ time }) => time)).toEqual([new Date('2026-01-02'), new Date('2026-01-01')]);
+  const queries = server?.requests.filter(({ pathname }) => pathname === '/api/v1/events') ?? [];
+  expect(queries.map(({ searchParams }) => searchParams.get('fieldSelector')).toSorted()).toEqual(
+    ['Failed', 'FailedCreate', 'FailedCreatePodSandBox'].map((reason) => `type=Warning,reason=${reason}`),
+  );
+});
+
+test('the neighbours are the other pods of a namespace where a pod with a claim has opted in', async () => {
+  const claim = (name: string) => ({ volumes: [{ name, persistentVolumeClaim: { claimName: name } }] });
+  const optedIn = {
+    metadata: { namespace: 'lab', name: 'ws', labels: { 'cloister.dev/profile': 'userns' } },
+    spec: { hostUsers: false, containers: [], ...claim('data') },
+  };
+  const { neighbours, governedPods } = await gather(
+    ['neighbours', 'governedPods'],
+    byPath(({ pathname, searchParams }) => {
+      if (pathname === '/api/v1/namespaces') return NAMESPACES;
+      if (pathname === '/api/v1/pods') return searchParams.has('labelSelector') ? [optedIn] : [];
+      if (pathname !== '/api/v1/namespaces/lab/pods') return [];
+      return [optedIn, { metadata: { namespace: 'lab', name: 'db' }, spec: { containers: [], ...claim('data') } }];
+    }),
+  );
+  expect(neighbours).toEqual({ value: [{ namespace: 'lab', name: 'db', claims: ['data'], walls: [] }] });
+  expect('value' in governedPods && governedPods.value.map(({ name, walls }) => [name, walls])).toEqual([['ws', ['userns']]]);
+});
+
+test('without a pod that has opted in, no neighbour is read', async () => {
+  const { neighbours } = await gather(
+    ['neighbours'],
+    byPath(({ pathname }) => (pathname === '/api/v1/namespaces' ? NAMESPACES : [])),
+  );
+  expect(neighbours).toEqual({ value: [] });
+  expect(server?.requests.filter(({ pathname }) => pathname.startsWith('/api/v1/namespaces/')).map(({ pathname }) => pathname)).toEqual([
+    '/api/v1/namespaces/team-a/pods',
+  ]);
+});
+
+test('an API server without dynamic resource allocation has no claims for devices', async () => {
+  const { deviceClaims } = await gather(['deviceClaims'], json(404, { kind: 'Status', message: 'not found' }));
+  expect(deviceClaims).toEqual({ value: [] });
+});

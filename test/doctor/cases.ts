@@ -16,6 +16,7 @@ import {
   servingPod,
   webhook,
 } from '../support/doctor-facts.ts';
+import { nodeWith } from '../support/live-facts.ts';
 
 /** What a check answers to some facts. */
 export interface Case {
@@ -34,7 +35,7 @@ const metricsOf = (name: string, failedOpen: number, slowestSeconds: number): Pa
   admission: { ...HEALTHY.admission, entries: new Map([[name, { failedOpen, slowestSeconds }]]) },
 });
 const nodes = (...versions: readonly string[]): Partial<FactValues> => ({
-  nodes: versions.map((kubeletVersion, index) => ({ name: `worker-${index}`, kubeletVersion, isSchedulable: true, zone: undefined })),
+  nodes: versions.map((kubelet, index) => nodeWith({ name: `worker-${index}`, kubelet })),
 });
 const version = (minor: number): FactValues['serverVersion'] => ({ text: `v1.${minor}.0`, major: 1, minor });
 const silent: Case = { title: 'a pod that cannot be asked', facts: { servingPods: [SILENT] }, answers: [['unknown', /ECONNREFUSED/]] };
@@ -87,6 +88,7 @@ const NO_DECISIONS = (
   }),
 );
 
+/** Of the checks that need no facts about nodes; the others are in `node-cases.ts`. */
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   'api-version': [
     ok,
@@ -139,17 +141,17 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'an entry that enforces',
       facts: metricsOf('userns.pod.enforce.cloister.dev', 3, 0),
-      answers: [['error', /failurePolicy must be Fail: 3 /]],
+      answers: [['error', /failed, and 3 requests .*failurePolicy of these entries must be Fail/]],
     },
     {
       title: 'an entry that audits',
       facts: metricsOf('userns.namespace.audit.cloister.dev', 2, 0),
-      answers: [['warning', /a record: 2 /]],
+      answers: [['warning', /failed, and 2 requests .*no record was written/]],
     },
     {
       title: 'an entry that advises',
       facts: metricsOf('userns.workload.enforce.cloister.dev', 2, 0),
-      answers: [['warning', /a record: 2 /]],
+      answers: [['warning', /failed, and 2 requests .*no record was written/]],
     },
   ],
   'api-latency': [
@@ -419,11 +421,6 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [['warning', /ServiceAccount mesh\/istiod/]],
     },
     {
-      title: 'a writer of RuntimeClasses',
-      facts: bound('User anna', 'r', 'node.k8s.io', 'runtimeclasses', ['update']),
-      answers: [['warning', /User anna/]],
-    },
-    {
       title: '`cloister ensure`',
       facts: bound(
         'ServiceAccount cloister-system/cloister-ensure',
@@ -561,12 +558,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       title: 'a pod of another profile',
-      facts: { governedPods: [governedPod({ applied: 'kata-qemu/sudo' })] },
-      answers: [['warning', /without profile userns/]],
+      facts: { governedPods: [governedPod({ applied: { profile: 'kata-qemu', grant: 'sudo' } })] },
+      answers: [['warning', /not created under profile userns/]],
     },
     {
       title: 'a pod that chose another profile',
-      facts: { governedPods: [governedPod({ applied: 'kata-qemu/sudo', labels: { 'cloister.dev/profile': 'kata-qemu' } })] },
+      facts: {
+        governedPods: [governedPod({ applied: { profile: 'kata-qemu', grant: 'sudo' }, labels: { 'cloister.dev/profile': 'kata-qemu' } })],
+      },
       context: contextWith('profiles: {userns: {mayChoose: [kata-qemu]}, kata-qemu: {}}'),
       answers: [['ok', /./]],
     },
@@ -938,14 +937,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok,
     { title: 'no dry run', facts: { probes: [] }, answers: [] },
     ...NO_DECISIONS,
-    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
+    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs the verb create on pods there/]] },
     { title: 'a call that fails', facts: { probes: [rejected(UNREACHABLE)] }, answers: [['error', /i\/o timeout/]] },
   ],
   'probe-grant': [
     ok,
     { title: 'no dry run', facts: { probes: [] }, answers: [] },
     ...NO_DECISIONS,
-    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
+    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs the verb create on pods there/]] },
     {
       title: 'a webhook without dry runs',
       facts: { probes: [rejected('admission webhook "a.example.com" does not support dry run')] },
@@ -1008,7 +1007,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'no right to try',
       facts: { probes: [rejected(FORBIDDEN, { pod: 'refused' })] },
-      answers: [['unknown', /needs create on pods/]],
+      answers: [['unknown', /needs the verb create on pods there/]],
     },
     {
       title: 'a busy API server',
@@ -1037,7 +1036,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'psa-default': [
     ok,
     ...NO_DECISIONS,
-    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs create on pods/]] },
+    { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs the verb create on pods there/]] },
     {
       title: 'a default that refuses',
       facts: { probes: [rejected(PSA_REFUSAL)] },

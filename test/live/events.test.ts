@@ -44,6 +44,7 @@ const MESSAGES: Readonly<Record<string, readonly [reason: string, message: strin
 };
 
 const event = (reason: string, message: string): EventFacts => ({
+  namespace: 'team-a',
   kind: 'Pod',
   object: 'workspace',
   uid: 'u',

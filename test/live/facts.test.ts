@@ -46,6 +46,7 @@ describe('the facts of a pod', () => {
       serviceAccount: 'builder',
       hasToken: true,
       claims: ['home'],
+      readOnlyClaims: ['shared'],
       applied: { profile: 'userns', grant: 'sudo' },
     });
   });
@@ -80,9 +81,17 @@ describe('the facts of a node', () => {
   test('handlers say what they say, and no more', () => {
     const document = {
       metadata: { name: 'worker-1', labels: { zone: 'a' } },
-      spec: { taints: [{ key: 'pool', effect: 'NoSchedule' }] },
+      spec: { taints: [{ key: 'pool', effect: 'NoSchedule' }], unschedulable: true, providerID: 'kind://docker/kind/worker-1' },
       status: {
-        nodeInfo: { kubeletVersion: 'v1.35.2', containerRuntimeVersion: 'containerd://2.1.4' },
+        nodeInfo: {
+          kubeletVersion: 'v1.35.2',
+          containerRuntimeVersion: 'containerd://2.1.4',
+          kernelVersion: '6.12.55+',
+          operatingSystem: 'linux',
+          osImage: 'Debian GNU/Linux 12 (bookworm)',
+        },
+        conditions: [{ type: 'Ready', message: 'kubelet is posting ready status. AppArmor enabled' }],
+        allocatable: { cpu: '8', 'hugepages-2Mi': '0', 'nvidia.com/gpu': '1', 'example.com/gone': '0' },
         runtimeHandlers: [
           { name: '', features: { userNamespaces: true } },
           { name: 'runsc', features: {} },
@@ -94,6 +103,13 @@ describe('the facts of a node', () => {
       name: 'worker-1',
       kubelet: 'v1.35.2',
       runtime: 'containerd://2.1.4',
+      kernel: '6.12.55+',
+      os: 'linux',
+      osImage: 'Debian GNU/Linux 12 (bookworm)',
+      providerId: 'kind://docker/kind/worker-1',
+      isSchedulable: false,
+      hasAppArmor: true,
+      devices: ['nvidia.com/gpu'],
       handlers: new Map([
         ['', true],
         ['runsc', undefined],
@@ -116,11 +132,13 @@ describe('the facts of a node', () => {
 
 test('the facts of a class', () => {
   const metadata = { name: 'kata', creationTimestamp: 'soon' };
-  expect(classFactsOf({ metadata, handler: 'kata-qemu', overhead: { podFixed: { cpu: '1' } } })).toEqual({
+  const scheduling = { nodeSelector: { kata: 'true' }, tolerations: [{ key: 'kata', operator: 'Exists' }] };
+  expect(classFactsOf({ metadata, handler: 'kata-qemu', overhead: { podFixed: { cpu: '1' } }, scheduling })).toEqual({
     name: 'kata',
     handler: 'kata-qemu',
     created: undefined,
     podFixed: { cpu: '1' },
+    ...scheduling,
   });
   expect(classFactsOf({ metadata })).toBeUndefined();
 });
@@ -131,7 +149,8 @@ test.each([
   ['of itself', { lastTimestamp: null, eventTime: '2030-01-02T00:00:00Z' }],
 ])('an event has the time %s', (_, times) => {
   const involvedObject = { kind: 'Pod', name: 'ws', uid: 'u' };
-  expect(eventFactsOf({ involvedObject, reason: 'Failed', message: 'no', ...times })).toEqual({
+  expect(eventFactsOf({ metadata: { namespace: 'team-a' }, involvedObject, reason: 'Failed', message: 'no', ...times })).toEqual({
+    namespace: 'team-a',
     kind: 'Pod',
     object: 'ws',
     uid: 'u',

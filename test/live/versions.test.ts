@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isBefore, runtimeVersionOf, versionOf } from '../../src/live/versions.ts';
+import { isBefore, kernelVersionOf, kubeletSupportOf, runtimeVersionOf, versionOf } from '../../src/live/versions.ts';
 
 test.each([
   ['kubeadm', 'v1.33.1', [1, 33, 1]],
@@ -50,4 +50,28 @@ test('versions are compared as numbers', () => {
     false,
   ]);
   expect([isBefore(version, 2, 0), isBefore({ major: 2, minor: 0, patch: 0 }, 1, 30)]).toEqual([true, false]);
+});
+
+test.each([
+  ['6.12.55+', [6, 12, 55]],
+  ['5.14.0-427.13.1.el9_4.x86_64', [5, 14, 0]],
+  ['6.12.48-talos', [6, 12, 48]],
+  ['5.15.153.1-microsoft-standard-WSL2', [5, 15, 153]],
+  ['6.8', [6, 8, 0]],
+])('the kernel %s is read', (text, [major, minor, patch]) => {
+  expect(kernelVersionOf(text)).toEqual({ major, minor, patch });
+});
+
+test.each([undefined, '', 'linux', 'v6.1', '6', '6.x', '12345.1.0'])('the text %j is no kernel', (text) => {
+  expect(kernelVersionOf(text)).toBeUndefined();
+});
+
+test.each([
+  ['v1.29.14', 'before'],
+  ['v1.30.0', 'gated'],
+  ['v1.32.9-eks-1234567', 'gated'],
+  ['v1.33.0', 'since'],
+  ['latest', undefined],
+])('a kubelet %s knows user namespaces: %s', (kubelet, support) => {
+  expect(kubeletSupportOf(kubelet)).toBe(support);
 });

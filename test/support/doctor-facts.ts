@@ -6,6 +6,7 @@ import type {
   Facts,
   FactValues,
   GovernedPod,
+  InstallerPod,
   LiveConfiguration,
   LiveEntry,
   Namespace,
@@ -13,6 +14,7 @@ import type {
   Role,
   ServingPodFact,
 } from '../../src/doctor/facts.ts';
+import { backendsWithClass, classWith, nodeWith } from './live-facts.ts';
 
 export const NOW = new Date('2026-11-30T12:00:00Z');
 export const daysFromNow = (days: number): Date => new Date(NOW.getTime() + days * 86_400_000);
@@ -44,14 +46,26 @@ export const HEALTHY: FactValues = {
     entries: new Map([['userns.namespace.enforce.cloister.dev', { failedOpen: 0, slowestSeconds: 0.005 }]]),
   },
   hasPolicies: true,
-  nodes: [{ name: 'worker-1', kubeletVersion: 'v1.36.3', isSchedulable: true, zone: undefined }],
+  nodes: [nodeWith(), nodeWith({ name: 'worker-2' })],
+  classes: backendsWithClass.map((backend) =>
+    classWith(backend, {
+      ...(backend.startsWith('kata') && {
+        nodeSelector: { 'katacontainers.io/kata-runtime': 'true' },
+        podFixed: { cpu: '250m', memory: '320Mi' },
+      }),
+      ...(backend === 'sysbox' && { nodeSelector: { 'sysbox-runtime': 'running' } }),
+    }),
+  ),
   namespaces: [namespace('team-a', 'userns')],
   governedPods: [governedPod()],
+  neighbours: [],
+  events: [],
   deployment: { replicas: 2, readyReplicas: 2, failures: [] },
   ownPods: [
     { name: 'cloister-1', node: 'worker-1', isReady: true },
     { name: 'cloister-2', node: 'worker-2', isReady: true },
   ],
+  installerPods: ['worker-1', 'worker-2'].map((node) => installerPod(node)),
   budgets: [{ name: 'cloister', disruptionsAllowed: 1, expectedPods: 2, currentHealthy: 2 }],
   endpoints: [{ address: '10.1.2.3:8443', isReady: true }],
   servingPods: [servingPod()],
@@ -63,6 +77,7 @@ export const HEALTHY: FactValues = {
   ensureJob: { isSuspended: false, schedule: '17 * * * *', lastSuccess: daysFromNow(-0.01), created: daysFromNow(-9) },
   rbac: { roles: [], bindings: [] },
   claims: [],
+  deviceClaims: [],
   quotas: [],
   limitRanges: [],
   networkPolicies: [{ namespace: 'team-a', limitsEgress: true }],
@@ -104,15 +119,41 @@ export function governedPod(more: Partial<GovernedPod> = {}): GovernedPod {
   return {
     namespace: 'team-a',
     name: 'workspace-1',
+    uid: 'a1b2',
     created: daysFromNow(-1),
+    phase: 'Running',
+    isRunning: true,
+    unreadySince: undefined,
+    node: 'worker-1',
+    hostNamespaces: [],
+    hostUsers: false,
+    runtimeClass: undefined,
+    overhead: {},
+    nodeSelector: {},
+    tolerations: [],
+    serviceAccount: 'default',
+    hasToken: true,
+    claims: [],
+    readOnlyClaims: [],
+    applied: { profile: 'userns', grant: 'containers' },
     labels: {},
-    applied: 'userns/containers',
+    walls: ['userns'],
     containers: ['main'],
     unlimited: [],
-    serviceAccount: 'default',
-    claims: [],
+    powerlessInits: [],
     ...more,
   };
+}
+
+/** A pod that does not start, and the event that says why. */
+export function failing(reason: string, message: string, pod: Partial<GovernedPod> = {}): Pick<FactValues, 'governedPods' | 'events'> {
+  const failed = governedPod({ phase: 'Pending', isRunning: false, ...pod });
+  const { namespace: of, name: object, uid } = failed;
+  return { governedPods: [failed], events: [{ namespace: of, kind: 'Pod', object, uid, reason, message, time: NOW }] };
+}
+
+export function installerPod(node: string, more: Partial<InstallerPod> = {}): InstallerPod {
+  return { namespace: 'cloister-system', node, isReady: true, image: 'registry.example.com/cloister:0.1.0', ...more };
 }
 
 export function servingPod({

@@ -1,7 +1,7 @@
 import { plural } from '../../core/plural.ts';
 import { USER_NAMESPACES_SINCE } from '../../core/profiles/profile.ts';
 import { versionOf } from '../../live/versions.ts';
-import { checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
+import { checkCluster, checkProfiles, type Problem, printObjects } from '../check.ts';
 import { needsHostUsers, unmasksProc } from '../profiles.ts';
 
 /** The oldest minor version of Kubernetes 1 with ValidatingAdmissionPolicies that are stable. */
@@ -39,8 +39,8 @@ export const apiGateUserns = checkProfiles({
   summary: 'The API server keeps the field hostUsers.',
   reads: ['gates'],
   levels: ['error'],
-  run(profile, { gates }) {
-    if (!needsHostUsers(profile)) return LEFT_OUT;
+  appliesTo: needsHostUsers,
+  run(_, { gates }) {
     const isOn = gates.get('UserNamespacesSupport');
     if (isOn === undefined) return [unreported('UserNamespacesSupport')];
     if (isOn) return [];
@@ -59,8 +59,8 @@ export const apiGateProcmount = checkProfiles({
   summary: 'The API server keeps procMount where nested containers need it.',
   reads: ['gates'],
   levels: ['error'],
-  run(profile, { gates }) {
-    if (!unmasksProc(profile)) return LEFT_OUT;
+  appliesTo: unmasksProc,
+  run(_, { gates }) {
     const isOn = gates.get('ProcMountType');
     if (isOn === undefined) return [unreported('ProcMountType')];
     if (isOn) return [];
@@ -125,7 +125,7 @@ export const apiSkew = checkCluster({
   reads: ['serverVersion', 'nodes'],
   levels: ['warning'],
   run({ serverVersion, nodes }) {
-    const versions = nodes.map(({ name, kubeletVersion }) => ({ name, minor: versionOf(kubeletVersion)?.minor }));
+    const versions = nodes.map(({ name, kubelet }) => ({ name, minor: versionOf(kubelet)?.minor }));
     const old = versions.filter(({ minor }) => minor !== undefined && minor < serverVersion.minor - MAX_SKEW).map(({ name }) => name);
     const newer = versions.filter(({ minor }) => minor !== undefined && minor > serverVersion.minor).map(({ name }) => name);
     const unread = versions.filter(({ minor }) => minor === undefined).map(({ name }) => name);

@@ -3,23 +3,13 @@ import { matchesAny } from '../../core/name-pattern.ts';
 import { printConfigured } from '../../core/policy.ts';
 import { bytesOf } from '../../core/quantity.ts';
 import { didYouMean } from '../../did-you-mean.ts';
-import { type Context, checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
+import { type Context, checkCluster, checkProfiles, type Problem, printObjects } from '../check.ts';
 import type { Claim, GovernedPod, Namespace } from '../facts.ts';
-import { enforcing, profileByModeIn, profileOfPod } from '../in-force.ts';
+import { groupBy, titleOf } from '../grouping.ts';
+import { enforcing, podsUnderProfile, profileByModeIn } from '../in-force.ts';
 import { refusalOf } from '../pod-security.ts';
 import { isKata, needsHostUsers } from '../profiles.ts';
 import { usedShareOf } from '../quantities.ts';
-
-const titleOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string => `${namespace}/${name}`;
-
-/** Groups objects by a reason. Objects without one are left out. The groups are in the order of their first objects. */
-function groupBy<T>(
-  items: readonly T[],
-  reasonOf: (item: T) => string | undefined,
-): readonly (readonly [reason: string, items: readonly T[]])[] {
-  const groups = Map.groupBy(items, reasonOf);
-  return [...groups].flatMap(([reason, found]) => (reason === undefined ? [] : [[reason, found] as const]));
-}
 
 export const labelUnknown = checkCluster({
   id: 'label-unknown',
@@ -49,23 +39,6 @@ export const labelUnknown = checkCluster({
   },
 });
 
-/** The governed pods with the profile that each is created under. */
-function underProfile(pods: readonly GovernedPod[], namespaces: readonly Namespace[], context: Context) {
-  const byName = new Map(namespaces.map((each) => [each.name, each]));
-  return pods.flatMap((pod) => {
-    const namespace = byName.get(pod.namespace) ?? {
-      name: pod.namespace,
-      labels: {},
-      annotations: {},
-      isTerminating: false,
-      enforcedSince: undefined,
-    };
-    const { enforce } = profileByModeIn(namespace, context);
-    const profile = profileOfPod(pod, enforce, context.profiles);
-    return profile === undefined ? [] : [{ pod, namespace, enforce, profile }];
-  });
-}
-
 /**
  * Whether the pod was created before the label `enforce` of its namespace was last written. Its annotation `profile-applied` may then come from its
  * author instead of Cloister.
@@ -79,9 +52,9 @@ export const podsOlder = checkCluster({
   reads: ['governedPods', 'namespaces'],
   levels: ['warning'],
   run({ governedPods, namespaces }, context) {
-    const found = underProfile(governedPods, namespaces, context)
+    const found = podsUnderProfile(governedPods, namespaces, context)
       .map((each) => ({ ...each, isOlder: isOlder(each.pod, each.namespace) }))
-      .filter(({ pod, profile, isOlder }) => isOlder || pod.applied === undefined || !pod.applied.startsWith(`${profile.id}/`));
+      .filter(({ pod, profile, isOlder }) => isOlder || pod.applied?.profile !== profile.id);
     return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => {
       const objects = group.map(({ pod }) => titleOf(pod));
       const before = group.filter(({ isOlder }) => isOlder).length;
@@ -102,7 +75,7 @@ export const podLabelClash = checkCluster({
   reads: ['governedPods', 'namespaces'],
   levels: ['error'],
   run({ governedPods, namespaces }, context) {
-    const clashing = underProfile(governedPods, namespaces, context).filter(
+    const clashing = podsUnderProfile(governedPods, namespaces, context).filter(
       ({ pod, profile, enforce }) => enforce !== undefined && ![undefined, profile.id].includes(pod.labels[PROFILE_LABEL]),
     );
     return groupBy(clashing, ({ pod }) => `${pod.namespace} ${pod.labels[PROFILE_LABEL]}`).map(([, group]) => {
@@ -179,10 +152,10 @@ export const grantTo = checkProfiles({
   summary: 'The pods of each namespace have a container that `grantTo` matches.',
   reads: ['governedPods', 'namespaces'],
   levels: ['warning'],
+  appliesTo: ({ grant, requirementsFor }) => requirementsFor(grant).grantTo !== undefined,
   run(profile, { governedPods, namespaces }, context) {
-    const { grantTo: patterns } = profile.requirementsFor(profile.grant);
-    if (patterns === undefined) return LEFT_OUT;
-    const mine = underProfile(governedPods, namespaces, context).filter((each) => each.profile === profile);
+    const { grantTo: patterns = [] } = profile.requirementsFor(profile.grant);
+    const mine = podsUnderProfile(governedPods, namespaces, context).filter((each) => each.profile === profile);
     return groupBy(mine, ({ pod }) => pod.namespace).flatMap(([namespace, group]): Problem[] => {
       if (group.some(({ pod }) => pod.containers.some((name) => matchesAny(patterns, name)))) return [];
       return [
@@ -232,8 +205,8 @@ export const limitRange = checkProfiles({
   summary: 'No LimitRange gives too little memory to pods that run in virtual machines.',
   reads: ['limitRanges', 'namespaces'],
   levels: ['warning'],
+  appliesTo: isKata,
   run(profile, { limitRanges, namespaces }, context) {
-    if (!isKata(profile)) return LEFT_OUT;
     const mine = new Set(enforcing(profile.id, namespaces, context).map(({ name }) => name));
     return limitRanges
       .filter(({ namespace }) => mine.has(namespace))
@@ -258,9 +231,9 @@ export const noLimits = checkProfiles({
   summary: 'Pods that run in virtual machines have memory limits, which set the memory of the guest.',
   reads: ['governedPods', 'namespaces'],
   levels: ['warning'],
+  appliesTo: isKata,
   run(profile, { governedPods, namespaces }, context) {
-    if (!isKata(profile)) return LEFT_OUT;
-    const found = underProfile(governedPods, namespaces, context).filter(
+    const found = podsUnderProfile(governedPods, namespaces, context).filter(
       (each) => each.profile === profile && each.pod.unlimited.length > 0,
     );
     return groupBy(found, ({ pod }) => pod.namespace).map(([namespace, group]) => ({
@@ -302,7 +275,11 @@ const DEPENDS_ON_KERNEL = /^(?:cephfs|glusterfs|(?:.*\.)?cephfs\.csi\.ceph\.com|
 
 /** The claims that pods of a profile mount, with their storage. */
 function claimsOf(pods: readonly { readonly pod: GovernedPod }[], claims: readonly Claim[]): readonly Claim[] {
-  const mounted = new Set(pods.flatMap(({ pod }) => pod.claims.map((name) => titleOf({ namespace: pod.namespace, name }))));
+  const mounted = new Set(
+    pods.flatMap(({ pod: { namespace, claims: written, readOnlyClaims } }) =>
+      [...written, ...readOnlyClaims].map((name) => titleOf({ namespace, name })),
+    ),
+  );
   return claims.filter((each) => mounted.has(titleOf(each)));
 }
 
@@ -311,10 +288,10 @@ export const volumeIdmap = checkProfiles({
   summary: 'The volumes of pods with a user namespace support mapped ids.',
   reads: ['governedPods', 'namespaces', 'claims'],
   levels: ['error', 'warning'],
+  appliesTo: needsHostUsers,
   run(profile, { governedPods, namespaces, claims }, context) {
-    if (!needsHostUsers(profile)) return LEFT_OUT;
     const mine = claimsOf(
-      underProfile(governedPods, namespaces, context).filter((each) => each.profile === profile),
+      podsUnderProfile(governedPods, namespaces, context).filter((each) => each.profile === profile),
       claims,
     );
     const problemOf = (level: 'error' | 'warning', pattern: RegExp, effect: string): Problem[] =>
@@ -340,7 +317,7 @@ export const volumeHostpath = checkCluster({
   reads: ['governedPods', 'namespaces', 'claims'],
   levels: ['warning'],
   run({ governedPods, namespaces, claims }, context) {
-    const found = claimsOf(underProfile(governedPods, namespaces, context), claims).filter(({ storage }) => storage === 'hostPath');
+    const found = claimsOf(podsUnderProfile(governedPods, namespaces, context), claims).filter(({ storage }) => storage === 'hostPath');
     if (found.length === 0) return [];
     const objects = found.map(titleOf);
     return [
@@ -359,9 +336,9 @@ export const openshiftRange = checkProfiles({
   summary: 'The ids that OpenShift gives to a namespace exist in the user namespace of a pod.',
   reads: ['namespaces'],
   levels: ['error'],
+  appliesTo: ({ grant, requirementsFor }) => requirementsFor(grant).idsPerPod !== undefined,
   run(profile, { namespaces }, context) {
-    const { idsPerPod } = profile.requirementsFor(profile.grant);
-    if (idsPerPod === undefined) return LEFT_OUT;
+    const { idsPerPod = Number.POSITIVE_INFINITY } = profile.requirementsFor(profile.grant);
     const beyond = enforcing(profile.id, namespaces, context).filter(({ annotations }) => {
       const [first, count] = (annotations['openshift.io/sa.scc.uid-range'] ?? '').split(/[/-]/).map(Number);
       return first !== undefined && Number.isInteger(count) && first + (count ?? 0) > idsPerPod;

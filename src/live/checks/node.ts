@@ -1,11 +1,7 @@
 import { CONTROL_PLANE_LABELS } from '../../core/known-names.ts';
-import { entryOf, type Toleration } from '../../core/pod.ts';
 import type { FindingCheck } from '../check.ts';
-import { hasLabel, nodeOf, type Taint } from '../facts.ts';
-
-/** Taints that keep pods away. A taint of a condition (`node.kubernetes.io/...`) says how the node is now, and comes after the pods. */
-const keepsAway = ({ key, effect }: Taint): boolean =>
-  (effect === 'NoSchedule' || effect === 'NoExecute') && !/^node\.(?:cloudprovider\.)?kubernetes\.io\//.test(key);
+import { hasLabel, nodeOf } from '../facts.ts';
+import { missingLabelOf, untoleratedTaintOf } from '../scheduling.ts';
 
 export const misplaced: FindingCheck = {
   id: 'misplaced',
@@ -16,8 +12,8 @@ export const misplaced: FindingCheck = {
     const node = nodeOf(facts);
     if (node === undefined) return undefined;
     const { tolerations, nodeSelector } = facts.pod;
-    const taint = node.taints.find((each) => keepsAway(each) && !tolerations.some((toleration) => tolerates(toleration, each)));
-    const [label] = Object.entries(nodeSelector).find(([key, value]) => entryOf(node.labels, key) !== value) ?? [];
+    const taint = untoleratedTaintOf(node, tolerations);
+    const label = missingLabelOf(node, nodeSelector);
     if (taint === undefined && label === undefined) return undefined;
     const why = taint === undefined ? `the pod selects another value of label ${label}` : `the pod does not tolerate taint ${taint.key}`;
     return {
@@ -26,15 +22,6 @@ export const misplaced: FindingCheck = {
     };
   },
 };
-
-/** Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
-function tolerates({ key, operator, value, effect }: Toleration, taint: Taint): boolean {
-  if (effect && effect !== taint.effect) return false;
-  if (!key) return operator === 'Exists';
-  if (key !== taint.key) return false;
-  // Newer operators compare numbers: whether they match is not decided here.
-  return !operator || operator === 'Equal' ? (value ?? '') === taint.value : true;
-}
 
 export const controlPlaneNode: FindingCheck = {
   id: 'control-plane-node',

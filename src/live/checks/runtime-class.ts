@@ -1,12 +1,10 @@
 import { bytesOf } from '../../core/quantity.ts';
 import type { AnswerCheck, FindingCheck } from '../check.ts';
 import { type ClassFacts, classOf, handlerOf, type NodeFacts, nodeOf, type WallFacts } from '../facts.ts';
+import { HYPERVISORS, isHandlerOf, isOfOtherHypervisor, isOrdinary } from '../handlers.ts';
 import { runtimeVersionOf } from '../versions.ts';
 
 const HANDLER_READS = ['Pod spec.runtimeClassName', 'RuntimeClass handler', 'Node status.runtimeHandlers[*].name'];
-
-/** Handlers that run ordinary containers, as containerd and CRI-O call them. */
-const ORDINARY_HANDLERS: ReadonlySet<string> = new Set(['', 'runc', 'crun', 'youki', 'io.containerd.runc.v2']);
 
 /** Whether the wall is what a RuntimeClass leads to: of every backend but user namespaces. */
 export const needsRuntimeClass = ({ profile }: WallFacts): boolean => profile.isRequested && profile.backend !== 'userns';
@@ -95,20 +93,13 @@ export const handlerOrdinary: FindingCheck = {
   reads: ['Pod spec.runtimeClassName', 'RuntimeClass handler'],
   run(facts) {
     const found = needsRuntimeClass(facts) ? classOf(facts) : undefined;
-    if (found === undefined || !ORDINARY_HANDLERS.has(found.handler)) return undefined;
+    if (found === undefined || !isOrdinary(found.handler)) return undefined;
     return {
       message: `RuntimeClass ${found.name} leads to handler "${found.handler}", which runs ordinary containers: the pod has no wall`,
       remedy: `create RuntimeClass ${found.name} again with the handler of ${facts.profile.backend}, and recreate the pods`,
     };
   },
 };
-
-/** The handlers of the backends that are not Kata, as their installers name them. */
-const KNOWN_HANDLERS: ReadonlyMap<string, RegExp> = new Map([
-  ['gvisor', /^runsc/],
-  ['sysbox', /^sysbox-runc$/],
-]);
-const KATA_HANDLERS = /^kata/;
 
 export const handlerUnknown: FindingCheck = {
   id: 'handler-unknown',
@@ -119,8 +110,8 @@ export const handlerUnknown: FindingCheck = {
   run(facts) {
     const { backend, wall } = facts.profile;
     const found = needsRuntimeClass(facts) ? classOf(facts) : undefined;
-    if (found === undefined || ORDINARY_HANDLERS.has(found.handler) || found.handler === wall.runtimeClassName) return undefined;
-    if ((KNOWN_HANDLERS.get(backend) ?? KATA_HANDLERS).test(found.handler)) return undefined;
+    if (found === undefined || isOrdinary(found.handler) || found.handler === wall.runtimeClassName) return undefined;
+    if (isHandlerOf(backend, found.handler)) return undefined;
     return {
       message: `RuntimeClass ${found.name} leads to handler ${found.handler}. The installers of ${backend} use no such name, so nothing shows which runtime it runs`,
       remedy: `check the configuration of the runtime on the nodes; if the handler runs ${backend}, name the RuntimeClass ${found.handler}, too, and set runtimeClassName of the profile to ${found.handler}`,
@@ -171,14 +162,6 @@ function isSameQuantity(left: unknown, right: unknown): boolean {
 
 const print = (quantity: unknown): string => (quantity === undefined ? 'no' : String(quantity));
 
-/** The names of Kata's hypervisors, as handlers contain them, by the backend that means each. */
-const HYPERVISORS: ReadonlyMap<string, string> = new Map([
-  ['kata-qemu', 'qemu'],
-  ['kata-clh', 'clh'],
-  ['kata-fc', 'fc'],
-  ['kata-acrn', 'acrn'],
-]);
-
 export const kataHypervisor: FindingCheck = {
   id: 'kata-hypervisor',
   summary: 'The handler has the name of another hypervisor than the profile.',
@@ -189,9 +172,7 @@ export const kataHypervisor: FindingCheck = {
     const wanted = HYPERVISORS.get(facts.profile.backend);
     const handler = needsRuntimeClass(facts) ? handlerOf(facts) : undefined;
     if (wanted === undefined || handler === undefined) return undefined;
-    const words = handler.split(/[-_.]/);
-    const other = [...HYPERVISORS.values()].find((name) => name !== wanted && words.includes(name));
-    if (other === undefined || words.includes(wanted)) return undefined;
+    if (!isOfOtherHypervisor(facts.profile.backend, handler)) return undefined;
     return {
       message: `the profile is ${facts.profile.id} with ${wanted}, and the handler is ${handler}`,
       remedy: 'correct runtimeClassName of the profile, or the handler of the RuntimeClass',

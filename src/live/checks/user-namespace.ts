@@ -1,18 +1,14 @@
-import { USER_NAMESPACES_SINCE } from '../../core/profiles/profile.ts';
 import type { AnswerCheck, FindingCheck } from '../check.ts';
 import { handlerOf, type NodeFacts, nodeOf, type WallFacts } from '../facts.ts';
-import { isBefore, versionOf } from '../versions.ts';
-
-/** From this minor version of Kubernetes 1 on, a kubelet knows `hostUsers` of any pod. Source: KEP-127. */
-const HOST_USERS_SINCE = 30;
+import { isKataHandler } from '../handlers.ts';
+import { type KubeletSupport, kubeletSupportOf } from '../versions.ts';
 
 const READS = ['Pod spec.hostUsers', 'Node status.nodeInfo.kubeletVersion', 'Node status.runtimeHandlers[*].features.userNamespaces'];
 
 /** What is known of the user namespaces of a pod's node. */
 interface Support {
   readonly node: NodeFacts;
-  /** How far the kubelet is: before it knew the field, while it was off by default, and since; undefined: its version cannot be read. */
-  readonly kubelet: 'before' | 'gated' | 'since' | undefined;
+  readonly kubelet: KubeletSupport | undefined;
   /** Whether the pod's handler has user namespaces; undefined: the node does not say. */
   readonly feature: boolean | undefined;
 }
@@ -21,12 +17,10 @@ interface Support {
 function supportOf(facts: WallFacts): Support | undefined {
   const node = needsUserNamespace(facts) ? nodeOf(facts) : undefined;
   if (node === undefined) return undefined;
-  const version = versionOf(node.kubelet);
   const handler = handlerOf(facts);
   return {
     node,
-    kubelet:
-      version && (isBefore(version, 1, HOST_USERS_SINCE) ? 'before' : isBefore(version, 1, USER_NAMESPACES_SINCE) ? 'gated' : 'since'),
+    kubelet: kubeletSupportOf(node.kubelet),
     feature: handler === undefined ? undefined : node.handlers.get(handler),
   };
 }
@@ -41,7 +35,7 @@ function asksForUserNamespace({ profile }: WallFacts): boolean {
 }
 
 /** Whether the handler is one of Kata's, as its name says. */
-export const runsInGuest = (facts: WallFacts): boolean => handlerOf(facts)?.startsWith('kata') === true;
+export const runsInGuest = (facts: WallFacts): boolean => isKataHandler(handlerOf(facts) ?? '');
 
 export const usernsSupported: AnswerCheck = {
   id: 'userns-supported',
