@@ -36,7 +36,7 @@ export const command: Command = addClusterFlags(
   new Command('doctor')
     .description(
       'Checks whether a cluster can do what its labels promise: the API server, the installation of Cloister, its certificates and webhook ' +
-        'entries, the namespaces with labels, and other webhooks. Asks the API server in dry-run mode whether it would admit a pod in these ' +
+        'entries, the namespaces with labels, the nodes with their runtimes, the RuntimeClasses, and other webhooks. Asks the API server in dry-run mode whether it would admit a pod in these ' +
         'namespaces. Changes nothing in the cluster.',
     )
     .addOption(configOption('configuration file; without one, the configuration of the chart that is installed in the cluster'))

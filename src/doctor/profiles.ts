@@ -7,3 +7,9 @@ export const needsHostUsers = ({ grant, requirementsFor }: Profile): boolean => 
 export const unmasksProc = ({ grant, requirementsFor }: Profile): boolean => requirementsFor(grant).workspace.unmasksProc;
 
 export const isKata = ({ backend }: Profile): boolean => backend.id.startsWith('kata-');
+
+/** The seccomp profile that nodes must have for the grant of the profile, relative to the kubelet's seccomp folder. */
+export function seccompProfileOf({ grant, requirementsFor }: Profile): string | undefined {
+  const { seccompProfile } = requirementsFor(grant).workspace;
+  return seccompProfile?.type === 'Localhost' ? (seccompProfile.localhostProfile ?? undefined) : undefined;
+}

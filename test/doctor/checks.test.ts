@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { checkById, checks } from '../../src/doctor/checks/index.ts';
 import type { Facts } from '../../src/doctor/facts.ts';
 import { contextWith, factsWith } from '../support/doctor-facts.ts';
-import { cases } from './cases.ts';
+import { cases as otherCases } from './cases.ts';
+import { nodeCases } from './node-cases.ts';
+
+const cases = { ...otherCases, ...nodeCases };
 
 /** Each check applies to one of these profiles. */
 const EVERY_BACKEND = contextWith(`profiles:

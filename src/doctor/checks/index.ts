@@ -42,11 +42,26 @@ import {
   volumeHostpath,
   volumeIdmap,
 } from './namespaces.ts';
+import { handlersUnknown, noCandidate, osBottlerocket, osContainer, runtimeHandler, virtualNodes } from './nodes.ts';
 import { duplicate, otherMap, otherMutating, otherValidating, timeouts } from './other-webhooks.ts';
 import { probeGrant, probeLabels, probeOptIn, probeRefused, psaDefault, reach } from './probes.ts';
-import { labelHolders, platformLabels, serviceAccountRights, webhookWriters } from './rights.ts';
+import { classWritable, labelHolders, platformLabels, serviceAccountRights, webhookWriters } from './rights.ts';
+import { classHandler, classOverhead, classSelector, classThere } from './runtime-classes.ts';
+import { gvisorSuid, kataBackend, kvm, sysboxAnnotation, sysboxK8s, sysboxState } from './runtimes.ts';
+import {
+  apparmor,
+  kernelSysbox,
+  kernelUserns,
+  kubeletUserns,
+  runtimeVersion,
+  seccompProfile,
+  selinux,
+  usernsFeature,
+  usernsUnknown,
+} from './user-namespaces.ts';
+import { claimShared, draClaims, events, imageIds, initNetadmin } from './workspaces.ts';
 
-/** The checks, in reading order: the API server, Cloister, the namespaces with labels, other webhooks, and the dry runs. */
+/** The checks, in reading order: the API server, Cloister, the namespaces with labels, nodes, RuntimeClasses, other webhooks, and the dry runs. */
 export const checks: readonly Check[] = [
   apiVersion,
   apiGateUserns,
@@ -86,9 +101,40 @@ export const checks: readonly Check[] = [
   noLimits,
   volumeIdmap,
   volumeHostpath,
+  claimShared,
+  imageIds,
   openshiftRange,
   metadataAccess,
+  initNetadmin,
+  events,
+  draClaims,
   serviceAccountRights,
+  noCandidate,
+  runtimeHandler,
+  handlersUnknown,
+  usernsFeature,
+  usernsUnknown,
+  kernelUserns,
+  kernelSysbox,
+  runtimeVersion,
+  kubeletUserns,
+  osBottlerocket,
+  osContainer,
+  virtualNodes,
+  kvm,
+  kataBackend,
+  gvisorSuid,
+  sysboxState,
+  sysboxK8s,
+  sysboxAnnotation,
+  seccompProfile,
+  apparmor,
+  selinux,
+  classThere,
+  classHandler,
+  classSelector,
+  classOverhead,
+  classWritable,
   otherMutating,
   otherMap,
   otherValidating,

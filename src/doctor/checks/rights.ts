@@ -1,7 +1,8 @@
 import { API_GROUP, LABELER } from '../../manifests/labels.ts';
-import { type Context, checkCluster, type Problem, printObjects } from '../check.ts';
+import { type Context, checkCluster, LEFT_OUT, type Problem, printObjects } from '../check.ts';
 import type { PolicyRule, Rbac, RbacSubject } from '../facts.ts';
 import { profileByModeIn } from '../in-force.ts';
+import { hasClass } from '../landings.ts';
 import { printRight } from '../rights.ts';
 
 interface Access {
@@ -130,13 +131,15 @@ const SWITCHES: readonly Access[] = [
     resource,
     verbs: ['update', 'patch', 'delete', 'deletecollection'],
   })),
-  { group: 'node.k8s.io', resource: 'runtimeclasses', verbs: ['create', 'update', 'patch', 'delete'] },
   { group: '', resource: 'nodes/status', verbs: ['update', 'patch'] },
+];
+const CLASSES: readonly Access[] = [
+  { group: 'node.k8s.io', resource: 'runtimeclasses', verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'] },
 ];
 
 export const webhookWriters = checkCluster({
   id: 'webhook-writers',
-  summary: 'Only administrators and Cloister may change webhook configurations, policies, RuntimeClasses and the status of nodes.',
+  summary: 'Only administrators and Cloister may change webhook configurations, policies and the status of nodes.',
   reads: ['rbac'],
   levels: ['warning'],
   run({ rbac }, { service }): readonly Problem[] {
@@ -148,8 +151,30 @@ export const webhookWriters = checkCluster({
       {
         level: 'warning',
         objects: writers,
-        message: `not only administrators can switch Cloister off: ${printObjects(writers)} can change webhook configurations, policies, RuntimeClasses or the status of nodes`,
+        message: `not only administrators can switch Cloister off: ${printObjects(writers)} can change webhook configurations, policies or the status of nodes`,
         remedy: 'Take the right away where it is not needed; cert-manager needs it for its CA injector alone.',
+      },
+    ];
+  },
+});
+
+export const classWritable = checkCluster({
+  id: 'class-writable',
+  summary: 'Only administrators may write RuntimeClasses.',
+  reads: ['rbac'],
+  levels: ['warning'],
+  run({ rbac }, { profiles }) {
+    if (![...profiles.values()].some(hasClass)) return LEFT_OUT;
+    const writers = holdersOf(rbac, CLASSES)
+      .filter((each) => !isKnown(each))
+      .map(printSubject);
+    if (writers.length === 0) return [];
+    return [
+      {
+        level: 'warning',
+        objects: writers,
+        message: `beyond the administrators, RuntimeClasses can be written, and a profile led to an ordinary runtime, by ${printObjects(writers)}`,
+        remedy: 'Take the right away where it is not needed; the installer of a runtime needs it while it installs.',
       },
     ];
   },
