@@ -1,35 +1,24 @@
-import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
-import { createServer as createHttpServer, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApi } from '../../src/cluster/client.ts';
-import { version } from '../../src/commands/shared/version.ts';
-import { parseConfig } from '../../src/config/load.ts';
-import type { Context, DoctorAnswer } from '../../src/doctor/check.ts';
+import type { DoctorAnswer } from '../../src/doctor/check.ts';
 import { checks } from '../../src/doctor/checks/index.ts';
-import { examine } from '../../src/doctor/examine.ts';
 import { printRight, type RbacRule, type Right, rulesOf } from '../../src/doctor/rights.ts';
-import { findService, gatherFacts } from '../../src/doctor-facts/gather.ts';
-import { issueCertificate } from '../../src/tls/certificate.ts';
-import { type ApiServer, startApiServer } from '../support/api-server.ts';
-import { createRuntimeClasses } from '../support/cluster-setup.ts';
+import { findService } from '../../src/doctor-facts/gather.ts';
+import type { ApiServer } from '../support/api-server.ts';
 import {
-  ADMISSION,
-  createService,
-  NAMESPACE,
-  runEnsure,
-  SECRETS,
-  SERVICE,
-  type Secret,
-  type ServingPod,
-  startServingPod,
-  temporaryFolder,
-} from '../support/ensure.ts';
-import { createInstallation, createNode } from '../support/installation.ts';
+  createTeam,
+  type DoctorCluster,
+  type ExpiredPod,
+  examineAs as examineCluster,
+  post as postTo,
+  startDoctorCluster,
+  startExpiredPod,
+} from '../support/doctor-cluster.ts';
+import { ADMISSION, NAMESPACE, SERVICE, type ServingPod, temporaryFolder } from '../support/ensure.ts';
+import { createNode } from '../support/installation.ts';
 import { cloister, type Ran } from '../support/run.ts';
 
 /** `cloister doctor` against an API server of its own, with an installed Cloister. */
@@ -43,81 +32,42 @@ profiles:
 `;
 const MERGE = { contentType: 'application/merge-patch+json' };
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
-const DAY_MS = 86_400_000;
 
 interface Report {
   readonly summary: Readonly<Record<string, number>>;
   readonly checks: readonly (Omit<DoctorAnswer, 'check' | 'level'> & { readonly id: string; readonly answer: string })[];
 }
 
-let apiServer: ApiServer & { stop(): Promise<void> };
+let cluster: DoctorCluster;
+let apiServer: ApiServer;
 let pod: ServingPod;
 let folder: string;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  apiServer = await startApiServer();
-  await createService(apiServer);
-  await createRuntimeClasses(apiServer);
-  pod = await startServingPod(apiServer, CONFIG);
-  await runEnsure(apiServer.admin.kubeconfig, {
-    config: CONFIG,
-    port: pod.endpoint.port,
-    pods: [pod.endpoint],
-    waitMs: 60_000,
-    onPause: () => pod.sync(),
-  });
-  await createInstallation(apiServer, CONFIG);
+  cluster = await startDoctorCluster(CONFIG);
+  ({ apiServer, pod } = cluster);
   const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
-  await createTeam('team-a', { 'cloister.dev/enforce': 'userns' });
-  await createTeam('team-b', { 'cloister.dev/enforce': 'userns', 'pod-security.kubernetes.io/enforce': 'baseline' });
-  await createTeam('team-r', { 'cloister.dev/enforce': 'strict', ...restricted });
-  await createTeam('team-k', { 'cloister.dev/enforce': 'kata-qemu' });
+  await createTeam(apiServer, 'team-a', { 'cloister.dev/enforce': 'userns' });
+  await createTeam(apiServer, 'team-b', { 'cloister.dev/enforce': 'userns', 'pod-security.kubernetes.io/enforce': 'baseline' });
+  await createTeam(apiServer, 'team-r', { 'cloister.dev/enforce': 'strict', ...restricted });
+  await createTeam(apiServer, 'team-k', { 'cloister.dev/enforce': 'kata-qemu' });
   // An API server honours entries and labels a moment after they are stored: the hook's own timeout ends it.
   while ((await examineAs(apiServer.admin.kubeconfig)).some(({ check, level }) => check.startsWith('probe') && level === 'error'))
     await pause(50);
 }, 180_000);
 afterAll(async () => {
-  await pod?.cloister.stop();
-  await apiServer?.stop();
+  await cluster?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
 const run = (args: readonly string[] = [], kubeconfig = apiServer.admin.kubeconfig, endpoints = pod.address): Promise<Ran> =>
   cloister(['doctor', '--kubeconfig', kubeconfig, '--serving-endpoints', endpoints, ...args]);
 
-/** In this process, which is faster. */
-async function examineAs(kubeconfig: string, onRequest: () => void = () => {}): Promise<readonly DoctorAnswer[]> {
-  const [api, config] = [await openApi({ kubeconfig }), parseConfig(CONFIG, 'config.yaml')];
-  if (!api.ok || !config.ok) throw new Error(JSON.stringify([api, config]));
-  const service = { namespace: NAMESPACE, name: SERVICE, port: pod.endpoint.port };
-  const context: Context = { ...config.value, version: version(), service, now: new Date() };
-  const { send } = api.value;
-  const counted: typeof send = (...request) => {
-    onRequest();
-    return send(...request);
-  };
-  const source = {
-    api: { ...api.value, send: counted },
-    context,
-    target: { service },
-    servingEndpoints: [pod.endpoint],
-    operationsPort: 9443,
-  };
-  return examine(checks, await gatherFacts([...new Set(checks.flatMap(({ reads }) => reads))], source), context);
-}
+const examineAs = (kubeconfig: string, onRequest?: () => void): Promise<readonly DoctorAnswer[]> =>
+  examineCluster(cluster, kubeconfig, onRequest);
 
-const post = async (path: string, body: object): Promise<void> => {
-  const answer = await apiServer.admin.request('POST', path, body);
-  if (answer.status >= 300) throw new Error(`${path}: ${JSON.stringify(answer.body)}`);
-};
-
-/** A namespace whose pods may not connect to everything. */
-async function createTeam(name: string, labels: Readonly<Record<string, string>>): Promise<void> {
-  await apiServer.createNamespace(name, labels);
-  const spec = { podSelector: {}, policyTypes: ['Egress'] };
-  await post(`/apis/networking.k8s.io/v1/namespaces/${name}/networkpolicies`, { metadata: { name: 'egress' }, spec });
-}
+const post = (path: string, body: object): Promise<void> => postTo(apiServer, path, body);
 
 async function bind(user: string, rules: readonly RbacRule[]): Promise<string> {
   await post(`${RBAC}/clusterroles`, { metadata: { name: user }, rules });
@@ -140,7 +90,7 @@ describe('a healthy cluster', () => {
     expect(stdout).toMatch(/^Kubernetes v1\.\d+\.\d+, 2 nodes; cloister .* of ConfigMap cloister-system\/cloister-config; profiles userns/);
     // `api-latency` measures the machine that runs the tests.
     expect(stdout.split('\n').filter((line) => /^(?:error|warning|unknown|info) +(?!api-latency)/.test(line))).toEqual([]);
-    expect(stdout).toMatch(/\n\d+ answers: [4-9]\d ok, 0 errors, .* 0 unknown\. .*\n$/);
+    expect(stdout).toMatch(/\n\d+ answers: \d{2,3} ok, 0 errors, .* 0 unknown\. .*\n$/);
     expect(code).toBe(0);
   });
 
@@ -161,12 +111,12 @@ describe('a healthy cluster', () => {
     expect(await findService(api.value)).toEqual({ service: { namespace: NAMESPACE, name: SERVICE, port: pod.endpoint.port } });
   });
 
-  test('doctor sends at most 45 requests for four namespaces and three profiles', async () => {
+  test('doctor sends at most 55 requests for four namespaces and three profiles', async () => {
     let requests = 0;
     await examineAs(apiServer.admin.kubeconfig, () => {
       requests += 1;
     });
-    expect(requests).toBeLessThanOrEqual(45);
+    expect(requests).toBeLessThanOrEqual(55);
     expect(requests).toBeGreaterThan(20);
   });
 
@@ -233,7 +183,9 @@ describe('the rights of --print-rbac', () => {
         answers = await examineAs(user);
         // The authorizer knows the binding a moment later.
       } while (notOk(answers).some(({ level, message }) => level === 'unknown' && !message.includes(printed)));
-      const unknown = notOk(answers).filter(({ message }) => message.includes(`needs ${printed}`));
+      const unknown = notOk(answers).filter(({ message }) =>
+        [`needs ${printed}`, `needs the verb ${printed}`].some((part) => message.includes(part)),
+      );
       expect(unknown.length).toBeGreaterThan(0);
       expect(notOk(answers).filter(({ level }) => level !== 'unknown')).toEqual([]);
     },
@@ -287,7 +239,7 @@ describe('an identity that may change namespaces and may not label them', () => 
 /** From here on the cluster is not healthy. The policy that refuses wrong labels is gone since the last test. */
 describe('a cluster with mistakes', () => {
   let found: Report['checks'] = [];
-  let expired: readonly Server[] = [];
+  let old: ExpiredPod | undefined;
 
   beforeAll(async () => {
     await apiServer.createNamespace('team-typo', { 'cloister.dev/enforce': 'usern' });
@@ -296,7 +248,7 @@ describe('a cluster with mistakes', () => {
       'pod-security.kubernetes.io/enforce': 'baseline',
       'pod-security.kubernetes.io/enforce-version': 'v1.34',
     });
-    await createNode(apiServer, 'worker-old', 'v1.31.4+k3s1');
+    await createNode(apiServer, 'worker-old', { nodeInfo: { kubeletVersion: 'v1.31.4+k3s1' } });
     const entries = `${ADMISSION}/validatingwebhookconfigurations/cloister`;
     const { body } = await apiServer.admin.request<{ webhooks: readonly { name: string }[] }>('GET', entries);
     const index = body.webhooks.findIndex(({ name }) => name === 'kata-qemu.namespace.audit.cloister.dev');
@@ -331,8 +283,7 @@ describe('a cluster with mistakes', () => {
       { spec: { suspend: true } },
       MERGE,
     );
-    const old = await startExpiredPod();
-    expired = old.servers;
+    old = await startExpiredPod(cluster);
     const endpoints = `${pod.address},${old.address}`;
     // Admission, quotas and the caches of the API server follow a moment later: the hook's own timeout ends it.
     do {
@@ -345,9 +296,7 @@ describe('a cluster with mistakes', () => {
       )
     );
   }, 180_000);
-  afterAll(() => {
-    for (const server of expired) server.close();
-  });
+  afterAll(() => old?.stop());
 
   async function createWorkspaceOnNfs(): Promise<void> {
     const capacity = { storage: '1Gi' };
@@ -367,27 +316,6 @@ describe('a cluster with mistakes', () => {
     metadata: { name: 'workspace' },
     spec: { containers: [{ name: 'main', image: 'workspace' }], ...spec },
   });
-
-  /** A serving pod with a certificate of the current authority, which expired ten days ago. */
-  async function startExpiredPod(): Promise<{ readonly address: string; readonly servers: readonly Server[] }> {
-    const { body } = await apiServer.admin.request<Secret>('GET', `${SECRETS}/cloister-ca`);
-    const decode = (name: string): string => Buffer.from(body.data[name] ?? '', 'base64').toString();
-    const authority = { certificate: decode('tls.crt'), key: decode('tls.key') };
-    const { certificate, key } = await issueCertificate(authority, [`${SERVICE}.${NAMESPACE}.svc`], {
-      now: new Date(Date.now() - 40 * DAY_MS),
-      days: 30,
-    });
-    const config = parseConfig(CONFIG, 'config.yaml');
-    const ready = JSON.stringify({ version: version(), configuration: config.ok && config.value.digest });
-    const servers = [createTlsServer({ cert: certificate, key }), createHttpServer((_, response) => response.end(ready))] as const;
-    const ports = await Promise.all(
-      servers.map(async (server) => {
-        await once(server.listen(0, '127.0.0.1'), 'listening');
-        return (server.address() as AddressInfo).port;
-      }),
-    );
-    return { address: `127.0.0.1:${ports.join('/')}`, servers: servers as unknown as readonly Server[] };
-  }
 
   test.each([
     ['label-unknown', 'error', /team-typo: .*"usern".*did you mean userns\?/],

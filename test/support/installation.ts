@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { version } from '../../src/commands/shared/version.ts';
 import type { ApiServer } from './api-server.ts';
 import { NAMESPACE, SERVICE } from './ensure.ts';
 
@@ -14,7 +15,7 @@ export async function createInstallation(apiServer: ApiServer, config: string): 
   };
   const base = `namespaces/${NAMESPACE}`;
   const labels = COMPONENT('webhook');
-  for (const name of ['worker-1', 'worker-2']) await createNode(apiServer, name, 'v1.36.3');
+  for (const name of NODES) await createNode(apiServer, name);
   await post(`/api/v1/${base}/configmaps`, { metadata: { name: 'cloister-config', labels }, data: { 'config.yaml': config } });
   const containers = [{ name: 'cloister', image: 'cloister' }];
   await post(`/apis/apps/v1/${base}/deployments`, {
@@ -39,16 +40,51 @@ export async function createInstallation(apiServer: ApiServer, config: string): 
   });
   await admin.request('PATCH', `${cronJob}/cloister-ensure/status`, { status: { lastSuccessfulTime: new Date().toISOString() } }, MERGE);
   await startPods(apiServer);
+  for (const node of NODES) await startInstaller(apiServer, node);
 }
 
-export async function createNode({ admin }: ApiServer, name: string, kubeletVersion: string): Promise<void> {
-  await admin.request('POST', '/api/v1/nodes', { metadata: { name } });
-  const { status, body } = await admin.request(
-    'PATCH',
-    `/api/v1/nodes/${name}/status`,
-    { status: { nodeInfo: { kubeletVersion } } },
-    MERGE,
-  );
+/** The pod of the chart's DaemonSet on a node, where the seccomp profile is installed. */
+export async function startInstaller({ admin }: ApiServer, node: string): Promise<void> {
+  const pods = `/api/v1/namespaces/${NAMESPACE}/pods`;
+  const name = `cloister-node-profile-${node}`;
+  const containers = [{ name: 'installed', image: `registry.example.com/cloister:${version()}` }];
+  const tolerations = [{ operator: 'Exists' }];
+  const pod = { metadata: { name, labels: COMPONENT('node-profile') }, spec: { nodeName: node, containers, tolerations } };
+  const created = await admin.request('POST', pods, pod);
+  if (created.status !== 201) throw new Error(JSON.stringify(created.body));
+  const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+  await admin.request('PATCH', `${pods}/${name}/status`, { status }, MERGE);
+}
+
+const NODES = ['worker-1', 'worker-2'];
+
+/** What a kubelet reports of a node with Kata Containers and user namespaces. */
+const NODE_INFO = {
+  kubeletVersion: 'v1.36.3',
+  containerRuntimeVersion: 'containerd://2.1.4',
+  kernelVersion: '6.12.55+',
+  operatingSystem: 'linux',
+  osImage: 'Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)',
+} as const;
+export const KATA_HANDLERS = ['', 'runc', 'kata-qemu'].map((name) => ({ name, features: { userNamespaces: name !== 'kata-qemu' } }));
+export const KATA_LABEL = { 'katacontainers.io/kata-runtime': 'true' };
+
+interface NodeChanges {
+  readonly nodeInfo?: Partial<Record<keyof typeof NODE_INFO, string>>;
+  readonly runtimeHandlers?: readonly object[];
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** A node as its kubelet would register it, with what differs. */
+export async function createNode(
+  { admin }: ApiServer,
+  name: string,
+  { nodeInfo, runtimeHandlers = KATA_HANDLERS, labels = KATA_LABEL }: NodeChanges = {},
+): Promise<void> {
+  const created = await admin.request('POST', '/api/v1/nodes', { metadata: { name, labels } });
+  if (created.status !== 201) throw new Error(JSON.stringify(created.body));
+  const reported = { nodeInfo: { ...NODE_INFO, ...nodeInfo }, runtimeHandlers };
+  const { status, body } = await admin.request('PATCH', `/api/v1/nodes/${name}/status`, { status: reported }, MERGE);
   if (status !== 200) throw new Error(JSON.stringify(body));
 }
 
