@@ -6,7 +6,7 @@ import { err, ok, type Result } from '../core/result.ts';
 import { printReadError } from '../io-errors.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
-import { type CertificateKeeper, ensureRoles, labelerRole } from '../manifests/rbac.ts';
+import { type CertificateKeeper, ensureRoles, userRoles } from '../manifests/rbac.ts';
 import { parseCertificates } from '../tls/pem.ts';
 import { certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
 import { fail } from './shared/fail.ts';
@@ -17,8 +17,8 @@ import { addHelp } from './shared/help.ts';
 export const command: Command = new Command('manifests')
   .description(
     'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
-      'ValidatingAdmissionPolicies that protect labels, with their bindings, and the ClusterRole that allows labelling namespaces. Needs no ' +
-      'cluster. Either --service or --url is required.',
+      'ValidatingAdmissionPolicies that protect labels and the webhook configurations, with their bindings, and the ClusterRoles that allow ' +
+      'labelling namespaces and changing the webhook configurations. Needs no cluster. Either --service or --url is required.',
   )
   .addOption(configOption())
   .addOption(serviceOption())
@@ -69,7 +69,7 @@ async function run(flags: Flags, self: Command): Promise<void> {
 
   for (const warning of config.value.warnings) process.stderr.write(`warning: ${warning}\n`);
   const target = { ...url, ...ca.value };
-  print([...entriesOf(config.value, target), ...policies(config.value, target), labelerRole()]);
+  print([...entriesOf(config.value, target), ...policies(config.value, target), ...userRoles()]);
 }
 
 function printRoles({ service, certificates }: Flags, self: Command): void {

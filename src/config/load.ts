@@ -17,6 +17,8 @@ export interface Config extends PolicyConfig {
   readonly governance: Governance;
   /** Of the webhook entries; absent: their defaults. */
   readonly timeoutSeconds?: { readonly [Of in 'mutate' | 'enforce' | 'watch']?: number | undefined };
+  /** Whether a policy guards the webhook configurations; absent: it does. */
+  readonly guard?: boolean;
   /** SHA-256 of the text, in hex. A server and `cloister ensure` compare it to find out whether they read the same text. */
   readonly digest: string;
   /** For the log: what is valid, and probably not intended. */
@@ -55,7 +57,7 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   const yaml = parseYaml(text, source);
   if (!yaml.ok) return yaml;
   const problems: string[] = [];
-  const { excludedNamespaces = [], timeoutSeconds } = parseLevel(configSchema, yaml.value, [], problems) ?? {};
+  const { excludedNamespaces = [], timeoutSeconds, guard } = parseLevel(configSchema, yaml.value, [], problems) ?? {};
   const written = fieldOf(yaml.value, 'profiles');
   const profiles = readProfiles(written, problems);
   const byName = readGovernance(yaml.value, isObject(written) ? Object.keys(written) : [...profiles.keys()], problems);
@@ -63,7 +65,8 @@ export function parseConfig(text: string, source: string, { now = new Date() }: 
   const governance = excludedNamespaces.length === 0 ? byName : { ...byName, excluded: excludedNamespaces };
   if (problems.length > 0) return err(problems.map((each) => `${source}: ${each}`));
   const warnings = [...warnOfUnenforced(governance), ...warnOfExpired(exemptions, now), ...warnOfEveryContainer(exemptions)];
-  return ok({ profiles, governance, exemptions, ...(timeoutSeconds && { timeoutSeconds }), digest: digestOf(text), warnings, text });
+  const forCluster = { ...(timeoutSeconds && { timeoutSeconds }), ...(guard !== undefined && { guard }) };
+  return ok({ profiles, governance, exemptions, ...forCluster, digest: digestOf(text), warnings, text });
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');

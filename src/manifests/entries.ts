@@ -11,6 +11,8 @@ export interface ClusterConfig {
   readonly profiles: PolicyConfig['profiles'];
   readonly governance: Governance;
   readonly timeoutSeconds?: EntryTimeouts;
+  /** Whether a policy guards the webhook configurations; absent: it does. */
+  readonly guard?: boolean | undefined;
 }
 
 /** How many seconds the API server waits for an answer. Absent: the default of the kind of entry. */

@@ -1,9 +1,11 @@
 import { PREFIX } from '../core/labels.ts';
 
-/** The API group of the permission to label namespaces. */
+/** The API group of the permissions to label namespaces and to manage the webhook configurations. */
 export const API_GROUP = PREFIX.slice(0, -1);
-/** The ClusterRole with that permission. */
+/** The ClusterRole with the permission to label namespaces. */
 export const LABELER = 'cloister-labeler';
+/** The ClusterRole with the permission to change and delete the webhook configurations. */
+export const MANAGER = 'cloister-manager';
 
 /**
  * Labels of every object that Cloister creates. `app.kubernetes.io/managed-by` is left to Helm, which sets it to its own name: with another

@@ -2,6 +2,7 @@ import { type AnnotationKeys, NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } 
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
 import { type ClusterConfig, type Target, ungovernedNamespaces } from './entries.ts';
 import { governedWhere } from './governed.ts';
+import { GUARD, guard } from './guard.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
 
 /** An object for `kubectl apply`. */
@@ -22,19 +23,19 @@ export interface ConfiguredExpressions {
   readonly enforcedByName: string;
 }
 
-export function policies({ profiles, governance }: ClusterConfig, target: Target): readonly Manifest[] {
+export function policies({ profiles, governance, guard: isGuarded = true }: ClusterConfig, target: Target): readonly Manifest[] {
   const ungoverned = ungovernedNamespaces(governance, target);
   const byName = [{ namespaces: ungoverned, profiles: {} }, ...governance.byName];
   return policiesWith({
     profiles: listOf([...profiles.keys()]),
     ungoverned: listOf(ungoverned),
     enforcedByName: governedWhere(({ enforce }) => enforce !== undefined, { ...governance, byName }),
-  });
+  }).filter(({ metadata }) => isGuarded || metadata.name !== GUARD);
 }
 
 /**
  * The policies that must hold while every webhook pod is down, and that the API server therefore evaluates itself: who may label a
- * namespace, with what, and which metadata of a pod is immutable. Each policy comes with its binding.
+ * namespace, with what, which metadata of a pod is immutable, and who may change the webhook configurations. Each policy comes with its binding.
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
 export function policiesWith({ profiles, ungoverned, enforcedByName }: ConfiguredExpressions): readonly Manifest[] {
@@ -128,6 +129,7 @@ export function policiesWith({ profiles, ungoverned, enforcedByName }: Configure
         },
       ],
     }),
+    ...guard(),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
-import { API_GROUP, LABELER, LABELS } from './labels.ts';
+import { API_GROUP, LABELER, LABELS, MANAGER } from './labels.ts';
 import { type Manifest, policiesWith } from './policies.ts';
 
 export interface Service {
@@ -13,14 +13,17 @@ export const servingSecretOf = ({ name }: Service): string => `${name}-tls`;
 
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
-/** The permission to label namespaces. */
-export function labelerRole(): Manifest {
-  return {
-    apiVersion: RBAC,
-    kind: 'ClusterRole',
-    metadata: { name: LABELER, labels: LABELS },
-    rules: [{ apiGroups: [API_GROUP], resources: ['profiles'], verbs: ['label'] }],
-  };
+/** The permissions that policies ask for: to label namespaces, and to change the webhook configurations. */
+export function userRoles(): readonly Manifest[] {
+  return [
+    { name: LABELER, verb: 'label' },
+    { name: MANAGER, verb: 'manage' },
+  ].map(({ name, verb }) => ({ apiVersion: RBAC, kind: 'ClusterRole', metadata: { name, labels: LABELS }, rules: [mayUse(verb)] }));
+}
+
+/** The resource exists only in RBAC. */
+function mayUse(verb: string): object {
+  return { apiGroups: [API_GROUP], resources: ['profiles'], verbs: [verb] };
 }
 
 /** Who manages the Secrets and the caBundle: `cloister ensure`, or another tool, such as cert-manager. */
@@ -56,6 +59,7 @@ export function ensureRoles(service: Service, certificates: CertificateKeeper): 
         manage(ADMISSION, 'validatingwebhookconfigurations', [VALIDATING_CONFIGURATION]),
         manage(ADMISSION, 'validatingadmissionpolicies', namesOf('ValidatingAdmissionPolicy')),
         manage(ADMISSION, 'validatingadmissionpolicybindings', namesOf('ValidatingAdmissionPolicyBinding')),
+        mayUse('manage'),
       ],
     },
     { apiVersion: RBAC, kind: 'ClusterRoleBinding', metadata, ...bindTo('ClusterRole') },

@@ -88,7 +88,7 @@ test('the API server accepts the policies of a configuration without profiles', 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
-test.each(['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods'])(
+test.each(['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods', 'cloister-guard'])(
   'the API server finds no type errors in the expressions of %s',
   async (name) => {
     interface Policy {

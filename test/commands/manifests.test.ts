@@ -28,7 +28,7 @@ async function file(name: string, content: string): Promise<string> {
 const kinds = (yaml: string) => parseAllDocuments(yaml).map((each) => each.get('kind'));
 
 describe('prints one YAML stream', () => {
-  test('manifests prints webhook configurations, policies with their bindings, and the role', async () => {
+  test('manifests prints webhook configurations, policies with their bindings, and the roles', async () => {
     const { code, stdout, stderr } = await printManifests(SERVICE);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(kinds(stdout)).toEqual([
@@ -40,6 +40,9 @@ describe('prints one YAML stream', () => {
       'ValidatingAdmissionPolicyBinding',
       'ValidatingAdmissionPolicy',
       'ValidatingAdmissionPolicyBinding',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+      'ClusterRole',
       'ClusterRole',
     ]);
     for (const each of parseAllDocuments(stdout)) {

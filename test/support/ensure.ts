@@ -27,7 +27,7 @@ export const OBJECTS = [
   `${SECRETS}/cloister-tls`,
   `${ADMISSION}/mutatingwebhookconfigurations/zz-cloister`,
   `${ADMISSION}/validatingwebhookconfigurations/cloister`,
-  ...['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods'].flatMap((name) => [
+  ...['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods', 'cloister-guard'].flatMap((name) => [
     `${ADMISSION}/validatingadmissionpolicies/${name}`,
     `${ADMISSION}/validatingadmissionpolicybindings/${name}`,
   ]),

@@ -158,6 +158,8 @@ const valuesSchema = z
       metricsFrom: z.array(peer),
     }),
     labelers: z.array(subject),
+    guard: z.strictObject({ enabled: configSchema.shape.guard.unwrap() }),
+    managers: z.array(subject),
     monitoring: z.strictObject({
       serviceMonitor: z.strictObject({ enabled: z.boolean(), interval: longDuration, labels: ourLabels }),
       podMonitor: z.strictObject({ enabled: z.boolean(), interval: longDuration, labels: ourLabels }),

@@ -2,6 +2,7 @@
 {{- define "cloister.config" -}}
 {{- $config := dict "apiVersion" "cloister.dev/v1alpha1" "kind" "Config" "profiles" .Values.profiles -}}
 {{- range $key := list "governs" "default" "exemptions" "excludedNamespaces" "timeoutSeconds" }}{{ with get $.Values $key }}{{ $_ := set $config $key . }}{{ end }}{{ end -}}
+{{- if not .Values.guard.enabled }}{{ $_ := set $config "guard" false }}{{ end -}}
 {{ toYaml $config }}
 {{- end }}
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseDuration } from '../../../src/commands/shared/flags.ts';
-import { ensureRoles, labelerRole } from '../../../src/manifests/rbac.ts';
+import { ensureRoles, userRoles } from '../../../src/manifests/rbac.ts';
 import { type Manifest, only, rendered } from '../../support/helm.ts';
 
 /** What the chart makes by default, held against what it is to be. */
@@ -28,15 +28,19 @@ test('T72: with cert-manager `cloister ensure` may not read a Secret', async () 
   );
 });
 
-test('the ClusterRole for labelling equals that of `cloister manifests`', () => {
-  expect(of('ClusterRole', 'cloister-labeler').rules).toEqual(labelerRole().rules);
-});
+test.each(userRoles().map((role) => [role.metadata.name, role] as const))(
+  'the ClusterRole %s equals that of `cloister manifests`',
+  (name, role) => {
+    expect(of('ClusterRole', name).rules).toEqual(role.rules);
+  },
+);
 
-test('T72: the chart has roles and bindings only for ensure, for labelling and for the test', () => {
+test('T72: the chart has roles and bindings only for ensure, for labelling, for managing and for the test', () => {
   const roles = manifests.filter(({ kind }) => /Role/.test(kind)).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
   expect(roles.sort()).toEqual([
     'ClusterRole cloister-ensure',
     'ClusterRole cloister-labeler',
+    'ClusterRole cloister-manager',
     'ClusterRoleBinding cloister-ensure',
     'Role cloister-ensure',
     'Role cloister-test',

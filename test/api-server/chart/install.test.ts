@@ -109,7 +109,7 @@ describeUnless(missing, 'in namespaces of this machine', () => {
   test('an upgrade passes after the policies were turned off as break-glass says, and `ensure` has created the bindings again', {
     timeout: 120_000,
   }, async () => {
-    const bindings = ['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods'];
+    const bindings = ['cloister-namespace-labels', 'cloister-namespace-advice', 'cloister-pods', 'cloister-guard'];
     expect(await apiServer.kubectl(['delete', 'validatingadmissionpolicybinding', ...bindings])).toMatchObject({ code: 0 });
     const byHand = ['create', 'job', 'ensure-again', '--from=cronjob/cloister-ensure', `--namespace=${NAMESPACE}`];
     expect(await apiServer.kubectl(byHand)).toMatchObject({ code: 0 });
