@@ -15,3 +15,9 @@ export function parseAppArmorAnnotation(value: string): AppArmorProfile {
   if (value.startsWith('localhost/')) return { type: 'Localhost', localhostProfile: value.slice('localhost/'.length) };
   return { type: 'Unconfined' };
 }
+
+/** The annotation that says the same as the field. */
+export function printAppArmorAnnotation({ type, localhostProfile }: AppArmorProfile): string {
+  if (type === 'RuntimeDefault') return 'runtime/default';
+  return type === 'Localhost' ? `localhost/${localhostProfile}` : 'unconfined';
+}

@@ -1,3 +1,4 @@
+import { type Cel, textAt } from './cel.ts';
 import type { Toleration } from './pod.ts';
 
 /** The field `scheduling` of a RuntimeClass, as its object has it. */
@@ -31,4 +32,11 @@ export function makeClassScheduling({ nodeSelector, tolerations }: WrittenSchedu
 /** Prints a toleration. Tolerations that are equal for the API server have equal texts. */
 export function printToleration({ key, operator, value, effect, tolerationSeconds }: WrittenToleration): string {
   return JSON.stringify([key || '', operator || 'Equal', value || '', effect || '', tolerationSeconds ?? null]);
+}
+
+/** The same text in CEL. Its parts need no escape, because the API server validates them first. */
+export function printTolerationCel(toleration: Cel): Cel {
+  const [key, operator, value, effect] = ['key', 'operator', 'value', 'effect'].map((field) => textAt(toleration, field));
+  const texts = [key, `(${operator} == '' ? 'Equal' : ${operator})`, value, effect].map((each) => `'"' + ${each} + '",'`);
+  return `('[' + ${texts.join(' + ')} + ${toleration}.?tolerationSeconds.optMap(seconds, string(seconds)).orValue('null') + ']')`;
 }

@@ -1,3 +1,4 @@
+import { allOf, anyOf, type Cel, listAt, listOf, matchesAnyOf, not, quote, textAt } from './cel.ts';
 import { MAX_CONTAINERS, MAX_NAME_CHARS } from './limits.ts';
 import { matchesAny } from './name-pattern.ts';
 import {
@@ -115,4 +116,34 @@ export function findDroppedSudo(drop: readonly string[]): number | undefined {
 
 export function dropsAll(drop: readonly string[]): boolean {
   return drop.some((capability) => normalizeCapability(capability) === 'ALL');
+}
+
+/** `receivesGrant` in CEL: the names of the containers of a pod that receive the grant. */
+export function namesWithGrantCel(spec: Cel, containers: Cel, requirements: ProfileRequirements): Cel {
+  if (requirements.grant === 'none') return `${containers}.map(c, c.name)`;
+  const lasting = `(${listAt(spec, 'containers')} + ${listAt(spec, 'initContainers')}.filter(c, ${textAt('c', 'restartPolicy')} == 'Always'))`;
+  const isWorkspace =
+    requirements.grantTo === undefined ? not(restrictsItselfCel(requirements)) : matchesAnyOf('c.name', requirements.grantTo);
+  return `${lasting}.filter(c, ${isWorkspace}).map(c, c.name)`;
+}
+
+/** `restrictsItself` in CEL, of the container `c`. */
+function restrictsItselfCel({ workspace, isSysbox }: ProfileRequirements): Cel {
+  const [drop, add] = [listAt('c', 'securityContext.capabilities.drop'), listAt('c', 'securityContext.capabilities.add')];
+  const spellings = (capabilities: readonly string[]): Cel => listOf(capabilities.flatMap((each) => [each, `CAP_${each}`]));
+  const lists = (list: Cel, capability: Cel): Cel => `${list}.exists(a, a.upperAscii() in [${capability}, 'CAP_' + ${capability}])`;
+  const dropsAll = `${drop}.exists(d, d.upperAscii() in ${spellings(['ALL'])})`;
+  const dropsSudo = `${drop}.exists(d, d.upperAscii() in ${spellings(CAPABILITIES_OF_SUDO)})`;
+  const asksForMode = `${listAt('c', 'env')}.exists(e, e.name == ${quote(SYSBOX_MODE)} && ${textAt('e', 'value')} == 'TRUE')`;
+  const listed = listOf(workspace.addedCapabilities ?? SUDO_CAPABILITIES);
+  // The first condition is a shortcut for what the repair writes.
+  const isWritten = anyOf(
+    `sets.contains(${add}, ${listed})`,
+    `(${listed}.all(l, ${lists(`(${add} + ${drop})`, 'l')}) && ${listed}.exists(l, ${lists(add, 'l')}))`,
+  );
+  const isRestriction =
+    isSysbox && workspace.sysboxMode === 'TRUE'
+      ? allOf(anyOf(dropsAll, dropsSudo), not(asksForMode))
+      : anyOf(dropsSudo, allOf(dropsAll, not(isWritten)));
+  return anyOf(not(`c.?securityContext.?allowPrivilegeEscalation.orValue(true)`), isRestriction);
 }

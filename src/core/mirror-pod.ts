@@ -1,3 +1,4 @@
+import type { Cel } from './cel.ts';
 import { annotationOf, orEmpty, type Pod, specOf } from './pod.ts';
 
 export interface Requester {
@@ -25,3 +26,12 @@ export function isMirror(pod: Pod, { username, groups }: Requester): boolean {
   const node = mirroredNodeOf(pod);
   return node !== undefined && groups.includes('system:nodes') && username === `system:node:${node}`;
 }
+
+/** `isMirror` in CEL, of the object of a request. */
+export const IS_MIRROR_CEL: Cel = [
+  "'kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({})",
+  "object.spec.?nodeName.orValue('') != ''",
+  "'system:nodes' in request.userInfo.?groups.orValue([])",
+  "request.userInfo.?username.orValue('') == 'system:node:' + object.spec.nodeName",
+  "object.metadata.?ownerReferences.orValue([]).exists(o, o.apiVersion == 'v1' && o.kind == 'Node' && o.name == object.spec.nodeName)",
+].join(' &&\n');

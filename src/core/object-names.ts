@@ -4,3 +4,6 @@
  */
 export const MUTATING_CONFIGURATION = 'zz-cloister';
 export const VALIDATING_CONFIGURATION = 'cloister';
+
+/** The name of the policy with which the API server itself enforces a profile. */
+export const backstopNameOf = (profile: string): string => `cloister-profile-${profile}`;

@@ -1,3 +1,4 @@
+import { anyOf, type Cel, listAt, textAt } from './cel.ts';
 import { isEqualJson } from './json.ts';
 import { CONTAINER_LISTS, type ContainerSpec, orEmpty, type Pod, specOf } from './pod.ts';
 import { printable } from './printable.ts';
@@ -62,3 +63,14 @@ const chosenTolerations = (pod: Pod): readonly object[] =>
   orEmpty(specOf(pod).tolerations).filter(({ key }) => !ADDED_TOLERATIONS.has(key));
 
 const ADDED_TOLERATIONS: ReadonlySet<unknown> = new Set(['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']);
+
+const countGatesCel = (pod: Cel): Cel => `${listAt(pod, 'spec.schedulingGates')}.size()`;
+
+/** In CEL: whether an update adds a program or starts the pod, so that the whole pod is judged. Names of containers are unique, which the API server validates first. */
+export const JUDGES_WHOLE_POD_CEL: Cel = anyOf(
+  `(${countGatesCel('oldObject')} > 0 && ${countGatesCel('object')} == 0)`,
+  ...CONTAINER_LISTS.map(
+    (list) =>
+      `${listAt('object.spec', list)}.exists(c, !${listAt('oldObject.spec', list)}.exists(o, o.name == c.name && ${textAt('o', 'image')} == ${textAt('c', 'image')}))`,
+  ),
+);

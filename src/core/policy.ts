@@ -1,3 +1,4 @@
+import { type Cel, listOf, quote, text } from './cel.ts';
 import { excerptOf } from './excerpt.ts';
 import type { Exemption } from './exemptions.ts';
 import { APPLIED_ANNOTATION, GRANT_LABEL, PROFILE_LABEL } from './labels.ts';
@@ -23,14 +24,20 @@ export interface PolicyOptions {
   readonly profiles: PolicyConfig['profiles'];
   /** Whether the pod's `profile` label counts: it does in mode enforce, and not in warn and audit. */
   readonly obeysProfileLabel: boolean;
+  /**
+   * Whether the pod is about to be stored, so that the annotation with its profile must be its own. Cloister itself wrote it before, or nothing did,
+   * because no webhook answered.
+   */
+  readonly checksAnnotation?: boolean;
 }
 
 /** @param profile the profile that the API server's selector chose: the namespace's, or the one that the pod opted into */
-export function selectPolicy(profile: Profile, pod: Pod, { profiles, obeysProfileLabel }: PolicyOptions): Policy {
+export function selectPolicy(profile: Profile, pod: Pod, { profiles, obeysProfileLabel, checksAnnotation = false }: PolicyOptions): Policy {
   const problems: RuleFinding[] = [];
   const label = obeysProfileLabel ? labelOf(pod, PROFILE_LABEL) : undefined;
   const selected = selectProfile(profile, label, profiles, problems);
   const grant = selectGrant(selected, labelOf(pod, GRANT_LABEL), problems);
+  if (checksAnnotation) checkAnnotation(annotationOf(pod, APPLIED_ANNOTATION), printApplied(selected, grant), problems);
   return { profile: selected, grant, labelProblems: problems };
 }
 
@@ -52,6 +59,47 @@ function selectGrant({ id, grant }: Profile, label: string | undefined, problems
   const remedy = `remove the label, or set it to ${GRANTS.filter((each) => !exceeds(each, grant)).join(' or ')}`;
   problems.push({ path: ['metadata', 'labels', GRANT_LABEL], message, remedy });
   return grant;
+}
+
+/** The value of the annotation that Cloister writes. */
+export const printApplied = ({ id }: Profile, grant: Grant): string => `${id}/${grant}`;
+
+function checkAnnotation(written: string | undefined, own: string, problems: RuleFinding[]): void {
+  if (written === undefined || written === own) return;
+  const message = `"${excerptOf(written)}" is not the profile and grant of the pod, which are ${own}`;
+  problems.push({ path: ['metadata', 'annotations', APPLIED_ANNOTATION], message, remedy: 'remove the annotation, which Cloister writes' });
+}
+
+/** Lists of texts. */
+interface LabelProblemsCel {
+  /** Of the labels that the pod was created with. */
+  readonly chosen: Cel;
+  /** Of a new pod. */
+  readonly created: Cel;
+  /** Of a pod after an update. */
+  readonly updated: Cel;
+}
+
+/**
+ * The problems of `selectPolicy` and `findSettledChanges` in CEL, each a list of texts. The policy of a profile judges the pods that have this profile,
+ * so a label that names another one was not obeyed.
+ * @param labels of the pod as created
+ * @param asked the grant that the pod asks for
+ */
+export function labelProblemsCel({ id, grant, mayChoose }: Profile, labels: Cel, asked: Cel): LabelProblemsCel {
+  const offered = GRANTS.filter((each) => !exceeds(each, grant));
+  const profile = `${labels}[?${quote(PROFILE_LABEL)}].orValue(${quote(id)})`;
+  const written = `object.metadata.?annotations[?${quote(APPLIED_ANNOTATION)}]`;
+  const chosen = [
+    `(${profile} == ${quote(id)} ? [] : [${text`label ${quote(PROFILE_LABEL)}: profile "${profile}" may not be chosen here; remove the label, or set it to ${quote([id, ...mayChoose].join(' or '))}`}])`,
+    `(${asked} in ${listOf(offered)} ? [] : [${text`label ${quote(GRANT_LABEL)}: grant "${asked}" is not offered here; remove the label, or set it to ${quote(offered.join(' or '))}`}])`,
+  ].join(' +\n');
+  const forged = `(${written}.orValue(${quote(`${id}/`)} + ${asked}) == ${quote(`${id}/`)} + ${asked} ? [] : [${text`annotation ${quote(APPLIED_ANNOTATION)} is not ${`${quote(`${id}/`)} + ${asked}`}; remove the annotation, which Cloister writes`}])`;
+  const settled = SETTLED.map(({ map, key }) => {
+    const [now, before] = ['object', 'oldObject'].map((pod) => `${pod}.metadata.?${map}[?${quote(key)}]`);
+    return `(${now} == ${before} ? [] : [${quote(`${key} was changed after the pod was created; keep the old value; ${SETTLED_AT}`)}])`;
+  });
+  return { chosen, created: `${chosen} +\n${forged}`, updated: [chosen, ...settled].join(' +\n') };
 }
 
 /**

@@ -4,6 +4,7 @@ import { MAX_PATCH_BYTES } from './limits.ts';
 import { makePatch, type PatchIntent, type PatchOp } from './patch.ts';
 import { annotationOf, orEmpty, specOf } from './pod.ts';
 import type { PointerLookup } from './pointer.ts';
+import { printApplied } from './policy.ts';
 import { makeSizeFinding } from './rules/pod-size.ts';
 import type { Finding } from './rules/rule.ts';
 import { type Subject, withDocument } from './subject.ts';
@@ -75,7 +76,7 @@ function makeMutabilityCheck(old: Subject | undefined): (finding: Finding) => bo
 
 /** The intent to add the annotation, unless the pod has it. */
 function annotate({ subject, policy }: JudgeInput): PatchIntent[] {
-  const value = `${policy.profile.id}/${policy.grant}`;
+  const value = printApplied(policy.profile, policy.grant);
   if (annotationOf(subject.pod, APPLIED_ANNOTATION) === value) return [];
   return [{ path: [...subject.at, 'metadata', 'annotations', APPLIED_ANNOTATION], fix: { set: value } }];
 }

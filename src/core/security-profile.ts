@@ -1,3 +1,4 @@
+import { type Cel, quote, textAt } from './cel.ts';
 import { excerptOf } from './excerpt.ts';
 
 /** An AppArmor or seccomp profile in a security context: a type and, for Localhost, the name of a profile on the node. */
@@ -23,3 +24,13 @@ export function exemptionOf(profile: SecurityProfile | null | undefined): { read
 export function exemptionValueOf({ type, localhostProfile }: SecurityProfile): string {
   return (type === 'Localhost' ? localhostProfile : type) ?? '';
 }
+
+/** The same in CEL, where a profile always has a type, because the API server validates it first. */
+export const isDefaultCel = (profile: Cel): Cel => `${profile}.type == 'RuntimeDefault'`;
+export const isProfileCel = (profile: Cel, { type, localhostProfile }: SecurityProfile): Cel =>
+  `(${profile}.type == ${quote(type ?? '')} && ${textAt(profile, 'localhostProfile')} == ${quote(localhostProfile ?? '')})`;
+export const exemptionValueCel = (profile: Cel): Cel =>
+  `(${profile}.type == 'Localhost' ? ${textAt(profile, 'localhostProfile')} : ${profile}.type)`;
+/** @param optional a profile or none */
+export const printProfileCel = (optional: Cel): Cel =>
+  `${optional}.optMap(p, has(p.localhostProfile) ? p.type + ' ' + p.localhostProfile : p.type).orValue('not set')`;

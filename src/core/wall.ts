@@ -1,3 +1,4 @@
+import { allOf, type Cel, listOf, quote, textAt } from './cel.ts';
 import { excerptOf } from './excerpt.ts';
 import { annotationOf, type Pod, specOf } from './pod.ts';
 import type { Wall } from './requirements.ts';
@@ -68,3 +69,23 @@ export function isClassOf(wall: Wall, runtimeClassName: string): boolean {
 export function getsClassScheduling(pod: Pod, wall: Wall): boolean {
   return wall.runtimeClassName !== undefined || isClassOf(wall, specOf(pod).runtimeClassName ?? '');
 }
+
+/** The names of the profile's runtime classes. */
+export const classesOf = ({ runtimeClassName, runtimeClasses }: Wall): readonly string[] => [
+  ...(runtimeClassName === undefined ? [] : [runtimeClassName]),
+  ...runtimeClasses,
+];
+
+/** `isIsolated` in CEL. */
+export function isIsolatedCel(spec: Cel, annotations: Cel, wall: Wall): Cel {
+  const classes = wall.runtimeClassName === undefined ? ['', ...classesOf(wall)] : classesOf(wall);
+  return allOf(
+    wall.hostUsers === false ? `!${spec}.?hostUsers.orValue(true)` : `${spec}.?hostUsers.orValue(true)`,
+    ...wall.annotations.map(([key, value]) => `${annotations}[?${quote(key)}].orValue('') == ${quote(value)}`),
+    `${textAt(spec, 'runtimeClassName')} in ${listOf(classes)}`,
+  );
+}
+
+/** `getsClassScheduling` in CEL. */
+export const getsClassSchedulingCel = (spec: Cel, wall: Wall): Cel =>
+  wall.runtimeClassName !== undefined ? 'true' : `${textAt(spec, 'runtimeClassName')} in ${listOf(wall.runtimeClasses)}`;

@@ -193,7 +193,7 @@ const SPEC_CHANGED = [
   "(has(request.subResource) && request.subResource != '')",
   'object.spec != oldObject.spec',
 ];
-const CHANGED = {
+export const CHANGED = {
   name: 'spec-labels-or-annotations-change',
   expression: [
     ...SPEC_CHANGED,

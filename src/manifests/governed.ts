@@ -10,6 +10,14 @@ export function governedWhere(isSelected: (profiles: ProfileByMode) => boolean, 
   return [...byName.map(({ namespaces, profiles }) => `${isNamed(namespaces)} ? ${isSelected(profiles)} :`), String(rest)].join('\n');
 }
 
+/** A CEL expression: the name of the profile that is enforced in the namespace of a request by its name; empty: none is. */
+export function enforcedByName({ byName, otherwise }: Governance): string {
+  const nameOf = ({ enforce = '' }: ProfileByMode): string => `'${enforce}'`;
+  const rest = nameOf(otherwise);
+  if (byName.every(({ profiles }) => nameOf(profiles) === rest)) return rest;
+  return [...byName.map(({ namespaces, profiles }) => `${isNamed(namespaces)} ? ${nameOf(profiles)} :`), rest].join('\n');
+}
+
 /** The patterns have only lower-case letters, digits, dashes and `*`, so nothing in them must be escaped. */
 function isNamed(patterns: readonly string[]): string {
   return `request.namespace.matches('^(${patterns.join('|').replaceAll('*', '.*')})$')`;

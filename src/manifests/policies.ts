@@ -1,4 +1,5 @@
-import { type AnnotationKeys, NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
+import { isAmong, listOf } from '../core/cel.ts';
+import { NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
 import { type ClusterConfig, type Target, ungovernedNamespaces } from './entries.ts';
 import { governedWhere } from './governed.ts';
@@ -210,14 +211,4 @@ const ours = (key: string): string => `${key}.startsWith('${PREFIX}')`;
 const isAddedRuntimeAnnotation = (key: string): string =>
   `(${isAmong(RUNTIME_ANNOTATIONS, key)}) &&\n!(${isAmong(NETWORK_STATUS_ANNOTATIONS, key)})`;
 
-function isAmong({ names, prefixes, domains }: AnnotationKeys, key: string): string {
-  return [
-    `${key} in ${listOf(names)}`,
-    `${listOf(prefixes)}.exists(prefix, ${key}.startsWith(prefix))`,
-    `${listOf(domains)}.exists(domain, ('.' + ${key}.split('/')[0]).endsWith('.' + domain))`,
-  ].join(' ||\n');
-}
-
 const joinOr = (words: readonly string[]): string => `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
-
-const listOf = (words: readonly string[]): string => `[${words.map((word) => `'${word}'`).join(', ')}]`;

@@ -1,3 +1,4 @@
+import { listAt, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -35,5 +36,26 @@ export const antiAffinity: Rule = {
         report({ path: [...path, 'namespaceSelector'], message, fix: REMOVE, remedy: REMEDY });
       }
     }
+  },
+  inTree: {
+    pod({ spec }, { allowsWideAntiAffinity }) {
+      if (allowsWideAntiAffinity) return [];
+      const each = [listAt(spec, 'affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution'), 't'] as const;
+      const others = `${listAt('t', 'namespaces')}.filter(n, n != request.namespace)`;
+      return [
+        {
+          each,
+          where: `${others}.size() > 0`,
+          says: text`required anti-affinity keeps pods of namespace ${`${others}[0]`} off nodes`,
+          remedy: quote(REMEDY),
+        },
+        {
+          each,
+          where: 'has(t.namespaceSelector)',
+          says: quote('required anti-affinity selects namespaces by label, and keeps their pods off nodes'),
+          remedy: quote(REMEDY),
+        },
+      ];
+    },
   },
 };

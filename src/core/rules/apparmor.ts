@@ -1,12 +1,22 @@
-import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation } from '../apparmor-annotation.ts';
+import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation, printAppArmorAnnotation } from '../apparmor-annotation.ts';
+import { allOf, anyOf, type Cel, holdsFor, maybe, not, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import type { Path } from '../path.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
-import { exemptionOf, exemptionValueOf, printProfile } from '../security-profile.ts';
+import {
+  exemptionOf,
+  exemptionValueCel,
+  exemptionValueOf,
+  isDefaultCel,
+  isProfileCel,
+  printProfile,
+  printProfileCel,
+} from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
 
 const FIELD = ['securityContext', 'appArmorProfile'];
+const REMEDY = 'remove it, or ask the operator for an exemption';
 
 /**
  * On nodes with AppArmor the runtime's profile denies what capabilities alone allow. `Unconfined` and profiles of the author's choice
@@ -39,6 +49,60 @@ export const apparmor: Rule = {
     const granted = grantedProfileOf(container, pod, context);
     if (granted === undefined) checkOrdinary(container, report, context, pod);
     else checkWorkspace(container, granted, report, context, pod);
+  },
+  inTree: {
+    pod({ securityContext, annotations, annotationKeys, namesWithGrant, exempts }, { workspace: { appArmorProfile: granted } }) {
+      const own = maybe(securityContext, 'appArmorProfile');
+      const name = `k.substring(${APPARMOR_ANNOTATION.length})`;
+      const isGiven =
+        granted === undefined
+          ? 'false'
+          : `(${annotations}[k] == ${quote(printAppArmorAnnotation(granted))} && ${name} in ${namesWithGrant})`;
+      return [
+        {
+          where: holdsFor(own, 'p', not(anyOf(isDefaultCel('p'), exempts(exemptionValueCel('p'))))),
+          says: text`appArmorProfile is ${printProfileCel(own)}`,
+          remedy: quote(REMEDY),
+        },
+        {
+          each: [annotationKeys, 'k'],
+          where: allOf(
+            `k.startsWith(${quote(APPARMOR_ANNOTATION)})`,
+            not(
+              anyOf(
+                isAnnotationAllowed(`${annotations}[k]`, (value) => exempts(value, name)),
+                isGiven,
+              ),
+            ),
+          ),
+          says: text`annotation ${'k'} sets AppArmor to ${`${annotations}[k]`}`,
+          remedy: quote(REMEDY),
+        },
+      ];
+    },
+    container({ securityContext, annotations, hasGrant, isEphemeral, exempts }, { workspace: { appArmorProfile: granted } }) {
+      const own = maybe('c', 'securityContext.appArmorProfile');
+      const ofPod = maybe(securityContext, 'appArmorProfile');
+      const annotated = `${annotations}[?${quote(APPARMOR_ANNOTATION)} + c.name]`;
+      const isAllowedCel = (profile: Cel): Cel => anyOf(isDefaultCel(profile), exempts(exemptionValueCel(profile)));
+      const isGiven = granted === undefined ? 'false' : allOf(hasGrant, isProfileCel('p', granted));
+      return [
+        {
+          where: holdsFor(own, 'p', not(anyOf(isAllowedCel('p'), isGiven))),
+          says: text`appArmorProfile is ${printProfileCel(own)}`,
+          remedy: quote(REMEDY),
+        },
+        {
+          where: allOf(
+            isEphemeral,
+            `!${own}.hasValue()`,
+            `(${annotated}.hasValue() ? ${holdsFor(annotated, 'a', not(isAnnotationAllowed('a', exempts)))} : ${holdsFor(ofPod, 'p', not(isAllowedCel('p')))})`,
+          ),
+          says: quote('the container inherits an appArmorProfile that is not RuntimeDefault'),
+          remedy: quote('set the type RuntimeDefault'),
+        },
+      ];
+    },
   },
 };
 
@@ -126,3 +190,7 @@ function isAllowed(profile: AppArmorProfile, { exempts }: RuleContext, container
 function isSame(a: AppArmorProfile, b: AppArmorProfile): boolean {
   return a.type === b.type && (a.localhostProfile ?? '') === (b.localhostProfile ?? '');
 }
+
+/** @param exempts whether an exemption lets a value through */
+const isAnnotationAllowed = (value: Cel, exempts: (value: Cel) => Cel): Cel =>
+  anyOf(`${value} == 'runtime/default'`, exempts(`(${value}.startsWith('localhost/') ? ${value}.substring(10) : 'Unconfined')`));

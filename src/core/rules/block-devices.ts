@@ -1,3 +1,4 @@
+import { listAt, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import type { Rule } from './rule.ts';
@@ -24,5 +25,18 @@ export const blockDevices: Rule = {
         remedy: 'mount the claim as a file system (volumeMounts)',
       });
     }
+  },
+  inTree: {
+    container: (_pod, { allowsBlockDevices }) =>
+      allowsBlockDevices
+        ? []
+        : [
+            {
+              each: [listAt('c', 'volumeDevices'), 'd'],
+              where: 'true',
+              says: text`raw block volume "${'d.name'}" is attached`,
+              remedy: quote('mount the claim as a file system (volumeMounts)'),
+            },
+          ],
   },
 };

@@ -1,3 +1,4 @@
+import { anyOf, listAt, listOf, not, quote, text } from '../cel.ts';
 import { lossOf, normalizeCapability } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
@@ -37,5 +38,21 @@ export const capabilities: Rule = {
         report({ path, message: `capability ${excerptOf(capability)} is spelled ${excerptOf(written)}`, fix: { set: capability } });
       }
     }
+  },
+  inTree: {
+    // Of a misspelled capability the text is no exact name, so it is among the escapes.
+    container({ hasGrant, exempts }, { workspace }) {
+      const baseline = `a in ${listOf(BASELINE)}`;
+      const granted = `a in ${listOf(workspace.allowedCapabilities)}`;
+      const allowed = granted === baseline ? baseline : `(${hasGrant} ? ${granted} : ${baseline})`;
+      return [
+        {
+          each: [listAt('c', 'securityContext.capabilities.add'), 'a'],
+          where: not(anyOf(allowed, exempts('a'))),
+          says: text`capability ${'a'} is added`,
+          remedy: quote('remove it, or ask the operator for an exemption; an allowed one is spelled as in NET_BIND_SERVICE'),
+        },
+      ];
+    },
   },
 };

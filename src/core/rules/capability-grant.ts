@@ -1,3 +1,4 @@
+import { listAt, quote } from '../cel.ts';
 import { dropsAll, findDroppedSudo, normalizeCapability, SUDO_CAPABILITIES, whatNeeds, whatStopsWorking } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
 import { type ContainerSpec, lastsAsLongAsPod, orEmpty } from '../pod.ts';
@@ -35,6 +36,18 @@ export const capabilityGrant: Rule = {
       const message = `the container drops ALL capabilities, ${rest}`;
       report({ path: DROP, message, remedy: 'remove that line if this container is the workspace', kind: 'promise' });
     }
+  },
+  inTree: {
+    container: ({ hasGrant }, { workspace }) =>
+      workspace.mustDropAll
+        ? [
+            {
+              where: `${hasGrant} && !('ALL' in ${listAt('c', 'securityContext.capabilities.drop')})`,
+              says: quote('capabilities are not set, so the runtime chooses them'),
+              remedy: quote('drop ALL'),
+            },
+          ]
+        : [],
   },
 };
 

@@ -1,3 +1,4 @@
+import { flagAt, quote, textAt } from '../cel.ts';
 import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
 
@@ -16,5 +17,14 @@ export const dnsPolicy: Rule = {
     const spec = specOf(pod);
     if (spec.hostNetwork !== true || spec.dnsPolicy !== 'ClusterFirstWithHostNet') return;
     report({ path: ['spec', 'dnsPolicy'], message: 'dnsPolicy is ClusterFirstWithHostNet', fix: { set: 'ClusterFirst' } });
+  },
+  inTree: {
+    pod: ({ spec }) => [
+      {
+        where: `${flagAt(spec, 'hostNetwork')} && ${textAt(spec, 'dnsPolicy')} == 'ClusterFirstWithHostNet'`,
+        says: quote('dnsPolicy is ClusterFirstWithHostNet'),
+        remedy: quote('set it to ClusterFirst'),
+      },
+    ],
   },
 };

@@ -1,4 +1,6 @@
+import { allOf, anyOf, type Cel, listOf, not, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
+import type { CelFinding } from '../in-tree.ts';
 import { entryOf, type Resources, specOf } from '../pod.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
@@ -26,7 +28,13 @@ export const extendedResources: Rule = {
   checkContainer({ spec }, report, context) {
     check(spec.resources, ['resources'], report, context);
   },
+  inTree: {
+    pod: ({ spec, exempts }, { allowedDevices }) => devicesCel(`${spec}.?resources`, allowedDevices, exempts('r')),
+    container: ({ exempts }, { allowedDevices }) => devicesCel('c.?resources', allowedDevices, exempts('r')),
+  },
 };
+
+const REMEDY = 'remove it, or ask the operator to list it in the devices of the profile';
 
 const LISTS = ['limits', 'requests'] as const;
 const NONE = {};
@@ -41,7 +49,7 @@ function check(resources: Resources | null | undefined, path: string[], report: 
       report({
         path: [...path, list, name],
         message: `resource ${excerptOf(name)} is a device of the node`,
-        remedy: 'remove it, or ask the operator to list it in the devices of the profile',
+        remedy: REMEDY,
       });
     }
   }
@@ -51,3 +59,14 @@ const isZero = (quantity: unknown): boolean => quantity === 0 || quantity === '0
 
 /** Names with a domain are never native, not even below `kubernetes.io`: `deviceclass.resource.kubernetes.io/<class>` is a resource claim (KEP-5004). */
 const isNative = (name: string): boolean => !name.includes('/');
+
+/** @param resources the resources or none */
+function devicesCel(resources: Cel, allowed: ReadonlySet<string>, isExempt: Cel): readonly CelFinding[] {
+  const [limits, requests] = [`${resources}.?limits.orValue({})`, `${resources}.?requests.orValue({})`];
+  const isDevice = (list: Cel): Cel => allOf("r.contains('/')", `${list}[r] != '0'`, not(anyOf(`r in ${listOf(allowed)}`, isExempt)));
+  const finding = { says: text`resource ${'r'} is a device of the node`, remedy: quote(REMEDY) };
+  return [
+    { each: [limits, 'r'], where: isDevice(limits), ...finding },
+    { each: [requests, 'r'], where: allOf(isDevice(requests), `!(r in ${limits} && ${limits}[r] != '0')`), ...finding },
+  ];
+}

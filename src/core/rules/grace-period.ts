@@ -1,3 +1,5 @@
+import { type Cel, numberAt, quote, text } from '../cel.ts';
+import type { CelFinding } from '../in-tree.ts';
 import { specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
 
@@ -26,6 +28,11 @@ export const gracePeriod: Rule = {
   checkContainer({ spec }, report, { requirements }) {
     for (const probe of PROBES) check(spec[probe], [probe], requirements.maxTerminationGracePeriodSeconds, report);
   },
+  inTree: {
+    pod: ({ spec }, { maxTerminationGracePeriodSeconds }) => [periodCel(spec, '', maxTerminationGracePeriodSeconds)],
+    container: (_pod, { maxTerminationGracePeriodSeconds }) =>
+      PROBES.map((probe) => periodCel('c', `${probe}.`, maxTerminationGracePeriodSeconds)),
+  },
 };
 
 const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
@@ -41,4 +48,13 @@ function check(
   const remedy = `set it to ${maxSeconds}, or ask the operator for a longer maxTerminationGracePeriodSeconds`;
   const message = `the grace period of ${seconds} seconds is longer than ${maxSeconds}`;
   report({ path: [...path, 'terminationGracePeriodSeconds'], message, fix: { set: maxSeconds }, remedy });
+}
+
+function periodCel(owner: Cel, place: string, maxSeconds: number): CelFinding {
+  const seconds = numberAt(owner, `${place}terminationGracePeriodSeconds`);
+  return {
+    where: `${seconds} > ${maxSeconds}`,
+    says: text`${quote(place)}terminationGracePeriodSeconds is ${`string(${seconds})`}, longer than ${quote(String(maxSeconds))}`,
+    remedy: quote(`set it to ${maxSeconds}, or ask the operator for a longer maxTerminationGracePeriodSeconds`),
+  };
 }

@@ -1,3 +1,4 @@
+import { flagAt, quote } from '../cel.ts';
 import { specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -28,5 +29,13 @@ export const hostNamespaces: Rule = {
       if (spec[field] !== true) continue;
       report({ path: ['spec', field], message: `${field} is true`, fix: REMOVE, remedy: INSTEAD[field] });
     }
+  },
+  inTree: {
+    pod: ({ spec }) =>
+      FIELDS.map((field) => ({
+        where: flagAt(spec, field),
+        says: quote(`${field} is true`),
+        remedy: quote(INSTEAD[field] ?? 'remove it'),
+      })),
   },
 };

@@ -1,3 +1,4 @@
+import { listAt, numberAt, quote, text } from '../cel.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -20,5 +21,15 @@ export const hostPorts: Rule = {
       report({ path: ['ports', index, 'hostPort'], message: `hostPort ${hostPort} is a port of the node`, fix: REMOVE });
       if (hostIP != null) report({ path: ['ports', index, 'hostIP'], message: 'hostIP names an address of the node', fix: REMOVE });
     }
+  },
+  inTree: {
+    container: () => [
+      {
+        each: [listAt('c', 'ports'), 'p'],
+        where: `${numberAt('p', 'hostPort')} != 0`,
+        says: text`hostPort ${'string(p.hostPort)'} is a port of the node`,
+        remedy: quote('remove it, and hostIP with it'),
+      },
+    ],
   },
 };

@@ -1,3 +1,4 @@
+import { listAt, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
@@ -21,5 +22,18 @@ export const hugePages: Rule = {
       const message = `volume "${excerptOf(name ?? '')}" has medium ${excerptOf(emptyDir.medium)}, which cannot be id-mapped`;
       report({ path: ['spec', 'volumes', index, 'emptyDir', 'medium'], message, remedy: 'use medium Memory or none' });
     }
+  },
+  inTree: {
+    pod: ({ spec }, { allowsHugePages }) =>
+      allowsHugePages
+        ? []
+        : [
+            {
+              each: [listAt(spec, 'volumes'), 'v'],
+              where: `${textAt('v', 'emptyDir.medium')}.startsWith('HugePages')`,
+              says: text`volume "${'v.name'}" has medium ${'v.emptyDir.medium'}, which cannot be id-mapped`,
+              remedy: quote('use medium Memory or none'),
+            },
+          ],
   },
 };

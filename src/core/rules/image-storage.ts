@@ -77,6 +77,7 @@ export const imageStorage: Rule = {
       }
     }
   },
+  inTree: 'no escape',
 };
 
 type Mount = NonNullable<ContainerSpec['volumeMounts']>[number];

@@ -1,3 +1,4 @@
+import { quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import type { Rule } from './rule.ts';
 
@@ -25,5 +26,15 @@ export const mirrorPod: Rule = {
         remedy: 'remove the annotation',
       });
     }
+  },
+  inTree: {
+    pod: ({ annotationKeys }) => [
+      {
+        each: [annotationKeys, 'k'],
+        where: `k.startsWith(${quote(PREFIX)})`,
+        says: text`annotation ${'k'} marks a static pod`,
+        remedy: quote('remove the annotation'),
+      },
+    ],
   },
 };

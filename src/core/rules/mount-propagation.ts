@@ -1,3 +1,4 @@
+import { listAt, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -20,5 +21,15 @@ export const mountPropagation: Rule = {
       if (!propagation || propagation === 'None') continue;
       report({ path: ['volumeMounts', index, 'mountPropagation'], message: `mountPropagation is ${excerptOf(propagation)}`, fix: REMOVE });
     }
+  },
+  inTree: {
+    container: () => [
+      {
+        each: [listAt('c', 'volumeMounts'), 'm'],
+        where: `!(${textAt('m', 'mountPropagation')} in ['', 'None'])`,
+        says: text`mountPropagation of ${'m.name'} is ${'m.mountPropagation'}`,
+        remedy: quote('remove it'),
+      },
+    ],
   },
 };

@@ -1,6 +1,9 @@
+import { quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
+
+const REMEDY = 'remove it; use nodeSelector or affinity to select nodes';
 
 /**
  * `nodeName` bypasses the scheduler, and with it taints and the node selector of the runtime class.
@@ -20,7 +23,13 @@ export const nodeName: Rule = {
       report({
         path: ['spec', 'nodeName'],
         message: `nodeName is ${excerptOf(name)}`,
-        remedy: 'remove it; use nodeSelector or affinity to select nodes',
+        remedy: REMEDY,
       });
+  },
+  inTree: {
+    pod({ spec }) {
+      const name = textAt(spec, 'nodeName');
+      return [{ where: `${name} != ''`, says: text`nodeName is ${name}`, remedy: quote(REMEDY) }];
+    },
   },
 };

@@ -1,9 +1,10 @@
+import { allOf, anyOf, type Cel, isKeyValueAmong, listAt, listOf, mapAt, not, quote, text } from '../cel.ts';
 import { BROUGHT_REMEDY, NO_SCHEDULING } from '../class-scheduling.ts';
 import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { NODE_IDENTITIES } from '../known-names.ts';
 import { type NodeSelectorTerm, orEmpty, specOf } from '../pod.ts';
-import { getsClassScheduling } from '../wall.ts';
+import { getsClassScheduling, getsClassSchedulingCel } from '../wall.ts';
 import type { Reporter, Rule, RuleContext, RuleFinding } from './rule.ts';
 
 /**
@@ -47,6 +48,37 @@ export const nodeSelection: Rule = {
     for (const [index, term] of orEmpty(preferred).entries()) {
       checkTerm(term.preference, [...path, 'preferredDuringSchedulingIgnoredDuringExecution', index, 'preference'], report, context);
     }
+  },
+  inTree: {
+    pod({ spec, exempts }, { wall, classScheduling, deniedNodeLabels }) {
+      const labels = mapAt(spec, 'nodeSelector');
+      const isNode = (key: Cel): Cel => allOf(`${key} in ${listOf(NODE_IDENTITIES)}`, not(exempts(key)));
+      const isBrought = anyOf(
+        ...[...classScheduling.nodeSelector].map(([key, value]) => `(k == ${quote(key)} && ${labels}[k] == ${quote(value)})`),
+      );
+      const isAsked = anyOf(isKeyValueAmong(deniedNodeLabels, 'e.key', listAt('e', 'values'), "e.operator != 'In'"), isNode('e.key'));
+      const asks = (term: Cel): Cel =>
+        `(${LISTS.map((list) => listAt(term, list)).join(' + ')}).filter(e, !(e.operator in ['NotIn', 'DoesNotExist']) && ${isAsked})`;
+      const affinity = (terms: Cel, term: Cel) => ({
+        each: [listAt(spec, `affinity.nodeAffinity.${terms}`), 't'] as const,
+        where: `${asks(term)}.size() > 0`,
+        says: text`node affinity asks for ${`${asks(term)}.map(e, e.key + ' ' + e.operator).join(', ')`}`,
+        remedy: REMEDY_CEL,
+      });
+      return [
+        {
+          each: [labels, 'k'],
+          where: allOf(
+            not(allOf(getsClassSchedulingCel(spec, wall), isBrought)),
+            anyOf(isKeyValueAmong(deniedNodeLabels, 'k', `[${labels}[k]]`), isNode('k')),
+          ),
+          says: text`nodeSelector asks for ${`k + '=' + ${labels}[k]`}`,
+          remedy: REMEDY_CEL,
+        },
+        affinity('requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms', 't'),
+        affinity('preferredDuringSchedulingIgnoredDuringExecution', 't.preference'),
+      ];
+    },
   },
 };
 
@@ -95,3 +127,5 @@ function findWayOut(
 const OF_TEMPLATES = { message: 'the controller makes each pod of a DaemonSet ask for one node by its name', remedy: 'use a Deployment' };
 
 const OF_DAEMON_SETS = 'remove it; the DaemonSet controller adds it to each pod of a DaemonSet';
+
+const REMEDY_CEL = quote('remove it, so that the scheduler picks one of the worker nodes');

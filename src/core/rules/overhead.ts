@@ -1,5 +1,6 @@
+import { listOf, quote, textAt } from '../cel.ts';
 import { specOf } from '../pod.ts';
-import { isClassOf } from '../wall.ts';
+import { classesOf, isClassOf } from '../wall.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -19,5 +20,14 @@ export const overhead: Rule = {
     const spec = specOf(pod);
     if (spec.overhead == null || (spec.runtimeClassName != null && isClassOf(requirements.wall, spec.runtimeClassName))) return;
     report({ path: ['spec', 'overhead'], message: 'overhead belongs to no runtime class of this profile', fix: REMOVE });
+  },
+  inTree: {
+    pod: ({ spec }, { wall }) => [
+      {
+        where: `has(${spec}.overhead) && !(${textAt(spec, 'runtimeClassName')} in ${listOf(classesOf(wall))})`,
+        says: quote('overhead belongs to no runtime class of this profile'),
+        remedy: quote('remove it'),
+      },
+    ],
   },
 };

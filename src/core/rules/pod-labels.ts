@@ -17,4 +17,7 @@ export const podLabels: Rule = {
   checkPod(_pod, report, { labelProblems }) {
     for (const problem of labelProblems) report(problem);
   },
+  inTree: {
+    pod: ({ labelProblems }) => [{ each: [labelProblems, 'p'], where: 'true', says: 'p' }],
+  },
 };

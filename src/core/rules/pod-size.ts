@@ -1,3 +1,4 @@
+import { quote } from '../cel.ts';
 import { MAX_CONTAINERS, MAX_ESCAPES, MAX_ESCAPES_CHARS, MAX_NAME_CHARS, MAX_OTHER_FINDINGS, MAX_PATCH_BYTES } from '../limits.ts';
 import type { Path } from '../path.ts';
 import type { Finding, Rule } from './rule.ts';
@@ -22,6 +23,15 @@ export const podSize: Rule = {
       if (length <= MAX_NAME_CHARS) continue;
       report({ path: ['spec', list, index, 'name'], message: `the container's name has ${length} characters`, remedy: 'shorten it' });
     }
+  },
+  inTree: {
+    pod: ({ containers }) => [
+      {
+        where: `${containers}.size() > ${MAX_CONTAINERS}`,
+        says: quote(`the pod has more than ${MAX_CONTAINERS} containers`),
+        remedy: quote(REMEDY),
+      },
+    ],
   },
 };
 

@@ -1,3 +1,4 @@
+import { maybe, quote } from '../cel.ts';
 import { whatStopsWorking } from '../containers.ts';
 import { lastsAsLongAsPod } from '../pod.ts';
 import type { Rule } from './rule.ts';
@@ -32,5 +33,18 @@ export const privilegeEscalation: Rule = {
       remedy: 'remove that line if this container is the workspace',
       kind: 'promise',
     });
+  },
+  inTree: {
+    container({ hasGrant }, { workspace }) {
+      if (workspace.allowPrivilegeEscalation) return [];
+      const allowed = maybe('c', 'securityContext.allowPrivilegeEscalation');
+      return [
+        {
+          where: `${hasGrant} && ${allowed}.orValue(true)`,
+          says: `${allowed}.hasValue() ? 'allowPrivilegeEscalation is true' : 'allowPrivilegeEscalation is not set'`,
+          remedy: quote('set it to false'),
+        },
+      ];
+    },
   },
 };

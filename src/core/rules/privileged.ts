@@ -1,3 +1,4 @@
+import { allOf, flagAt, not, quote } from '../cel.ts';
 import { lossOf, whyWithoutGrant } from '../containers.ts';
 import type { Container } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
@@ -33,6 +34,15 @@ export const privileged: Rule = {
         fix: { set: true },
         kind: 'promise',
       });
+  },
+  inTree: {
+    container: ({ hasGrant }, { workspace }) => [
+      {
+        where: allOf(flagAt('c', 'securityContext.privileged'), workspace.makesPrivileged ? not(hasGrant) : 'true'),
+        says: quote('privileged is true'),
+        remedy: quote('set it to false'),
+      },
+    ],
   },
 };
 

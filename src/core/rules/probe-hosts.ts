@@ -1,3 +1,4 @@
+import { anyOf, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import type { Handler } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -22,6 +23,17 @@ export const probeHosts: Rule = {
     for (const probe of PROBES) if (spec[probe] != null) checkHandler(spec[probe], [probe], report);
     if (spec.lifecycle == null) return;
     for (const hook of HOOKS) if (spec.lifecycle[hook] != null) checkHandler(spec.lifecycle[hook], ['lifecycle', hook], report);
+  },
+  inTree: {
+    container: () =>
+      [...PROBES, ...HOOKS.map((hook) => `lifecycle.${hook}`)].map((handler) => {
+        const [http, tcp] = ACTIONS.map((action) => textAt('c', `${handler}.${action}.host`)) as [string, string];
+        return {
+          where: anyOf(`${http} != ''`, `${tcp} != ''`),
+          says: text`${quote(handler)} calls host ${`${http} + ${tcp}`}`,
+          remedy: quote('remove it'),
+        };
+      }),
   },
 };
 

@@ -1,3 +1,4 @@
+import { allOf, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -22,5 +23,17 @@ export const procMount: Rule = {
       report({ path, message: `procMount is ${excerptOf(found ?? 'not set')}`, fix: { set: 'Unmasked' }, kind: 'promise' });
     }
     if (!given && found != null && found !== 'Default') report({ path, message: `procMount is ${excerptOf(found)}`, fix: REMOVE });
+  },
+  inTree: {
+    container({ hasGrant }, { workspace }) {
+      const found = textAt('c', 'securityContext.procMount');
+      return [
+        {
+          where: allOf(`!(${found} in ['', 'Default'])`, workspace.unmasksProc ? not(hasGrant) : 'true'),
+          says: text`procMount is ${found}`,
+          remedy: quote('remove it'),
+        },
+      ];
+    },
   },
 };

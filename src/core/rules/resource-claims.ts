@@ -1,3 +1,4 @@
+import { listAt, not, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import type { Rule } from './rule.ts';
@@ -27,5 +28,15 @@ export const resourceClaims: Rule = {
         ...(exemption === '' ? {} : { exemption }),
       });
     }
+  },
+  inTree: {
+    pod: ({ spec, exempts }) => [
+      {
+        each: [listAt(spec, 'resourceClaims'), 'r'],
+        where: not(exempts("r.?resourceClaimName.or(r.?resourceClaimTemplateName).orValue('')")),
+        says: text`resource claim "${'r.name'}" asks for a device`,
+        remedy: quote('remove it, or ask the operator for an exemption'),
+      },
+    ],
   },
 };

@@ -32,6 +32,7 @@ export const rootfulEngine: Rule = {
     const need = requirements.runsRootfulEngines ? 'which needs the grant containers' : 'which will not work under this profile';
     report({ path, message: `the container starts ${program} as root, ${need}`, remedy, kind: 'promise' });
   },
+  inTree: 'no escape',
 };
 
 const ROOTLESS = 'rootless Docker, which the workspace image has';

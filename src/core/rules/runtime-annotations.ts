@@ -1,3 +1,4 @@
+import { allOf, isAmong, listOf, not, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { type AnnotationKeys, NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../known-names.ts';
 import type { Rule, RuleContext } from './rule.ts';
@@ -29,6 +30,21 @@ export const runtimeAnnotations: Rule = {
         field === undefined ? isExemptible(key) && { exemption: key } : { remedy: `remove it: the field ${field} replaces it` };
       report({ path: ['metadata', 'annotations', key], message, fix: REMOVE, ...wayOut });
     }
+  },
+  inTree: {
+    pod: ({ annotationKeys, isUpdate, exempts }, { wall }) => [
+      {
+        each: [annotationKeys, 'k'],
+        where: allOf(
+          `(${isAmong(RUNTIME_ANNOTATIONS, 'k')})`,
+          `!(${isUpdate} && (${isAmong(NETWORK_STATUS_ANNOTATIONS, 'k')}))`,
+          wall.annotations.length === 0 ? 'true' : `!(k in ${listOf(wall.annotations.map(([key]) => key))})`,
+          not(allOf("!k.contains('kernel_params')", exempts('k'))),
+        ),
+        says: text`annotation ${'k'} configures the container runtime or the network`,
+        remedy: quote('remove it, or ask the operator for an exemption'),
+      },
+    ],
   },
 };
 

@@ -1,4 +1,5 @@
-import { findRuntimeClassGaps } from '../wall.ts';
+import { listOf, quote, text, textAt } from '../cel.ts';
+import { classesOf, findRuntimeClassGaps } from '../wall.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -17,5 +18,18 @@ export const runtimeClass: Rule = {
   fields: ['spec.runtimeClassName'],
   checkPod(pod, report, { requirements }) {
     for (const { finding } of findRuntimeClassGaps(pod, requirements.wall)) report(finding);
+  },
+  inTree: {
+    pod({ spec }, { wall }) {
+      const found = textAt(spec, 'runtimeClassName');
+      const change = wall.runtimeClassName === undefined ? 'remove it' : `set it to ${wall.runtimeClassName}`;
+      return [
+        {
+          where: `!(${found} in ${listOf([...classesOf(wall), ...(wall.runtimeClassName === undefined ? [''] : [])])})`,
+          says: text`runtimeClassName "${found}" does not belong to this profile`,
+          remedy: quote(`${change}, or ask the operator to list it in the runtimeClasses of the profile`),
+        },
+      ];
+    },
   },
 };

@@ -1,10 +1,20 @@
+import { allOf, anyOf, type Cel, holdsFor, listAt, maybe, not, quote, text } from '../cel.ts';
 import { type Container, joinsRunningPod, type SeccompProfile, specOf } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
-import { exemptionOf, exemptionValueOf, printProfile } from '../security-profile.ts';
+import {
+  exemptionOf,
+  exemptionValueCel,
+  exemptionValueOf,
+  isDefaultCel,
+  isProfileCel,
+  printProfile,
+  printProfileCel,
+} from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 const FIELD = ['securityContext', 'seccompProfile'];
 const RUNTIME_DEFAULT = { type: 'RuntimeDefault' } as const;
+const REMEDY_CEL = quote('set the type RuntimeDefault');
 
 /**
  * The seccomp filter keeps system calls from the kernel that no workspace needs. Unset means unfiltered, unless the kubelet is configured
@@ -39,6 +49,45 @@ export const seccomp: Rule = {
     const granted = container.hasGrant ? context.requirements.workspace.seccompProfile : undefined;
     if (granted === undefined) checkOrdinary(container, podProfile, report, context);
     else checkWorkspace(container, podProfile, granted, report, context);
+  },
+  inTree: {
+    pod({ spec, securityContext, hasGrant, exempts }, { workspace: { seccompProfile: granted } }) {
+      const own = maybe(securityContext, 'seccompProfile');
+      const leavesDefaultToPod = allOf(
+        `!${maybe('c', 'securityContext.seccompProfile')}.hasValue()`,
+        granted === undefined ? 'true' : not(hasGrant),
+      );
+      return [
+        {
+          where: `!${own}.hasValue() && (${listAt(spec, 'initContainers')} + ${listAt(spec, 'containers')}).exists(c, ${leavesDefaultToPod})`,
+          says: quote('seccompProfile is not set'),
+          remedy: REMEDY_CEL,
+        },
+        {
+          where: holdsFor(own, 'p', not(anyOf(isDefaultCel('p'), isGrantedCel('p', granted), exempts(exemptionValueCel('p'))))),
+          says: text`seccompProfile is ${printProfileCel(own)}`,
+          remedy: REMEDY_CEL,
+        },
+      ];
+    },
+    container({ securityContext, hasGrant, isEphemeral, exempts }, { workspace: { seccompProfile: granted } }) {
+      const own = maybe('c', 'securityContext.seccompProfile');
+      const ofPod = maybe(securityContext, 'seccompProfile');
+      const isOrdinary = (profile: Cel): Cel => anyOf(isDefaultCel(profile), exempts(exemptionValueCel(profile)));
+      // The pod's finding covers what containers inherit, unless it is the profile of the grant.
+      const inherits = holdsFor(ofPod, 'p', allOf(isGrantedCel('p', granted), not(isOrdinary('p'))));
+      const ordinary = `(${own}.hasValue() ? !${holdsFor(own, 'p', isOrdinary('p'))} : ${isEphemeral} ? !${holdsFor(ofPod, 'p', isOrdinary('p'))} : ${inherits})`;
+      const withGrant = (profile: Cel, container?: null): Cel =>
+        holdsFor(profile, 'p', anyOf(isDefaultCel('p'), isGrantedCel('p', granted), exempts(exemptionValueCel('p'), container)));
+      const workspace = `!(${own}.hasValue() ? ${withGrant(own)} : ${withGrant(ofPod, null)})`;
+      return [
+        {
+          where: granted === undefined ? ordinary : `(${hasGrant} ? ${workspace} : ${ordinary})`,
+          says: text`seccompProfile is ${printProfileCel(`${own}.or(${ofPod})`)}`,
+          remedy: REMEDY_CEL,
+        },
+      ];
+    },
   },
 };
 
@@ -105,3 +154,6 @@ function isGranted({ type, localhostProfile }: SeccompProfile, { workspace }: Pr
 function isExempt(profile: SeccompProfile, { exempts }: RuleContext, container?: null): boolean {
   return exempts(exemptionValueOf(profile), container);
 }
+
+const isGrantedCel = (profile: Cel, granted: SeccompProfile | undefined): Cel =>
+  granted === undefined ? 'false' : isProfileCel(profile, granted);

@@ -1,4 +1,6 @@
+import { allOf, type Cel, holdsFor, listOf, maybe, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
+import type { CelFinding } from '../in-tree.ts';
 import type { Json } from '../json.ts';
 import { effectiveOf, type SeLinuxOptions, specOf } from '../pod.ts';
 import type { Reporter, Rule } from './rule.ts';
@@ -39,6 +41,15 @@ export const selinux: Rule = {
     if (own == null && podOptions != null) report({ path, message, fix: { set: withType(podOptions, given) }, kind: 'promise' });
     else report({ path: [...path, 'type'], message, fix: { set: given }, kind: 'promise' });
   },
+  inTree: {
+    pod: ({ securityContext }) => optionsCel(maybe(securityContext, 'seLinuxOptions')),
+    container({ securityContext, hasGrant, isEphemeral }, { workspace }) {
+      const own = maybe('c', 'securityContext.seLinuxOptions');
+      const effective = `(${isEphemeral} ? ${own}.or(${maybe(securityContext, 'seLinuxOptions')}) : ${own})`;
+      const given = workspace.seLinuxType;
+      return optionsCel(effective, given === undefined ? 'false' : `${hasGrant} && o.type == ${quote(given)}`);
+    },
+  },
 };
 
 function checkOptions(options: SeLinuxOptions | null | undefined, path: string[], given: string | undefined, report: Reporter): void {
@@ -64,4 +75,29 @@ function checkOptions(options: SeLinuxOptions | null | undefined, path: string[]
  */
 function withType({ level }: SeLinuxOptions, type: string): Json {
   return level && PLAIN_LEVEL.test(level) ? { type, level } : { type };
+}
+
+const FIELD_CEL: readonly (readonly [field: keyof SeLinuxOptions, remedy: string])[] = [
+  ['user', 'remove it'],
+  ['role', 'remove it'],
+  ['type', 'remove it, or use container_t'],
+  ['level', 'use a single pair of categories, or none'],
+];
+
+/**
+ * @param optional the options or none
+ * @param isGiven of the options `o`: whether their type is the profile's
+ */
+function optionsCel(optional: Cel, isGiven: Cel = 'false'): readonly CelFinding[] {
+  const wrong: Readonly<Record<keyof SeLinuxOptions, Cel>> = {
+    user: `${textAt('o', 'user')} != ''`,
+    role: `${textAt('o', 'role')} != ''`,
+    type: allOf(`!(${textAt('o', 'type')} in ${listOf(TYPES)})`, not(isGiven)),
+    level: `${textAt('o', 'level')} != '' && !o.level.matches(${quote(PLAIN_LEVEL.source)})`,
+  };
+  return FIELD_CEL.map(([field, remedy]) => ({
+    where: holdsFor(optional, 'o', wrong[field]),
+    says: text`SELinux ${quote(field)} is ${`${optional}.?${field}.orValue('')`}`,
+    remedy: quote(remedy),
+  }));
 }

@@ -1,3 +1,4 @@
+import { listAt, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { printable } from '../printable.ts';
@@ -47,6 +48,32 @@ export const serviceAccountToken: Rule = {
         });
       }
     }
+  },
+  inTree: {
+    pod({ spec }, { removesToken }) {
+      if (!removesToken) return [];
+      const volumes = [listAt(spec, 'volumes'), 'v'] as const;
+      const sources = listAt('v', 'projected.sources');
+      return [
+        {
+          where: `${spec}.?automountServiceAccountToken.orValue(true)`,
+          says: quote('a service account token is mounted'),
+          remedy: quote('set automountServiceAccountToken to false'),
+        },
+        {
+          each: volumes,
+          where: `${sources}.exists(s, has(s.serviceAccountToken))`,
+          says: text`volume "${'v.name'}" holds a service account token`,
+          remedy: quote('remove its serviceAccountToken source'),
+        },
+        {
+          each: volumes,
+          where: `${sources}.exists(s, has(s.podCertificate))`,
+          says: text`volume "${'v.name'}" holds a certificate of the pod's identity`,
+          remedy: quote(CERTIFICATE_REMEDY),
+        },
+      ];
+    },
   },
 };
 

@@ -1,3 +1,4 @@
+import { allOf, listAt, not, quote, text, textAt } from '../cel.ts';
 import { SYSBOX_MODE } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
@@ -44,6 +45,35 @@ export const sysboxMode: Rule = {
         remedy: 'use another prefix',
       });
     }
+  },
+  inTree: {
+    container({ hasGrant }, { isSysbox, workspace }) {
+      if (!isSysbox) return [];
+      const env = listAt('c', 'env');
+      const isMode = `e.name == ${quote(SYSBOX_MODE)}`;
+      const mayBeTrue = workspace.sysboxMode === 'TRUE';
+      const wanted = mayBeTrue ? `(${hasGrant} ? 'TRUE' : 'FALSE')` : quote('FALSE');
+      const prefix = textAt('e', 'prefix');
+      return [
+        {
+          each: [env, 'e'],
+          where: `e.name.startsWith('SYSBOX_') && !(${isMode} && ${textAt('e', 'value')} == ${wanted} && !has(e.valueFrom))`,
+          says: `${isMode} ? ${text`${'e.name'} is not ${wanted}`} : ${text`variable ${'e.name'} configures Sysbox`}`,
+          remedy: quote(`remove it, or set the value of ${SYSBOX_MODE}`),
+        },
+        {
+          where: allOf(`!${env}.exists(e, ${isMode})`, mayBeTrue ? not(hasGrant) : 'true'),
+          says: quote(`${SYSBOX_MODE} is not set`),
+          remedy: quote('set it to FALSE'),
+        },
+        {
+          each: [listAt('c', 'envFrom'), 'e'],
+          where: `${prefix} != '' && (${prefix}.startsWith('SYSBOX_') || 'SYSBOX_'.startsWith(${prefix}))`,
+          says: text`prefix ${prefix} can turn a key into a variable of Sysbox`,
+          remedy: quote('use another prefix'),
+        },
+      ];
+    },
   },
 };
 

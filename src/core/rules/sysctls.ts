@@ -1,3 +1,4 @@
+import { listAt, listOf, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -65,6 +66,38 @@ export const sysctls: Rule = {
       }
       if (dotted === 'net.ipv4.ping_group_range') checkGroups(value ?? '', [...path, 'value'], requirements.idsPerPod, report);
     }
+  },
+  inTree: {
+    pod({ securityContext }, { idsPerPod: ids }) {
+      // `withDots` in CEL. A name has no space, because the API server validates it first.
+      const dotted = "(s.name.matches('^[^./]*/') ? s.name.replace('.', ' ').replace('/', '.').replace(' ', '/') : s.name)";
+      const settings = [listAt(securityContext, 'sysctls'), 's'] as const;
+      const range = textAt('s', 'value');
+      return [
+        {
+          each: settings,
+          where: `!(${dotted} in ${listOf(SAFE)})`,
+          says: text`sysctl ${'s.name'} is not a safe one`,
+          remedy: quote('remove it'),
+        },
+        {
+          each: settings,
+          where: `${dotted} in ${listOf(SAFE)} && ${dotted} != s.name`,
+          says: text`sysctl ${'s.name'} is written with slashes`,
+          remedy: quote('write it with dots'),
+        },
+        ...(ids === undefined
+          ? []
+          : [
+              {
+                each: settings,
+                where: `${dotted} == 'net.ipv4.ping_group_range' && ${range}.matches('^\\\\s*[0-9]{1,20}\\\\s+[0-9]{1,20}\\\\s*$') && double(${range}.find('[0-9]+\\\\s*$').trim()) >= ${ids}.0`,
+                says: text`range ${range} of ping_group_range is not among the pod's ${quote(String(ids))} ids`,
+                remedy: quote(`use groups below ${ids}`),
+              },
+            ]),
+      ];
+    },
   },
 };
 

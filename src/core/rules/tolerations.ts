@@ -1,8 +1,9 @@
-import { BROUGHT_REMEDY, NO_SCHEDULING, printToleration } from '../class-scheduling.ts';
+import { allOf, anyOf, isKeyValueAmong, listAt, not, quote, text, textAt } from '../cel.ts';
+import { BROUGHT_REMEDY, NO_SCHEDULING, printToleration, printTolerationCel } from '../class-scheduling.ts';
 import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { specOf, type Toleration } from '../pod.ts';
-import { getsClassScheduling } from '../wall.ts';
+import { getsClassScheduling, getsClassSchedulingCel } from '../wall.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
 /**
@@ -34,6 +35,26 @@ export const tolerations: Rule = {
       else if (containsKeyValue(requirements.deniedTolerations, key, valuesOf(toleration)))
         report({ path, message: `taint ${excerptOf(key)} is tolerated`, fix: REMOVE, ...wayOut });
     }
+  },
+  inTree: {
+    pod({ spec }, { wall, classScheduling, deniedTolerations }) {
+      const [key, operator, value, effect] = ['key', 'operator', 'value', 'effect'].map((field) => textAt('t', field)) as [
+        string,
+        string,
+        string,
+        string,
+      ];
+      const isBrought = anyOf(...[...classScheduling.tolerations].map((printed) => `${printTolerationCel('t')} == ${quote(printed)}`));
+      const isDenied = isKeyValueAmong(deniedTolerations, key, `[${value}]`, `!(${operator} in ['', 'Equal'])`);
+      return [
+        {
+          each: [listAt(spec, 'tolerations'), 't'],
+          where: allOf(not(allOf(getsClassSchedulingCel(spec, wall), isBrought)), anyOf(`${key} == ''`, isDenied)),
+          says: `${key} == '' ? 'a toleration without a key tolerates every taint (' + ${effect} + ')' : ${text`taint ${`[${key}, ${operator}, ${value}, ${effect}].filter(each, each != '').join(' ')`} is tolerated`}`,
+          remedy: quote('remove it'),
+        },
+      ];
+    },
   },
 };
 

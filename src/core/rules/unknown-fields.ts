@@ -1,4 +1,6 @@
+import { anyOf, type Cel, listOf, mapAt, not, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
+import type { CelFinding } from '../in-tree.ts';
 import type { Path } from '../path.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { isObject } from '../shape.ts';
@@ -86,6 +88,10 @@ export const unknownFields: Rule = {
       reportFields(mount, MOUNT_FIELDS, ['volumeMounts', index], report, context);
     }
   },
+  inTree: {
+    pod: ({ securityContext, exempts }) => [fieldCel(securityContext, POD_FIELDS, exempts('k'))],
+    container: ({ exempts }) => [fieldCel(mapAt('c', 'securityContext'), CONTAINER_FIELDS, exempts('k'))],
+  },
 };
 
 function checkFields(
@@ -131,3 +137,10 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const holdsContainers = (value: unknown): boolean =>
   Array.isArray(value) && value.some((each) => isObject(each) && typeof each.image === 'string');
+
+const fieldCel = (object: Cel, known: ReadonlySet<string>, isExempt: Cel): CelFinding => ({
+  each: [object, 'k'],
+  where: not(anyOf(`k in ${listOf(known)}`, isExempt)),
+  says: text`field ${'k'} is unknown to this version of Cloister`,
+  remedy: quote('remove it, or ask the operator for an exemption'),
+});

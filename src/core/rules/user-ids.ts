@@ -1,3 +1,4 @@
+import { listAt, maybe, numberAt, quote, text } from '../cel.ts';
 import { findEngine, hasSubordinateIds, SUBORDINATE_IDS } from '../engines.ts';
 import { excerptOf } from '../excerpt.ts';
 import { annotationOf, type ContainerSpec, effectiveOf, orEmpty, type Pod, specOf } from '../pod.ts';
@@ -39,6 +40,37 @@ export const userIds: Rule = {
       const isInherited = container.spec.securityContext?.[field] == null;
       check(effectiveOf(container, field), ['securityContext', field], isInherited ? "the pod's " : '');
     }
+  },
+  inTree: {
+    pod({ securityContext }, { idsPerPod: ids }) {
+      if (ids === undefined) return [];
+      const remedy = quote(`use an id below ${ids}`);
+      return [
+        ...POD_IDS.map((field) => ({
+          where: `${numberAt(securityContext, field)} >= ${ids}`,
+          says: text`${quote(field)} ${`string(${securityContext}.${field})`} is not among the pod's ${quote(String(ids))} ids`,
+          remedy,
+        })),
+        {
+          each: [listAt(securityContext, 'supplementalGroups'), 'g'],
+          where: `g >= ${ids}`,
+          says: text`group ${'string(g)'} is not among the pod's ${quote(String(ids))} ids`,
+          remedy,
+        },
+      ];
+    },
+    container({ securityContext, isEphemeral }, { idsPerPod: ids }) {
+      if (ids === undefined) return [];
+      return CONTAINER_IDS.map((field) => {
+        const own = maybe('c', `securityContext.${field}`);
+        const effective = `${own}.orValue(${isEphemeral} ? ${numberAt(securityContext, field)} : 0)`;
+        return {
+          where: `${effective} >= ${ids}`,
+          says: text`${quote(field)} ${`string(${effective})`} is not among the pod's ${quote(String(ids))} ids`,
+          remedy: quote(`use an id below ${ids}`),
+        };
+      });
+    },
   },
 };
 

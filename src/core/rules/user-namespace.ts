@@ -1,3 +1,4 @@
+import { quote } from '../cel.ts';
 import { findUserNamespaceGaps } from '../wall.ts';
 import type { Rule } from './rule.ts';
 
@@ -15,5 +16,25 @@ export const userNamespace: Rule = {
   fields: ['spec.hostUsers', 'metadata.annotations["io.kubernetes.cri-o.userns-mode"]'],
   checkPod(pod, report, { requirements }) {
     for (const { finding } of findUserNamespaceGaps(pod, requirements.wall)) report(finding);
+  },
+  inTree: {
+    pod: ({ spec, annotations }, { wall }) => [
+      wall.hostUsers === false
+        ? {
+            where: `${spec}.?hostUsers.orValue(true)`,
+            says: quote('hostUsers is not false, so the pod shares its users with the node'),
+            remedy: quote('set it to false'),
+          }
+        : {
+            where: `has(${spec}.hostUsers)`,
+            says: quote("hostUsers is set, but this profile's runtime does not accept this field"),
+            remedy: quote('remove it'),
+          },
+      ...wall.annotations.map(([key, value]) => ({
+        where: `${annotations}[?${quote(key)}].orValue('') != ${quote(value)}`,
+        says: quote(`annotation ${key} is not "${value}"`),
+        remedy: quote(`set it to ${value}`),
+      })),
+    ],
   },
 };

@@ -1,3 +1,4 @@
+import { allOf, type Cel, listAt, listOf, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf, type Volume } from '../pod.ts';
 import type { Rule, RuleContext } from './rule.ts';
@@ -39,6 +40,27 @@ export const volumeTypes: Rule = {
         report({ path: ['spec', 'volumes', index, kind], message, ...wayOut });
       }
     }
+  },
+  inTree: {
+    pod({ spec, exempts }, { csiDrivers }) {
+      const driver = textAt('v', 'csi.driver');
+      const value = `(k == 'hostPath' ? 'hostPath:' + v.hostPath.path : k == 'csi' ? 'csi:' + ${driver} : k)`;
+      const isUnsafe = allOf(
+        `k != 'name' && !(k in ${listOf(SAFE)})`,
+        csiDrivers.size === 0 ? 'true' : `!(k == 'csi' && ${driver} in ${listOf(csiDrivers)})`,
+        not(exempts(value)),
+      );
+      const kind = `v.filter(k, ${isUnsafe})[0]`;
+      const path = textAt('v', 'hostPath.path');
+      return [
+        {
+          each: [listAt(spec, 'volumes'), 'v'],
+          where: `v.exists(k, ${isUnsafe})`,
+          says: `${text`volume "${'v.name'}" `} + (has(v.hostPath) ? ${text`is the node's ${path}`} : has(v.csi) ? ${text`is mounted by the CSI driver ${driver}`} : ${text`is of kind ${kind}`})`,
+          remedy: `has(v.csi) ? ${quote(CSI_REMEDY)} : has(v.hostPath) ? (${remedyForPath(path)}) : ${quote(REMEDY)}`,
+        },
+      ];
+    },
   },
 };
 
@@ -88,3 +110,6 @@ function printVolume({ name, csi, hostPath }: Volume, kind: string): string {
   if (kind === 'csi') return `${volume} is mounted by the CSI driver ${excerptOf(csi?.driver || 'without a name')}`;
   return `${volume} is of kind ${excerptOf(kind)}`;
 }
+
+const remedyForPath = (path: Cel): Cel =>
+  INSTEAD.reduceRight((rest, [pattern, remedy]) => `${path}.matches(${quote(pattern.source)}) ? ${quote(remedy)} : ${rest}`, quote(REMEDY));

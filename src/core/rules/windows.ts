@@ -1,3 +1,4 @@
+import { type Cel, holdsFor, maybe, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { effectiveOf, specOf, type WindowsOptions } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -33,6 +34,24 @@ export const windows: Rule = {
     // Options that have no effect are not inherited.
     if (isOwn || saysSomething(options)) checkOptions(options, ['securityContext', 'windowsOptions'], report);
   },
+  inTree: {
+    pod({ spec, securityContext }) {
+      const system = textAt(spec, 'os.name');
+      return [
+        {
+          where: `!(${system} in ['', 'linux'])`,
+          says: text`the pod is for ${system}`,
+          remedy: quote('run it in a namespace without this profile'),
+        },
+        { where: saysSomethingCel(maybe(securityContext, 'windowsOptions')), ...OPTIONS_CEL },
+      ];
+    },
+    container({ securityContext, isEphemeral }) {
+      const own = maybe('c', 'securityContext.windowsOptions');
+      const effective = `(${isEphemeral} ? ${own}.or(${maybe(securityContext, 'windowsOptions')}) : ${own})`;
+      return [{ where: saysSomethingCel(effective), ...OPTIONS_CEL }];
+    },
+  },
 };
 
 function checkOptions(options: WindowsOptions | null | undefined, path: string[], report: Reporter): void {
@@ -47,3 +66,8 @@ function checkOptions(options: WindowsOptions | null | undefined, path: string[]
 
 /** Whether some option has a value: not null, false or empty. */
 const saysSomething = (options: object | null | undefined): boolean => Object.values(options ?? {}).some(Boolean);
+
+/** @param optional windowsOptions or none */
+const saysSomethingCel = (optional: Cel): Cel => holdsFor(optional, 'w', "dyn(w).exists(k, dyn(w)[k] != false && dyn(w)[k] != '')");
+
+const OPTIONS_CEL = { says: quote('windowsOptions are set'), remedy: quote('remove windowsOptions') };

@@ -29,6 +29,7 @@ export const workspaceContainer: Rule = {
       kind: 'promise',
     });
   },
+  inTree: 'no escape',
 };
 
 const printNames = (names: readonly string[]): string => printable(names.join(', '), MAX_LIST_CHARS) || 'none';

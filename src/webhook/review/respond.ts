@@ -94,7 +94,12 @@ export function makeRespond(
     if (isMirror(subject.value.pod, review.requester)) return { answer: ALLOWED };
 
     const governing: Pod = (old?.value ?? subject.value).pod;
-    const policy = selectPolicy(profile, governing, { profiles: config.profiles, obeysProfileLabel: route.mode === 'enforce' });
+    const isEnforced = route.mode === 'enforce';
+    const policy = selectPolicy(profile, governing, {
+      profiles: config.profiles,
+      obeysProfileLabel: isEnforced,
+      checksAnnotation: isEnforced && route.phase === 'validate' && old === undefined,
+    });
     const { namespace } = review;
     return judgeAndAnswer(route, review, {
       subject: subject.value,

@@ -30,7 +30,7 @@ export function newRule(id: string, field = ''): Scaffold | undefined {
       { file: 'docs/README.md', text: `| [${id}](rules/${id}.md) | ${summary} |\n`, before: /(?<=^\| \[windows\].*\n)/m },
     ],
     remains: [
-      `src/core/rules/${id}.ts: say why the field is dangerous, and replace the check`,
+      `src/core/rules/${id}.ts: say why the field is dangerous, and replace the check and its CEL`,
       `src/core/rules/index.ts and docs/README.md: move the rule to its place in the reading order, the same in both`,
       `src/core/pod.ts: change the type of ${name} if it is not a boolean`,
       ...(isListed ? [`src/core/unjudged-fields.ts: remove ${field}, which a rule judges now`] : []),
@@ -75,7 +75,11 @@ function ruleText({
     : `  checkPod(pod, report) {
     if (specOf(pod).${name} === true) report({ path: ['spec', '${name}'], message: '${name} is true', fix: REMOVE });
   },`;
-  return `${ofContainer ? '' : "import { specOf } from '../pod.ts';\n"}import { REMOVE, type Rule } from './rule.ts';
+  const inTree = ofContainer
+    ? `    container: () => [{ where: flagAt('c', '${name}'), says: quote('${name} is true'), remedy: quote('remove it') }],`
+    : `    pod: ({ spec }) => [{ where: flagAt(spec, '${name}'), says: quote('${name} is true'), remedy: quote('remove it') }],`;
+  return `import { flagAt, quote } from '../cel.ts';
+${ofContainer ? '' : "import { specOf } from '../pod.ts';\n"}import { REMOVE, type Rule } from './rule.ts';
 
 /**
  * What a pod gains through the field, and why no profile's wall prevents it.
@@ -90,6 +94,9 @@ export const ${constant}: Rule = {
   summary: '${summary}',
   fields: ['${field}'],
 ${check}
+  inTree: {
+${inTree}
+  },
 };
 `;
 }

@@ -1,0 +1,52 @@
+import type { Cel } from './cel.ts';
+import type { ProfileRequirements } from './requirements.ts';
+
+/** The escapes of one rule, for the API server to find by itself. Findings of other kinds never deny, so CEL does not find them. */
+export interface InTree {
+  /** Called for each set of requirements of a profile, and for the pod before and after an update. */
+  pod?(pod: PodCel, requirements: ProfileRequirements): readonly CelFinding[];
+  /** The same for each container of every list. Its variable is `c`. */
+  container?(pod: PodCel, requirements: ProfileRequirements): readonly CelFinding[];
+}
+
+/** One kind of escape, in CEL. */
+export interface CelFinding {
+  /** The list, or the map for its keys, whose elements are judged, and the variable of an element. Absent: the pod or the container itself. */
+  readonly each?: readonly [elements: Cel, variable: string];
+  /** A boolean: where it is found. */
+  readonly where: Cel;
+  /**
+   * A string: what is found. On an update a finding is the same as before if its text is the same, so the text names elements by their content and
+   * not by their place.
+   */
+  readonly says: Cel;
+  /** A string: what to do. In a container it is written once for all elements. Absent: the text says it. */
+  readonly remedy?: Cel;
+}
+
+/** What a rule may ask about a pod, in CEL. */
+export interface PodCel {
+  readonly spec: Cel;
+  /** An empty map where the pod has none. */
+  readonly securityContext: Cel;
+  /** A map. */
+  readonly annotations: Cel;
+  /** The keys of the annotations. Of the pod before an update, those whose value stays: with another value, an annotation counts as added. */
+  readonly annotationKeys: Cel;
+  /** The containers of every list. */
+  readonly containers: Cel;
+  /** The names of the containers that receive the grant. */
+  readonly namesWithGrant: Cel;
+  /** Of the container `c`. */
+  readonly hasGrant: Cel;
+  /** Of the container `c`: whether it joins a running pod. */
+  readonly isEphemeral: Cel;
+  readonly isUpdate: Cel;
+  /** A list of texts: invalid choices in the labels of the pod's author. */
+  readonly labelProblems: Cel;
+  /**
+   * Whether an exemption in force lets this value through the rule that asks; `false` where the configuration has none for the rule.
+   * @param container as in `RuleContext`: a name, in CEL; `null`: the pod; absent: the container `c`, or else the pod
+   */
+  exempts(value: Cel, container?: Cel | null): Cel;
+}
