@@ -14,6 +14,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'doctor-facts',
     'ensure',
     'in-tree',
+    'judging',
     'webhook',
     'webhook-worker',
     'tls',
@@ -31,6 +32,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'address',
     'core',
   ],
+  judging: ['manifests', 'report', 'config', 'apply-patch', 'did-you-mean', 'core'],
   doctor: ['live', 'manifests', 'did-you-mean', 'core'],
   'doctor-facts': ['doctor', 'ensure', 'cluster', 'tls', 'manifests', 'live', 'core'],
   ensure: ['cluster', 'tls', 'manifests', 'core'],
@@ -63,6 +65,9 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
 const src = join(import.meta.dirname, '../src');
 const files = globSync('**/*.ts', { cwd: src }).toSorted();
 const imports = new Map(files.map((file) => [file, importsOf(readFileSync(join(src, file), 'utf8'))]));
+
+/** Without the imports that only bring types. */
+const valueImports = new Map(files.map((file) => [file, importsOf(withoutTypeImports(readFileSync(join(src, file), 'utf8')))]));
 
 const isRelative = (name: string): boolean => name.startsWith('.');
 const targetOf = (file: string, name: string): string => relative(src, join(src, dirname(file), name));
@@ -123,6 +128,7 @@ describe.each(['core', 'live', 'doctor', 'in-tree'])('the folder %s', (pure) => 
 
   test.each([
     ['the clock', /\bDate\.now\b|\bnew Date\(\s*\)|\bDate\(\s*\)|\bperformance\b|\bTemporal\.Now\b/],
+    ['other globals of Node', /\b(?:Buffer|__dirname|__filename)\b|\brequire\(/],
     ['the process', /\bprocess\.|\bglobalThis\b|\bimport\.meta\b/],
     ['the console', /\bconsole\./],
     ['timers', /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b/],
@@ -182,6 +188,18 @@ describe('the core', () => {
   });
 });
 
+// So that this code also runs in a browser.
+test('reading a configuration, and judging, fixing and reporting a text, reach no module of Node and none of its globals', () => {
+  const reached = reachable(
+    [...filesIn('judging'), 'config/parse.ts', 'report/json.ts'],
+    isRelative,
+    (file) => valueImports.get(file) ?? [],
+  );
+  expect(reached).toEqual(expect.arrayContaining(['core/judge.ts', 'core/repair.ts', 'manifests/read.ts', 'config/profiles.ts']));
+  expect(reached.filter((file) => valueImports.get(file)?.some((name) => name.startsWith('node:')))).toEqual([]);
+  expect(reached.filter((file) => /\b(?:Buffer|process|require|__dirname|__filename)\b[.(]/.test(codeOf(file)))).toEqual([]);
+});
+
 test.each(Object.entries(HOMES))('%s is imported in one place', (name, homes) => {
   const users = files.filter((file) => imports.get(file)?.some((each) => each === name || each.startsWith(`${name}/`)));
   expect(users.filter((file) => !homes.some((home) => file === home || (home.endsWith('/') && file.startsWith(home))))).toEqual([]);
@@ -230,12 +248,20 @@ function importsOfFile(file: string): string[] {
 }
 
 /** The files and everything that they import, directly or through others. */
-function reachable(from: readonly string[], follow: (name: string) => boolean): string[] {
+function reachable(
+  from: readonly string[],
+  follow: (name: string) => boolean,
+  importedBy = (file: string): readonly string[] => imports.get(file) ?? [],
+): string[] {
   const found = new Set<string>(from);
   for (const file of found) {
-    for (const name of imports.get(file) ?? []) if (follow(name)) found.add(targetOf(file, name));
+    for (const name of importedBy(file)) if (follow(name)) found.add(targetOf(file, name));
   }
   return [...found];
+}
+
+function withoutTypeImports(text: string): string {
+  return text.replace(/^(?:import|export) type [^;]*;/gm, '');
 }
 
 function importsOf(text: string): string[] {

@@ -2,10 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, Option } from 'commander';
-import { type Path, printPath } from '../core/path.ts';
-import type { Finding } from '../core/rules/rule.ts';
+import { reportOf, unjudgedOf } from '../judging/pod-report.ts';
 import { STDIN } from '../manifests/files.ts';
-import type { FoundPod } from '../manifests/read.ts';
 import { FILE_FORMATS, formats } from '../report/formats.ts';
 import {
   type CheckReport,
@@ -14,17 +12,15 @@ import {
   failsBy,
   isFailing,
   isUnattributed,
-  type PlacedFinding,
   type PodReport,
   type UnjudgedReport,
 } from '../report/report.ts';
 import { printFindings } from '../report/text.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { type JudgedPod, judgeManifests } from './shared/judge-manifests.ts';
+import { judgeManifests } from './shared/judge-manifests.ts';
 import { addManifestFlags, type ManifestFlags, NO_FILES, namesOf } from './shared/manifest-flags.ts';
 import { loadPolicySettings } from './shared/policy-settings.ts';
-import { outcomeOf } from './shared/repair-manifests.ts';
 import { sources, version } from './shared/version.ts';
 
 /** `cloister check`: the findings in manifests, without a cluster. */
@@ -102,10 +98,8 @@ async function run(manifests: readonly string[], flags: Flags, self: Command): P
     ({ source, pods: judged, ungoverned: left }) => {
       pods.push(...judged.map(reportOf));
       ungoverned += left;
-      for (const document of source.documents) {
-        unjudged.push(...document.unjudged.map(({ range, ...object }) => ({ file: source.file, ...range, ...object })));
-        withoutPod += document.withoutPod;
-      }
+      unjudged.push(...unjudgedOf(source));
+      for (const document of source.documents) withoutPod += document.withoutPod;
     },
   );
   const report = { pods, unjudged, skipped, ungoverned, withoutPod, ignored };
@@ -121,30 +115,6 @@ function noteUnattributed(pods: readonly PodReport[]): string {
   if (count === 0) return '';
   const subject = count === 1 ? '1 pod has' : `${count} pods have`;
   return `${subject} a uid and a status, as the API server stores it: nodeName, and the addresses that a network plugin reports, are not judged, because input does not prove who wrote them. Remove the status to judge them, or set --fail-on unjudged. What managedFields show as the author's (\`kubectl get --show-managed-fields\`) is judged.\n`;
-}
-
-function reportOf(judged: JudgedPod): PodReport {
-  const { source, found, choice, input, verdict } = judged;
-  return {
-    file: source.file,
-    ...found.headRange(),
-    kind: found.subject.kind,
-    name: found.subject.name,
-    namespace: input.namespace,
-    profile: input.policy.profile.id,
-    mode: choice.mode,
-    grant: input.policy.grant,
-    chosenBy: choice.chosenBy,
-    verdict: outcomeOf(judged),
-    findings: verdict.findings.map((finding) => place(finding, found)),
-    exempted: verdict.exempted,
-    ...(found.unattributed.length === 0 ? {} : { unattributed: found.unattributed.map((path) => printPath(found.pathOf(path))) }),
-  };
-}
-
-function place({ also, ...finding }: Finding, { rangeOf, pathOf }: FoundPod): PlacedFinding {
-  const at = (path: Path) => ({ ...rangeOf(path), path: pathOf(path) });
-  return { ...finding, ...at(finding.path), ...(also && { also, related: also.map(({ path }) => at(path)) }) };
 }
 
 function print(report: CheckReport, { output, quiet, failOn, root, category }: Flags): string {

@@ -15,6 +15,7 @@ import { GRANTS, type Grant } from '../core/requirements.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { fileProblemOf } from '../io-errors.ts';
+import { DEFAULTS, selectProfiles } from '../judging/settings.ts';
 import { scanRoles } from '../manifests/rbac.ts';
 import { failsScan, SCAN_FAIL_ON, type ScanFailOn, scanFormats } from '../report/scan/formats.ts';
 import { printScanMetrics } from '../report/scan/metrics.ts';
@@ -27,7 +28,7 @@ import { addClusterFlags, cloisterNamespaceOption, operationsPortOption } from '
 import { fail } from './shared/fail.ts';
 import { configOption, parseDuration, parseNamespaces } from './shared/flags.ts';
 import { addHelp } from './shared/help.ts';
-import { configurationFor, DEFAULTS, type FoundConfiguration, parseInstalled, selectProfiles } from './shared/policy-settings.ts';
+import { configurationFor, type FoundConfiguration, parseInstalled } from './shared/policy-settings.ts';
 
 const MAX_PAGE_SIZE = 1_000;
 const SERVICE = 'cloister';

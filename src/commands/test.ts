@@ -8,15 +8,16 @@ import type { PolicyTest, PolicyTestFile } from '../config/test-schema.ts';
 import { printable } from '../core/printable.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { printReadError } from '../io-errors.ts';
+import { type JudgedPod, type JudgedSource, judgeSource } from '../judging/judge-source.ts';
+import { outcomeOf } from '../judging/repair-source.ts';
 import { filesOf } from '../manifests/files.ts';
 import { printInputProblem } from '../manifests/problem.ts';
 import { readText } from '../manifests/read.ts';
 import { printSuites, type TestCase } from '../report/junit-xml.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp } from './shared/help.ts';
-import { type JudgedPod, type JudgedSource, judgeManifests, judgeSource } from './shared/judge-manifests.ts';
+import { judgeManifests } from './shared/judge-manifests.ts';
 import { loadPolicySettings } from './shared/policy-settings.ts';
-import { outcomeOf } from './shared/repair-manifests.ts';
 
 /** `cloister test`: tests of a configuration, by pods and the verdicts that they should have. */
 export const command: Command = new Command('test')
@@ -86,7 +87,7 @@ async function judgeTest(file: string, config: string | undefined, test: PolicyT
   if (test.pod !== undefined) {
     const content = readText(`${file} (${test.name})`, JSON.stringify(test.pod));
     if ('source' in content) {
-      const judged = judgeSource(content.source, { settings: settings.value, flags, now });
+      const judged = judgeSource(content.source, { settings: settings.value, namespace: flags.namespace, now });
       return judged.problems.length > 0 ? err(judged.problems) : ok(judged);
     }
     return err(('problems' in content ? content.problems : [content.skipped]).map(printInputProblem));

@@ -1,5 +1,5 @@
 import { ok, type Result } from '../core/result.ts';
-import { parseYaml } from './load.ts';
+import { parseYaml } from './parse.ts';
 import { parseLevel } from './problems.ts';
 import { type PolicyTestFile, policyTestSchema } from './test-schema.ts';
 

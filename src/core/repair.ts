@@ -8,6 +8,7 @@ import { printApplied } from './policy.ts';
 import { makeSizeFinding } from './rules/pod-size.ts';
 import type { Finding } from './rules/rule.ts';
 import { type Subject, withDocument } from './subject.ts';
+import { isLongerThan } from './utf8.ts';
 
 /**
  * Returns the document with the operations applied; throws if an operation does not fit. It may change and return the given document.
@@ -58,7 +59,7 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   if (intents.length === 0 || unresolved.length > 0) return { ...NO_PATCH, unresolved, subject };
   const patch = makePatch(subject.document, intents, pointerOf);
   const patchText = JSON.stringify(patch);
-  if (Buffer.byteLength(patchText) > MAX_PATCH_BYTES) {
+  if (isLongerThan(patchText, MAX_PATCH_BYTES)) {
     return { ...NO_PATCH, unresolved: [makeSizeFinding('patch', subject.at)], subject };
   }
   const after = withDocument(subject, apply(subject.document, patch));

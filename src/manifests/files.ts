@@ -1,4 +1,5 @@
-import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -7,6 +8,7 @@ import { err, ok, type Result } from '../core/result.ts';
 import { fileProblemOf } from '../io-errors.ts';
 import { type IgnorePattern, isIgnored } from './ignore.ts';
 import type { InputProblem } from './problem.ts';
+import { type FileContent, type FoundNamespace, readText } from './read.ts';
 
 export const STDIN = '-';
 const MANIFEST = /\.(?:ya?ml|json)$/;
@@ -125,5 +127,39 @@ export async function readOptional(file: string): Promise<Result<string | undefi
     return ok(await readFile(file, 'utf8'));
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? ok(undefined) : err(readProblemOf(file, error));
+  }
+}
+
+/**
+ * @param file a name that `filesOf` returned
+ * @param known the content of the file; undefined: this function reads it
+ */
+export function readSource(file: string, known: Buffer | undefined): FileContent {
+  let bytes: Buffer;
+  try {
+    bytes = known ?? readFileSync(file);
+  } catch (error) {
+    return { problems: [readProblemOf(file, error)] };
+  }
+  if (!isUtf8(bytes)) return { problems: [{ file, message: 'the text is not UTF-8', remedy: 'save it as UTF-8' }] };
+  return readText(file, bytes.toString('utf8'));
+}
+
+/** The Namespace objects of all files. Files that cannot be read are left out. */
+export function readNamespaces(files: readonly string[], streams: StreamContents): FoundNamespace[] {
+  return files.flatMap((file) => {
+    const bytes = streams.get(file) ?? readIfPossible(file);
+    // Parsing costs far more than searching.
+    if (bytes?.includes('Namespace') !== true) return [];
+    const content = readSource(file, bytes);
+    return 'source' in content ? content.source.documents.flatMap((document) => document.namespaces) : [];
+  });
+}
+
+function readIfPossible(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
   }
 }

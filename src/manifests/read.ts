@@ -1,5 +1,3 @@
-import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
 import type { Json } from '../core/json.ts';
 import { type Path, printPath, valueAt } from '../core/path.ts';
 import { CONTAINER_LISTS } from '../core/pod.ts';
@@ -7,7 +5,6 @@ import { err, ok, type Result } from '../core/result.ts';
 import { isObject } from '../core/shape.ts';
 import { podPathOf, type Subject, subjectOf } from '../core/subject.ts';
 import { asWritten, type Written } from '../core/written.ts';
-import { readProblemOf, type StreamContents } from './files.ts';
 import { placesIn } from './lines.ts';
 import type { InputProblem } from './problem.ts';
 import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
@@ -82,40 +79,6 @@ export type FileContent =
   /** The file is no manifest. */
   | { readonly skipped: SkippedInput }
   | { readonly problems: readonly InputProblem[] };
-
-/**
- * @param file a name that `filesOf` returned
- * @param known the content of the file; undefined: this function reads it
- */
-export function readSource(file: string, known: Buffer | undefined): FileContent {
-  let bytes: Buffer;
-  try {
-    bytes = known ?? readFileSync(file);
-  } catch (error) {
-    return { problems: [readProblemOf(file, error)] };
-  }
-  if (!isUtf8(bytes)) return { problems: [{ file, message: 'the text is not UTF-8', remedy: 'save it as UTF-8' }] };
-  return readText(file, bytes.toString('utf8'));
-}
-
-/** The Namespace objects of all files. Files that cannot be read are left out. */
-export function readNamespaces(files: readonly string[], streams: StreamContents): FoundNamespace[] {
-  return files.flatMap((file) => {
-    const bytes = streams.get(file) ?? readIfPossible(file);
-    // Parsing costs far more than searching.
-    if (bytes?.includes('Namespace') !== true) return [];
-    const content = readSource(file, bytes);
-    return 'source' in content ? content.source.documents.flatMap((document) => document.namespaces) : [];
-  });
-}
-
-function readIfPossible(file: string): Buffer | undefined {
-  try {
-    return readFileSync(file);
-  } catch {
-    return undefined;
-  }
-}
 
 /** Reads the documents of a text. */
 export function readText(file: string, text: string): FileContent {

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import jsonPatch, { type Operation } from 'fast-json-patch';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { judgeSource } from '../../src/commands/shared/judge-manifests.ts';
 import { loadPolicySettings } from '../../src/commands/shared/policy-settings.ts';
-import { differenceOf, type RepairedPod, repairPod } from '../../src/commands/shared/repair-manifests.ts';
+import { judgeSource } from '../../src/judging/judge-source.ts';
+import { differenceOf, type RepairedPod, repairPod } from '../../src/judging/repair-source.ts';
 import { readText } from '../../src/manifests/read.ts';
 import { cloister } from '../support/run.ts';
 
@@ -43,7 +43,10 @@ async function repairedIn(text: string): Promise<RepairedPod[]> {
   const now = new Date();
   const [settings, read] = [await loadPolicySettings(flags, now), readText('x.yaml', text)];
   if (!settings.ok || !('source' in read)) throw new Error(JSON.stringify([settings, read]));
-  return judgeSource(read.source, { settings: settings.value, flags, now }).pods.map((each) => ({ ...each, repair: repairPod(each) }));
+  return judgeSource(read.source, { settings: settings.value, namespace: flags.namespace, now }).pods.map((each) => ({
+    ...each,
+    repair: repairPod(each),
+  }));
 }
 
 let folder = '';

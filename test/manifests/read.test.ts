@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { filesOf, readStreams } from '../../src/manifests/files.ts';
+import { filesOf, readSource, readStreams } from '../../src/manifests/files.ts';
 import { parseIgnorePattern } from '../../src/manifests/ignore.ts';
 import { printInputProblem } from '../../src/manifests/problem.ts';
-import { type FileContent, readSource, readText, type Source } from '../../src/manifests/read.ts';
+import { type FileContent, readText, type Source } from '../../src/manifests/read.ts';
 
 const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: []}\n';
 const pod = (name: string): string => POD.replace('NAME', name);

@@ -1,37 +1,12 @@
 import type { Readable } from 'node:stream';
-import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
-import { PROFILE_LABEL } from '../../core/labels.ts';
-import { labelOf } from '../../core/pod.ts';
-import { selectPolicy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
-import type { Result } from '../../core/result.ts';
-import { filesOf, readStreams } from '../../manifests/files.ts';
+import { type JudgedPod, type JudgedSource, judgeSource, type LabelsOf } from '../../judging/judge-source.ts';
+import { filesOf, readNamespaces, readSource, readStreams } from '../../manifests/files.ts';
 import { printInputProblem } from '../../manifests/problem.ts';
-import { type FoundNamespace, type FoundPod, readNamespaces, readSource, type SkippedInput, type Source } from '../../manifests/read.ts';
+import type { SkippedInput } from '../../manifests/read.ts';
 import { printPolicy } from '../../report/text.ts';
-import { chooseProfile, type ProfileChoice, UNGOVERNED } from './choose-profile.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
-import type { PolicySettings } from './policy-settings.ts';
-
-/** A pod of a manifest and its verdict. */
-export interface JudgedPod {
-  readonly source: Source;
-  /** Index of its document in the source. */
-  readonly document: number;
-  readonly found: FoundPod;
-  readonly choice: ProfileChoice;
-  readonly input: JudgeInput;
-  readonly verdict: Verdict;
-}
-
-export interface JudgedSource {
-  readonly source: Source;
-  readonly pods: readonly JudgedPod[];
-  /** Number of pods that the webhook does not judge. */
-  readonly ungoverned: number;
-  /** Pods that have no profile to be judged by, one per line. */
-  readonly problems: readonly string[];
-}
+import type { ManifestSettings } from './policy-settings.ts';
 
 /** What reading and judging all files gave, besides the pods. */
 export interface InputSummary {
@@ -49,13 +24,11 @@ export interface InputSummary {
 
 /** What pods are judged by, and the time of the judgement. */
 export interface JudgingContext {
-  readonly settings: PolicySettings;
+  readonly settings: ManifestSettings;
   readonly flags: ManifestFlags;
   readonly stdin: Readable;
   readonly now: Date;
 }
-
-type LabelsOf = ReadonlyMap<string, FoundNamespace['labels']>;
 
 /**
  * Reads manifests and judges the pods in them as new pods, file by file: of files that can be read again, only one is in memory. The labels of
@@ -64,10 +37,10 @@ type LabelsOf = ReadonlyMap<string, FoundNamespace['labels']>;
  */
 export async function judgeManifests(
   names: readonly string[],
-  { stdin, ...context }: JudgingContext,
+  { stdin, settings, flags, now }: JudgingContext,
   visit: (judged: JudgedSource) => void | Promise<void>,
 ): Promise<InputSummary> {
-  const { files, ignored, problems: unread } = filesOf(names, context.settings.ignore);
+  const { files, ignored, problems: unread } = filesOf(names, settings.ignore);
   const streams = await readStreams(files, stdin);
   const labelsOf: LabelsOf = new Map(readNamespaces(files, streams).map(({ name, labels }) => [name, labels]));
   const problems = unread.map(printInputProblem);
@@ -84,12 +57,12 @@ export async function judgeManifests(
     if (content.skipped !== undefined) skipped.push(content.skipped);
     if (!('source' in content)) continue;
     for (const { pods, unjudged, withoutPod } of content.source.documents) objects += pods.length + unjudged.length + withoutPod;
-    const judged = judgeSource(content.source, { ...context, labelsOf });
+    const judged = judgeSource(content.source, { settings, namespace: flags.namespace, now, labelsOf });
     for (const pod of judged.pods) if (!pod.choice.isObvious) choices.add(printChoice(pod));
     if (judged.problems.length === 0) await visit(judged);
     else problems.push(...judged.problems);
   }
-  const whole = problemsOf({ objects, skipped, hasProblems: problems.length > 0 }, context.flags);
+  const whole = problemsOf({ objects, skipped, hasProblems: problems.length > 0 }, flags);
   return { ignored, skipped, problems: [...problems, ...whole], objects, choices: [...choices] };
 }
 
@@ -109,40 +82,4 @@ function problemsOf(
   return [
     `the input has no Kubernetes object${details}${skipped.length === 0 ? '; check the command that writes the input, or set --allow-empty' : ''}`,
   ];
-}
-
-/** @param labelsOf labels of the namespaces that are known */
-export function judgeSource(
-  source: Source,
-  { settings, flags, now, labelsOf = new Map() }: Omit<JudgingContext, 'stdin'> & { readonly labelsOf?: LabelsOf },
-): JudgedSource {
-  const judged: JudgedPod[] = [];
-  const problems: string[] = [];
-  let ungoverned = 0;
-  for (const [document, { pods }] of source.documents.entries()) {
-    for (const found of pods) {
-      const { subject } = found;
-      const namespace = subject.namespace ?? flags.namespace;
-      const choice = choose(found, namespace, settings, labelsOf);
-      if (!choice.ok) problems.push(`${source.file}:${found.headRange().line}: ${choice.error}`);
-      else if (choice.value === UNGOVERNED) ungoverned += 1;
-      else {
-        const { profile, mode } = choice.value;
-        const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: mode === 'enforce' });
-        const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
-        judged.push({ source, document, found, choice: choice.value, input, verdict: judge(input) });
-      }
-    }
-  }
-  return { source, pods: judged, ungoverned, problems };
-}
-
-function choose(
-  { subject }: FoundPod,
-  namespace: string,
-  settings: PolicySettings,
-  labelsOf: LabelsOf,
-): Result<ProfileChoice | typeof UNGOVERNED, string> {
-  const label = labelOf(subject.pod, PROFILE_LABEL);
-  return chooseProfile({ label, namespace, namespaceLabels: labelsOf.get(namespace) }, settings);
 }

@@ -3,79 +3,33 @@ import { dirname, join, relative } from 'node:path';
 import { type Cluster, ClusterError, connect } from '../../cluster/client.ts';
 import { findConfiguration, type InstalledConfiguration } from '../../cluster/configuration.ts';
 import { type Config, loadConfig, parseConfig } from '../../config/load.ts';
-import type { Governance } from '../../core/governance.ts';
-import { type PolicyConfig, printConfigured, printUnknownProfile } from '../../core/policy.ts';
-import { backends } from '../../core/profiles/index.ts';
-import { makeProfile, type Profile } from '../../core/profiles/profile.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import { didYouMean } from '../../did-you-mean.ts';
+import { DEFAULTS, type KnownConfiguration, type PolicySettings, settingsOf } from '../../judging/settings.ts';
 import { readOptional } from '../../manifests/files.ts';
 import { type IgnorePattern, parseIgnoreFile, parseIgnorePattern } from '../../manifests/ignore.ts';
 import { printInputProblem } from '../../manifests/problem.ts';
 import type { ConfigurationFlags, ManifestFlags } from './manifest-flags.ts';
 
-/** What a command judges manifests by. */
-export interface PolicySettings extends PolicyConfig {
-  readonly governance: Governance;
-  /** Where the configuration comes from, for people: the name of a file or of a ConfigMap. */
-  readonly origin: string;
-  /** The namespace of Cloister, which it never governs. undefined: not known, because the configuration is not that of a cluster. */
-  readonly ownNamespace: string | undefined;
-  /** The flag that sets the grant of every profile. */
-  readonly grantOrigin?: string;
-  /** The profile that `--profile` names. */
-  readonly profile?: Profile;
+/** What a command judges manifests by, and which files it leaves out. */
+export interface ManifestSettings extends PolicySettings {
   readonly ignore: readonly IgnorePattern[];
 }
 
 export const CONFIG_NAME = '.cloister.yaml';
 const IGNORE_NAME = '.cloisterignore';
-export const DEFAULTS = 'the defaults of Cloister';
 
 /** @returns the settings, or all problems of the flags and of the files that they name, one per line */
-export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promise<Result<PolicySettings, readonly string[]>> {
+export async function loadPolicySettings(flags: ManifestFlags, now: Date): Promise<Result<ManifestSettings, readonly string[]>> {
   const [found, ignoreFile] = await Promise.all([configurationOf(flags, now), readOptional(IGNORE_NAME)]);
   const problems = [...(found.ok ? [] : found.error), ...(ignoreFile.ok ? [] : [printInputProblem(ignoreFile.error)])];
   if (!found.ok || !ignoreFile.ok) return err(problems);
-  const { config, origin, ownNamespace } = found.value;
   const ignore = [...parseIgnoreFile(ignoreFile.value ?? ''), ...flags.ignore.map(parseIgnorePattern)];
-  const selected = selectProfiles(found.value, flags);
-  if (!selected.ok) return selected;
-  const { exemptions, governance } = config;
-  return ok({
-    ...selected.value,
-    exemptions,
-    governance,
-    origin,
-    ownNamespace,
-    ignore,
-    ...(flags.grant === undefined ? {} : { grantOrigin: '--grant' }),
-  });
+  const settings = settingsOf(found.value, flags);
+  return settings.ok ? ok({ ...settings.value, ignore }) : settings;
 }
 
-/** The profiles to judge by: those of the configuration or, without one, what `--profile` may name; each with the grant of `--grant`. */
-export function selectProfiles(
-  { config, origin, isDefault }: FoundConfiguration,
-  { profile: named, grant }: Pick<ManifestFlags, 'profile' | 'grant'>,
-): Result<Pick<PolicySettings, 'profiles' | 'profile'>, readonly string[]> {
-  const offered = isDefault && named !== undefined ? builtInProfiles() : config.profiles;
-  const profiles = grant === undefined ? offered : new Map([...offered].map(([id, profile]) => [id, { ...profile, grant }]));
-  if (named === undefined) return ok({ profiles });
-  const profile = profiles.get(named);
-  if (profile !== undefined) return ok({ profiles, profile });
-  const guess = didYouMean(named, profiles.keys());
-  if (!isDefault) return err([`--profile: ${printUnknownProfile(named)} in ${origin}${guess}; ${printConfigured(profiles)}`]);
-  const known = [...profiles.keys()].join(', ');
-  return err([`--profile: there is no built-in profile "${named}"${guess}: use one of ${known}, or name a configuration with --config`]);
-}
-
-/** Every backend as a profile of its own, with the defaults of its options. */
-const builtInProfiles = (): Map<string, Profile> => new Map(backends.map((each) => [each.id, makeProfile(each.id, each, {})]));
-
-export interface FoundConfiguration extends Pick<PolicySettings, 'origin' | 'ownNamespace'> {
+export interface FoundConfiguration extends KnownConfiguration {
   readonly config: Config;
-  /** Whether there is no configuration. */
-  readonly isDefault: boolean;
 }
 
 /** The configuration that the flags name, or that is found without them. */

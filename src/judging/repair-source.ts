@@ -1,14 +1,14 @@
-import { isDeepStrictEqual } from 'node:util';
-import { applyToCopy } from '../../apply-patch.ts';
-import { escapesOf, judge } from '../../core/judge.ts';
-import { withoutLeftovers } from '../../core/leftovers.ts';
-import type { PatchOp } from '../../core/patch.ts';
-import { pointerOf } from '../../core/pointer.ts';
-import { type Repair, repair } from '../../core/repair.ts';
-import type { EnforcementOutcome } from '../../core/request-record.ts';
-import { withDocument } from '../../core/subject.ts';
-import { type FoundPod, readText } from '../../manifests/read.ts';
-import type { JudgedPod } from './judge-manifests.ts';
+import { applyToCopy } from '../apply-patch.ts';
+import { isEqualJson } from '../core/json.ts';
+import { escapesOf, judge } from '../core/judge.ts';
+import { withoutLeftovers } from '../core/leftovers.ts';
+import type { PatchOp } from '../core/patch.ts';
+import { pointerOf } from '../core/pointer.ts';
+import { type Repair, repair } from '../core/repair.ts';
+import type { EnforcementOutcome } from '../core/request-record.ts';
+import { withDocument } from '../core/subject.ts';
+import { type FoundPod, readText } from '../manifests/read.ts';
+import type { JudgedPod } from './judge-source.ts';
 
 /** A pod of a manifest with its repair. The repaired object, a copy of the document, is not kept: a stream may have thousands. */
 export interface RepairedPod extends JudgedPod {
@@ -50,8 +50,8 @@ export function differenceOf(file: string, text: string, repaired: readonly Repa
   const read = readText(file, text);
   if (!('source' in read)) return 'the fixed text cannot be read';
   for (const { document, found, input, repair: made } of repaired) {
-    const again = read.source.documents[document]?.pods.find((pod) => isDeepStrictEqual(placeOf(pod), placeOf(found)));
-    if (again === undefined || !isDeepStrictEqual(again.subject.document, applyToCopy(input.subject.document, made.patch))) {
+    const again = read.source.documents[document]?.pods.find((pod) => isEqualJson(placeOf(pod), placeOf(found)));
+    if (again === undefined || !isEqualJson(again.subject.document, applyToCopy(input.subject.document, made.patch), ANY_DEPTH)) {
       return `the value of the fixed text differs from the fixed object of line ${found.headRange().line}`;
     }
     const escapes = escapesOf(judge({ ...input, subject: again.subject }).findings);
@@ -62,6 +62,9 @@ export function differenceOf(file: string, text: string, repaired: readonly Repa
   }
   return undefined;
 }
+
+/** The reader refuses a text whose values are too deep for a comparison. */
+const ANY_DEPTH = Number.POSITIVE_INFINITY;
 
 /** Where a pod is in its document. */
 const placeOf = ({ at, pathOf }: FoundPod): unknown => [at, pathOf(['spec'])];

@@ -1,10 +1,10 @@
-import { governsAny, isExcluded, profilesInForce } from '../../core/governance.ts';
-import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
-import { printConfigured, printUnknownProfile } from '../../core/policy.ts';
-import type { Profile } from '../../core/profiles/profile.ts';
-import type { Mode } from '../../core/request-record.ts';
-import { err, ok, type Result } from '../../core/result.ts';
-import type { PolicySettings } from './policy-settings.ts';
+import { governsAny, isExcluded, profilesInForce } from '../core/governance.ts';
+import { NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
+import { printConfigured, printUnknownProfile } from '../core/policy.ts';
+import type { Profile } from '../core/profiles/profile.ts';
+import type { Mode } from '../core/request-record.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import type { PolicySettings } from './settings.ts';
 
 /** The profile that a pod is judged by. Its own label may still choose another one, if the profile lets it. */
 export interface ProfileChoice {
