@@ -10,7 +10,7 @@ export const quote = (words: string): Cel => `'${words.replaceAll('\\', '\\\\').
 /** A list of strings. */
 export const listOf = (words: Iterable<string>): Cel => `[${[...words].map(quote).join(', ')}]`;
 
-/** A string with expressions in it, each of which must be a string: text`capability ${'a'} is added`. */
+/** A string with expressions in it. Each of them must be a string: text`capability ${'a'} is added`. */
 export function text(parts: TemplateStringsArray, ...expressions: readonly Cel[]): Cel {
   const pieces = parts.flatMap((part, index) => [part === '' ? [] : quote(part), expressions[index] ?? []].flat());
   return concat(...pieces);
@@ -22,7 +22,7 @@ export const concat = (...pieces: readonly Cel[]): Cel => pieces.map(closed).joi
 /** With brackets where something that follows would belong to the last branch. */
 const closed = (piece: Cel): Cel => (piece.includes(' ? ') ? `(${piece})` : piece);
 
-/** The field at a path such as `securityContext.capabilities.add`, any part of which may be absent. */
+/** The field at a path such as `securityContext.capabilities.add`. Any part may be absent. */
 export const maybe = (owner: Cel, path: string): Cel => `${owner}.?${path.replaceAll('.', '.?')}`;
 export const listAt = (owner: Cel, path: string): Cel => `${maybe(owner, path)}.orValue([])`;
 export const mapAt = (owner: Cel, path: string): Cel => `${maybe(owner, path)}.orValue({})`;

@@ -704,7 +704,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     leftOutFor('Kata', kata),
     { title: 'block storage', facts: claim('ebs.csi.aws.com'), answers: [['ok', /./]] },
     { title: 'a claim that is not bound', facts: claim(undefined), answers: [['ok', /./]] },
-    { title: 'NFS', facts: claim('nfs'), answers: [['error', /claims of workspaces on nfs: 1 \(team-a\/home\); its file system/]] },
+    { title: 'NFS', facts: claim('nfs'), answers: [['error', /claims of workspaces on nfs: 1 \(team-a\/home\); this file system/]] },
     { title: 'EFS', facts: claim('efs.csi.aws.com'), answers: [['error', /efs/]] },
     { title: 'CephFS of Rook', facts: claim('rook-ceph.cephfs.csi.ceph.com'), answers: [['warning', /only new kernels/]] },
   ],
