@@ -21,6 +21,8 @@ export interface JudgeInput {
   readonly old?: Subject | undefined;
   readonly policy: Policy;
   readonly namespace: string;
+  /** What is known about the claims of the namespace: the storage of each, by its name. Absent: nothing, as in the webhook. */
+  readonly claims?: ReadonlyMap<string, string> | undefined;
   readonly exemptions: readonly Exemption[];
   readonly now: Date;
 }
@@ -35,12 +37,12 @@ export interface Verdict {
 }
 
 /** Judges a pod. A pure function: equal inputs have equal verdicts, and nothing is changed. */
-export function judge({ subject, old, policy, namespace, exemptions, now }: JudgeInput): Verdict {
+export function judge({ subject, old, policy, namespace, claims, exemptions, now }: JudgeInput): Verdict {
   const active = findActiveExemptions(exemptions, namespace, serviceAccountOf(subject.pod), now);
   const requirements = requirementsFor(policy, old?.pod);
   // Exemptions, like grants, apply only to isolated pods.
   const exempts = requirements === policy.profile.withoutIsolation ? () => false : active.exempts;
-  const circumstances = { namespace, isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
+  const circumstances = { namespace, claims, isUpdate: old !== undefined, labelProblems: policy.labelProblems, exempts };
   const settled = old === undefined ? [] : findSettledChanges(subject.pod, old.pod);
   const withChanges = settled.length === 0 ? circumstances : { ...circumstances, labelProblems: [...policy.labelProblems, ...settled] };
   const findings = withoutInherited(inspect(makePod(subject), subject.at, requirements, withChanges), subject);

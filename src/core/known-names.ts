@@ -143,3 +143,11 @@ export const NETWORK_STATUS_ANNOTATIONS: AnnotationKeys = {
   prefixes: [],
   domains: ['ovn.kubernetes.io'],
 };
+
+/**
+ * Storage whose file system the kernel cannot mount with mapped ids, so that no pod with a user namespace starts with it: NFS, SMB, and what serves
+ * them. A name is a kind of volume, a CSI driver or a provisioner.
+ * Sources: runc#3949, crun#1382, nebius/soperator#1510
+ */
+export const UNMAPPABLE_STORAGE =
+  /(?:^|[./-])(?:nfs|smb)(?:$|[./-])|^(?:azureFile|kubernetes\.io\/azure-file|file\.csi\.azure\.com|efs\.csi\.aws\.com|filestore\.csi\.storage\.gke\.io)$/;

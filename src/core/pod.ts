@@ -63,7 +63,7 @@ const volume = object({
   csi: object({ driver: string, readOnly: boolean }),
   emptyDir: object({ medium: string }),
   hostPath: object({ path: string }),
-  persistentVolumeClaim: object({ readOnly: boolean }),
+  persistentVolumeClaim: object({ claimName: string, readOnly: boolean }),
   projected: object({ sources: list(object({ podCertificate: anything, serviceAccountToken: anything })) }),
 });
 

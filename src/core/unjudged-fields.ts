@@ -83,7 +83,7 @@ const GROUPS: readonly { readonly reason: string; readonly paths: readonly strin
   },
   {
     reason: 'Storage classes and volumes, which the administrator controls, decide what a claim gets.',
-    paths: ['spec.volumes[*].ephemeral', 'spec.volumes[*].persistentVolumeClaim'],
+    paths: ['spec.volumes[*].ephemeral', 'spec.volumes[*].persistentVolumeClaim.readOnly'],
   },
   {
     reason: 'The driver, which is judged, decides what they mean.',

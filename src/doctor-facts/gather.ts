@@ -27,6 +27,7 @@ import { causeOf, eventCauses } from '../live/events.ts';
 import { classFactsOf, type EventFacts, eventFactsOf, nodeFactsOf } from '../live/facts.ts';
 import { type Entry, entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
+import { storageOf } from '../manifests/storage.ts';
 import { isSignedBy } from '../tls/renewal.ts';
 import { admissionIn, gatesIn } from './metrics.ts';
 import * as live from './objects.ts';
@@ -340,7 +341,7 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
     const volumes = await reading.list(
       'v1',
       'PersistentVolume',
-      (each: live.LiveVolume) => [each.metadata.name, live.storageOf(each)] as const,
+      (each: live.LiveVolume) => [each.metadata.name, storageOf(each.spec)] as const,
     );
     const storage = new Map(volumes);
     return reading.list('v1', 'PersistentVolumeClaim', (each: live.LiveClaim) => live.claimOf(each, storage));

@@ -197,14 +197,8 @@ export const bindingOf = ({ metadata: { name, namespace }, roleRef: { kind, name
 });
 
 export interface LiveVolume extends Live {
-  readonly spec: Readonly<Record<string, unknown>> & { readonly csi?: { readonly driver: string } };
+  readonly spec: Readonly<Record<string, unknown>>;
 }
-
-/** The types of volumes in a PersistentVolume that a check knows; any other one is known by its CSI driver. */
-const VOLUME_TYPES = ['nfs', 'cephfs', 'glusterfs', 'azureFile', 'hostPath', 'local'];
-
-export const storageOf = ({ spec }: LiveVolume): string | undefined =>
-  spec.csi?.driver ?? VOLUME_TYPES.find((type) => spec[type] !== undefined);
 
 export interface LiveClaim extends Live {
   readonly spec?: { readonly volumeName?: string };

@@ -4,6 +4,7 @@ import { labelOf } from '../core/pod.ts';
 import { selectPolicy } from '../core/policy.ts';
 import type { Result } from '../core/result.ts';
 import type { FoundNamespace, FoundPod, Source } from '../manifests/read.ts';
+import type { StorageByClaim } from '../manifests/storage.ts';
 import { chooseProfile, type ProfileChoice, UNGOVERNED } from './choose-profile.ts';
 import type { PolicySettings } from './settings.ts';
 
@@ -36,12 +37,14 @@ export interface SourceContext {
   readonly namespace: string;
   readonly now: Date;
   readonly labelsOf?: LabelsOf;
+  /** The storage of the claims that is known. */
+  readonly claims?: StorageByClaim;
 }
 
 /** Judges the pods of a source as new pods. */
 export function judgeSource(
   source: Source,
-  { settings, namespace: defaultNamespace, now, labelsOf = new Map() }: SourceContext,
+  { settings, namespace: defaultNamespace, now, labelsOf = new Map(), claims = new Map() }: SourceContext,
 ): JudgedSource {
   const judged: JudgedPod[] = [];
   const problems: string[] = [];
@@ -56,7 +59,7 @@ export function judgeSource(
       else {
         const { profile, mode } = choice.value;
         const policy = selectPolicy(profile, subject.pod, { profiles: settings.profiles, obeysProfileLabel: mode === 'enforce' });
-        const input = { subject, policy, namespace, exemptions: settings.exemptions, now };
+        const input = { subject, policy, namespace, claims: claims.get(namespace), exemptions: settings.exemptions, now };
         judged.push({ source, document, found, choice: choice.value, input, verdict: judge(input) });
       }
     }

@@ -8,7 +8,7 @@ import { err, ok, type Result } from '../core/result.ts';
 import { fileProblemOf } from '../io-errors.ts';
 import { type IgnorePattern, isIgnored } from './ignore.ts';
 import type { InputProblem } from './problem.ts';
-import { type FileContent, type FoundNamespace, readText } from './read.ts';
+import { type FileContent, readText, type SourceDocument } from './read.ts';
 
 export const STDIN = '-';
 const MANIFEST = /\.(?:ya?ml|json)$/;
@@ -145,16 +145,22 @@ export function readSource(file: string, known: Buffer | undefined): FileContent
   return readText(file, bytes.toString('utf8'));
 }
 
-/** The Namespace objects of all files. Files that cannot be read are left out. */
-export function readNamespaces(files: readonly string[], streams: StreamContents): FoundNamespace[] {
-  return files.flatMap((file) => {
+/** The objects of all files that pods of any file are judged by. Files that cannot be read are left out. */
+export function readSurroundings(files: readonly string[], streams: StreamContents): Surroundings {
+  const documents = files.flatMap((file) => {
     const bytes = streams.get(file) ?? readIfPossible(file);
     // Parsing costs far more than searching.
-    if (bytes?.includes('Namespace') !== true) return [];
+    if (bytes === undefined || !SURROUNDING_KINDS.some((kind) => bytes.includes(kind))) return [];
     const content = readSource(file, bytes);
-    return 'source' in content ? content.source.documents.flatMap((document) => document.namespaces) : [];
+    return 'source' in content ? content.source.documents : [];
   });
+  return { namespaces: documents.flatMap(({ namespaces }) => namespaces), storage: documents.flatMap(({ storage }) => storage) };
 }
+
+export type Surroundings = Pick<SourceDocument, 'namespaces' | 'storage'>;
+
+/** The first is also the beginning of PersistentVolumeClaim. The fields of a pod that name such objects begin with a small letter. */
+const SURROUNDING_KINDS = ['PersistentVolume', 'StorageClass', 'Namespace'];
 
 function readIfPossible(file: string): Buffer | undefined {
   try {

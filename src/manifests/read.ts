@@ -9,6 +9,7 @@ import { placesIn } from './lines.ts';
 import type { InputProblem } from './problem.ts';
 import { headOf, type PlacedDocument, rangeOf, type TextRange } from './range.ts';
 import { findShapes, type ShapedPod } from './shapes.ts';
+import { type StorageObject, storageObjectOf } from './storage.ts';
 import { parseStream, type YamlDocument } from './yaml/stream.ts';
 
 /** A file and its documents. */
@@ -24,6 +25,7 @@ export interface SourceDocument {
   readonly value: Json;
   readonly pods: readonly FoundPod[];
   readonly namespaces: readonly FoundNamespace[];
+  readonly storage: readonly StorageObject[];
   /** Objects that may have a pod which cannot be judged. */
   readonly unjudged: readonly UnjudgedObject[];
   /** Number of objects in the document that have no pod. */
@@ -140,10 +142,11 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
   const { value: root } = placed.document;
   const pods: FoundPod[] = [];
   const namespaces: FoundNamespace[] = [];
+  const storage: StorageObject[] = [];
   const unjudged: UnjudgedObject[] = [];
   let withoutPod = 0;
   if (root !== null) readObject(root, []);
-  return { yaml: placed.document, value: root, pods, namespaces, unjudged, withoutPod };
+  return { yaml: placed.document, value: root, pods, namespaces, storage, unjudged, withoutPod };
 
   function readObject(value: Json, at: Path): void {
     // kubectl reads an object that has a list `items` as a list of objects. Other clients ignore `items`, and create an object of its kind. So the
@@ -165,6 +168,8 @@ function readDocument(file: string, placed: PlacedDocument, problems: InputProbl
     const object = value as TypedObject;
     if (podPathOf(group.value, object.kind) === undefined) {
       if (group.value === '' && object.kind === 'Namespace') namespaces.push(namespaceOf(value));
+      const stored = storageObjectOf(value, group.value, object.kind);
+      if (stored !== undefined) storage.push(stored);
       readShapes(object, group.value, at);
       return;
     }

@@ -117,6 +117,7 @@ test('messages about empty list elements mention no undefined value', () => {
     'volume "" holds a service account token',
     'volume "" is mounted by the CSI driver without a name',
     'volume "" is of kind nfs',
+    'volume "" is on nfs, which cannot map the ids of a user namespace, so the pod will not start',
     'volume "" is the node\'s file system',
   ]);
 });
@@ -148,7 +149,7 @@ describe('T12, T13: a container that is added to a running pod', () => {
     const old = { hostUsers: false, securityContext: { [field]: bad }, containers: [{ name: 'main' }] };
     const pathsWith = (securityContext: Sketch): string[] => {
       const { subject, policy, namespace } = inputOf({ ...old, ephemeralContainers: [{ name: 'debug', securityContext }] });
-      const circumstances = { namespace, isUpdate: true, labelProblems: [], exempts: () => false };
+      const circumstances = { namespace, claims: undefined, isUpdate: true, labelProblems: [], exempts: () => false };
       // A verdict leaves the finding out where the pod has the same one.
       return inspect(subject.pod, subject.at, policy.profile.requirementsFor(policy.grant), circumstances)
         .filter(({ rule, container }) => rule === id && container === 'debug')
@@ -247,6 +248,7 @@ function rawFindingsIn(sketch: Sketch): { readonly rule: string; readonly found:
     const containers = containersOf(specOf(subject.pod), requirements);
     const context = {
       namespace: 'team-a',
+      claims: undefined,
       requirements,
       containers,
       isUpdate: false,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { claimOf, governedPodOf, namespaceOf, storageOf } from '../../src/doctor-facts/objects.ts';
+import { claimOf, governedPodOf, namespaceOf } from '../../src/doctor-facts/objects.ts';
 import { contextWith } from '../support/doctor-facts.ts';
 
 test('the time of a label is that of the last writer that owns it', () => {
@@ -41,15 +41,6 @@ test('native sidecars are containers, and other init containers are not', () => 
 });
 
 describe('the storage of a claim', () => {
-  test.each([
-    [{ nfs: {} }, 'nfs'],
-    [{ csi: { driver: 'efs.csi.aws.com' } }, 'efs.csi.aws.com'],
-    [{ hostPath: { path: '/' } }, 'hostPath'],
-    [{ awsElasticBlockStore: {} }, undefined],
-  ])('of %j is %s', (spec, storage) => {
-    expect(storageOf({ metadata: { name: 'pv' }, spec })).toBe(storage);
-  });
-
   test('is unknown while the claim is not bound', () => {
     expect(claimOf({ metadata: { name: 'c', namespace: 'n' }, spec: {} }, new Map([['pv', 'nfs']])).storage).toBeUndefined();
     expect(claimOf({ metadata: { name: 'c', namespace: 'n' }, spec: { volumeName: 'pv' } }, new Map([['pv', 'nfs']])).storage).toBe('nfs');

@@ -14,6 +14,7 @@ const NO_ESCAPE: ReadonlySet<string> = new Set([
   'dns-policy',
   'overhead',
   'image-storage',
+  'mapped-volumes',
   'pod-size',
   'rootful-engine',
   'workspace-container',

@@ -96,6 +96,7 @@ export function refusedPod(text: string): Sketch {
       { name: text, hostPath: { path: text } },
       { name: text, [text]: {} },
       { name: text, csi: { driver: text } },
+      { name: text, nfs: { server: text, path: text } },
       { name: text, emptyDir: { medium: `HugePages-${text}` } },
       { name: text, projected: { sources: [{ serviceAccountToken: {} }, { podCertificate: {} }] } },
     ],

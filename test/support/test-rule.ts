@@ -25,6 +25,8 @@ export interface Circumstances {
   readonly exempt?: Readonly<Record<string, readonly string[]>>;
   /** The containers that it is for; absent: every container, and the pod. */
   readonly exemptIn?: readonly string[];
+  /** The storage of claims, by their names. */
+  readonly claims?: ReadonlyMap<string, string>;
   /** Makes it an update of this pod. */
   readonly old?: Sketch;
 }
@@ -125,7 +127,7 @@ export function profileOf({ profile = 'userns', grant, options }: Circumstances)
 }
 
 export function inputOf(pod: Sketch, circumstances: Circumstances = {}): JudgeInput {
-  const { exempt, exemptIn, old } = circumstances;
+  const { exempt, exemptIn, claims, old } = circumstances;
   const profile = profileOf(circumstances);
   const subject = podOf(pod);
   const asked = old === undefined ? subject : podOf(old);
@@ -134,6 +136,7 @@ export function inputOf(pod: Sketch, circumstances: Circumstances = {}): JudgeIn
     ...(old === undefined ? {} : { old: asked }),
     policy: selectPolicy(profile, asked.pod, { profiles: new Map([[profile.id, profile]]), obeysProfileLabel: true }),
     namespace: 'team-a',
+    claims,
     exemptions: exempt === undefined ? [] : [exemptionOf(exempt, exemptIn)],
     now: NOW,
   };

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 import { printable } from '../../core/printable.ts';
 import { type JudgedPod, type JudgedSource, judgeSource, type LabelsOf } from '../../judging/judge-source.ts';
-import { filesOf, readNamespaces, readSource, readStreams } from '../../manifests/files.ts';
+import { filesOf, readSource, readStreams, readSurroundings } from '../../manifests/files.ts';
 import { printInputProblem } from '../../manifests/problem.ts';
 import type { SkippedInput } from '../../manifests/read.ts';
+import { storageByClaim } from '../../manifests/storage.ts';
 import { printPolicy } from '../../report/text.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import type { ManifestSettings } from './policy-settings.ts';
@@ -31,8 +32,8 @@ export interface JudgingContext {
 }
 
 /**
- * Reads manifests and judges the pods in them as new pods, file by file: of files that can be read again, only one is in memory. The labels of
- * Namespace objects, which may be in any file, are read first.
+ * Reads manifests and judges the pods in them as new pods, file by file: of files that can be read again, only one is in memory. Namespaces, and
+ * what shows the storage of claims, may be in any file and are read first.
  * @param visit called with each file whose manifests can be used, in the order of the files
  */
 export async function judgeManifests(
@@ -42,7 +43,9 @@ export async function judgeManifests(
 ): Promise<InputSummary> {
   const { files, ignored, problems: unread } = filesOf(names, settings.ignore);
   const streams = await readStreams(files, stdin);
-  const labelsOf: LabelsOf = new Map(readNamespaces(files, streams).map(({ name, labels }) => [name, labels]));
+  const { namespaces, storage } = readSurroundings(files, streams);
+  const labelsOf: LabelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
+  const claims = storageByClaim(storage, flags.namespace);
   const problems = unread.map(printInputProblem);
   const skipped: SkippedInput[] = [];
   const choices = new Set<string>();
@@ -57,7 +60,7 @@ export async function judgeManifests(
     if (content.skipped !== undefined) skipped.push(content.skipped);
     if (!('source' in content)) continue;
     for (const { pods, unjudged, withoutPod } of content.source.documents) objects += pods.length + unjudged.length + withoutPod;
-    const judged = judgeSource(content.source, { settings, namespace: flags.namespace, now, labelsOf });
+    const judged = judgeSource(content.source, { settings, namespace: flags.namespace, now, labelsOf, claims });
     for (const pod of judged.pods) if (!pod.choice.isObvious) choices.add(printChoice(pod));
     if (judged.problems.length === 0) await visit(judged);
     else problems.push(...judged.problems);

@@ -10,6 +10,7 @@ import { hostNamespaces } from './host-namespaces.ts';
 import { hostPorts } from './host-ports.ts';
 import { hugePages } from './huge-pages.ts';
 import { imageStorage } from './image-storage.ts';
+import { mappedVolumes } from './mapped-volumes.ts';
 import { mirrorPod } from './mirror-pod.ts';
 import { mountPropagation } from './mount-propagation.ts';
 import { nodeName } from './node-name.ts';
@@ -68,6 +69,7 @@ export const rules: readonly Rule[] = [
   volumeTypes,
   blockDevices,
   hugePages,
+  mappedVolumes,
   mountPropagation,
   imageStorage,
   serviceAccountToken,

@@ -67,6 +67,8 @@ export interface RuleContext {
   readonly namespace: string;
   /** Whether the pod exists already, so that only what is added to it can be fixed. */
   readonly isUpdate: boolean;
+  /** The storage of claims of the namespace, by their names: a kind of volume, a CSI driver or a provisioner. undefined: none is known. */
+  readonly claims: ReadonlyMap<string, string> | undefined;
   /** Invalid choices in the labels of the pod's author. */
   readonly labelProblems: readonly RuleFinding[];
   /**

@@ -1,3 +1,4 @@
+import { UNMAPPABLE_STORAGE } from '../../core/known-names.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
 import { printConfigured } from '../../core/policy.ts';
@@ -267,9 +268,6 @@ export const metadataAccess = checkCluster({
   },
 });
 
-/** Drivers whose file systems the kernel cannot mount with mapped ids. Sources: runc#3949, crun#1382, soperator#1510. */
-const UNMAPPABLE =
-  /^(?:nfs|azureFile|(?:nfs|smb)\.csi\.k8s\.io|efs\.csi\.aws\.com|filestore\.csi\.storage\.gke\.io|file\.csi\.azure\.com|nfs\.csi\..*)$/;
 /** Mapped by new kernels only: ceph-csi#5440, FUSE. */
 const DEPENDS_ON_KERNEL = /^(?:cephfs|glusterfs|(?:.*\.)?cephfs\.csi\.ceph\.com|gcsfuse\.csi\.storage\.gke\.io|s3\.csi\.aws\.com)$/;
 
@@ -305,7 +303,7 @@ export const volumeIdmap = checkProfiles({
         };
       });
     return [
-      ...problemOf('error', UNMAPPABLE, 'this file system has no mapped mounts, so pods with a user namespace do not start'),
+      ...problemOf('error', UNMAPPABLE_STORAGE, 'this file system has no mapped mounts, so pods with a user namespace do not start'),
       ...problemOf('warning', DEPENDS_ON_KERNEL, 'only new kernels mount this file system with mapped ids'),
     ];
   },
