@@ -56,7 +56,7 @@ export function policiesWith({ profiles, ungoverned, enforcedByName }: Configure
       validations: [
         {
           expression: `variables.keys.size() == 0 || authorizer.group('${API_GROUP}').resource('profiles').check('label').allowed()`,
-          messageExpression: `variables.keys.join(', ') + ': labels under ${PREFIX} say how pods are isolated, so changing them needs the verb "label" on profiles.${API_GROUP}; ask a cluster administrator, who can bind the ClusterRole ${LABELER}'`,
+          messageExpression: `variables.keys.join(', ') + ': labels under ${PREFIX} say how pods are isolated, so changing them needs the verb "label" on profiles.${API_GROUP}; ask a cluster administrator, who can bind the ClusterRole ${LABELER}; a platform that ignores this refusal runs its pods without the labels of this request'`,
           reason: 'Forbidden',
         },
         {
