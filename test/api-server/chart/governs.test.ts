@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
 import { policies } from '../../../src/manifests/policies.ts';
-import { type Manifest, NAMESPACE, only, rendered } from '../../support/helm.ts';
+import { CHART, type Manifest, NAMESPACE, only, rendered } from '../../support/helm.ts';
 
 /** The chart renders the policies from its values, and `cloister ensure` from the configuration file: neither may change what the other wrote. */
 
@@ -26,10 +26,9 @@ const VALUES: Readonly<Record<string, object>> = {
     ],
   },
   ...Object.fromEntries(
-    readdirSync(join(import.meta.dirname, 'values')).map((file) => [
-      file,
-      parse(readFileSync(join(import.meta.dirname, 'values', file), 'utf8')) as object,
-    ]),
+    [join(import.meta.dirname, 'values'), join(CHART, 'presets')].flatMap((folder) =>
+      readdirSync(folder).map((file) => [relative(CHART, join(folder, file)), parse(readFileSync(join(folder, file), 'utf8')) as object]),
+    ),
   ),
 };
 

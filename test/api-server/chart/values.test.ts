@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chartTool, customResourceDefinitions } from '../../../tools/programs/chart-tools.ts';
@@ -14,7 +14,10 @@ import { writeSchemas } from '../../support/schemas.ts';
 const CLUSTER_WIDE = /^(Cluster|Validating|Mutating)/;
 
 const folder = join(import.meta.dirname, 'values');
-const files = readdirSync(folder);
+const presets = join(CHART, 'presets');
+const files = [folder, presets].flatMap((each) =>
+  readdirSync(each).map((name) => [relative(CHART, join(each, name)), join(each, name)] as const),
+);
 
 let apiServer: ApiServer & { stop(): Promise<void> };
 let temporary: string;
@@ -51,9 +54,9 @@ test('`helm lint` reports nothing about the chart', async () => {
 
 test('at least 15 values files are tested', () => expect(files.length).toBeGreaterThanOrEqual(15));
 
-describe.each(files)('%s', (file) => {
+describe.each(files)('%s', (_, file) => {
   test('the rendered manifests are accepted by the API server with every field', async () => {
-    const { code, stdout, stderr } = await render(readFileSync(join(folder, file), 'utf8'));
+    const { code, stdout, stderr } = await render(readFileSync(file, 'utf8'));
     expect(stderr).toBe('');
     expect(code).toBe(0);
     const manifests = manifestsIn(stdout);
