@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { type ApiConnection, ClusterError, clusterOf, openApi } from '../cluster/client.ts';
 import { CONFIG_MAP } from '../cluster/configuration.ts';
@@ -11,6 +11,7 @@ import type { Context, DoctorAnswer, Level } from '../doctor/check.ts';
 import { examine, selectChecks } from '../doctor/examine.ts';
 import type { Facts } from '../doctor/facts.ts';
 import { problemsOfNamed, profileByModeIn } from '../doctor/in-force.ts';
+import type { NodeChoice } from '../doctor/proofs.ts';
 import { type RbacRule, type Right, rulesOf } from '../doctor/rights.ts';
 import { findService, gatherFacts, readVersion } from '../doctor-facts/gather.ts';
 import { LABELS } from '../manifests/labels.ts';
@@ -37,7 +38,7 @@ export const command: Command = addClusterFlags(
     .description(
       'Checks whether a cluster can do what its labels promise: the API server, the installation of Cloister, its certificates and webhook ' +
         'entries, the namespaces with labels, the nodes with their runtimes, the RuntimeClasses, and other webhooks. Asks the API server in dry-run mode whether it would admit a pod in these ' +
-        'namespaces. Changes nothing in the cluster.',
+        'namespaces. Changes nothing in the cluster, and with --run nothing but the pods that it creates and deletes.',
     )
     .addOption(configOption('configuration file; without one, the configuration of the chart that is installed in the cluster'))
     .addOption(
@@ -54,6 +55,17 @@ export const command: Command = addClusterFlags(
         .default('error'),
     )
     .option('--read-only', 'ask for no dry run, so that no right to create pods is needed')
+    .option(
+      '--run',
+      'prove each wall by pods that run for a moment: in one namespace that enforces the profile, on one node of each kind. The pods are deleted in any case',
+    )
+    .addOption(
+      new Option(
+        '--nodes <nodes>',
+        'with --run: `all` nodes that can run pods of the profile, or a number of them; without it, one of each kubelet, runtime and operating system',
+      ).argParser(parseNodes),
+    )
+    .option('--image <image>', 'with --run: image of Cloister for the pods; without it, that of the serving pods')
     .option('--print-rbac', 'print the ClusterRole that this command needs with the other flags, and exit')
     .addOption(serviceOption('; without the flag, the one that the webhook entries in the cluster name'))
     .addOption(servingEndpointsOption())
@@ -72,6 +84,8 @@ addHelp(command, {
     'cloister doctor --namespace team-a --fail-on warning',
     'cloister doctor --print-rbac | kubectl apply -f -',
     'cloister doctor --serving-endpoints 127.0.0.1:8443/9443',
+    'cloister doctor --run --namespace team-a',
+    'cloister doctor --run --nodes all -o json',
     'cloister explain psa-level',
   ],
 });
@@ -84,6 +98,9 @@ interface Flags {
   readonly output: 'text' | 'json';
   readonly failOn: 'error' | 'warning';
   readonly readOnly?: boolean;
+  readonly run?: boolean;
+  readonly nodes?: NodeChoice;
+  readonly image?: string;
   readonly printRbac?: boolean;
   readonly service?: ServiceTarget;
   readonly servingEndpoints?: readonly Endpoint[];
@@ -93,7 +110,9 @@ interface Flags {
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
-  const selected = selectChecks({ isReadOnly: flags.readOnly === true });
+  const problems = problemsOf(flags);
+  if (problems.length > 0) return fail(self, problems);
+  const selected = selectChecks({ dryRuns: flags.readOnly !== true, pods: flags.run === true });
   if (flags.printRbac) {
     const rules = rulesOf([...selected.flatMap(({ needs }) => needs), ...(flags.config === undefined ? CONFIGURATION_RIGHTS : [])]);
     process.stdout.write(stringify(clusterRole(rules), { aliasDuplicateObjects: false }));
@@ -106,7 +125,9 @@ async function run(flags: Flags, self: Command): Promise<void> {
     const found = await contextOf(flags, api.value);
     if (!found.ok) return fail(self, found.error);
     const { context, target, origin } = found.value;
-    const facts = await gatherFacts([...new Set(selected.flatMap(({ reads }) => reads))], { ...flags, api: api.value, context, target });
+    const names = [...new Set(selected.flatMap(({ reads }) => reads))];
+    const proofs = { nodes: flags.nodes ?? 'kinds', image: flags.image };
+    const facts = await interruptible(flags, (signal) => gatherFacts(names, { ...flags, api: api.value, context, target, proofs, signal }));
     if ('missing' in facts.serverVersion) return fail(self, [facts.serverVersion.missing]);
     const misnamed = 'missing' in facts.namespaces ? [] : problemsOfNamed(facts.namespaces.value, context);
     if (misnamed.length > 0) return fail(self, misnamed);
@@ -117,6 +138,45 @@ async function run(flags: Flags, self: Command): Promise<void> {
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
     fail(self, [error.message]);
+  }
+}
+
+function problemsOf({ run: runs, readOnly, nodes, image }: Flags): readonly string[] {
+  return [
+    ...(runs && readOnly ? ['--run creates pods, and --read-only forbids it: leave one of them out'] : []),
+    ...(nodes !== undefined && !runs ? ['--nodes has no effect without --run'] : []),
+    ...(image !== undefined && !runs ? ['--image has no effect without --run'] : []),
+  ];
+}
+
+function parseNodes(text: string): NodeChoice {
+  if (text === 'all') return 'all';
+  const count = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (count < 1) throw new InvalidArgumentError('It must be `all`, or a number from 1.');
+  return count;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** Runs a task that cleans up when its signal aborts, and then ends this process by the signal that it got. A second one ends it at once. */
+async function interruptible<T>({ run: runs }: Flags, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let received: NodeJS.Signals | undefined;
+  const interrupt = (name: NodeJS.Signals): void => {
+    received = name;
+    stopListening();
+    if (runs) process.stderr.write('The pods of --run are being deleted. A second signal ends this command at once.\n');
+    controller.abort(new Error(`interrupted by ${name}`));
+  };
+  const stopListening = (): void => {
+    for (const name of SIGNALS) process.off(name, interrupt);
+  };
+  for (const name of SIGNALS) process.on(name, interrupt);
+  try {
+    return await task(controller.signal);
+  } finally {
+    stopListening();
+    if (received !== undefined) process.kill(process.pid, received);
   }
 }
 

@@ -20,7 +20,7 @@ import type {
   ObjectDrift,
 } from '../doctor/facts.ts';
 import { isNeverGoverned, profileByModeIn } from '../doctor/in-force.ts';
-import { ORIGINS, printRight, type Right } from '../doctor/rights.ts';
+import { ORIGINS } from '../doctor/rights.ts';
 import { authoritiesOf, entriesIn, isHandsOff, namesOf } from '../ensure/objects.ts';
 import { printDifference, printEntryDifferences } from '../ensure/wording.ts';
 import { causeOf, eventCauses } from '../live/events.ts';
@@ -30,8 +30,10 @@ import { policies } from '../manifests/policies.ts';
 import { storageOf } from '../manifests/storage.ts';
 import { isSignedBy } from '../tls/renewal.ts';
 import { admissionIn, gatesIn } from './metrics.ts';
+import { missingRight } from './missing-right.ts';
 import * as live from './objects.ts';
 import { probeLabel, probePods } from './probes.ts';
+import { type ProofSettings, runProofs } from './proofs.ts';
 
 /** Where facts come from. */
 export interface FactSource {
@@ -43,15 +45,25 @@ export interface FactSource {
   readonly operationsPort: number;
   /** Time limit for reading all objects of one kind, or the text of one path, in milliseconds. */
   readonly timeoutMs?: number;
+  /** How pods are run, where a check asks for it. */
+  readonly proofs?: ProofSettings;
+  /** Ends all reading; its reason is thrown after the pods that run are deleted. */
+  readonly signal?: AbortSignal;
 }
 
 /** Reads facts, all at the same time. What cannot be read is missing, with the reason. */
 export async function gatherFacts(names: readonly FactName[], source: FactSource): Promise<Facts> {
-  const reading = readingOf(names, source);
+  const reading = readingOf(names, { ...source, api: withSignal(source.api, source.signal) });
   const all = Object.keys(ORIGINS) as FactName[];
   const read = all.map(async (name) => [name, await reading.fact(name)] as const);
+  // An error of one reader is thrown when every other one has ended: pods that run are deleted first.
+  await Promise.allSettled(read);
   return Object.fromEntries(await Promise.all(read)) as Facts;
 }
+
+/** The connection, each of whose requests ends with the signal unless it has a signal of its own. */
+const withSignal = (api: ApiConnection, signal: AbortSignal | undefined): ApiConnection =>
+  signal === undefined ? api : { ...api, send: (method, path, content) => api.send(method, path, { signal, ...content }) };
 
 /** A command sends this request first: if the API server does not answer it within 10 s, other requests fail, too. @throws ClusterError */
 export async function readVersion(api: ApiConnection): Promise<ApiServerVersion> {
@@ -116,7 +128,8 @@ interface Reading {
 }
 
 function readingOf(names: readonly FactName[], source: FactSource): Reading {
-  const { api, timeoutMs = LIST_TIMEOUT_MS } = source;
+  const { api, timeoutMs = LIST_TIMEOUT_MS, signal } = source;
+  const signals = signal === undefined ? [] : [signal];
   const known = new Map<string, Promise<unknown>>();
   const reading: Reading = {
     async fact(name) {
@@ -138,7 +151,7 @@ function readingOf(names: readonly FactName[], source: FactSource): Reading {
       const found: T[] = [];
       try {
         const query = { apiVersion, kind, size: PAGE_SIZE, ...place };
-        for await (const { items } of pages(api, query, { signal: AbortSignal.timeout(timeoutMs) })) {
+        for await (const { items } of pages(api, query, { signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...signals]) })) {
           for (const item of items) found.push(reduce(item as Live));
         }
       } catch (error) {
@@ -165,11 +178,6 @@ const resourceOf = (apiVersion: string, kind: string): string => collectionPath(
 const isTimeout = (error: unknown): boolean => error instanceof DOMException && error.name === 'TimeoutError';
 const tooSlow = (kind: string, timeoutMs: number): ClusterError =>
   new ClusterError(`the list of ${kind} objects took longer than ${timeoutMs / 1_000} s`, { isRetryable: true });
-
-function missingRight(error: unknown, right: Right): unknown {
-  if (!(error instanceof ClusterError) || error.status !== FORBIDDEN) return error;
-  return new ClusterError(`this identity needs ${printRight(right)}`, { isRetryable: false, status: FORBIDDEN });
-}
 
 const isOurs = ({ name }: { readonly name: string }): boolean => name === MUTATING_CONFIGURATION || name === VALIDATING_CONFIGURATION;
 
@@ -351,6 +359,14 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
   limitRanges: (reading) => reading.list('v1', 'LimitRange', live.limitRangeOf),
   probes: async (reading, { api, context }) => probePods(api, context, await lastingNamespaces(reading)),
   labelProbe: async (reading, { api, context }) => probeLabel(api, context, await lastingNamespaces(reading)),
+  async proofs(reading, { api, context, proofs = { nodes: 'kinds' }, signal }) {
+    const [namespaces, nodes, deployment] = await Promise.all([
+      lastingNamespaces(reading),
+      reading.value('nodes'),
+      reading.value('deployment'),
+    ]);
+    return runProofs({ api, context, namespaces, nodes, deployment, settings: proofs, signal });
+  },
 };
 
 /** Label selectors of what the chart installs: the serving pods with their Deployment, and the CronJob of `ensure`. */

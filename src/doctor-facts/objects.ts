@@ -133,20 +133,30 @@ export const probedPodOf = ({ metadata, spec }: LivePod): ProbedPod => ({
 });
 
 export interface LiveDeployment extends Live {
-  readonly spec?: { readonly replicas?: number };
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly template?: {
+      readonly spec?: { readonly containers?: readonly { readonly image?: string; readonly imagePullPolicy?: string }[] };
+    };
+  };
   readonly status?: {
     readonly readyReplicas?: number;
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
   };
 }
 
-export const deploymentOf = ({ spec, status }: LiveDeployment): Deployment => ({
-  replicas: spec?.replicas ?? 1,
-  readyReplicas: status?.readyReplicas ?? 0,
-  failures: (status?.conditions ?? []).flatMap(({ type, status: holds, message = '' }) =>
-    type === 'ReplicaFailure' && holds === 'True' ? [message] : [],
-  ),
-});
+export function deploymentOf({ spec, status }: LiveDeployment): Deployment {
+  const [container] = spec?.template?.spec?.containers ?? [];
+  return {
+    replicas: spec?.replicas ?? 1,
+    readyReplicas: status?.readyReplicas ?? 0,
+    image: container?.image,
+    imagePullPolicy: container?.imagePullPolicy,
+    failures: (status?.conditions ?? []).flatMap(({ type, status: holds, message = '' }) =>
+      type === 'ReplicaFailure' && holds === 'True' ? [message] : [],
+    ),
+  };
+}
 
 export interface LiveBudget extends Live {
   readonly status?: { readonly disruptionsAllowed?: number; readonly expectedPods?: number; readonly currentHealthy?: number };

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { ApiConnection, ApiResponse } from '../cluster/client.ts';
 import { GRANT_LABEL, NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import type { Profile } from '../core/profiles/profile.ts';
@@ -7,9 +6,10 @@ import type { LabelProbe, Namespace, Probe, Rejection } from '../doctor/facts.ts
 import { isNeverGoverned, profileByModeIn } from '../doctor/in-force.ts';
 import { API_GROUP } from '../manifests/labels.ts';
 import { type LivePod, probedPodOf } from './objects.ts';
+import { type PodManifest, PSA_LEVEL, plainPod } from './pods.ts';
 
 const MAX_NAMESPACES = 50;
-const DRY_RUN = 'dryRun=All&fieldManager=cloister-doctor';
+export const DRY_RUN = 'dryRun=All&fieldManager=cloister-doctor';
 /** Requests at the same time. */
 const WIDTH = 4;
 
@@ -74,44 +74,6 @@ function freeNamespace(namespaces: readonly Namespace[], context: Context): Name
   return free.find(({ name }) => name === 'default') ?? free[0];
 }
 
-const PSA_LEVEL = 'pod-security.kubernetes.io/enforce';
-
-/** As an author writes it, with nothing about isolation: small, and as strict as the namespace asks of every author. */
-function plainPod(profile: Profile, namespace: Namespace, labels: Readonly<Record<string, string>> = {}): PodManifest {
-  const resources = { cpu: '10m', memory: '256Mi' };
-  const isRestricted = namespace.labels[PSA_LEVEL] === 'restricted';
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: `cloister-doctor-${randomBytes(4).toString('hex')}`, labels },
-    spec: {
-      containers: [
-        {
-          name: workspaceNameOf(profile),
-          image: 'cloister-doctor',
-          resources: { requests: resources, limits: resources },
-          ...(isRestricted && { securityContext: RESTRICTED }),
-        },
-      ],
-    },
-  };
-}
-
-interface PodManifest {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: object;
-  readonly spec: { readonly containers: readonly object[] };
-}
-
-const RESTRICTED = {
-  runAsNonRoot: true,
-  runAsUser: 1000,
-  allowPrivilegeEscalation: false,
-  capabilities: { drop: ['ALL'] },
-  seccompProfile: { type: 'RuntimeDefault' },
-};
-
 /**
  * A pod that Cloister refuses and cannot repair: with the root of the node's file system or, where Pod Security would refuse that first, with a grant
  * that does not exist.
@@ -126,15 +88,8 @@ function refusedPod(profile: Profile, namespace: Namespace): PodManifest {
   return { ...plain, spec };
 }
 
-/** A name that `grantTo` matches. */
-function workspaceNameOf({ grant, requirementsFor }: Profile): string {
-  const [pattern] = requirementsFor(grant).grantTo ?? [];
-  const name = pattern?.glob.replaceAll('*', 'x') ?? 'workspace';
-  return name.replace(/^-/, 'x-').replace(/-$/, '-x');
-}
-
 /** @returns undefined: the object was admitted */
-function rejectionIn({ status, body }: ApiResponse): Rejection | undefined {
+export function rejectionIn({ status, body }: ApiResponse): Rejection | undefined {
   if (status < 300) return undefined;
   const { message = `status ${status}` } = body as { readonly message?: string };
   return { is: 'rejected', status, message };
@@ -163,7 +118,7 @@ export async function probeLabel(api: ApiConnection, context: Context, namespace
 }
 
 /** Every identity may ask about itself. */
-async function isAllowed(api: ApiConnection, resourceAttributes: object): Promise<boolean> {
+export async function isAllowed(api: ApiConnection, resourceAttributes: object): Promise<boolean> {
   const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } };
   const response = await api.send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { body });
   const { status } = response.body as { readonly status?: { readonly allowed?: boolean } };

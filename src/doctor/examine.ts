@@ -2,12 +2,26 @@ import { type Check, type Context, type DoctorAnswer, LEVELS, type Level } from 
 import { checks } from './checks/index.ts';
 import type { FactName, Facts } from './facts.ts';
 
-/** The facts that are about what the API server would do with a new object. */
-const DRY_RUN_FACTS: readonly FactName[] = ['probes', 'labelProbe'];
+/** What a user allows beyond reading from the API server. */
+export interface Allowed {
+  /** To ask the API server, in dry-run mode, what it would do with a new object. */
+  readonly dryRuns: boolean;
+  /** To run pods. */
+  readonly pods: boolean;
+}
 
-/** @param isReadOnly whether checks that need a dry run are left out */
-export function selectChecks({ isReadOnly }: { readonly isReadOnly: boolean }): readonly Check[] {
-  return isReadOnly ? checks.filter(({ reads }) => !reads.some((name) => DRY_RUN_FACTS.includes(name))) : checks;
+/** The facts for which reading is not enough. */
+const FACTS_BY_PERMISSION: Readonly<Record<keyof Allowed, readonly FactName[]>> = {
+  dryRuns: ['probes', 'labelProbe'],
+  pods: ['proofs'],
+};
+
+/** The checks that need nothing beyond what is allowed. */
+export function selectChecks(allowed: Allowed): readonly Check[] {
+  const excluded = new Set(
+    Object.entries(FACTS_BY_PERMISSION).flatMap(([permission, names]) => (allowed[permission as keyof Allowed] ? [] : names)),
+  );
+  return checks.filter(({ reads }) => !reads.some((name) => excluded.has(name)));
 }
 
 /** The answers of the checks, worst first, and for each level in the order of the checks. */

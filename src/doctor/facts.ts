@@ -1,5 +1,6 @@
 import type { ClassFacts, EventFacts, NodeFacts, PodFacts } from '../live/facts.ts';
 import type { Entry } from '../manifests/entries.ts';
+import type { ProbeReport } from './probe-report.ts';
 
 /** What was read from a cluster, or why it could not be read: a missing right, or an error. */
 export type Fact<T> = { readonly value: T } | { readonly missing: string };
@@ -48,6 +49,8 @@ export interface FactValues {
   readonly probes: readonly Probe[];
   /** undefined: the identity of this command may label namespaces, so that the API server would accept the change. */
   readonly labelProbe: LabelProbe | undefined;
+  /** Empty: no profile is configured. */
+  readonly proofs: readonly Proof[];
 }
 
 export type FactName = keyof FactValues;
@@ -108,6 +111,8 @@ export interface GovernedPod extends PodFacts, Neighbour {
 export interface Deployment {
   readonly replicas: number;
   readonly readyReplicas: number;
+  readonly image?: string | undefined;
+  readonly imagePullPolicy?: string | undefined;
   /** The messages of the conditions that report a failure. */
   readonly failures: readonly string[];
 }
@@ -313,3 +318,30 @@ export interface LabelProbe {
   readonly namespace: string;
   readonly outcome: { readonly is: 'admitted' } | Rejection;
 }
+
+/** What became of a pod of `--run`, or why there was none. */
+export interface Proof {
+  readonly profile: string;
+  /** undefined: no namespace enforces the profile. */
+  readonly namespace: string | undefined;
+  /** undefined: there was no pod on a node. */
+  readonly node: NodeFacts | undefined;
+  readonly outcome: ProofOutcome;
+  /** Why the pod could not be deleted; undefined: it was deleted, or there was none. */
+  readonly leftBehind: string | undefined;
+}
+
+export type ProofOutcome =
+  | {
+      readonly is: 'ran';
+      readonly report: ProbeReport;
+      /** The Localhost seccomp profiles that the spec of the pod has. */
+      readonly seccompProfiles: readonly string[];
+    }
+  /** The pod ran, and what it printed could not be read. */
+  | { readonly is: 'unread'; readonly why: string; readonly remedy: string }
+  /** The pod was on its node, and did not start. */
+  | { readonly is: 'not started'; readonly why: string; readonly remedy: string; readonly lacksSeccompProfile: boolean }
+  /** There was no pod, and not because the API server rejected it. */
+  | { readonly is: 'not tried'; readonly why: string; readonly remedy: string }
+  | Rejection;

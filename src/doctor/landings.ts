@@ -54,9 +54,9 @@ export function landingsOf(
   }));
 }
 
-/** Why no pod of the class can land on a node; undefined: it can. */
-export function whyNotOn(node: NodeFacts, runtimeClass: ClassFacts | undefined): string | undefined {
-  const { nodeSelector = {}, tolerations = [] } = runtimeClass ?? {};
+/** Why no pod with the scheduling of a class can land on a node; undefined: it can. */
+export function whyNotOn(node: NodeFacts, scheduling: Pick<ClassFacts, 'nodeSelector' | 'tolerations'> | undefined): string | undefined {
+  const { nodeSelector = {}, tolerations = [] } = scheduling ?? {};
   if (node.os === 'windows') return 'runs Windows';
   if (!node.isSchedulable) return 'is cordoned';
   const label = missingLabelOf(node, nodeSelector);

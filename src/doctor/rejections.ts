@@ -44,3 +44,27 @@ export function rejectionOf({ message, status }: Rejection): RejectionCause {
   const [, by] = CAUSES.find(([pattern]) => pattern.test(message)) ?? [undefined, isNoDecision(status) ? 'nothing' : 'other'];
   return { by, webhook: /webhook "([^"]*)"/.exec(message)?.[1] };
 }
+
+/** For these causes, a rejected pod says nothing about Cloister. */
+export const BLOCKED: readonly RejectionCause['by'][] = ['rbac', 'dry-run', 'nothing'];
+
+/** What to do about a plain pod that was rejected. */
+export const REMEDIES: Readonly<Record<RejectionCause['by'], string>> = {
+  'pod-security': 'Change the level of the namespace, or of the default in the AdmissionConfiguration of the API server: see `psa-level`.',
+  quota: 'Raise the ResourceQuota, or set requests and limits in the pods. The overhead of a RuntimeClass counts against it.',
+  'limit-range': 'Change the LimitRange of the namespace, or the requests and limits of the pods.',
+  'runtime-class': "Install the runtime with its RuntimeClass, or set the profile's `runtimeClassName`.",
+  unreachable: 'See `reach`.',
+  cloister: 'Read the message: another webhook or a feature gate has undone what Cloister wrote.',
+  webhook: 'Ask the owner of that webhook, or exclude the namespace in its namespaceSelector.',
+  'label-policy': '',
+  policy: 'Ask the owner of that policy, or exclude the namespace in its binding.',
+  rbac: '',
+  'dry-run': '',
+  nothing: '',
+  other: 'Read the message of the API server.',
+};
+
+const MAX_MESSAGE_CHARS = 300;
+/** A message of the API server, cut. */
+export const excerpt = (text: string): string => (text.length <= MAX_MESSAGE_CHARS ? text : `${text.slice(0, MAX_MESSAGE_CHARS)}…`);

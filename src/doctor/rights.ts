@@ -69,6 +69,16 @@ export const ORIGINS: Readonly<Record<FactName, FactOrigin>> = {
     what: 'the answer to the removal of a label in dry-run mode, for an identity that may change namespaces and may not label them',
     rights: list('', 'namespaces'),
   },
+  proofs: {
+    what: 'what pods print that run on nodes for a moment',
+    rights: [
+      ...list('', 'namespaces', 'nodes', 'events'),
+      ...list('apps', 'deployments'),
+      { group: '', resource: 'pods', verbs: ['create', 'list', 'delete'] },
+      { group: '', resource: 'pods/binding', verbs: ['create'] },
+      { group: '', resource: 'pods/log', verbs: ['get'] },
+    ],
+  },
 };
 
 /** As `needs` of a message: `get on /metrics`, `list on pods`. */

@@ -63,6 +63,8 @@ export interface NodeFacts {
   readonly runtime: string | undefined;
   /** The release of its kernel. */
   readonly kernel: string | undefined;
+  /** Made when its kernel started. */
+  readonly bootId: string | undefined;
   /** `linux` or `windows`. */
   readonly os: string | undefined;
   /** The name of its distribution, as /etc/os-release has it. */
@@ -70,6 +72,7 @@ export interface NodeFacts {
   /** The id that the provider of the machine gave it, such as `kind://docker/kind/kind-worker`. */
   readonly providerId: string | undefined;
   readonly isSchedulable: boolean;
+  readonly isReady: boolean;
   /** Whether the kubelet says that the node has AppArmor. */
   readonly hasAppArmor: boolean;
   /** Names of the resources that device plugins offer on it. */
@@ -168,10 +171,11 @@ const liveNode = object({
       kubeletVersion: string,
       containerRuntimeVersion: string,
       kernelVersion: string,
+      bootID: string,
       operatingSystem: string,
       osImage: string,
     }),
-    conditions: list(object({ type: string, message: string })),
+    conditions: list(object({ type: string, status: string, message: string })),
     allocatable: map(anything),
     runtimeHandlers: list(object({ name: string, features: object({ userNamespaces: boolean }) })),
   }),
@@ -189,10 +193,12 @@ export function nodeFactsOf(document: unknown): NodeFacts | undefined {
         kubelet: status?.nodeInfo?.kubeletVersion ?? undefined,
         runtime: status?.nodeInfo?.containerRuntimeVersion ?? undefined,
         kernel: status?.nodeInfo?.kernelVersion ?? undefined,
+        bootId: status?.nodeInfo?.bootID ?? undefined,
         os: status?.nodeInfo?.operatingSystem ?? undefined,
         osImage: status?.nodeInfo?.osImage ?? undefined,
         providerId: spec?.providerID ?? undefined,
         isSchedulable: spec?.unschedulable !== true,
+        isReady: orEmpty(status?.conditions).some(({ type, status: holds }) => type === 'Ready' && holds === 'True'),
         hasAppArmor: orEmpty(status?.conditions).some(({ type, message }) => type === 'Ready' && message?.includes('AppArmor enabled')),
         devices: Object.entries(status?.allocatable ?? {}).flatMap(([name, quantity]) =>
           name.includes('/') && quantity !== '0' ? [name] : [],

@@ -25,7 +25,7 @@ test('docs/cli.md has a section for each command', () => {
         'certs dev',
         'node-profile install',
       ],
-      ...['completion', 'version'],
+      ...['probe', 'completion', 'version'],
     ].map((name) => `\`cloister ${name}\``),
   );
 });

@@ -17,6 +17,7 @@ import {
   webhook,
 } from '../support/doctor-facts.ts';
 import { nodeWith } from '../support/live-facts.ts';
+import { provingCases } from './proof-cases.ts';
 
 /** What a check answers to some facts. */
 export interface Case {
@@ -1073,6 +1074,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       answers: [['unknown', /something else refuses/]],
     },
   ],
+  ...provingCases,
 };
 
 function exempting(expires: string, namespaces: string): Context {

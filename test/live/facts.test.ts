@@ -89,8 +89,9 @@ describe('the facts of a node', () => {
           kernelVersion: '6.12.55+',
           operatingSystem: 'linux',
           osImage: 'Debian GNU/Linux 12 (bookworm)',
+          bootID: 'a1b2',
         },
-        conditions: [{ type: 'Ready', message: 'kubelet is posting ready status. AppArmor enabled' }],
+        conditions: [{ type: 'Ready', status: 'True', message: 'kubelet is posting ready status. AppArmor enabled' }],
         allocatable: { cpu: '8', 'hugepages-2Mi': '0', 'nvidia.com/gpu': '1', 'example.com/gone': '0' },
         runtimeHandlers: [
           { name: '', features: { userNamespaces: true } },
@@ -104,10 +105,12 @@ describe('the facts of a node', () => {
       kubelet: 'v1.35.2',
       runtime: 'containerd://2.1.4',
       kernel: '6.12.55+',
+      bootId: 'a1b2',
       os: 'linux',
       osImage: 'Debian GNU/Linux 12 (bookworm)',
       providerId: 'kind://docker/kind/worker-1',
       isSchedulable: false,
+      isReady: true,
       hasAppArmor: true,
       devices: ['nvidia.com/gpu'],
       handlers: new Map([

@@ -71,7 +71,7 @@ test('JSON has every answer with every object, and the same counts', () => {
 
 test('answers are sorted by level, and for each level in the order of the checks', () => {
   const facts = factsWith({ serverVersion: { text: 'v1.29.0', major: 1, minor: 29 }, hasPolicies: false, endpoints: [] });
-  const found = examine(selectChecks({ isReadOnly: false }), { ...facts, quotas: { missing: 'no' } }, contextWith());
+  const found = examine(selectChecks({ dryRuns: true, pods: false }), { ...facts, quotas: { missing: 'no' } }, contextWith());
   expect(found.filter(({ level }) => level !== 'ok').map(({ check, level }) => `${level} ${check}`)).toEqual([
     'error api-version',
     'error api-policies',
@@ -81,15 +81,13 @@ test('answers are sorted by level, and for each level in the order of the checks
   ]);
 });
 
-test('--read-only leaves out the checks that need dry runs, and no other', () => {
-  const all = selectChecks({ isReadOnly: false }).map(({ id }) => id);
-  const kept = new Set(selectChecks({ isReadOnly: true }).map(({ id }) => id));
-  expect(all.filter((id) => !kept.has(id))).toEqual([
-    'reach',
-    'probe-grant',
-    'probe-refused',
-    'probe-opt-in',
-    'psa-default',
-    'probe-labels',
-  ]);
+const ids = (allowed: Parameters<typeof selectChecks>[0]): readonly string[] => selectChecks(allowed).map(({ id }) => id);
+
+test.each([
+  ['dry runs', 'dryRuns', ['reach', 'probe-grant', 'probe-refused', 'probe-opt-in', 'psa-default', 'probe-labels']],
+  ['pods that run', 'pods', ['run-start', 'run-userns', 'run-sysbox', 'run-kata', 'run-gvisor', 'run-seccomp', 'run-grant']],
+])('without the permission for %s, exactly the checks that need it are left out', (_, permission, checks) => {
+  const everything = { dryRuns: true, pods: true };
+  const kept = new Set(ids({ ...everything, [permission]: false }));
+  expect(ids(everything).filter((id) => !kept.has(id))).toEqual(checks);
 });

@@ -11,9 +11,12 @@ import type {
   LiveEntry,
   Namespace,
   Probe,
+  Proof,
   Role,
   ServingPodFact,
 } from '../../src/doctor/facts.ts';
+import type { IdRange, ProbeReport } from '../../src/doctor/probe-report.ts';
+import type { NodeFacts } from '../../src/live/facts.ts';
 import { backendsWithClass, classWith, nodeWith } from './live-facts.ts';
 
 export const NOW = new Date('2026-11-30T12:00:00Z');
@@ -26,6 +29,25 @@ export const PROBED = {
   allowsEscalation: true,
   applied: 'userns/containers',
 } as const;
+
+export const WORKER: NodeFacts = nodeWith({ kernel: '6.12.0', bootId: '7f5e2b7a-8a8e-4a0e-9f43-1f1f5c8a3d10' });
+
+/** What a pod with a user namespace prints on the node, under the grant `containers`. */
+export const REPORT: ProbeReport = {
+  kind: 'ProbeReport',
+  version: '0.1.0',
+  uidRanges: [ids(131_072)],
+  gidRanges: [ids(131_072)],
+  noNewPrivileges: false,
+  seccompMode: 2,
+  boundingCapabilities: '00000000a80425fb',
+  kernelRelease: '6.12.0',
+  kernelVersion: 'Linux version 6.12.0 (debian-kernel@lists.debian.org) #1 SMP',
+  bootId: '7f5e2b7a-8a8e-4a0e-9f43-1f1f5c8a3d10',
+  procMounts: [],
+  sysboxMounts: [],
+  maxUserNamespaces: 63_000,
+};
 
 /** A cluster in which every check is ok, or does not apply. */
 export const HEALTHY: FactValues = {
@@ -83,6 +105,7 @@ export const HEALTHY: FactValues = {
   networkPolicies: [{ namespace: 'team-a', limitsEgress: true }],
   probes: [probe()],
   labelProbe: undefined,
+  proofs: [proof(), proof({}, { uidRanges: [ids(196_608)], gidRanges: [ids(196_608)] })],
 };
 
 export function factsWith(changed: Partial<FactValues> = {}): Facts {
@@ -222,4 +245,21 @@ export function webhook(name: string, entry: Partial<LiveEntry> = {}, kind: 'Mut
       },
     ],
   };
+}
+
+/** A pod of `--run`. @param report what differs in what it prints */
+export function proof(more: Partial<Proof> = {}, report: Partial<ProbeReport> = {}): Proof {
+  return {
+    profile: 'userns',
+    namespace: 'team-a',
+    node: WORKER,
+    outcome: { is: 'ran', report: { ...REPORT, ...report }, seccompProfiles: ['cloister/workspace.json'] },
+    leftBehind: undefined,
+    ...more,
+  };
+}
+
+/** The ids of a pod, from the given one of its node on. */
+export function ids(outside: number, length = 65_536): IdRange {
+  return { inside: 0, outside, length };
 }

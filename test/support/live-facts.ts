@@ -8,10 +8,12 @@ export function nodeWith(more: Partial<NodeFacts> = {}): NodeFacts {
     kubelet: 'v1.35.2',
     runtime: 'containerd://2.1.4',
     kernel: '6.12.55+',
+    bootId: 'a1b2',
     os: 'linux',
     osImage: 'Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)',
     providerId: undefined,
     isSchedulable: true,
+    isReady: true,
     hasAppArmor: false,
     devices: [],
     handlers: new Map([

@@ -22,6 +22,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map([
   ['doctor', { summary: 'check whether the cluster can do what its labels promise', load: () => import('../doctor.ts') }],
   ['certs', { summary: 'create certificate files', load: () => import('../certs.ts') }],
   ['node-profile', { summary: 'install the seccomp profile on a node', load: () => import('../node-profile.ts') }],
+  ['probe', { summary: 'print what a process in a pod reads about its isolation', load: () => import('../probe.ts') }],
   ['completion', { summary: 'print completions for a shell', load: () => import('../completion.ts') }],
   [
     'version',

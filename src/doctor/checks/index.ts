@@ -45,6 +45,7 @@ import {
 import { handlersUnknown, noCandidate, osBottlerocket, osContainer, runtimeHandler, virtualNodes } from './nodes.ts';
 import { duplicate, otherMap, otherMutating, otherValidating, timeouts } from './other-webhooks.ts';
 import { probeGrant, probeLabels, probeOptIn, probeRefused, psaDefault, reach } from './probes.ts';
+import { runGrant, runGvisor, runKata, runSeccomp, runStart, runSysbox, runUserns } from './proofs.ts';
 import { classWritable, labelHolders, platformLabels, serviceAccountRights, webhookWriters } from './rights.ts';
 import { classHandler, classOverhead, classSelector, classThere } from './runtime-classes.ts';
 import { gvisorSuid, kataBackend, kvm, sysboxAnnotation, sysboxK8s, sysboxState } from './runtimes.ts';
@@ -61,7 +62,10 @@ import {
 } from './user-namespaces.ts';
 import { claimShared, draClaims, events, imageIds, initNetadmin } from './workspaces.ts';
 
-/** The checks, in reading order: the API server, Cloister, the namespaces with labels, nodes, RuntimeClasses, other webhooks, and the dry runs. */
+/**
+ * The checks, in reading order: the API server, Cloister, the namespaces with labels, nodes, RuntimeClasses, other webhooks, the dry runs, and the
+ * pods of `--run`.
+ */
 export const checks: readonly Check[] = [
   apiVersion,
   apiGateUserns,
@@ -146,6 +150,13 @@ export const checks: readonly Check[] = [
   probeOptIn,
   psaDefault,
   probeLabels,
+  runStart,
+  runUserns,
+  runSysbox,
+  runKata,
+  runGvisor,
+  runSeccomp,
+  runGrant,
 ];
 
 export const checkById: ReadonlyMap<string, Check> = new Map(checks.map((each) => [each.id, each]));

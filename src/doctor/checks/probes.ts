@@ -4,16 +4,13 @@ import { checkCluster, checkProfiles, LEFT_OUT, type Problem, printObjects } fro
 import type { Probe, ProbedPod } from '../facts.ts';
 import { profileByModeIn } from '../in-force.ts';
 import { needsHostUsers, unmasksProc } from '../profiles.ts';
-import { type RejectionCause, rejectionOf } from '../rejections.ts';
+import { BLOCKED, excerpt, REMEDIES, type RejectionCause, rejectionOf } from '../rejections.ts';
 
 const namesOf = (probes: readonly Probe[]): string[] => [...new Set(probes.map(({ namespace }) => namespace))];
 const messageOf = ({ outcome }: Probe): string => (outcome.is === 'rejected' ? outcome.message : '');
 /** undefined: the pod was admitted. */
 const causeOf = ({ outcome }: Probe): RejectionCause | undefined => (outcome.is === 'rejected' ? rejectionOf(outcome) : undefined);
 const isBy = (probe: Probe, ...causes: readonly RejectionCause['by'][]): boolean => causes.some((by) => by === causeOf(probe)?.by);
-
-/** For these causes, a probe says nothing about Cloister. */
-const BLOCKED = ['rbac', 'dry-run', 'nothing'] as const;
 
 /** For probes that say nothing about Cloister. */
 function blocked(probes: readonly Probe[]): Problem[] {
@@ -34,26 +31,6 @@ function blocked(probes: readonly Probe[]): Problem[] {
     return [{ level: 'unknown', objects, message, remedy: 'Ask its vendor for `sideEffects: None`.' }];
   });
 }
-
-/** What to do about a plain pod that was rejected. */
-const REMEDIES: Readonly<Record<RejectionCause['by'], string>> = {
-  'pod-security': 'Change the level of the namespace, or of the default in the AdmissionConfiguration of the API server: see `psa-level`.',
-  quota: 'Raise the ResourceQuota, or set requests and limits in the pods. The overhead of a RuntimeClass counts against it.',
-  'limit-range': 'Change the LimitRange of the namespace, or the requests and limits of the pods.',
-  'runtime-class': "Install the runtime with its RuntimeClass, or set the profile's `runtimeClassName`.",
-  unreachable: 'See `reach`.',
-  cloister: 'Read the message: another webhook or a feature gate has undone what Cloister wrote.',
-  webhook: 'Ask the owner of that webhook, or exclude the namespace in its namespaceSelector.',
-  'label-policy': '',
-  policy: 'Ask the owner of that policy, or exclude the namespace in its binding.',
-  rbac: '',
-  'dry-run': '',
-  nothing: '',
-  other: 'Read the message of the API server.',
-};
-
-const MAX_MESSAGE_CHARS = 300;
-const excerpt = (text: string): string => (text.length <= MAX_MESSAGE_CHARS ? text : `${text.slice(0, MAX_MESSAGE_CHARS)}…`);
 
 /** What is missing in an admitted pod. */
 function lackOf(profile: Profile, pod: ProbedPod): { readonly message: string; readonly remedy: string } | undefined {
