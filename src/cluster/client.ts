@@ -107,7 +107,7 @@ export async function openApi({ kubeconfig, context, whenForbidden = NO_ROLES }:
       return {
         status: response.httpStatusCode,
         headers: response.headers,
-        body: accept === PLAIN_TEXT && response.httpStatusCode < 300 ? text : parse(text),
+        body: TEXTS.includes(accept) && response.httpStatusCode < 300 ? text : parse(text),
       };
     } catch (error) {
       signal?.throwIfAborted();
@@ -180,6 +180,9 @@ export interface ApiConnection {
 
 /** For `accept`: the body of the answer is then a text. */
 export const PLAIN_TEXT = 'text/plain';
+/** The same, for what the API server passes on from a kubelet, such as a log: it answers `text/plain` with 406 there. */
+export const PASSED_ON = '*/*';
+const TEXTS: readonly string[] = [PLAIN_TEXT, PASSED_ON];
 
 const AS_MANAGER = `fieldManager=${FIELD_MANAGER}`;
 const NOT_FOUND = 404;

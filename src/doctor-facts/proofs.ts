@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ApiConnection, type ApiResponse, ClusterError, FORBIDDEN, PLAIN_TEXT, rejectionOf } from '../cluster/client.ts';
+import { type ApiConnection, type ApiResponse, ClusterError, FORBIDDEN, PASSED_ON, rejectionOf } from '../cluster/client.ts';
 import { NAMESPACE_LABELS } from '../core/labels.ts';
 import type { Toleration } from '../core/pod.ts';
 import type { Profile } from '../core/profiles/profile.ts';
@@ -291,7 +291,7 @@ async function outcomeOf(
     return { is: 'unread', why: 'another client deleted the pod', remedy: 'Run this command again, and see who deletes pods there.' };
   }
   const { running, terminated, waiting } = pod.status?.containerStatuses?.[0]?.state ?? {};
-  if (running !== undefined || terminated !== undefined) return reportIn(planned, pod, source, terminated);
+  if (running !== undefined || terminated !== undefined) return reportIn(planned, pod, source, { terminated, isLast });
   const { phase, reason = '', message = '' } = pod.status ?? {};
   if (phase === 'Failed') return notStarted({ message: `${reason}: ${message}`, remedy: 'Read the message of the kubelet.' });
   // What the kubelet says about a container is also an event, which this identity may not be allowed to read.
@@ -326,13 +326,13 @@ async function reportIn(
   { namespace, body }: PlannedPod,
   { spec }: RunningPod,
   { api }: ProofSource,
-  terminated: ContainerState['terminated'],
+  { terminated, isLast }: { readonly terminated: ContainerState['terminated']; readonly isLast: boolean },
 ): Promise<ProofOutcome | undefined> {
   const path = `${podsIn(namespace)}/${body.metadata.name}/log?limitBytes=${MAX_LOG_BYTES}`;
-  const response = await api.send('GET', path, { accept: PLAIN_TEXT });
+  const response = await api.send('GET', path, { accept: PASSED_ON });
   if (response.status >= 300) {
     // The kubelet has no log yet, or the API server does not reach the kubelet.
-    if (terminated === undefined && response.status !== FORBIDDEN) return undefined;
+    if (terminated === undefined && !isLast && response.status !== FORBIDDEN) return undefined;
     const why = messageOf(api, response, 'read the log of a pod', { resource: 'pods/log', verb: 'get' });
     return { is: 'unread', why, remedy: GIVE_RIGHTS };
   }

@@ -70,6 +70,7 @@ class FalseCluster {
       this.deleted.push(name ?? '');
       return json(200, {})(response, request);
     }
+    if (pathname.endsWith('/log') && request.headers.accept !== '*/*') return json(406, { message: 'only JSON' })(response, request);
     if (pathname.endsWith('/log')) return response.writeHead(200, { 'content-type': 'text/plain' }).end(this.log);
     const kind = parts.at(-1) ?? '';
     if (kind === 'pods') {
@@ -277,6 +278,21 @@ test('a pod that ends without a report is reported with its last line', async ()
     is: 'unread',
     why: 'the pod ended with exit code 2 and without a report: error: there is no command "probe"',
   });
+});
+
+test('a log that cannot be read until the end is reported with what the API server says', async () => {
+  const cluster = new FalseCluster();
+  cluster.answers.set(`GET ${PODS}/*/log`, json(502, { message: 'no route to the kubelet' }));
+  expect(outcomesOf(await prove(cluster, { waitMs: 100 }))[0]).toMatchObject({
+    is: 'unread',
+    why: expect.stringContaining('no route to the kubelet'),
+  });
+});
+
+test('a pod that runs and prints nothing until the end is reported so', async () => {
+  const cluster = new FalseCluster();
+  cluster.log = '';
+  expect(outcomesOf(await prove(cluster, { waitMs: 100 }))[0]).toMatchObject({ is: 'unread', why: 'the pod printed no report in time' });
 });
 
 test('a pod that another client deletes is reported so', async () => {
