@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { loadConfig } from '../config/load.ts';
 import { err, ok, type Result } from '../core/result.ts';
+import { inTreeObjects, type PrintedObject, STATIC_KINDS, type StaticKind, staticObjects } from '../in-tree/mode.ts';
 import { printReadError } from '../io-errors.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
@@ -18,7 +19,7 @@ export const command: Command = new Command('manifests')
   .description(
     'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
       'ValidatingAdmissionPolicies that protect labels and the webhook configurations, with their bindings, and the ClusterRoles that allow ' +
-      'labelling namespaces and changing the webhook configurations. Needs no cluster. Either --service or --url is required.',
+      'labelling namespaces and changing the webhook configurations. Needs no cluster. One of --service, --url and --in-tree is required.',
   )
   .addOption(configOption())
   .addOption(serviceOption())
@@ -28,6 +29,20 @@ export const command: Command = new Command('manifests')
       .conflicts('service'),
   )
   .addOption(flagWithVariable('--ca-file <file>', 'PEM file with the CA of the serving certificate, for caBundle', 'CA_FILE'))
+  .addOption(
+    new Option(
+      '--in-tree',
+      'print policies that repair and refuse pods inside the API server, for clusters without a webhook: Kubernetes 1.36 or later, profiles of userns',
+    ).conflicts(['service', 'url', 'caFile', 'rbac']),
+  )
+  .addOption(
+    new Option(
+      '--static <kind>',
+      'print only the policies of this kind, for a directory that API servers read when they start, which needs their feature gate ManifestBasedAdmissionControlConfig',
+    )
+      .choices(STATIC_KINDS)
+      .conflicts('rbac'),
+  )
   .addOption(
     new Option('--rbac', 'print the permissions of `cloister ensure` instead: its service account, roles and bindings').conflicts([
       'url',
@@ -43,6 +58,8 @@ addHelp(command, {
     'cloister manifests --rbac --service cloister/cloister | kubectl apply -f -',
     'cloister manifests --config config.yaml --service cloister/cloister --ca-file ca.crt | kubectl apply -f -',
     'cloister manifests --url https://192.0.2.10:8443 --ca-file ca.crt',
+    'cloister manifests --in-tree | kubectl apply -f -',
+    'cloister manifests --in-tree --static mutating > /etc/kubernetes/policies/mutating/cloister.yaml',
   ],
 });
 
@@ -51,25 +68,43 @@ interface Flags {
   readonly service?: ServiceTarget;
   readonly url?: UrlTarget;
   readonly caFile?: string;
+  readonly inTree?: boolean;
+  readonly static?: StaticKind;
   readonly rbac?: boolean;
   readonly certificates: CertificateKeeper;
 }
 
 async function run(flags: Flags, self: Command): Promise<void> {
-  const { service, url = service } = flags;
   if (flags.rbac) return printRoles(flags, self);
   const config = await loadConfig(flags.config);
-  const ca = await readCa(flags.caFile);
-  const problems = [
-    ...(config.ok ? [] : config.error),
-    ...(url === undefined ? ['name the address at which the API server calls Cloister with --service or --url'] : []),
-    ...(ca.ok ? [] : [ca.error]),
-  ];
-  if (!config.ok || url === undefined || !ca.ok) return fail(self, problems);
+  const objects = flags.inTree ? inTree(config) : await withWebhook(config, flags);
+  if (!objects.ok) return fail(self, objects.error);
+  if (config.ok) for (const warning of config.value.warnings) process.stderr.write(`warning: ${warning}\n`);
+  const { static: kind } = flags;
+  const printed = kind === undefined ? objects.value : staticObjects(objects.value, kind);
+  if (printed.length === 0) fail(self, [`--static ${kind} has nothing to print: only --in-tree has mutating policies`]);
+  print(printed);
+}
 
-  for (const warning of config.value.warnings) process.stderr.write(`warning: ${warning}\n`);
+type Loaded = Awaited<ReturnType<typeof loadConfig>>;
+
+const inTree = (config: Loaded): Result<readonly PrintedObject[], readonly string[]> =>
+  config.ok ? inTreeObjects(config.value, new Date()) : config;
+
+async function withWebhook(config: Loaded, flags: Flags): Promise<Result<readonly PrintedObject[], readonly string[]>> {
+  const { service, url = service } = flags;
+  const ca = await readCa(flags.caFile);
+  if (!config.ok || url === undefined || !ca.ok) {
+    return err([
+      ...(config.ok ? [] : config.error),
+      ...(url === undefined
+        ? ['name the address at which the API server calls Cloister with --service or --url, or use no webhook with --in-tree']
+        : []),
+      ...(ca.ok ? [] : [ca.error]),
+    ]);
+  }
   const target = { ...url, ...ca.value };
-  print([...entriesOf(config.value, target), ...policies(config.value, target), ...userRoles()]);
+  return ok([...entriesOf(config.value, target), ...policies(config.value, target), ...userRoles()]);
 }
 
 function printRoles({ service, certificates }: Flags, self: Command): void {

@@ -83,3 +83,7 @@ export function isKeyValueAmong(entries: ReadonlySet<string>, key: Cel, values: 
   const isPair = `${values}.exists(value, (${key} + '=' + value) in ${listOf(pairs)})`;
   return anyOf(isKey, meansEvery === 'false' ? isPair : `(${meansEvery} ? ${key} in ${listOf(keys)} : ${isPair})`);
 }
+
+/** A map without some of its keys. */
+export const without = (map: Cel, isLeftOut: (key: Cel, value: Cel) => Cel): Cel =>
+  `${map}.transformMapEntry(k, v, !(${isLeftOut('k', 'v')}), {k: v})`;

@@ -130,16 +130,14 @@ export function namesWithGrantCel(spec: Cel, containers: Cel, requirements: Prof
 /** `restrictsItself` in CEL, of the container `c`. */
 function restrictsItselfCel({ workspace, isSysbox }: ProfileRequirements): Cel {
   const [drop, add] = [listAt('c', 'securityContext.capabilities.drop'), listAt('c', 'securityContext.capabilities.add')];
-  const spellings = (capabilities: readonly string[]): Cel => listOf(capabilities.flatMap((each) => [each, `CAP_${each}`]));
-  const lists = (list: Cel, capability: Cel): Cel => `${list}.exists(a, a.upperAscii() in [${capability}, 'CAP_' + ${capability}])`;
-  const dropsAll = `${drop}.exists(d, d.upperAscii() in ${spellings(['ALL'])})`;
-  const dropsSudo = `${drop}.exists(d, d.upperAscii() in ${spellings(CAPABILITIES_OF_SUDO)})`;
+  const dropsAll = writesCapability(drop, quote('ALL'));
+  const dropsSudo = `${drop}.exists(d, ${normalizeCapabilityCel('d')} in ${listOf(CAPABILITIES_OF_SUDO)})`;
   const asksForMode = `${listAt('c', 'env')}.exists(e, e.name == ${quote(SYSBOX_MODE)} && ${textAt('e', 'value')} == 'TRUE')`;
   const listed = listOf(workspace.addedCapabilities ?? SUDO_CAPABILITIES);
   // The first condition is a shortcut for what the repair writes.
   const isWritten = anyOf(
     `sets.contains(${add}, ${listed})`,
-    `(${listed}.all(l, ${lists(`(${add} + ${drop})`, 'l')}) && ${listed}.exists(l, ${lists(add, 'l')}))`,
+    `(${listed}.all(l, ${writesCapability(`(${add} + ${drop})`, 'l')}) && ${listed}.exists(l, ${writesCapability(add, 'l')}))`,
   );
   const isRestriction =
     isSysbox && workspace.sysboxMode === 'TRUE'
@@ -147,3 +145,12 @@ function restrictsItselfCel({ workspace, isSysbox }: ProfileRequirements): Cel {
       : anyOf(dropsSudo, allOf(dropsAll, not(isWritten)));
   return anyOf(not(`c.?securityContext.?allowPrivilegeEscalation.orValue(true)`), isRestriction);
 }
+
+/** `normalizeCapability` in CEL, which knows only ASCII: the first character of the pattern is the one that both read as an S. */
+export function normalizeCapabilityCel(capability: Cel): Cel {
+  const upper = `${capability}.replace('\u017f', 'S').upperAscii()`;
+  return `(${upper}.startsWith('CAP_') ? ${upper}.substring(4) : ${upper})`;
+}
+
+/** In CEL: whether a list of capabilities has one, however it is spelled. */
+export const writesCapability = (list: Cel, capability: Cel): Cel => `${list}.exists(a, ${normalizeCapabilityCel('a')} == ${capability})`;

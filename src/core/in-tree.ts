@@ -24,6 +24,29 @@ export interface CelFinding {
   readonly remedy?: Cel;
 }
 
+/** The fixes of one rule, for the API server to make by itself on a new pod. They give the same pod as the fixes of the rule's findings. */
+export interface InTreeFixes {
+  /** Called for each grant of a profile. Paths start at the pod: `spec.hostUsers`. */
+  pod?(pod: PodCel, requirements: ProfileRequirements): readonly CelFix[];
+  /** The same for each container of a new pod, whose variable is `c`. Paths start at the container: `securityContext.privileged`. */
+  container?(pod: PodCel, requirements: ProfileRequirements): readonly CelFix[];
+  /** Values that its changes use, as `variables.NAME`; a later one may use an earlier one. */
+  variables?(pod: PodCel, requirements: ProfileRequirements): Readonly<Record<string, Cel>>;
+}
+
+/** One change, in CEL. */
+export type CelFix = {
+  readonly path: string;
+  /** A boolean: whether the change is due. */
+  readonly where: Cel;
+} & (
+  | { readonly remove: true }
+  /** The new value, from the one that is there. */
+  | { readonly edit: (found: Cel) => Cel }
+  /** The new value, from the one that is there, or from an empty list or map. What the path leads through is created if it is missing. */
+  | { readonly set: (found: Cel) => Cel }
+);
+
 /** What a rule may ask about a pod, in CEL. */
 export interface PodCel {
   readonly spec: Cel;

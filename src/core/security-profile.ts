@@ -34,3 +34,8 @@ export const exemptionValueCel = (profile: Cel): Cel =>
 /** @param optional a profile or none */
 export const printProfileCel = (optional: Cel): Cel =>
   `${optional}.optMap(p, has(p.localhostProfile) ? p.type + ' ' + p.localhostProfile : p.type).orValue('not set')`;
+/** A profile. */
+export const profileCel = ({ type, localhostProfile }: SecurityProfile): Cel =>
+  localhostProfile == null
+    ? `{'type': ${quote(type ?? '')}}`
+    : `{'type': ${quote(type ?? '')}, 'localhostProfile': ${quote(localhostProfile)}}`;

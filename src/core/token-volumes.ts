@@ -1,3 +1,4 @@
+import { type Cel, listAt } from './cel.ts';
 import { orEmpty, type Volume } from './pod.ts';
 
 /** Names of volumes. A volume may lack a name, and a mount too. */
@@ -29,3 +30,7 @@ export function injectedTokensOf(volumes: readonly Volume[]): VolumeNames {
 export function emptySourcesOf({ projected }: Volume): readonly number[] {
   return orEmpty(projected?.sources).flatMap((source, index) => (Object.values(source).every((each) => each == null) ? [index] : []));
 }
+
+/** In CEL: whether a volume is `injectedTokensOf` its pod. */
+export const isInjectedTokenCel = (volume: Cel): Cel =>
+  `(${volume}.name.startsWith('kube-api-access-') && ${listAt(volume, 'projected.sources')}.exists(s, has(s.serviceAccountToken)))`;

@@ -1,4 +1,4 @@
-import { type Cel, listOf, quote } from '../core/cel.ts';
+import { allOf, type Cel, listOf, quote } from '../core/cel.ts';
 import { GRANT_LABEL, NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
 import { IS_MIRROR_CEL } from '../core/mirror-pod.ts';
 import { backstopNameOf } from '../core/object-names.ts';
@@ -21,7 +21,7 @@ import {
 import { enforcedByName } from '../manifests/governed.ts';
 import { LABELS } from '../manifests/labels.ts';
 import type { Manifest } from '../manifests/policies.ts';
-import { exemptionVariables, SERVICE_ACCOUNT, writeExemptions } from './exemptions.ts';
+import { exemptionVariables, isUnexpired, SERVICE_ACCOUNT, writeExemptions } from './exemptions.ts';
 import { findingVariables, offeredGrants, UNISOLATED } from './findings.ts';
 import type { Variable } from './variable.ts';
 
@@ -47,7 +47,7 @@ export function backstop(
       metadata,
       spec: policySpecOf(profile, config, rulesOf(profile.id)),
     };
-    return [policy, ...bindingsOf(profile, config, target)];
+    return [policy, ...bindingsOf('ValidatingAdmissionPolicyBinding', profile, { config, target })];
   });
 }
 
@@ -55,7 +55,12 @@ export function backstop(
  * The pods to which each binding applies the policy. A binding selects by labels alone; the variable `applies` of the policy decides by the names of
  * namespaces, which only the configuration knows.
  */
-function bindingsOf(profile: Profile, { profiles, governance }: BackstopConfig, target: Target): readonly Manifest[] {
+export function bindingsOf(
+  kind: 'ValidatingAdmissionPolicyBinding' | 'MutatingAdmissionPolicyBinding',
+  profile: Profile,
+  { config: { profiles, governance }, target }: { readonly config: BackstopConfig; readonly target: Target },
+): readonly Manifest[] {
+  const actions = kind === 'ValidatingAdmissionPolicyBinding' ? { validationActions: ['Deny'] } : {};
   const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(governance, target) };
   const { id, mayChoose } = profile;
   const { enforce } = NAMESPACE_LABELS;
@@ -68,9 +73,9 @@ function bindingsOf(profile: Profile, { profiles, governance }: BackstopConfig, 
     };
     return {
       apiVersion: GROUP,
-      kind: 'ValidatingAdmissionPolicyBinding',
+      kind,
       metadata: { name: `${policyName}-${suffix}`, labels: LABELS },
-      spec: { policyName, validationActions: ['Deny'], matchResources: selectors },
+      spec: { policyName, ...actions, matchResources: selectors },
     };
   };
   const names: Requirement = { key: PROFILE_LABEL, operator: 'In', values: [id] };
@@ -93,7 +98,7 @@ const choosersOf = ({ id }: Profile, profiles: PolicyConfig['profiles']): readon
   [...profiles.values()].filter(({ mayChoose }) => mayChoose.includes(id)).map((each) => each.id);
 
 /** Whether the pod of a request has the profile. `selectPolicy` and the webhook entries select in the same way. */
-function selectionVariables(profile: Profile, { profiles, governance }: BackstopConfig): readonly Variable[] {
+export function selectionVariables(profile: Profile, { profiles, governance }: BackstopConfig): readonly Variable[] {
   const { id, mayChoose } = profile;
   const chosen = `variables.labels[?${quote(PROFILE_LABEL)}].orValue('')`;
   const enforced = `namespaceObject.metadata.?labels[?${quote(NAMESPACE_LABELS.enforce)}].orValue(${enforcedByName(governance)})`;
@@ -144,7 +149,10 @@ export function policySpecOf(profile: Profile, config: BackstopConfig, rules: re
       },
       ...(exemptions.length === 0
         ? []
-        : [SERVICE_ACCOUNT, ...exemptionVariables(exemptions, `variables.requirements != ${quote(UNISOLATED)}`)]),
+        : [
+            SERVICE_ACCOUNT,
+            ...exemptionVariables(exemptions, (each) => allOf(`variables.requirements != ${quote(UNISOLATED)}`, isUnexpired(each))),
+          ]),
       ...findingVariables('new', profile, { rules, exemptions }),
       ...findingVariables('old', profile, { rules, exemptions }),
       { name: 'judges_whole_pod', expression: `oldObject != null && ${JUDGES_WHOLE_POD_CEL}` },

@@ -11,20 +11,24 @@ export const writeExemptions = (exemptions: readonly Exemption[]): readonly Writ
   exemptions.map((each, index) => ({ ...each, variable: `exemption_${index}` }));
 
 /**
- * CEL has no clock. When a pod is created, its time of creation is the present, because the API server sets it before it calls any admission. So a policy
+ * CEL has no clock. When a pod is created, its time of creation is the present, because the API server sets it between mutating and validating admission. So a policy that refuses
  * need not be rendered again when an exemption expires. On an update it is the age of the pod: the policy lets through what was exempt when the pod was
  * created, and the webhook does not.
  */
-export function exemptionVariables(exemptions: readonly WrittenExemption[], isIsolated: Cel): readonly Variable[] {
-  return exemptions.map(({ variable, expires, namespaces, serviceAccounts }) => ({
-    name: variable,
-    expression: allOf(
-      isIsolated,
-      `timestamp(object.metadata.creationTimestamp) < timestamp(${quote(expires.toISOString())})`,
+export const isUnexpired = ({ expires }: Exemption): Cel =>
+  `timestamp(object.metadata.creationTimestamp) < timestamp(${quote(expires.toISOString())})`;
+
+/** @param isInForce what must hold besides the selection of pods */
+export function exemptionVariables(exemptions: readonly WrittenExemption[], isInForce: (exemption: Exemption) => Cel): readonly Variable[] {
+  return exemptions.map((exemption) => {
+    const { variable, namespaces, serviceAccounts } = exemption;
+    const expression = allOf(
+      isInForce(exemption),
       matchesAnyOf('request.namespace', namespaces),
       matchesAnyOf('variables.service_account', serviceAccounts),
-    ),
-  }));
+    );
+    return { name: variable, expression };
+  });
 }
 
 /** As the API server reads it: `serviceAccount`, the older field, counts where `serviceAccountName` is empty. */

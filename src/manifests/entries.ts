@@ -188,7 +188,7 @@ const resources = (group: string, names: readonly string[], operations: Resource
  * The API server calls the webhook for an update only if one of these holds. An update of finalizers alone does not reach the webhook, so a pod can be
  * deleted while the webhook is down. Updates of subresources always reach it.
  */
-const SPEC_CHANGED = [
+export const SPEC_CHANGED = [
   "request.operation != 'UPDATE'",
   "(has(request.subResource) && request.subResource != '')",
   'object.spec != oldObject.spec',
@@ -284,7 +284,7 @@ function selectionsFor(governance: Governance, target: Target) {
 }
 
 /** `NotIn` alone also matches objects without the label, and its list of values must not be empty. */
-function namesNoneOf(key: string, ids: readonly string[]): Requirement[] {
+export function namesNoneOf(key: string, ids: readonly string[]): Requirement[] {
   return [{ key, operator: 'Exists' }, ...(ids.length === 0 ? [] : [{ key, operator: 'NotIn', values: ids } as const])];
 }
 

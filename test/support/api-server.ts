@@ -69,12 +69,21 @@ export interface AuditEvent {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** @param hasNetwork whether it is in a network of its own, where pods can have addresses */
-export async function startApiServer({ hasNetwork = false } = {}): Promise<ApiServer & { stop(): Promise<void> }> {
+export interface ApiServerOptions {
+  /** Whether it is in a network of its own, where pods can have addresses. */
+  readonly hasNetwork?: boolean;
+  /** Further flags of kube-apiserver. */
+  readonly flags?: readonly string[];
+}
+
+export async function startApiServer({
+  hasNetwork = false,
+  flags = [],
+}: ApiServerOptions = {}): Promise<ApiServer & { stop(): Promise<void> }> {
   const daemons = await Daemons.create('api-server');
   try {
     const network = hasNetwork ? await startNetwork(daemons) : undefined;
-    const apiServer = await connectApiServer(await startControlPlane(daemons, { network }));
+    const apiServer = await connectApiServer(await startControlPlane(daemons, { network, flags }));
     return { ...apiServer, stop: () => daemons.stop() };
   } catch (error) {
     await daemons.stop();

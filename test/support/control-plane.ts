@@ -61,10 +61,15 @@ export interface ControlPlaneOptions {
   readonly forNodes?: boolean;
   /** Absent: this machine's. */
   readonly network?: Network | undefined;
+  /** Further flags of the API server. */
+  readonly flags?: readonly string[];
 }
 
 /** etcd, kube-apiserver and a few controllers of kube-controller-manager, on loopback alone. */
-export async function startControlPlane(daemons: Daemons, { forNodes = false, network }: ControlPlaneOptions = {}): Promise<Connection> {
+export async function startControlPlane(
+  daemons: Daemons,
+  { forNodes = false, network, flags: further = [] }: ControlPlaneOptions = {},
+): Promise<Connection> {
   const { folder } = daemons;
   const binaries = await kubernetesBinaries();
   const manager = await controllerManager();
@@ -83,7 +88,11 @@ export async function startControlPlane(daemons: Daemons, { forNodes = false, ne
   await writeFile(serviceAccountKey, newServiceAccountKey(), { mode: 0o600 });
 
   daemons.start('etcd', ...within(network, join(binaries, 'etcd'), etcdFlags(folder, etcdUrl)));
-  const flags = [...(await apiServerFlags(connection, { etcdUrl, serviceAccountKey })), ...(forNodes ? await nodeFlags(connection) : [])];
+  const flags = [
+    ...(await apiServerFlags(connection, { etcdUrl, serviceAccountKey })),
+    ...(forNodes ? await nodeFlags(connection) : []),
+    ...further,
+  ];
   const apiServer = daemons.start('kube-apiserver', ...within(network, join(binaries, 'kube-apiserver'), flags));
   if (network) startRelay(daemons, network, apiPort);
   const { request } = await certificateClient(connection, 'start', ['system:masters']);

@@ -1,4 +1,4 @@
-import { listAt, quote, text } from '../cel.ts';
+import { type Cel, listAt, quote, text, without } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -54,6 +54,21 @@ export const antiAffinity: Rule = {
           where: 'has(t.namespaceSelector)',
           says: quote('required anti-affinity selects namespaces by label, and keeps their pods off nodes'),
           remedy: quote(REMEDY),
+        },
+      ];
+    },
+  },
+  inTreeFixes: {
+    pod({ spec }, { allowsWideAntiAffinity }) {
+      if (allowsWideAntiAffinity) return [];
+      const path = 'affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution';
+      const isWide = (key: Cel): Cel =>
+        `(${key} == 'namespaceSelector' || (${key} == 'namespaces' && !${listAt('t', 'namespaces')}.all(n, n == request.namespace)))`;
+      return [
+        {
+          path: `spec.${path}`,
+          where: `${listAt(spec, path)}.exists(t, t.exists(k, ${isWide('k')}))`,
+          edit: (terms) => `${terms}.map(t, ${without('t', isWide)})`,
         },
       ];
     },

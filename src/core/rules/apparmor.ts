@@ -1,8 +1,9 @@
 import { APPARMOR_ANNOTATION, annotatedProfileOf, parseAppArmorAnnotation, printAppArmorAnnotation } from '../apparmor-annotation.ts';
-import { allOf, anyOf, type Cel, holdsFor, maybe, not, quote, text } from '../cel.ts';
+import { allOf, anyOf, type Cel, holdsFor, maybe, not, quote, text, textAt, without } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import type { Path } from '../path.ts';
 import { type AppArmorProfile, type Container, effectiveOf, joinsRunningPod, type Pod, specOf } from '../pod.ts';
+import type { ProfileRequirements } from '../requirements.ts';
 import {
   exemptionOf,
   exemptionValueCel,
@@ -11,6 +12,7 @@ import {
   isProfileCel,
   printProfile,
   printProfileCel,
+  profileCel,
 } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 import { REMOVE } from './rule.ts';
@@ -104,6 +106,49 @@ export const apparmor: Rule = {
       ];
     },
   },
+  inTreeFixes: {
+    pod({ securityContext, annotations, containers, hasGrant, exempts }, { grantTo, workspace: { appArmorProfile: granted } }) {
+      const own = maybe(securityContext, 'appArmorProfile');
+      const name = `k.substring(${APPARMOR_ANNOTATION.length})`;
+      const value = `${annotations}[k]`;
+      const isAllowed = isAnnotationAllowed(value, (profile) => exempts(profile, name));
+      const isGiven =
+        granted === undefined
+          ? 'false'
+          : `${containers}.exists(c, c.name == ${name} && ${allOf(hasGrant, not(asksForDefaultCel(annotations, securityContext, grantTo)))})`;
+      const isWrong = allOf(
+        `k.startsWith(${quote(APPARMOR_ANNOTATION)})`,
+        granted === undefined
+          ? not(isAllowed)
+          : `(${isGiven} ? ${value} != ${quote(printAppArmorAnnotation(granted))} : ${not(isAllowed)})`,
+      );
+      return [
+        {
+          path: 'spec.securityContext.appArmorProfile',
+          where: holdsFor(own, 'p', not(anyOf(isDefaultCel('p'), exempts(exemptionValueCel('p'))))),
+          remove: true,
+        },
+        {
+          path: 'metadata.annotations',
+          where: `${annotations}.exists(k, ${isWrong})`,
+          edit: (found) => without(found, () => isWrong),
+        },
+      ];
+    },
+    container({ securityContext, annotations, hasGrant, exempts }, { grantTo, workspace: { appArmorProfile: granted } }) {
+      const path = 'securityContext.appArmorProfile';
+      const own = maybe('c', path);
+      const isWrong = holdsFor(own, 'p', not(anyOf(isDefaultCel('p'), exempts(exemptionValueCel('p')))));
+      if (granted === undefined) return [{ path, where: isWrong, remove: true }];
+      const isGiven = allOf(hasGrant, not(asksForDefaultCel(annotations, securityContext, grantTo)));
+      const annotated = `${annotations}[?${quote(APPARMOR_ANNOTATION)} + c.name].orValue('')`;
+      const isSet = `(${own}.hasValue() ? ${holdsFor(own, 'p', isProfileCel('p', granted))} : ${annotated} == ${quote(printAppArmorAnnotation(granted))})`;
+      return [
+        { path, where: allOf(not(isGiven), isWrong), remove: true },
+        { path, where: allOf(isGiven, not(isSet)), set: () => profileCel(granted) },
+      ];
+    },
+  },
 };
 
 /** An annotation may repeat what its container is granted, or say something harmless. */
@@ -194,3 +239,12 @@ function isSame(a: AppArmorProfile, b: AppArmorProfile): boolean {
 /** @param exempts whether an exemption lets a value through */
 const isAnnotationAllowed = (value: Cel, exempts: (value: Cel) => Cel): Cel =>
   anyOf(`${value} == 'runtime/default'`, exempts(`(${value}.startsWith('localhost/') ? ${value}.substring(10) : 'Unconfined')`));
+
+/** `asksForDefault` of the container `c`, where the profile does not name its workspace containers. */
+function asksForDefaultCel(annotations: Cel, securityContext: Cel, grantTo: ProfileRequirements['grantTo']): Cel {
+  if (grantTo !== undefined) return 'false';
+  const own = maybe('c', 'securityContext.appArmorProfile');
+  const annotated = `${annotations}[?${quote(APPARMOR_ANNOTATION)} + c.name]`;
+  const ofPod = textAt(securityContext, 'appArmorProfile.type');
+  return `(${own}.hasValue() ? ${holdsFor(own, 'p', isDefaultCel('p'))} : ${annotated}.hasValue() ? ${annotated}.orValue('') == 'runtime/default' : ${ofPod} == 'RuntimeDefault')`;
+}

@@ -1,5 +1,5 @@
 import { anyOf, listAt, listOf, not, quote, text } from '../cel.ts';
-import { lossOf, normalizeCapability } from '../containers.ts';
+import { lossOf, normalizeCapability, normalizeCapabilityCel } from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { BASELINE_CAPABILITIES } from '../requirements.ts';
@@ -51,6 +51,22 @@ export const capabilities: Rule = {
           where: not(anyOf(allowed, exempts('a'))),
           says: text`capability ${'a'} is added`,
           remedy: quote('remove it, or ask the operator for an exemption; an allowed one is spelled as in NET_BIND_SERVICE'),
+        },
+      ];
+    },
+  },
+  inTreeFixes: {
+    container({ hasGrant, exempts }, { workspace }) {
+      const path = 'securityContext.capabilities.add';
+      const baseline = `a in ${listOf(BASELINE)}`;
+      const granted = `a in ${listOf(workspace.allowedCapabilities)}`;
+      const isAllowed = anyOf(granted === baseline ? baseline : `(${hasGrant} ? ${granted} : ${baseline})`, exempts('a'));
+      return [
+        {
+          path,
+          // An allowed capability is spelled as in the lists, in capital letters.
+          where: `!${listAt('c', path)}.all(a, ${isAllowed})`,
+          edit: (found) => `${found}.map(a, ${normalizeCapabilityCel('a')}).filter(a, ${isAllowed})`,
         },
       ];
     },

@@ -1,6 +1,16 @@
-import { listAt, quote } from '../cel.ts';
-import { dropsAll, findDroppedSudo, normalizeCapability, SUDO_CAPABILITIES, whatNeeds, whatStopsWorking } from '../containers.ts';
+import { allOf, anyOf, type Cel, listAt, listOf, not, quote } from '../cel.ts';
+import {
+  dropsAll,
+  findDroppedSudo,
+  normalizeCapability,
+  normalizeCapabilityCel,
+  SUDO_CAPABILITIES,
+  whatNeeds,
+  whatStopsWorking,
+  writesCapability,
+} from '../containers.ts';
 import { excerptOf } from '../excerpt.ts';
+import type { CelFix } from '../in-tree.ts';
 import { type ContainerSpec, lastsAsLongAsPod, orEmpty } from '../pod.ts';
 import type { ProfileRequirements } from '../requirements.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -48,6 +58,41 @@ export const capabilityGrant: Rule = {
             },
           ]
         : [],
+  },
+  inTreeFixes: {
+    container({ hasGrant }, { grant, grantTo, workspace: { addedCapabilities: listed, mustDropAll } }) {
+      const [drop, add] = [listAt('c', 'securityContext.capabilities.drop'), listAt('c', 'securityContext.capabilities.add')];
+      const wanted = listed ?? SUDO_CAPABILITIES;
+      const losesToAll = listed === undefined ? `!${listOf(wanted)}.all(w, ${writesCapability(add, 'w')})` : 'false';
+      const isLost = (d: Cel): Cel =>
+        anyOf(`${normalizeCapabilityCel(d)} in ${listOf(wanted)}`, allOf(`${normalizeCapabilityCel(d)} == 'ALL'`, losesToAll));
+      const isMissing = anyOf(writesCapability(add, 'w'), grantTo === undefined ? writesCapability(drop, 'w') : 'false');
+      const dropping: readonly CelFix[] =
+        grantTo === undefined || grant === 'none'
+          ? []
+          : [
+              {
+                path: 'securityContext.capabilities.drop',
+                where: allOf(hasGrant, `${drop}.exists(d, ${isLost('d')})`),
+                edit: (found) => `${found}.filter(d, ${not(isLost('d'))})`,
+              },
+            ];
+      const dropsAll: readonly CelFix[] = [
+        {
+          path: 'securityContext.capabilities.drop',
+          where: allOf(hasGrant, `!('ALL' in ${drop})`),
+          set: (found) => `${found} + ['ALL']`,
+        },
+      ];
+      const adding: readonly CelFix[] = [
+        {
+          path: 'securityContext.capabilities.add',
+          where: allOf(hasGrant, `!${listOf(wanted)}.all(w, ${isMissing})`),
+          set: (found) => `${found} + ${listOf(wanted)}.filter(w, ${not(isMissing)})`,
+        },
+      ];
+      return [...dropping, ...(mustDropAll || listed !== undefined ? dropsAll : []), ...(listed === undefined ? [] : adding)];
+    },
   },
 };
 

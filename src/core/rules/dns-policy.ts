@@ -27,4 +27,13 @@ export const dnsPolicy: Rule = {
       },
     ],
   },
+  inTreeFixes: {
+    pod: ({ spec }) => [
+      {
+        path: 'spec.dnsPolicy',
+        where: `${flagAt(spec, 'hostNetwork')} && ${textAt(spec, 'dnsPolicy')} == 'ClusterFirstWithHostNet'`,
+        edit: () => quote('ClusterFirst'),
+      },
+    ],
+  },
 };

@@ -33,6 +33,20 @@ export const gracePeriod: Rule = {
     container: (_pod, { maxTerminationGracePeriodSeconds }) =>
       PROBES.map((probe) => periodCel('c', `${probe}.`, maxTerminationGracePeriodSeconds)),
   },
+  inTreeFixes: {
+    pod: ({ spec }, { maxTerminationGracePeriodSeconds: max }) => [
+      {
+        path: 'spec.terminationGracePeriodSeconds',
+        where: `${numberAt(spec, 'terminationGracePeriodSeconds')} > ${max}`,
+        edit: () => String(max),
+      },
+    ],
+    container: (_pod, { maxTerminationGracePeriodSeconds: max }) =>
+      PROBES.map((probe) => {
+        const path = `${probe}.terminationGracePeriodSeconds`;
+        return { path, where: `${numberAt('c', path)} > ${max}`, edit: () => String(max) };
+      }),
+  },
 };
 
 const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;

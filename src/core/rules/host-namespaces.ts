@@ -38,4 +38,7 @@ export const hostNamespaces: Rule = {
         remedy: quote(INSTEAD[field] ?? 'remove it'),
       })),
   },
+  inTreeFixes: {
+    pod: ({ spec }) => FIELDS.map((field) => ({ path: `spec.${field}`, where: flagAt(spec, field), remove: true })),
+  },
 };

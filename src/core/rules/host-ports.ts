@@ -1,4 +1,4 @@
-import { listAt, numberAt, quote, text } from '../cel.ts';
+import { listAt, numberAt, quote, text, without } from '../cel.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -29,6 +29,16 @@ export const hostPorts: Rule = {
         where: `${numberAt('p', 'hostPort')} != 0`,
         says: text`hostPort ${'string(p.hostPort)'} is a port of the node`,
         remedy: quote('remove it, and hostIP with it'),
+      },
+    ],
+  },
+  inTreeFixes: {
+    container: () => [
+      {
+        path: 'ports',
+        where: `${listAt('c', 'ports')}.exists(p, ${numberAt('p', 'hostPort')} != 0)`,
+        edit: (ports) =>
+          `${ports}.map(p, ${without('p', (key) => `${numberAt('p', 'hostPort')} != 0 && ${key} in ['hostPort', 'hostIP']`)})`,
       },
     ],
   },

@@ -1,8 +1,9 @@
+import { allOf, listAt, listOf, not } from '../cel.ts';
 import type { Json } from '../json.ts';
 import { type ContainerSpec, memoryLimitOf, orEmpty, type PodSpec, specOf, type Volume } from '../pod.ts';
 import { bytesOf, quantityOf } from '../quantity.ts';
 import type { WorkspaceRequirements } from '../requirements.ts';
-import { injectedTokensOf, type VolumeNames } from '../token-volumes.ts';
+import { injectedTokensOf, isInjectedTokenCel, type VolumeNames } from '../token-volumes.ts';
 import type { Rule } from './rule.ts';
 
 const PREFIX = 'cloister-storage-';
@@ -78,6 +79,43 @@ export const imageStorage: Rule = {
     }
   },
   inTree: 'no escape',
+  inTreeFixes: {
+    variables({ spec, containers, hasGrant }, { removesToken, workspace: { storage } }) {
+      const leaves = removesToken ? `${listAt(spec, 'volumes')}.exists(v, v.name == m.name && ${isInjectedTokenCel('v')})` : 'false';
+      const covers = allOf(`(p + '/').startsWith(m.mountPath.endsWith('/') ? m.mountPath : m.mountPath + '/')`, not(leaves));
+      const isUnstored = allOf(
+        `!${listAt('c', 'volumeMounts')}.exists(m, ${covers})`,
+        `!${listAt('c', 'volumeDevices')}.exists(d, d.devicePath == p)`,
+      );
+      const places = `${listOf(storage)}.filter(p, ${isUnstored}).map(p, {'container': string(c.name), 'path': p})`;
+      return {
+        unstored: storage.length === 0 ? '[]' : `${containers}.filter(c, ${hasGrant}).map(c, ${places}).flatten()`,
+        unused_names: `lists.range(${listAt(spec, 'volumes')}.size() + variables.unstored.size()).map(n, '${PREFIX}' + string(n)).filter(name, !${listAt(spec, 'volumes')}.exists(v, v.name == name))`,
+      };
+    },
+    pod: (_pod, { workspace: { storage } }) =>
+      storage.length === 0
+        ? []
+        : [
+            {
+              path: 'spec.volumes',
+              where: 'variables.unstored.size() > 0',
+              set: (volumes) =>
+                `${volumes} + lists.range(variables.unstored.size()).map(n, {'name': dyn(variables.unused_names[n]), 'emptyDir': dyn({})})`,
+            },
+          ],
+    container: (_pod, { workspace: { storage } }) =>
+      storage.length === 0
+        ? []
+        : [
+            {
+              path: 'volumeMounts',
+              where: 'variables.unstored.exists(u, u.container == c.name)',
+              set: (mounts) =>
+                `${mounts} + lists.range(variables.unstored.size()).filter(n, variables.unstored[n].container == c.name).map(n, {'name': variables.unused_names[n], 'mountPath': string(variables.unstored[n].path)})`,
+            },
+          ],
+  },
 };
 
 type Mount = NonNullable<ContainerSpec['volumeMounts']>[number];

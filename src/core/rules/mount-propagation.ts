@@ -1,4 +1,4 @@
-import { listAt, quote, text, textAt } from '../cel.ts';
+import { listAt, quote, text, textAt, without } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -31,5 +31,17 @@ export const mountPropagation: Rule = {
         remedy: quote('remove it'),
       },
     ],
+  },
+  inTreeFixes: {
+    container() {
+      const isSet = `!(${textAt('m', 'mountPropagation')} in ['', 'None'])`;
+      return [
+        {
+          path: 'volumeMounts',
+          where: `${listAt('c', 'volumeMounts')}.exists(m, ${isSet})`,
+          edit: (mounts) => `${mounts}.map(m, ${without('m', (key) => `${key} == 'mountPropagation' && ${isSet}`)})`,
+        },
+      ];
+    },
   },
 };

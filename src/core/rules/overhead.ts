@@ -30,4 +30,13 @@ export const overhead: Rule = {
       },
     ],
   },
+  inTreeFixes: {
+    pod: ({ spec }, { wall }) => [
+      {
+        path: 'spec.overhead',
+        where: `has(${spec}.overhead) && !(${textAt(spec, 'runtimeClassName')} in ${listOf(classesOf(wall))})`,
+        remove: true,
+      },
+    ],
+  },
 };

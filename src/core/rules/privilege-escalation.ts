@@ -1,4 +1,4 @@
-import { maybe, quote } from '../cel.ts';
+import { allOf, maybe, quote } from '../cel.ts';
 import { whatStopsWorking } from '../containers.ts';
 import { lastsAsLongAsPod } from '../pod.ts';
 import type { Rule } from './rule.ts';
@@ -45,6 +45,13 @@ export const privilegeEscalation: Rule = {
           remedy: quote('set it to false'),
         },
       ];
+    },
+  },
+  inTreeFixes: {
+    container({ hasGrant }, { workspace: { allowPrivilegeEscalation: wanted } }) {
+      const path = 'securityContext.allowPrivilegeEscalation';
+      const isWrong = wanted ? `!${maybe('c', path)}.orValue(false)` : `${maybe('c', path)}.orValue(true)`;
+      return [{ path, where: allOf(hasGrant, isWrong), set: () => String(wanted) }];
     },
   },
 };

@@ -44,6 +44,9 @@ export const privileged: Rule = {
       },
     ],
   },
+  inTreeFixes: {
+    container: () => [{ path: 'securityContext.privileged', where: flagAt('c', 'securityContext.privileged'), edit: () => 'false' }],
+  },
 };
 
 /**

@@ -1,5 +1,6 @@
 import { anyOf, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
+import type { CelFix } from '../in-tree.ts';
 import type { Handler } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
@@ -34,6 +35,15 @@ export const probeHosts: Rule = {
           remedy: quote('remove it'),
         };
       }),
+  },
+  inTreeFixes: {
+    container: () =>
+      [...PROBES, ...HOOKS.map((hook) => `lifecycle.${hook}`)].flatMap((handler) =>
+        ACTIONS.map((action): CelFix => {
+          const path = `${handler}.${action}.host`;
+          return { path, where: `${textAt('c', path)} != ''`, remove: true };
+        }),
+      ),
   },
 };
 

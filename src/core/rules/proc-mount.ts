@@ -1,4 +1,4 @@
-import { allOf, not, quote, text, textAt } from '../cel.ts';
+import { allOf, maybe, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -33,6 +33,17 @@ export const procMount: Rule = {
           says: text`procMount is ${found}`,
           remedy: quote('remove it'),
         },
+      ];
+    },
+  },
+  inTreeFixes: {
+    container({ hasGrant }, { workspace }) {
+      const path = 'securityContext.procMount';
+      const found = `${maybe('c', path)}.orValue('Default')`;
+      const given = workspace.unmasksProc ? hasGrant : 'false';
+      return [
+        { path, where: allOf(not(given), `${found} != 'Default'`), remove: true },
+        ...(workspace.unmasksProc ? [{ path, where: allOf(given, `${found} != 'Unmasked'`), set: () => quote('Unmasked') }] : []),
       ];
     },
   },

@@ -1,4 +1,4 @@
-import type { InTree } from '../in-tree.ts';
+import type { InTree, InTreeFixes } from '../in-tree.ts';
 import type { Json } from '../json.ts';
 import type { Path } from '../path.ts';
 import type { Container, Pod } from '../pod.ts';
@@ -20,6 +20,8 @@ export interface Rule {
   checkContainer?(container: Container, report: Reporter, context: RuleContext, pod: Pod): void;
   /** The escapes of the rule in CEL, written by hand, so that the API server finds them while no webhook answers. Tests compare both on the same pods. */
   readonly inTree: InTree | 'no escape';
+  /** Its fixes in CEL. Absent: it has no fix, or none that pods in a user namespace need. */
+  readonly inTreeFixes?: InTreeFixes;
 }
 
 /** The change that resolves a finding. `append` adds to the list at the path, `remove` may name an element of one. */

@@ -1,4 +1,4 @@
-import { allOf, isAmong, listOf, not, quote, text } from '../cel.ts';
+import { allOf, type Cel, isAmong, listOf, not, quote, text, without } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { type AnnotationKeys, NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../known-names.ts';
 import type { Rule, RuleContext } from './rule.ts';
@@ -45,6 +45,23 @@ export const runtimeAnnotations: Rule = {
         remedy: quote('remove it, or ask the operator for an exemption'),
       },
     ],
+  },
+  inTreeFixes: {
+    pod({ annotations, exempts }, { wall }) {
+      const isOrder = (key: Cel): Cel =>
+        allOf(
+          `(${isAmong(RUNTIME_ANNOTATIONS, key)})`,
+          wall.annotations.length === 0 ? 'true' : `!(${key} in ${listOf(wall.annotations.map(([each]) => each))})`,
+          not(allOf(`!${key}.contains('kernel_params')`, exempts(key))),
+        );
+      return [
+        {
+          path: 'metadata.annotations',
+          where: `${annotations}.exists(k, ${isOrder('k')})`,
+          edit: (found) => without(found, isOrder),
+        },
+      ];
+    },
   },
 };
 

@@ -32,4 +32,16 @@ export const runtimeClass: Rule = {
       ];
     },
   },
+  inTreeFixes: {
+    pod({ spec }, { wall }) {
+      const [path, found] = ['spec.runtimeClassName', textAt(spec, 'runtimeClassName')];
+      const isForeign = `!(${found} in ${listOf(classesOf(wall))})`;
+      const { runtimeClassName: wanted } = wall;
+      return [
+        wanted === undefined
+          ? { path, where: `has(${spec}.runtimeClassName) && ${isForeign}`, remove: true }
+          : { path, where: isForeign, set: () => quote(wanted) },
+      ];
+    },
+  },
 };

@@ -9,11 +9,13 @@ import {
   isProfileCel,
   printProfile,
   printProfileCel,
+  profileCel,
 } from '../security-profile.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
 const FIELD = ['securityContext', 'seccompProfile'];
 const RUNTIME_DEFAULT = { type: 'RuntimeDefault' } as const;
+const RUNTIME_DEFAULT_CEL = profileCel(RUNTIME_DEFAULT);
 const REMEDY_CEL = quote('set the type RuntimeDefault');
 
 /**
@@ -86,6 +88,40 @@ export const seccomp: Rule = {
           says: text`seccompProfile is ${printProfileCel(`${own}.or(${ofPod})`)}`,
           remedy: REMEDY_CEL,
         },
+      ];
+    },
+  },
+  inTreeFixes: {
+    pod({ securityContext, containers, hasGrant, exempts }, { workspace: { seccompProfile: granted } }) {
+      const own = maybe(securityContext, 'seccompProfile');
+      const leavesDefaultToPod = allOf(
+        `!${maybe('c', 'securityContext.seccompProfile')}.hasValue()`,
+        granted === undefined ? 'true' : not(hasGrant),
+      );
+      const isKept = anyOf(isDefaultCel('p'), isGrantedCel('p', granted), exempts(exemptionValueCel('p')));
+      return [
+        {
+          path: 'spec.securityContext.seccompProfile',
+          where: `(${own}.hasValue() ? ${holdsFor(own, 'p', not(isKept))} : ${containers}.exists(c, ${leavesDefaultToPod}))`,
+          set: () => RUNTIME_DEFAULT_CEL,
+        },
+      ];
+    },
+    container({ securityContext, hasGrant, exempts }, { grantTo, workspace: { seccompProfile: granted } }) {
+      const path = 'securityContext.seccompProfile';
+      const own = maybe('c', path);
+      const ofPod = maybe(securityContext, 'seccompProfile');
+      const isOrdinary = anyOf(isDefaultCel('p'), exempts(exemptionValueCel('p')));
+      // What containers inherit is fixed on the pod, unless it is the profile of the grant.
+      const inherits = holdsFor(ofPod, 'p', allOf(isGrantedCel('p', granted), not(isOrdinary)));
+      const isWrong = `(${own}.hasValue() ? ${holdsFor(own, 'p', not(isOrdinary))} : ${inherits})`;
+      if (granted === undefined) return [{ path, where: isWrong, set: () => RUNTIME_DEFAULT_CEL }];
+      const isKept = (container?: null): Cel =>
+        anyOf(isGrantedCel('p', granted), exempts(exemptionValueCel('p'), container), grantTo === undefined ? isDefaultCel('p') : 'false');
+      const isGranted = `(${own}.hasValue() ? ${holdsFor(own, 'p', isKept())} : ${holdsFor(ofPod, 'p', isKept(null))})`;
+      return [
+        { path, where: allOf(not(hasGrant), isWrong), set: () => RUNTIME_DEFAULT_CEL },
+        { path, where: allOf(hasGrant, not(isGranted)), set: () => profileCel(granted) },
       ];
     },
   },

@@ -50,6 +50,23 @@ export const selinux: Rule = {
       return optionsCel(effective, given === undefined ? 'false' : `${hasGrant} && o.type == ${quote(given)}`);
     },
   },
+  inTreeFixes: {
+    container({ securityContext, hasGrant }, { workspace: { seLinuxType: given } }) {
+      if (given === undefined) return [];
+      const path = 'securityContext.seLinuxOptions';
+      const [own, ofPod] = [maybe('c', path), maybe(securityContext, 'seLinuxOptions')];
+      const type = textAt(`${own}.or(${ofPod})`, 'type');
+      const isWrong = allOf(hasGrant, `${type} != ${quote(given)}`, `${type} in ${listOf(TYPES)}`);
+      const inherits = `!${own}.hasValue() && ${ofPod}.hasValue()`;
+      const level = textAt(ofPod, 'level');
+      // Only a plain level is copied: everything else is refused on the pod.
+      const copied = `${level}.matches(${quote(PLAIN_LEVEL.source)}) ? {'type': ${quote(given)}, 'level': string(${level})} : {'type': ${quote(given)}}`;
+      return [
+        { path, where: allOf(isWrong, inherits), set: () => copied },
+        { path: `${path}.type`, where: allOf(isWrong, not(`(${inherits})`)), set: () => quote(given) },
+      ];
+    },
+  },
 };
 
 function checkOptions(options: SeLinuxOptions | null | undefined, path: string[], given: string | undefined, report: Reporter): void {

@@ -3,7 +3,7 @@ import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { printable } from '../printable.ts';
 import type { Subject } from '../subject.ts';
-import { emptySourcesOf, holdsCertificate, holdsToken, injectedTokensOf, isInjected } from '../token-volumes.ts';
+import { emptySourcesOf, holdsCertificate, holdsToken, injectedTokensOf, isInjected, isInjectedTokenCel } from '../token-volumes.ts';
 import { type Finding, REMOVE, type Rule } from './rule.ts';
 
 const CERTIFICATE_REMEDY = 'remove its podCertificate source';
@@ -71,6 +71,30 @@ export const serviceAccountToken: Rule = {
           where: `${sources}.exists(s, has(s.podCertificate))`,
           says: text`volume "${'v.name'}" holds a certificate of the pod's identity`,
           remedy: quote(CERTIFICATE_REMEDY),
+        },
+      ];
+    },
+  },
+  inTreeFixes: {
+    pod({ spec }, { removesToken }) {
+      if (!removesToken) return [];
+      return [
+        { path: 'spec.automountServiceAccountToken', where: `${spec}.?automountServiceAccountToken.orValue(true)`, set: () => 'false' },
+        {
+          path: 'spec.volumes',
+          where: `${listAt(spec, 'volumes')}.exists(v, ${isInjectedTokenCel('v')})`,
+          edit: (volumes) => `${volumes}.filter(v, !(${isInjectedTokenCel('v')}))`,
+        },
+      ];
+    },
+    container({ spec }, { removesToken }) {
+      if (!removesToken) return [];
+      const isOfToken = `${listAt(spec, 'volumes')}.exists(v, v.name == m.name && ${isInjectedTokenCel('v')})`;
+      return [
+        {
+          path: 'volumeMounts',
+          where: `${listAt('c', 'volumeMounts')}.exists(m, ${isOfToken})`,
+          edit: (mounts) => `${mounts}.filter(m, !(${isOfToken}))`,
         },
       ];
     },

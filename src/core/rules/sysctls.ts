@@ -1,4 +1,4 @@
-import { listAt, listOf, quote, text, textAt } from '../cel.ts';
+import { allOf, type Cel, listAt, listOf, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -69,8 +69,7 @@ export const sysctls: Rule = {
   },
   inTree: {
     pod({ securityContext }, { idsPerPod: ids }) {
-      // `withDots` in CEL. A name has no space, because the API server validates it first.
-      const dotted = "(s.name.matches('^[^./]*/') ? s.name.replace('.', ' ').replace('/', '.').replace(' ', '/') : s.name)";
+      const dotted = dottedCel('s');
       const settings = [listAt(securityContext, 'sysctls'), 's'] as const;
       const range = textAt('s', 'value');
       return [
@@ -99,6 +98,28 @@ export const sysctls: Rule = {
       ];
     },
   },
+  inTreeFixes: {
+    pod({ securityContext }, { idsPerPod: ids }) {
+      const path = 'spec.securityContext.sysctls';
+      const found = listAt(securityContext, 'sysctls');
+      const isSafe = `${dottedCel('s')} in ${listOf(SAFE)}`;
+      const isSetAgain = `${found}.exists(i, s, i > n && ${dottedCel('s')} == ${dottedCel('t')})`;
+      const isKept = `!(${dottedCel('t')} in ${listOf(SAFE)} && ${isSetAgain})`;
+      const value =
+        ids === undefined
+          ? textAt('t', 'value')
+          : `(${isBeyondCel('t', ids)} ? t.value.find('[0-9]+') + ' ${ids - 1}' : ${textAt('t', 'value')})`;
+      const isCut = ids === undefined ? 'false' : isBeyondCel('s', ids);
+      return [
+        {
+          path,
+          where: `${found}.exists(n, t, ${not(isKept)}) || ${found}.exists(s, ${isSafe} && (${dottedCel('s')} != s.name || ${isCut}))`,
+          edit: (settings) =>
+            `${settings}.transformList(n, t, ${isKept}, ${dottedCel('t')} in ${listOf(SAFE)} ? {'name': ${dottedCel('t')}, 'value': ${value}} : t)`,
+        },
+      ];
+    },
+  },
 };
 
 /** As the kubelet reads a name: if a slash comes before any dot, slashes separate, and a dot belongs to a part. */
@@ -114,4 +135,19 @@ function checkGroups(range: string, path: (string | number)[], ids: number | und
   const message = `group ${last} of ping_group_range is not among the pod's ${ids} ids`;
   if (Number(first) < ids) report({ path, message, fix: { set: `${first} ${ids - 1}` } });
   else report({ path, message, remedy: `use groups below ${ids}` });
+}
+
+/** `withDots` of the name of a setting. A name has no space, because the API server validates it first. */
+const dottedCel = (setting: Cel): Cel =>
+  `(${setting}.name.matches('^[^./]*/') ? ${setting}.name.replace('.', ' ').replace('/', '.').replace(' ', '/') : ${setting}.name)`;
+
+/** Whether the second group of a range is not among the ids, and the first one is, so that the range can be cut. */
+function isBeyondCel(setting: Cel, ids: number): Cel {
+  const range = textAt(setting, 'value');
+  return allOf(
+    `${dottedCel(setting)} == 'net.ipv4.ping_group_range'`,
+    `${range}.matches(${quote(String.raw`^\s*\d{1,20}\s+\d{1,20}\s*$`)})`,
+    `double(${range}.find(${quote(String.raw`\d+\s*$`)}).trim()) >= ${ids}.0`,
+    `double(${range}.find('[0-9]+')) < ${ids}.0`,
+  );
 }

@@ -1,8 +1,9 @@
-import { allOf, anyOf, isKeyValueAmong, listAt, not, quote, text, textAt } from '../cel.ts';
+import { allOf, anyOf, type Cel, isKeyValueAmong, listAt, not, quote, text, textAt } from '../cel.ts';
 import { BROUGHT_REMEDY, NO_SCHEDULING, printToleration, printTolerationCel } from '../class-scheduling.ts';
 import { excerptOf } from '../excerpt.ts';
 import { containsKeyValue } from '../key-values.ts';
 import { specOf, type Toleration } from '../pod.ts';
+import type { ProfileRequirements } from '../requirements.ts';
 import { getsClassScheduling, getsClassSchedulingCel } from '../wall.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -37,21 +38,26 @@ export const tolerations: Rule = {
     }
   },
   inTree: {
-    pod({ spec }, { wall, classScheduling, deniedTolerations }) {
-      const [key, operator, value, effect] = ['key', 'operator', 'value', 'effect'].map((field) => textAt('t', field)) as [
-        string,
-        string,
-        string,
-        string,
-      ];
-      const isBrought = anyOf(...[...classScheduling.tolerations].map((printed) => `${printTolerationCel('t')} == ${quote(printed)}`));
-      const isDenied = isKeyValueAmong(deniedTolerations, key, `[${value}]`, `!(${operator} in ['', 'Equal'])`);
+    pod({ spec }, requirements) {
+      const [key, operator, value, effect] = FIELDS.map((field) => textAt('t', field)) as [string, string, string, string];
       return [
         {
           each: [listAt(spec, 'tolerations'), 't'],
-          where: allOf(not(allOf(getsClassSchedulingCel(spec, wall), isBrought)), anyOf(`${key} == ''`, isDenied)),
+          where: isDroppedCel(spec, requirements),
           says: `${key} == '' ? 'a toleration without a key tolerates every taint (' + ${effect} + ')' : ${text`taint ${`[${key}, ${operator}, ${value}, ${effect}].filter(each, each != '').join(' ')`} is tolerated`}`,
           remedy: quote('remove it'),
+        },
+      ];
+    },
+  },
+  inTreeFixes: {
+    pod({ spec }, requirements) {
+      const isDropped = isDroppedCel(spec, requirements);
+      return [
+        {
+          path: 'spec.tolerations',
+          where: `${listAt(spec, 'tolerations')}.exists(t, ${isDropped})`,
+          edit: (found) => `${found}.filter(t, ${not(isDropped)})`,
         },
       ];
     },
@@ -61,4 +67,14 @@ export const tolerations: Rule = {
 /** The values of the taint that are tolerated; undefined: every value, or the numbers above or below one. */
 function valuesOf({ operator, value }: Toleration): readonly string[] | undefined {
   return !operator || operator === 'Equal' ? [value ?? ''] : undefined;
+}
+
+const FIELDS = ['key', 'operator', 'value', 'effect'] as const;
+
+/** Whether the toleration `t` must go. */
+function isDroppedCel(spec: Cel, { wall, classScheduling, deniedTolerations }: ProfileRequirements): Cel {
+  const [key, operator, value] = FIELDS.map((field) => textAt('t', field)) as [string, string, string];
+  const isBrought = anyOf(...[...classScheduling.tolerations].map((printed) => `${printTolerationCel('t')} == ${quote(printed)}`));
+  const isDenied = isKeyValueAmong(deniedTolerations, key, `[${value}]`, `!(${operator} in ['', 'Equal'])`);
+  return allOf(not(allOf(getsClassSchedulingCel(spec, wall), isBrought)), anyOf(`${key} == ''`, isDenied));
 }

@@ -37,4 +37,8 @@ export const userNamespace: Rule = {
       })),
     ],
   },
+  inTreeFixes: {
+    pod: ({ spec }, { wall }) =>
+      wall.hostUsers === false ? [{ path: 'spec.hostUsers', where: `${spec}.?hostUsers.orValue(true)`, set: () => 'false' }] : [],
+  },
 };

@@ -1,4 +1,4 @@
-import { type Cel, holdsFor, maybe, quote, text, textAt } from '../cel.ts';
+import { allOf, type Cel, holdsFor, maybe, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { effectiveOf, specOf, type WindowsOptions } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
@@ -52,6 +52,14 @@ export const windows: Rule = {
       return [{ where: saysSomethingCel(effective), ...OPTIONS_CEL }];
     },
   },
+  inTreeFixes: {
+    pod: ({ securityContext }) => [
+      { path: 'spec.securityContext.windowsOptions', where: isWithoutEffectCel(maybe(securityContext, 'windowsOptions')), remove: true },
+    ],
+    container: () => [
+      { path: 'securityContext.windowsOptions', where: isWithoutEffectCel(maybe('c', 'securityContext.windowsOptions')), remove: true },
+    ],
+  },
 };
 
 function checkOptions(options: WindowsOptions | null | undefined, path: string[], report: Reporter): void {
@@ -71,3 +79,6 @@ const saysSomething = (options: object | null | undefined): boolean => Object.va
 const saysSomethingCel = (optional: Cel): Cel => holdsFor(optional, 'w', "dyn(w).exists(k, dyn(w)[k] != false && dyn(w)[k] != '')");
 
 const OPTIONS_CEL = { says: quote('windowsOptions are set'), remedy: quote('remove windowsOptions') };
+
+/** Whether there are options, and none says something. */
+const isWithoutEffectCel = (optional: Cel): Cel => allOf(`${optional}.hasValue()`, not(saysSomethingCel(optional)));
