@@ -1,7 +1,39 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { EMULATED, projectOf, VARIANT } from './test/support/kubernetes.ts';
+import { KUBERNETES_VERSIONS } from './tools/programs/kubernetes.ts';
 
 const apiServerTests = 'test/api-server/**/*.test.ts';
 const nodeTests = 'test/node/**/*.test.ts';
+
+/** Tests of the chart have helm in their middle, and tests of load no version: these run with the pinned API server alone. */
+const ofOneVersion = ['chart/**', 'rotation', 'attacks', 'hardened-limits'].map(
+  (name) => `test/api-server/${name}${name.endsWith('*') ? '' : '.test.ts'}`,
+);
+
+/** @param variant the API server, as `readVariant` reads it; undefined: the pinned one */
+function clusterProject(
+  name: string,
+  groupOrder: number,
+  { variant, exclude = [] }: { variant?: string; exclude?: string[] } = {},
+): TestProjectConfiguration {
+  return {
+    test: {
+      name,
+      include: [apiServerTests],
+      exclude,
+      globalSetup: 'test/support/cluster-setup.ts',
+      sequence: { groupOrder },
+      ...(variant !== undefined && { env: { [VARIANT]: variant } }),
+      // Few at a time: the API server needs the processors too.
+      maxWorkers: 2,
+      testTimeout: 30_000,
+      hookTimeout: 60_000,
+    },
+  };
+}
+
+const emulated = EMULATED.map((variant, index) => clusterProject(projectOf(variant), 4 + index, { variant, exclude: ofOneVersion }));
+const others = (process.env[KUBERNETES_VERSIONS] ?? '').split(',').filter(Boolean);
 
 export default defineConfig({
   test: {
@@ -17,18 +49,7 @@ export default defineConfig({
           testTimeout: 120_000,
         },
       },
-      {
-        test: {
-          name: 'cluster',
-          include: [apiServerTests],
-          globalSetup: 'test/support/cluster-setup.ts',
-          sequence: { groupOrder: 2 },
-          // Few at a time: the API server needs the processors too.
-          maxWorkers: 2,
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
-        },
-      },
+      clusterProject('cluster', 2),
       {
         test: {
           name: 'node',
@@ -41,6 +62,8 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      ...emulated,
+      ...others.map((variant, index) => clusterProject(projectOf(variant), 4 + emulated.length + index, { variant })),
     ],
   },
 });

@@ -12,8 +12,8 @@ export interface Cluster {
   create(object: Reference): Promise<boolean>;
   /** @returns false when another client changed or deleted the object after it was read */
   update(object: LiveObject): Promise<boolean>;
-  /** @returns undefined when the API server cannot be reached, rejects the request, or reports no version numbers */
-  version(): Promise<ServerVersion | undefined>;
+  /** A server-side dry run. @returns the object as the API server would store it */
+  tryCreate(object: Reference): Promise<object>;
 }
 
 export interface ListPlace {
@@ -129,7 +129,7 @@ export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes
   const written = new Map<string, LiveObject>();
   const simulated: Cluster = {
     list: cluster.list,
-    version: cluster.version,
+    tryCreate: cluster.tryCreate,
     async read(object) {
       const known = written.get(titleOf(object));
       if (known !== undefined) return known;
@@ -224,10 +224,11 @@ export function clusterOf(api: ApiConnection): DeletingCluster {
       successOf(response, `delete ${titleOf(object)}`);
       return true;
     },
-    async version() {
-      // By default every identity may read it (system:public-info-viewer); a hardened cluster may deny it.
-      const response = await send('GET', '/version').catch(() => undefined);
-      return response !== undefined && response.status < 300 ? versionIn(response.body) : undefined;
+    async tryCreate(object) {
+      // By server-side apply, as in `create`.
+      const content = { body: object, contentType: 'application/apply-patch+yaml' };
+      const response = await send('PATCH', `${objectPath(object)}?${AS_MANAGER}&dryRun=All`, content);
+      return successOf(response, `create ${titleOf(object)} in a dry run`) as object;
     },
   };
 

@@ -23,6 +23,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   ConfigMap: 'configmaps',
   Secret: 'secrets',
   Pod: 'pods',
+  PodTemplate: 'podtemplates',
   Namespace: 'namespaces',
   Node: 'nodes',
   RuntimeClass: 'runtimeclasses',

@@ -1,15 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import { apply } from '../apply-patch.ts';
 import { type Cluster, ClusterError, connect, dryRun } from '../cluster/client.ts';
 import { titleOf } from '../cluster/object.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.ts';
 import { loadConfig } from '../config/load.ts';
 import { ok, type Result } from '../core/result.ts';
 import { diffOf } from '../ensure/diff.ts';
+import { type FieldWarning, findDropped, findNewProfiles, samplePodsOf } from '../ensure/kept-fields.ts';
 import { namesOf } from '../ensure/objects.ts';
 import { type Outcome, reconcile } from '../ensure/reconcile.ts';
 import type { DesiredState } from '../ensure/types.ts';
-import { checkVersion, findHostUsersProfiles } from '../ensure/version.ts';
 import { entriesOf } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import type { CertificateKeeper } from '../manifests/rbac.ts';
@@ -129,7 +130,7 @@ async function desiredStateOf({
     service: target.service,
     certificates,
     configurations: entriesOf(config.value, target),
-    hostUsers: findHostUsersProfiles(config.value.profiles.values()),
+    samples: samplePodsOf(config.value, apply, new Date()),
     policies: policies(config.value, target),
     version: version(),
     configuration: config.value.digest,
@@ -144,7 +145,6 @@ async function write(flags: Flags, desired: DesiredState, cluster: Cluster): Pro
       log.logger.info('another tool manages the certificates: Secrets and each caBundle are not changed');
     const dependencies = { cluster, observePods: podObserverOf(flags, desired, cluster), now: () => new Date(), pause, logger: log.logger };
     const outcome = await reconcile(desired, dependencies, { settleMs: flags.settle, waitMs: flags.wait });
-    await checkVersion(cluster, desired.hostUsers, (fields, message) => log.logger.warn(fields, message));
     return report(log, outcome);
   });
   await log.close();
@@ -183,16 +183,20 @@ async function printChanges(flags: Flags, desired: DesiredState, cluster: Cluste
       pause: async () => {},
       logger: SILENT,
     };
-    const { plan } = await reconcile(desired, dependencies, { settleMs: 0, waitMs: 0 });
+    const { plan } = await reconcile({ ...desired, samples: [] }, dependencies, { settleMs: 0, waitMs: 0 });
     const later = plan.waiting.map(({ step, until }) => {
       return `# After this is resolved: ${until.join('; ')}\n${diffOf(step.live, { ...step.live, ...step.fields })}`;
     });
     const handsOff = plan.handsOff.map(
       ({ object, why }) => `# ${titleOf(object)} is marked hands-off and is not changed:\n${why.map((each) => `#   ${each}\n`).join('')}`,
     );
-    await checkVersion(cluster, desired.hostUsers, ({ kubernetes, profiles }, message) => {
-      process.stderr.write(`warning: Kubernetes ${kubernetes}, profiles ${profiles.join(', ')}: ${message}\n`);
-    });
+    const written = [
+      ...changes().map(({ before, after }) => findNewProfiles(before, after)),
+      ...plan.waiting.map(({ step }) => findNewProfiles(step.live, step.fields)),
+    ].flat();
+    for (const sample of desired.samples.filter(({ profile }) => written.includes(profile))) {
+      for (const warning of await findDropped(sample, desired.service, cluster)) process.stderr.write(printWarning(warning));
+    }
     const parts = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...handsOff];
     process.stdout.write(parts.join(''));
     return parts.length === 0 ? 0 : 1;
@@ -201,6 +205,10 @@ async function printChanges(flags: Flags, desired: DesiredState, cluster: Cluste
     process.stderr.write(`${printError(error.message)}\n`);
     return 1;
   }
+}
+
+function printWarning({ message, fields: { profile, field, why } }: FieldWarning): string {
+  return `warning: profile ${profile}: ${message}: ${field === undefined ? '' : `${field}: `}${why}\n`;
 }
 
 function podObserverOf({ servingEndpoints: named, operationsPort }: Flags, { service }: DesiredState, cluster: Cluster) {

@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
 import { API_VERSION } from '../config/schema.ts';
+import { SUPPORTED_VERSIONS } from '../core/kubernetes.ts';
 import { backends } from '../core/profiles/index.ts';
 import { addHelp } from './shared/help.ts';
-import { TESTED_KUBERNETES, version } from './shared/version.ts';
+import { version } from './shared/version.ts';
 
 /** `cloister version`: what this version of Cloister knows. */
 export const command: Command = new Command('version')
@@ -16,7 +17,7 @@ export const command: Command = new Command('version')
       version: version(),
       configuration: API_VERSION,
       profiles: backends.map(({ id }) => id),
-      kubernetes: TESTED_KUBERNETES,
+      kubernetes: SUPPORTED_VERSIONS,
       node: process.versions.node,
     };
     process.stdout.write(output === 'json' ? `${JSON.stringify(facts, null, 2)}\n` : printFacts(facts));

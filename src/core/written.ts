@@ -1,3 +1,4 @@
+import { isManagedBy, managedEntriesOf } from './managed-fields.ts';
 import type { Path } from './path.ts';
 import { type Pod, specOf } from './pod.ts';
 import { isAddedRuntimeAnnotation, isRuntimeAnnotation } from './rules/runtime-annotations.ts';
@@ -57,12 +58,9 @@ const UNKNOWN_MANAGER = 'before-first-apply';
 
 /** The fields that the author wrote; undefined: the object does not show them. */
 function ownedByAuthor(document: object): Owned | undefined {
-  const { metadata } = document as { readonly metadata?: { readonly managedFields?: unknown } };
-  const entries = Array.isArray(metadata?.managedFields) ? metadata.managedFields.filter(isObject) : [];
-  const isOwner = (entry: Readonly<Record<string, unknown>>, path: Path): boolean =>
-    path.reduce<unknown>((fields, step) => (isObject(fields) ? fields[`f:${step}`] : undefined), entry.fieldsV1) !== undefined;
-  const authors = entries.filter((entry) => isOwner(entry, ['spec', 'containers']));
+  const entries = managedEntriesOf(document);
+  const authors = entries.filter((entry) => isManagedBy(entry, ['spec', 'containers']));
   if (authors.length === 0 || authors.some(({ manager }) => manager === UNKNOWN_MANAGER)) return undefined;
   // If any entry has nodeName, a request named the node: a binding leaves no entry.
-  return { has: (path) => (path[0] === 'spec' ? entries : authors).some((entry) => isOwner(entry, path)) };
+  return { has: (path) => (path[0] === 'spec' ? entries : authors).some((entry) => isManagedBy(entry, path)) };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Profile } from '../core/profiles/profile.ts';
+import { workspaceNameOf } from '../core/sample-pod.ts';
 import type { Namespace } from '../doctor/facts.ts';
 
 /** What a pod of `doctor` needs of its container. */
@@ -53,10 +54,3 @@ const RESTRICTED = {
   capabilities: { drop: ['ALL'] },
   seccompProfile: { type: 'RuntimeDefault' },
 };
-
-/** A name that `grantTo` matches. */
-function workspaceNameOf({ grant, requirementsFor }: Profile): string {
-  const [pattern] = requirementsFor(grant).grantTo ?? [];
-  const name = pattern?.glob.replaceAll('*', 'x') ?? 'workspace';
-  return name.replace(/^-/, 'x-').replace(/-$/, '-x');
-}

@@ -43,8 +43,8 @@ export function encode(text: string): string {
   return Buffer.from(text, 'latin1').toString('base64');
 }
 
-export function entriesIn(configuration: LiveObject | undefined): readonly Entry[] {
-  return (configuration?.webhooks ?? []) as readonly Entry[];
+export function entriesIn(configuration: object | undefined): readonly Entry[] {
+  return (configuration as { readonly webhooks?: readonly Entry[] } | undefined)?.webhooks ?? [];
 }
 
 /** The configurations in the cluster that have entries, so that the API server calls the webhook. */

@@ -6,6 +6,7 @@ import type { ServingPod } from '../cluster/serving.ts';
 import { createAuthority, issueCertificate } from '../tls/certificate.ts';
 import type { Issued } from '../tls/pem.ts';
 import { findNewlyEnforced, RUNNING_PODS_STAY } from './enforcement.ts';
+import { findDropped, findNewProfiles } from './kept-fields.ts';
 import { bundleOf, encode, namesOf, secretsOf } from './objects.ts';
 import { makePlan } from './plan.ts';
 import type { DesiredState, ObservedState, Plan, Step } from './types.ts';
@@ -58,6 +59,7 @@ export async function reconcile(
   let conflicts = 0;
   let waitedMs = 0;
   let announced = '';
+  const asked = new Set<string>();
   for (;;) {
     const plan = await withRetry(async () => makePlan(await observe(desired, cluster, observePods), desired, now()));
     const [step] = plan.steps;
@@ -72,6 +74,7 @@ export async function reconcile(
   }
 
   async function apply(step: Step): Promise<void> {
+    if (step.do === 'update') await askAbout(findNewProfiles(step.live, step.fields));
     if (step.do === 'issue-serving' && step.isNewToApiServers) await pause(settleMs);
     const { isWritten, fields } = await withRetry(() => applyStep(step, { cluster, desired, now: now() }));
     if (!isWritten) {
@@ -90,6 +93,15 @@ export async function reconcile(
     throw contested(
       `${titleOf(step.object)} is changed back after each write: is \`cloister ensure\` also running with another configuration?`,
     );
+  }
+
+  /** Asks once for each profile, before its first entries are written. */
+  async function askAbout(profiles: readonly string[]): Promise<void> {
+    const samples = desired.samples.filter(({ profile }) => profiles.includes(profile) && !asked.has(profile));
+    for (const sample of samples) {
+      asked.add(sample.profile);
+      for (const { message, fields } of await findDropped(sample, desired.service, cluster)) logger.warn(fields, message);
+    }
   }
 
   async function withRetry<T>(request: () => Promise<T>): Promise<T> {

@@ -12,8 +12,8 @@ export interface DesiredState {
   readonly certificates: CertificateKeeper;
   /** Without a caBundle. */
   readonly configurations: readonly WebhookConfiguration[];
-  /** Profiles whose pods need `hostUsers`. */
-  readonly hostUsers: readonly string[];
+  /** A pod of each profile. */
+  readonly samples: readonly SamplePod[];
   readonly policies: readonly Manifest[];
   /** The version that the serving pods must run before entries are written. */
   readonly version: string;
@@ -21,6 +21,12 @@ export interface DesiredState {
   readonly configuration: string;
   /** How long after a renewal a pod may still start with the previous serving certificate. */
   readonly overlapMs: number;
+}
+
+/** A small pod of a profile, as Cloister repairs it. */
+export interface SamplePod {
+  readonly profile: string;
+  readonly spec: object;
 }
 
 /** Observed state. */

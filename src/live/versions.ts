@@ -1,4 +1,4 @@
-import { USER_NAMESPACES_SINCE } from '../core/profiles/profile.ts';
+import { USER_NAMESPACES_SINCE } from '../core/kubernetes.ts';
 
 /** A version that its program reports of itself. */
 export interface ProgramVersion {

@@ -85,6 +85,12 @@ export type Requirement =
   | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
   | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
 
+/** The profile that an entry assigns; undefined: the entry is for labels that name no profile. */
+export function profileOfEntry({ clientConfig: { service, url } }: Entry): string | undefined {
+  const path = service?.path ?? new URL(url ?? 'https://unknown/').pathname;
+  return /^\/(?:mutate|validate\/\w+|advise\/\w+)\/([^/]+)$/.exec(path)?.[1];
+}
+
 /** Name of the match condition that selects the namespaces which the configuration governs by name. */
 export const GOVERNED_BY_NAME = 'governed-by-name';
 

@@ -11,6 +11,9 @@ export interface Service {
 export const authoritySecretOf = ({ name }: Service): string => `${name}-ca`;
 export const servingSecretOf = ({ name }: Service): string => `${name}-tls`;
 
+/** The PodTemplate that `cloister ensure` creates in dry runs only, in the namespace of a Service. */
+export const fieldProbeOf = ({ name }: Service): string => `${name}-fields`;
+
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
 /** The permissions that policies ask for: to label namespaces, and to change the webhook configurations. */
@@ -47,7 +50,12 @@ export function ensureRoles(service: Service, certificates: CertificateKeeper): 
       apiVersion: RBAC,
       kind: 'Role',
       metadata: { ...metadata, namespace },
-      rules: [...secrets, { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list'] }],
+      rules: [
+        ...secrets,
+        { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list'] },
+        // A template runs nothing: this right gives its holder no pod.
+        { apiGroups: [''], resources: ['podtemplates'], resourceNames: [fieldProbeOf(service)], verbs: ['create', 'patch'] },
+      ],
     },
     { apiVersion: RBAC, kind: 'RoleBinding', metadata: { ...metadata, namespace }, ...bindTo('Role') },
     {

@@ -1,6 +1,10 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { apiServerProgram, pinnedKubernetes } from '../../tools/programs/kubernetes.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import type { Client } from '../support/client.ts';
+import { tested } from '../support/kubernetes.ts';
 
 /** The fixture itself: what other cluster tests take for granted is so. */
 
@@ -25,9 +29,14 @@ beforeAll(async () => {
   tenant = await apiServer.createTenant(NAMESPACE, 'tenant');
 });
 
-test('kubectl and the API server have the pinned version', async () => {
+test('kubectl has the pinned version, and the API server that of its program, or the version that it emulates', async () => {
+  const program = await promisify(execFile)(await apiServerProgram(tested.version), ['--version']);
+  expect(program.stdout).toBe(`Kubernetes v${tested.version}\n`);
   const { stdout } = await apiServer.kubectl(['version', '--output=json']);
-  expect(JSON.parse(stdout)).toMatchObject({ clientVersion: { gitVersion: 'v1.36.3' }, serverVersion: { gitVersion: 'v1.36.3' } });
+  expect(JSON.parse(stdout)).toMatchObject({
+    clientVersion: { gitVersion: `v${pinnedKubernetes()}` },
+    serverVersion: { gitVersion: `v${tested.version}`, emulationMajor: '1', emulationMinor: String(tested.minor) },
+  });
 });
 
 describe('a pod of a tenant', () => {

@@ -128,12 +128,14 @@ const DRIFTS: Readonly<Record<string, object>> = {
   validatingadmissionpolicybindings: { spec: { validationActions: ['Audit'] } },
 };
 
-test('the roles give rights to two Secrets, two webhook configurations, four policies, their bindings and pods, and the verb of the guard only', () => {
-  expect(RIGHTS).toHaveLength(12 * 4 + 2);
+test('the roles give rights to two Secrets, two webhook configurations, four policies, their bindings, pods and a dry run, and the verb of the guard only', () => {
+  expect(RIGHTS).toHaveLength(12 * 4 + 1 + 2);
 });
 
 describe('without the right to', () => {
-  test.each(RIGHTS.map((right, index) => ({ ...right, index })))(
+  const needed = RIGHTS.map((right, index) => ({ ...right, index }));
+
+  test.each(needed.filter(({ resource }) => resource !== 'podtemplates'))(
     'ensure names the missing right $verb $resource $name',
     async ({ index, ...right }) => {
       await provoke(right);
@@ -146,6 +148,19 @@ describe('without the right to', () => {
           : `${resource}\\S*${object} is forbidden: User "ensure-${index}" cannot ${verb} resource "${resource}"`;
       await expect(run(index)).rejects.toThrow(new RegExp(`^cannot .*${refusal}[\\s\\S]*cloister manifests --rbac`));
       await run(RIGHTS.length);
+    },
+  );
+
+  test.each(needed.filter(({ resource }) => resource === 'podtemplates'))(
+    'ensure names the missing right $verb $resource in a warning, and writes the entries all the same',
+    async ({ index, verb }) => {
+      const path = `${ADMISSION}/validatingwebhookconfigurations/cloister`;
+      await apiServer.admin.request('PATCH', path, { webhooks: [] }, MERGE);
+      const { logged } = await run(index);
+      const [warning] = logged.filter((line) => line.startsWith('the API server was not asked which fields of the profile it drops'));
+      expect(warning).toContain(`cannot ${verb} resource \\"podtemplates\\"`);
+      const { body } = await apiServer.admin.request<{ readonly webhooks?: readonly object[] }>('GET', path);
+      expect(body.webhooks?.length).toBeGreaterThan(0);
     },
   );
 });

@@ -1,15 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { request } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Cluster, connect } from '../../src/cluster/client.ts';
+import type { Cluster } from '../../src/cluster/client.ts';
 import type { Entry } from '../../src/manifests/entries.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import {
@@ -729,69 +726,32 @@ describe('--dry-run', () => {
   });
 });
 
-describe('an API server that drops hostUsers', () => {
-  const OLD_SERVER =
-    'the API server is older than Kubernetes 1.33: unless its feature gate UserNamespacesSupport is on, it drops hostUsers, and every pod of these profiles is refused';
-  let old: OldServer;
-  beforeAll(async () => {
-    await ensure();
-    old = await startOldServer();
+test('ensure asks once which fields the API server keeps, before the first entries of a profile, and stores nothing for it', async () => {
+  await removeAll();
+  const asked: object[] = [];
+  const through = (cluster: Cluster): Cluster => ({
+    ...cluster,
+    async tryCreate(object) {
+      asked.push({ before: await entryCount(), object });
+      return cluster.tryCreate(object);
+    },
   });
-  afterAll(() => old?.stop());
-
-  test('ensure does not warn about an API server that keeps hostUsers, and may read its version', async () => {
-    const kubeconfig = await ensureAccount();
-    const connected = await connect({ kubeconfig });
-    const { major, minor } = await get<{ readonly major: string; readonly minor: string }>('/version');
-    expect(connected.ok && (await connected.value.version())).toEqual({ major: Number(major), minor: Number(minor) });
-    const printed = await command([], kubeconfig);
-    expect(printed).toMatchObject({ code: 0, stderr: '' });
-    expect(linesOf(printed).map(({ msg }) => msg)).toEqual(['done']);
-  });
-
-  test('ensure warns about an API server that drops hostUsers, after all other steps', async () => {
-    const printed = await command([], old.kubeconfig);
-    expect(printed).toMatchObject({ code: 0, stderr: '' });
-    expect(linesOf(printed)).toEqual([
-      expect.objectContaining({ level: 'warn', kubernetes: '1.30', profiles: ['userns'], msg: OLD_SERVER }),
-      expect.objectContaining({ level: 'info', msg: 'done' }),
-    ]);
-  });
-
-  test('--dry-run warns about an API server that drops hostUsers, besides its usual output', async () => {
-    const stderr = `warning: Kubernetes 1.30, profiles userns: ${OLD_SERVER}\n`;
-    expect(await command(['--dry-run'], old.kubeconfig)).toEqual({ code: 0, stdout: '', stderr });
-  });
+  const { logged } = await ensure({ through });
+  const hostUsers = { template: { spec: { hostUsers: false } } };
+  expect(asked).toMatchObject([{ before: 0, object: { kind: 'PodTemplate', metadata: { name: 'cloister-fields' }, ...hostUsers } }]);
+  // test/api-server/feature-gates.test.ts has API servers that drop fields.
+  expect(logged.filter((line) => line.includes('field'))).toEqual([]);
+  await ensure({ through });
+  expect(asked).toHaveLength(1);
+  const { items } = await get<{ readonly items: readonly object[] }>(`/api/v1/namespaces/${NAMESPACE}/podtemplates`);
+  expect(items).toEqual([]);
+  await ensure({ through, config: 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: , gvisor: }\n', waitMs: 0 });
+  expect(asked).toHaveLength(1);
+  await ensure();
 });
 
-interface OldServer {
-  readonly kubeconfig: string;
-  stop(): Promise<void>;
-}
-
-/** The real API server, but for what it says of its version: that is the answer of Kubernetes 1.30. */
-async function startOldServer(): Promise<OldServer> {
-  const real = { ca: await readFile(apiServer.caFile) };
-  const server = createServer((incoming, response) => {
-    if (incoming.url === '/version') return response.end('{"major":"1","minor":"30","gitVersion":"v1.30.14"}');
-    const { method, headers } = incoming;
-    const onward = request(apiServer.url + incoming.url, { ...real, method, headers }, (answer) => {
-      answer.pipe(response.writeHead(answer.statusCode ?? 502, answer.headers));
-    });
-    return incoming.pipe(onward);
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const kubeconfig = join(folder, 'old-server');
-  const written = JSON.parse(await readFile(await ensureAccount(), 'utf8'));
-  const place = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'insecure-skip-tls-verify': true };
-  await writeFile(kubeconfig, JSON.stringify({ ...written, clusters: [{ name: 'test', cluster: place }] }));
-  return {
-    kubeconfig,
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-    },
-  };
+async function entryCount(): Promise<number> {
+  return (await allEntries()).length;
 }
 
 describe('errors that stop ensure', () => {

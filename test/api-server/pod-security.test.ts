@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readPage, rowsOf, sectionOf } from '../docs/page.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
+import { differences } from '../support/kubernetes.ts';
 import { dockerInDocker, hostNamespaces, plainPod, sidecars } from '../support/pod-manifests.ts';
 
 /** What Cloister makes of a pod, as the API server's own Pod Security admission judges it in the same namespace. */
@@ -40,6 +41,10 @@ describe.each([
   test.each(Object.entries(pods))('the repaired pod %s satisfies baseline', async (_, pod) => {
     const path = await paths.of(profile);
     const { status, body } = await apiServer.admin.request<Problem>('POST', path, pod);
+    if (profile === 'userns-containers' && !differences.acceptsUnmaskedProc) {
+      expect(body.message).toContain('violates PodSecurity "baseline:latest": procMount');
+      return;
+    }
     expect({ status, message: body.message }).toEqual({ status: 201, message: undefined });
   });
 });
@@ -107,20 +112,16 @@ test('the page has a Pod Security level for each profile and grant', () => {
 test.each(MATRIX)(
   'under %s, the strictest possible pod with the grant %s passes %s and no stricter level, as on the page',
   async (profile, grant, level, row) => {
-    const name = `matrix-${row}-${profile}`;
-    await apiServer.createNamespace(name, { 'cloister.dev/enforce': profile });
     const taken: string[] = [];
     for (const each of LEVELS) {
-      const labels = { 'pod-security.kubernetes.io/enforce': each };
-      await apiServer.admin.request(
-        'PATCH',
-        `/api/v1/namespaces/${name}`,
-        { metadata: { labels } },
-        { contentType: 'application/merge-patch+json' },
-      );
+      // A namespace of its own: a label that is changed is in force only a moment later.
+      const name = `matrix-${row}-${profile}-${each}`;
+      await apiServer.createNamespace(name, { 'cloister.dev/enforce': profile, 'pod-security.kubernetes.io/enforce': each });
       const { status } = await apiServer.admin.request('POST', `/api/v1/namespaces/${name}/pods?dryRun=All`, strictPod(grant));
       if (status === 201) taken.push(each);
     }
-    expect(taken.at(-1)).toBe(level);
+    // The page names the level of Pod Security 1.35 and later.
+    const isUnmasked = profile === 'userns-containers' && grant === 'containers';
+    expect(taken.at(-1)).toBe(isUnmasked && !differences.acceptsUnmaskedProc ? 'privileged' : level);
   },
 );

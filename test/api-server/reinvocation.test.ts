@@ -153,7 +153,11 @@ describe.each([
     const { status, body } = await tenant.request<Pod>('POST', pods, plainPod());
     expect(status).toBe(403);
     expect(body.message).toContain(`admission webhook "${profile}.namespace.enforce.cloister.dev" denied the request: `);
-    expect(body.message).toContain('Not repaired, or the repair was undone (by another webhook, or by the API server');
+    expect(body.message).toMatch(
+      profile.startsWith('userns')
+        ? /hostUsers was set, and it is missing now: .* or another webhook removed it;/
+        : /runtimeClassName was set, and it is missing now: another webhook removed it/,
+    );
     expect((await tenant.request('GET', `${pods}/plain`)).status).toBe(404);
   });
 

@@ -17,6 +17,6 @@ test('the version is printed with what this version knows', async () => {
 
 test('the tested version of Kubernetes is that of the API server of the tests', async () => {
   const { kubernetes } = JSON.parse((await cloister(['version', '-o', 'json'])).stdout);
-  const [, tested] = /k8s\.io\/kubernetes v(\d+\.\d+)\./.exec(readFileSync(join(root, 'tools/programs/kubernetes/go.mod'), 'utf8')) ?? [];
-  expect(kubernetes).toEqual([tested]);
+  // test/core/openapi.test.ts compares them with the fixtures, and test/api-server with the API servers.
+  expect(kubernetes).toEqual(['1.33', '1.34', '1.35', '1.36', '1.37']);
 });

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { USER_NAMESPACES_SINCE } from '../../src/core/profiles/profile.ts';
+import { USER_NAMESPACES_SINCE } from '../../src/core/kubernetes.ts';
 import { HTTP_ERRORS } from '../../src/webhook/http/errors.ts';
 import { INVALID_REVIEW } from '../../src/webhook/review/respond.ts';
 import { readPage, root } from './page.ts';
@@ -36,7 +36,7 @@ const SPOKEN: Readonly<Record<string, RegExp>> = {
   'cluster/serving.ts': /problem:/,
   'ensure/plan.ts': /return \[?(?=\s*.(?:\$\{address\}|no |does not cover ))|\? undefined :/,
   'ensure/reconcile.ts': /contested\(|logger\.\w+\(\{[^}]*\},/,
-  'ensure/version.ts': /OLD_SERVER =/,
+  'ensure/kept-fields.ts': /warn\(/,
   'commands/ensure.ts': /logger\.(?:warn|error)\(\{[^}]*\},/,
   'commands/node-profile.ts': /err\(|Error\(|(?:whole|torn|broken|none):|problem:|return|\? /,
   'commands/serve.ts': /error:|return|logger\.(?:error|fatal)\(\{[^}]*\},|const (?:folder|names) =/,

@@ -94,9 +94,25 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'api-version': [
     ok,
     { title: 'Kubernetes 1.29', facts: { serverVersion: version(29) }, answers: [['error', /v1\.29\.0: Cloister needs Kubernetes 1\.30/]] },
-    { title: 'Kubernetes 1.32 with userns', facts: { serverVersion: version(32) }, answers: [['warning', /off by default before 1\.33/]] },
-    { title: 'Kubernetes 1.32 with Kata alone', facts: { serverVersion: version(32) }, context: kata, answers: [['ok', /./]] },
-    { title: 'Kubernetes 2', facts: { serverVersion: { text: 'v2.0.0', major: 2, minor: 0 } }, answers: [['ok', /./]] },
+    {
+      title: 'Kubernetes 1.32 with userns',
+      facts: { serverVersion: version(32) },
+      answers: [['warning', /tests Kubernetes 1\.33 to 1\.37, and .* off by default before 1\.33/]],
+    },
+    {
+      title: 'Kubernetes 1.32 with Kata alone',
+      facts: { serverVersion: version(32) },
+      context: kata,
+      answers: [['warning', /tests Kubernetes 1\.33 to 1\.37$/]],
+    },
+    { title: 'Kubernetes 1.33', facts: { serverVersion: version(33) }, answers: [['ok', /./]] },
+    { title: 'Kubernetes 1.37', facts: { serverVersion: version(37) }, answers: [['ok', /./]] },
+    {
+      title: 'Kubernetes 1.38',
+      facts: { serverVersion: version(38) },
+      answers: [['info', /v1\.38\.0: Cloister supports and tests Kubernetes 1\.33 to 1\.37/]],
+    },
+    { title: 'Kubernetes 2', facts: { serverVersion: { text: 'v2.0.0', major: 2, minor: 0 } }, answers: [['info', /v2\.0\.0/]] },
   ],
   'api-gate-userns': [
     ok,

@@ -30,7 +30,7 @@ const desired: DesiredState = {
   service,
   certificates: 'ensure',
   configurations: entriesOf(config.value, { service }),
-  hostUsers: ['userns'],
+  samples: [],
   policies: policies(config.value, { service }),
   version: '1',
   configuration: 'digest',
@@ -132,7 +132,7 @@ function memory(initial: readonly object[], onWrite: (title: string) => void): M
     objects,
     read: async (object) => structuredClone(objects.get(titleOf(object))),
     list: async () => [],
-    version: async () => undefined,
+    tryCreate: async (object) => object,
     async create(object) {
       if (objects.has(titleOf(object))) return false;
       put(object);

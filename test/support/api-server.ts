@@ -4,6 +4,7 @@ import { inject } from 'vitest';
 import { type Client, type Connection, certificateClient, type Finished, tokenClient } from './client.ts';
 import { startControlPlane } from './control-plane.ts';
 import { Daemons } from './daemons.ts';
+import { type KubernetesVariant, readVariant, VARIANT } from './kubernetes.ts';
 import { startNetwork } from './network.ts';
 
 declare module 'vitest' {
@@ -74,16 +75,19 @@ export interface ApiServerOptions {
   readonly hasNetwork?: boolean;
   /** Further flags of kube-apiserver. */
   readonly flags?: readonly string[];
+  /** Absent: the one of the project of this test. */
+  readonly kubernetes?: KubernetesVariant;
 }
 
 export async function startApiServer({
   hasNetwork = false,
   flags = [],
+  kubernetes = readVariant(process.env[VARIANT]),
 }: ApiServerOptions = {}): Promise<ApiServer & { stop(): Promise<void> }> {
   const daemons = await Daemons.create('api-server');
   try {
     const network = hasNetwork ? await startNetwork(daemons) : undefined;
-    const apiServer = await connectApiServer(await startControlPlane(daemons, { network, flags }));
+    const apiServer = await connectApiServer(await startControlPlane(daemons, { network, flags, kubernetes }));
     return { ...apiServer, stop: () => daemons.stop() };
   } catch (error) {
     await daemons.stop();

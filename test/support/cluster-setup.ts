@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestProject } from 'vitest/node';
 import { stringify } from 'yaml';
 import { type ApiServer, type RuntimeClass, startApiServer } from './api-server.ts';
+import { readVariant, variantIn } from './kubernetes.ts';
 import { type CloisterAddress, startCloister } from './webhook.ts';
 
 declare module 'vitest' {
@@ -81,7 +82,7 @@ async function admitMislabelled({ admin }: ApiServer): Promise<void> {
 
 /** One API server with one Cloister for all cluster tests of a run: they start in seconds, but not in milliseconds. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const apiServer = await startApiServer();
+  const apiServer = await startApiServer({ kubernetes: readVariant(variantIn(project.name)) });
   try {
     await createRuntimeClasses(apiServer);
     const cloister = await startCloister(apiServer, { config: CONFIG, apply: true });

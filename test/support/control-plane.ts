@@ -2,9 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { controllerManager, kubernetesBinaries, nodePrograms } from '../../tools/programs/kubernetes.ts';
+import { apiServerProgram, controllerManager, kubernetesBinaries, nodePrograms } from '../../tools/programs/kubernetes.ts';
 import { type Client, type Connection, certificateClient } from './client.ts';
 import type { Daemons } from './daemons.ts';
+import type { KubernetesVariant } from './kubernetes.ts';
 import { type Network, startRelay, within } from './network.ts';
 import { createAuthority, issueClientCertificate, issueServerCertificate } from './openssl.ts';
 
@@ -63,12 +64,14 @@ export interface ControlPlaneOptions {
   readonly network?: Network | undefined;
   /** Further flags of the API server. */
   readonly flags?: readonly string[];
+  /** Of the API server alone: the other programs are the pinned ones. */
+  readonly kubernetes?: KubernetesVariant;
 }
 
 /** etcd, kube-apiserver and a few controllers of kube-controller-manager, on loopback alone. */
 export async function startControlPlane(
   daemons: Daemons,
-  { forNodes = false, network, flags: further = [] }: ControlPlaneOptions = {},
+  { forNodes = false, network, flags: further = [], kubernetes = {} }: ControlPlaneOptions = {},
 ): Promise<Connection> {
   const { folder } = daemons;
   const binaries = await kubernetesBinaries();
@@ -91,9 +94,10 @@ export async function startControlPlane(
   const flags = [
     ...(await apiServerFlags(connection, { etcdUrl, serviceAccountKey })),
     ...(forNodes ? await nodeFlags(connection) : []),
+    ...versionFlags(kubernetes),
     ...further,
   ];
-  const apiServer = daemons.start('kube-apiserver', ...within(network, join(binaries, 'kube-apiserver'), flags));
+  const apiServer = daemons.start('kube-apiserver', ...within(network, await apiServerProgram(kubernetes.version), flags));
   if (network) startRelay(daemons, network, apiPort);
   const { request } = await certificateClient(connection, 'start', ['system:masters']);
   await daemons.ready(apiServer, () => isAnswered(request, '/readyz'), { timeoutMs: 60_000 });
@@ -112,6 +116,13 @@ export async function startControlPlane(
   await daemons.ready(controllers, () => isAnswered(request, TOP_ROLE, isAggregated), { timeoutMs: 30_000 });
   if (forNodes) await startScheduler(daemons, connection);
   return connection;
+}
+
+function versionFlags({ emulated, featureGates }: KubernetesVariant): readonly string[] {
+  return [
+    ...(emulated === undefined ? [] : [`--emulated-version=${emulated}`]),
+    ...(featureGates === undefined ? [] : [`--feature-gates=${featureGates}`]),
+  ];
 }
 
 async function startScheduler(daemons: Daemons, connection: Connection): Promise<void> {

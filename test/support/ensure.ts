@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { apply } from '../../src/apply-patch.ts';
 import { type Cluster, connect } from '../../src/cluster/client.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../../src/cluster/serving.ts';
 import { version } from '../../src/commands/shared/version.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { samplePodsOf } from '../../src/ensure/kept-fields.ts';
 import { namesOf } from '../../src/ensure/objects.ts';
 import { type Outcome, reconcile } from '../../src/ensure/reconcile.ts';
 import type { DesiredState } from '../../src/ensure/types.ts';
@@ -138,7 +140,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     service,
     certificates,
     configurations: entriesOf(read.value, { service }),
-    hostUsers: [],
+    samples: samplePodsOf(read.value, apply, new Date()),
     policies: policies(read.value, { service }),
     version: version(),
     configuration: read.value.digest,

@@ -143,10 +143,10 @@ async function versions({ node }: Ground): Promise<Readonly<Record<string, strin
   const first = (text: string): string => /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'of an unknown version';
   const further = (await furtherRuntimes()).flatMap((runtime) => Object.entries(runtime.versions));
   return {
-    Kubernetes: await pinnedVersion('kubernetes', 'k8s.io/kubernetes'),
+    Kubernetes: pinnedVersion('kubernetes', 'k8s.io/kubernetes'),
     containerd: await said('containerd', '--version'),
     runc: await said('runc', '--version'),
-    gVisor: await pinnedVersion('gvisor', 'gvisor.dev/gvisor'),
+    gVisor: pinnedVersion('gvisor', 'gvisor.dev/gvisor'),
     Linux: first(release()),
     ...Object.fromEntries(await Promise.all(further.map(async ([name, script]) => [name, await said('bash', '-c', script)] as const))),
   };

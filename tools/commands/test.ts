@@ -1,20 +1,36 @@
 import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
 import { buildChartTools } from '../programs/chart-tools.ts';
-import { controllerManager, kubernetesBinaries } from '../programs/kubernetes.ts';
+import { apiServerProgram, controllerManager, KUBERNETES_VERSIONS, kubernetesBinaries } from '../programs/kubernetes.ts';
 import { installPythonTools, missingForPython } from '../programs/python.ts';
 
 /**
- * `./dev test [--no-skips] [vitest arguments]`: checks types and lint, then runs every test, including those against a real API server. It first
- * builds what these need, and stops with one sentence if the machine cannot. Tests that this machine cannot run are skipped, and the last lines
- * name them and what they need; with --no-skips they are failures.
+ * `./dev test [--no-skips] [--kubernetes VERSION,...] [vitest arguments]`: checks types and lint, then runs every test, including those against a
+ * real API server, and again those that emulate earlier versions of Kubernetes. It first builds what these need, and stops with one sentence if the
+ * machine cannot. Tests that this machine cannot run are skipped, and the last lines name them and what they need; with --no-skips they are failures.
+ *
+ * With --kubernetes only the tests against an API server run, each of them against the API server of each version.
  */
 const NO_SKIPS = '--no-skips';
+const KUBERNETES = '--kubernetes';
 const given = process.argv.slice(2);
-const env = { ...process.env, ...(given.includes(NO_SKIPS) && { CLOISTER_NO_SKIPS: '1' }) };
+const { values } = parseArgs({ args: given, options: { kubernetes: { type: 'string' } }, strict: false });
+const versions = typeof values.kubernetes === 'string' ? values.kubernetes.split(',') : [];
+const env = {
+  ...process.env,
+  ...(given.includes(NO_SKIPS) && { CLOISTER_NO_SKIPS: '1' }),
+  ...(versions.length > 0 && { [KUBERNETES_VERSIONS]: versions.join(',') }),
+};
+/** Without the flags of this command: a value may be an argument of its own. */
+const forVitest = given.filter((each, index) => each !== NO_SKIPS && !each.startsWith(KUBERNETES) && given[index - 1] !== KUBERNETES);
 
 try {
+  if (given.some((each) => each.startsWith(KUBERNETES)) && versions.every((version) => version === ''))
+    throw new Error('--kubernetes needs versions, such as --kubernetes 1.37.2,1.33.13');
   await kubernetesBinaries();
   await controllerManager();
+  // One after the other: each build takes all processors and gigabytes of memory.
+  for (const version of versions) await apiServerProgram(version);
   await buildChartTools();
   if ((await missingForPython()) === undefined) await installPythonTools();
 } catch (error) {
@@ -25,10 +41,14 @@ try {
 for (const [program, ...args] of [
   ['tsc', '--noEmit'],
   ['biome', 'check', '--error-on-warnings', '.'],
-  ['vitest', 'run', '--reporter=default', '--reporter=./tools/vitest/count-reporter.ts', ...given.filter((each) => each !== NO_SKIPS)],
+  [
+    ...['vitest', 'run', '--reporter=default', '--reporter=./tools/vitest/count-reporter.ts'],
+    ...versions.map((version) => `--project=kubernetes-${version}`),
+    ...forVitest,
+  ],
 ] as const) {
   // npm has added node_modules/.bin to the PATH.
-  const { status, signal } = spawnSync(program, args, { stdio: 'inherit', env });
+  const { status, signal } = spawnSync(String(program), args, { stdio: 'inherit', env });
   if (status === 0) continue;
   process.stderr.write(`${program} failed${signal === null ? '' : ` (${signal})`}\n`);
   process.exit(status ?? 1);

@@ -21,7 +21,7 @@ type ChartTool = keyof typeof CHART_TOOLS;
 /** The path of a program; builds the program if the cache lacks it. */
 export async function chartTool(name: ChartTool): Promise<string> {
   const { module, package: path, requirement } = CHART_TOOLS[name];
-  const folder = await cached(`${name}-${await pinnedVersion(module, requirement)}`, [name], async (into) => {
+  const folder = await cached(`${name}-${pinnedVersion(module, requirement)}`, [name], async (into) => {
     process.stderr.write(`Building ${name}: this takes minutes, the first time only.\n`);
     await buildGo({ module, packages: [path], into: `${into}/` });
   });
@@ -30,10 +30,8 @@ export async function chartTool(name: ChartTool): Promise<string> {
 
 /** A folder with the CustomResourceDefinitions of the Prometheus operator and of cert-manager that the chart's objects need. */
 export async function customResourceDefinitions(): Promise<string> {
-  const [operator, certManager] = await Promise.all([
-    pinnedVersion('crds', 'github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring'),
-    pinnedVersion('crds', 'github.com/cert-manager/cert-manager'),
-  ]);
+  const operator = pinnedVersion('crds', 'github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring');
+  const certManager = pinnedVersion('crds', 'github.com/cert-manager/cert-manager');
   const name = 'definitions';
   const folder = await cached(`crds-prometheus-operator-${operator}-cert-manager-${certManager}`, [name], async (into) => {
     await mkdir(join(into, name));

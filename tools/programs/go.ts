@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { lastLines, userError } from './cache.ts';
@@ -8,6 +8,9 @@ import { lastLines, userError } from './cache.ts';
 export type ModuleName =
   | 'etcd'
   | 'kubernetes'
+  | 'kubernetes-oldest'
+  | 'kubernetes-newest'
+  | 'pod-security'
   | 'gvisor'
   | 'probe'
   | 'seccomp'
@@ -18,8 +21,8 @@ export type ModuleName =
   | 'crds';
 
 /** The version that a go.mod requires; versions are written nowhere else. */
-export async function pinnedVersion(module: ModuleName, requirement: string): Promise<string> {
-  const text = await readFile(join(import.meta.dirname, module, 'go.mod'), 'utf8');
+export function pinnedVersion(module: ModuleName, requirement: string): string {
+  const text = readFileSync(join(import.meta.dirname, module, 'go.mod'), 'utf8');
   const version = text.match(new RegExp(`^\\s*(?:require )?${requirement.replaceAll('.', '\\.')} v(\\S+)`, 'm'))?.[1];
   if (version === undefined) throw new Error(`tools/programs/${module}/go.mod requires no ${requirement}.`);
   return version;
@@ -28,6 +31,12 @@ export async function pinnedVersion(module: ModuleName, requirement: string): Pr
 /** The folder with the source of a Go module, in the version that the go.mod requires. */
 export async function moduleFolder(module: ModuleName, name: string): Promise<string> {
   const { stdout } = await runGo(module, ['mod', 'download', '-json', name], `to download ${name}`);
+  return (JSON.parse(stdout) as { readonly Dir: string }).Dir;
+}
+
+/** The folder with the source of a Go module in a version that no go.mod here requires. Go compares it with the checksum database. */
+export async function moduleFolderOf(name: string, version: string): Promise<string> {
+  const { stdout } = await runGo('kubernetes', ['mod', 'download', '-json', `${name}@v${version}`], `to download ${name} ${version}`);
   return (JSON.parse(stdout) as { readonly Dir: string }).Dir;
 }
 
@@ -65,13 +74,13 @@ export async function runGo(
     });
   } catch (error) {
     const { code, stderr } = error as { code?: unknown; stderr?: string };
-    const version = await goVersion(module);
+    const version = goVersion(module);
     const remedies = [`install Go ${version} or later`, ...(remedy === undefined ? [] : [remedy])].join(', or ');
     if (code === 'ENOENT') throw userError(`Go is needed ${purpose}, and is not installed: ${remedies}.`);
     throw userError(`Go failed ${purpose} (${lastLines(stderr ?? String(error))}); ${remedies}.`);
   }
 }
 
-async function goVersion(module: ModuleName): Promise<string | undefined> {
-  return (await readFile(join(import.meta.dirname, module, 'go.mod'), 'utf8')).match(/^go (\d+\.\d+)/m)?.[1];
+function goVersion(module: ModuleName): string | undefined {
+  return readFileSync(join(import.meta.dirname, module, 'go.mod'), 'utf8').match(/^go (\d+\.\d+)/m)?.[1];
 }

@@ -7,7 +7,7 @@ const MODULE = 'gvisor.dev/gvisor';
 
 /** A folder with gVisor's runsc and its shim for containerd, built from the Go module that gvisor/go.mod requires, once, into the user's cache. */
 export async function gvisorBinaries(): Promise<string> {
-  const version = await pinnedVersion('gvisor', MODULE);
+  const version = pinnedVersion('gvisor', MODULE);
   return cached(`gvisor-${version}`, ['runsc', 'containerd-shim-runsc-v1'], async (into, missing) => {
     process.stderr.write(`Building ${missing.join(', ')}: this takes minutes, the first time only.\n`);
     const modFile = await copyWithoutOomScore(join(into, 'source'));

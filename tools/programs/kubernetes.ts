@@ -1,7 +1,7 @@
 import { constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, missingFrom, userError } from './cache.ts';
-import { buildGo, moduleFolder, pinnedVersion } from './go.ts';
+import { buildGo, type ModuleName, pinnedVersion } from './go.ts';
 
 /**
  * The programs of a real cluster.
@@ -28,6 +28,32 @@ export async function kubernetesBinaries(): Promise<string> {
   return assets;
 }
 
+/** The version whose programs the tests run. */
+export const pinnedKubernetes = (): string => pinnedVersion('kubernetes', 'k8s.io/kubernetes');
+
+/** The oldest and the newest API server that are supported, by version: only the API server is built from their modules. */
+export const OTHER_KUBERNETES: ReadonlyMap<string, ModuleName> = new Map(
+  (['kubernetes-oldest', 'kubernetes-newest'] as const).map((module) => [pinnedVersion(module, 'k8s.io/kubernetes'), module]),
+);
+
+/** The environment variable with the versions of `./dev test --kubernetes`, from which vitest.config.ts makes projects. */
+export const KUBERNETES_VERSIONS = 'CLOISTER_KUBERNETES';
+
+/** @param version undefined: the pinned one. @throws when there is no go.mod for the version */
+export async function apiServerProgram(version: string | undefined): Promise<string> {
+  if (version === undefined || version === pinnedKubernetes()) return join(await kubernetesBinaries(), API_SERVER);
+  const module = OTHER_KUBERNETES.get(version);
+  if (module === undefined)
+    throw userError(`There is no go.mod for an API server ${version}: choose among ${[...OTHER_KUBERNETES.keys()].join(', ')}.`);
+  const make = async (into: string): Promise<void> => {
+    process.stderr.write(`Building kube-apiserver ${version}: this takes ten minutes, the first time only.\n`);
+    await buildGo({ module, packages: [`k8s.io/kubernetes/cmd/${API_SERVER}`], into: `${into}/`, stamps: stampsOf(version) });
+  };
+  return join(await cached(`kube-apiserver-${version}`, [API_SERVER], make), API_SERVER);
+}
+
+const API_SERVER = 'kube-apiserver';
+
 export async function controllerManager(): Promise<string> {
   return join(await folderWith(['kube-controller-manager']), 'kube-controller-manager');
 }
@@ -44,16 +70,8 @@ async function folderWith(names: readonly OptionalAsset[]): Promise<string> {
   return areAssets ? assets : buildMissing(names);
 }
 
-/** The folder with the source of a Go module, in the version that kubernetes/go.mod requires. */
-export function kubernetesModule(name: string): Promise<string> {
-  return moduleFolder('kubernetes', name);
-}
-
 async function buildMissing(programs: readonly Program[]): Promise<string> {
-  const [kubernetes, etcd] = await Promise.all([
-    pinnedVersion('kubernetes', 'k8s.io/kubernetes'),
-    pinnedVersion('etcd', 'go.etcd.io/etcd/server/v3'),
-  ]);
+  const [kubernetes, etcd] = [pinnedKubernetes(), pinnedVersion('etcd', 'go.etcd.io/etcd/server/v3')];
   const called = `kubernetes-${kubernetes}-etcd-${etcd}`;
   const make = (into: string, missing: readonly Program[]): Promise<void> => compile(missing, into, kubernetes);
   // Separately, so that a failure of one build does not discard the result of the other.

@@ -14,6 +14,3 @@ export function sources(): string {
 export function oldestNode(): number {
   return Number(/\d+/.exec(manifest.engines.node));
 }
-
-/** The versions of Kubernetes whose API server the tests start; docs/install.md has what else was tried. */
-export const TESTED_KUBERNETES: readonly string[] = ['1.36'];

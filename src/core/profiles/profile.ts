@@ -1,5 +1,6 @@
 import { makeClassScheduling, NO_SCHEDULING, type WrittenScheduling } from '../class-scheduling.ts';
 import { CONTROL_PLANE_LABELS, SECRET_CSI_DRIVERS, SYSTEM_NODE_LABELS, SYSTEM_TAINTS } from '../known-names.ts';
+import { USER_NAMESPACES_SINCE } from '../kubernetes.ts';
 import type { NamePattern } from '../name-pattern.ts';
 import {
   BASELINE_CAPABILITIES,
@@ -50,9 +51,6 @@ export interface ProfileOptions {
   readonly antiAffinity?: 'own-namespace' | 'all-namespaces' | undefined;
   readonly maxTerminationGracePeriodSeconds?: number | undefined;
 }
-
-/** From this minor version of Kubernetes 1 on, the feature gate UserNamespacesSupport is on by default. Source: KEP-127. */
-export const USER_NAMESPACES_SINCE = 33;
 
 /** The versions of Kubernetes whose API server and kubelets support `hostUsers`. */
 export const KUBERNETES_WITH_USER_NAMESPACES = `Kubernetes 1.${USER_NAMESPACES_SINCE} or later, or 1.30 to 1.${

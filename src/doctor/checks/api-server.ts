@@ -1,5 +1,5 @@
+import { FIELD_GATES, printOff, SUPPORTED_KUBERNETES, SUPPORTED_MINORS, USER_NAMESPACES_SINCE } from '../../core/kubernetes.ts';
 import { plural } from '../../core/plural.ts';
-import { USER_NAMESPACES_SINCE } from '../../core/profiles/profile.ts';
 import { versionOf } from '../../live/versions.ts';
 import { checkCluster, checkProfiles, type Problem, printObjects } from '../check.ts';
 import { needsHostUsers, unmasksProc } from '../profiles.ts';
@@ -11,10 +11,9 @@ export const apiVersion = checkCluster({
   id: 'api-version',
   summary: 'The API server is new enough for Cloister and for its profiles.',
   reads: ['serverVersion'],
-  levels: ['error', 'warning'],
+  levels: ['error', 'warning', 'info'],
   run({ serverVersion: { text, major, minor } }, { profiles }) {
-    if (major > 1) return [];
-    if (minor < OLDEST_MINOR) {
+    if (major === 1 && minor < OLDEST_MINOR) {
       return [
         {
           level: 'error',
@@ -23,12 +22,17 @@ export const apiVersion = checkCluster({
         },
       ];
     }
-    if (minor >= USER_NAMESPACES_SINCE || ![...profiles.values()].some(needsHostUsers)) return [];
+    const tested = `the API server is ${text}: Cloister supports and tests Kubernetes ${SUPPORTED_KUBERNETES}`;
+    if (major > 1 || minor > SUPPORTED_MINORS.newest) {
+      return [{ level: 'info', message: tested, remedy: 'Upgrade Cloister when a version is released that supports this Kubernetes.' }];
+    }
+    if (minor >= SUPPORTED_MINORS.oldest) return [];
+    if (![...profiles.values()].some(needsHostUsers)) return [{ level: 'warning', message: tested, remedy: 'Upgrade the cluster.' }];
     return [
       {
         level: 'warning',
-        message: `the API server is ${text}: user namespaces are off by default before 1.${USER_NAMESPACES_SINCE}`,
-        remedy: 'Turn the feature gate UserNamespacesSupport on in API server and kubelets, or upgrade the cluster.',
+        message: `${tested}, and user namespaces are off by default before 1.${USER_NAMESPACES_SINCE}`,
+        remedy: 'Upgrade the cluster, or turn the feature gate UserNamespacesSupport on in API server and kubelets.',
       },
     ];
   },
@@ -47,7 +51,7 @@ export const apiGateUserns = checkProfiles({
     return [
       {
         level: 'error',
-        message: 'the feature gate UserNamespacesSupport is off: the API server drops hostUsers, and every pod of the profile is refused',
+        message: `${printOff(FIELD_GATES.hostUsers)}: the API server drops hostUsers, and ${FIELD_GATES.hostUsers.without}`,
         remedy: 'Turn the feature gate UserNamespacesSupport on in API server and kubelets.',
       },
     ];
@@ -67,7 +71,7 @@ export const apiGateProcmount = checkProfiles({
     return [
       {
         level: 'error',
-        message: 'the feature gate ProcMountType is off: the API server drops procMount Unmasked, and nested containers fail',
+        message: `${printOff(FIELD_GATES.procMount)}: the API server drops procMount Unmasked, and ${FIELD_GATES.procMount.without}`,
         remedy: 'Turn the feature gate ProcMountType on in API server and kubelets, or set `grant: sudo`.',
       },
     ];

@@ -1,4 +1,5 @@
-import { escapesOf, type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
+import { explainDropped } from '../../core/dropped-fields.ts';
+import { type JudgeInput, judge, type Verdict } from '../../core/judge.ts';
 import { PROFILE_LABEL } from '../../core/labels.ts';
 import { isMirror } from '../../core/mirror-pod.ts';
 import { printPath } from '../../core/path.ts';
@@ -9,7 +10,6 @@ import { type Policy, type PolicyConfig, printConfigured, printUnknownProfile, s
 import { type Apply, repair } from '../../core/repair.ts';
 import type { Mode, RequestOutcome, RequestRecord } from '../../core/request-record.ts';
 import { podSize } from '../../core/rules/pod-size.ts';
-import { findDroppedCertificates } from '../../core/rules/service-account-token.ts';
 import type { Mismatch } from '../../core/shape.ts';
 import { subjectOf } from '../../core/subject.ts';
 import {
@@ -135,21 +135,15 @@ export function makeRespond(
     if (phase === 'mutate') return { policy, verdict, answer: answerMutate(verdict, repair(input, verdict, options), policy, cache) };
     if (phase === 'advise') return { policy, verdict, answer: answerAdvise(mode, verdict, repair(input, verdict, options), policy) };
     if (mode !== 'enforce') return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, options), policy) };
+    // Before the repair, which may change the document.
+    const explained = input.old === undefined ? { ...verdict, findings: explainDropped(verdict.findings, input) } : verdict;
     // A finding with a fix is left where the mutating entry did not patch the pod. The reason may be the size of the patch.
     const isUnpatched = isMutable && verdict.findings.some(({ fix }) => fix !== undefined);
     const unresolved = isUnpatched ? repair(input, verdict, options).unresolved : [];
     const excess = unresolved.filter((finding) => finding.rule === podSize.id && !verdict.findings.includes(finding));
-    const enforced = excess.length > 0 ? { ...verdict, findings: excess } : explainUnpatched(verdict, input);
+    const enforced = excess.length > 0 ? { ...verdict, findings: excess } : explained;
     return { policy, verdict: enforced, answer: answerEnforce(enforced, policy, input.old === undefined ? 'create' : 'update') };
   }
-}
-
-/** The verdict with the reason why the mutating entry did not patch a new pod, where the pod still shows it. */
-function explainUnpatched(verdict: Verdict, { subject, old, policy: { profile, grant } }: JudgeInput): Verdict {
-  const escapes = escapesOf(verdict.findings);
-  const isUnpatched = old === undefined && escapes.length > 0 && escapes.every(({ fix }) => fix !== undefined);
-  if (!isUnpatched || !profile.requirementsFor(grant).removesToken) return verdict;
-  return { ...verdict, findings: [...findDroppedCertificates(subject), ...verdict.findings] };
 }
 
 interface Decision {

@@ -4,7 +4,6 @@ import type { PatchOp } from '../../core/patch.ts';
 import { printPath } from '../../core/path.ts';
 import type { Policy } from '../../core/policy.ts';
 import { printable } from '../../core/printable.ts';
-import { USER_NAMESPACES_SINCE } from '../../core/profiles/profile.ts';
 import { remedyOf } from '../../core/remedy.ts';
 import { rules } from '../../core/rules/index.ts';
 import type { Finding } from '../../core/rules/rule.ts';
@@ -167,7 +166,7 @@ function titleOfRepairable(operation: PodOperation, section: 'only' | 'second'):
   if (operation === 'update') return 'Cannot be changed on an existing pod (pods are repaired only on creation):';
   return section === 'second'
     ? 'Repaired automatically once the above is fixed:'
-    : `Not repaired, or the repair was undone (by another webhook, or by the API server, which drops fields whose feature gate is off: hostUsers before Kubernetes 1.${USER_NAMESPACES_SINCE}, resourceClaims before 1.34). Change these fields:`;
+    : 'Not repaired, or another webhook undid the repair. Change these fields:';
 }
 
 /**

@@ -1,0 +1,71 @@
+import { SUPPORTED_VERSIONS } from '../../src/core/kubernetes.ts';
+import { OTHER_KUBERNETES, pinnedKubernetes } from '../../tools/programs/kubernetes.ts';
+
+/**
+ * The API server of a project of tests. An API server emulates earlier versions: it then has their feature gates, API groups and Pod Security,
+ * and its own code for everything else.
+ */
+export interface KubernetesVariant {
+  /** The program, as `1.36.3`; undefined: the pinned one. */
+  readonly version?: string;
+  /** The version that it emulates, as `1.33`; undefined: its own. */
+  readonly emulated?: string;
+  /** As for `--feature-gates`. */
+  readonly featureGates?: string;
+}
+
+/** In the environment of a project: `1.33` to emulate, or `1.33.13` for a program of its own. */
+export const VARIANT = 'CLOISTER_TEST_KUBERNETES';
+
+const minorOf = (version: string): number => Number(version.split('.')[1]);
+
+/** The versions that the pinned API server emulates in every run of the tests: those before its own. */
+export const EMULATED: readonly string[] = SUPPORTED_VERSIONS.filter((version) => minorOf(version) < minorOf(pinnedKubernetes()));
+
+/** The names of the projects with an API server other than the pinned one. */
+export const projectOf = (variant: string): string => `kubernetes-${variant}`;
+export const variantIn = (project: string): string | undefined => /^kubernetes-(.+)$/.exec(project)?.[1];
+
+/** @throws when the text is no version */
+export function readVariant(text: string | undefined): KubernetesVariant {
+  if (text === undefined || text === '') return {};
+  if (/^1\.\d+$/.test(text)) return { emulated: text };
+  if (OTHER_KUBERNETES.has(text)) return { version: text };
+  throw new Error(
+    `${VARIANT} is ${text}: it must be a version to emulate, such as 1.33, or one of ${[...OTHER_KUBERNETES.keys()].join(', ')}`,
+  );
+}
+
+const PINNED = pinnedKubernetes();
+
+/** The API server that the test in this process asks. */
+export const tested = ((): {
+  readonly version: string;
+  readonly minor: number;
+  readonly programMinor: number;
+  readonly isPinned: boolean;
+} => {
+  const { version = PINNED, emulated } = readVariant(process.env[VARIANT]);
+  return {
+    version,
+    minor: minorOf(emulated ?? version),
+    programMinor: minorOf(version),
+    isPinned: version === PINNED && emulated === undefined,
+  };
+})();
+
+/** In what the supported versions of Kubernetes differ, as far as a test can see it. `programMinor` is for code that no feature gate guards. */
+export const differences = {
+  /** Pod Security `baseline` accepts an unmasked /proc in a pod with a user namespace. */
+  acceptsUnmaskedProc: tested.minor >= 35,
+  /** Pod Security `baseline` rejects the host of a probe. */
+  rejectsProbeHosts: tested.minor >= 34,
+  /** The gate DynamicResourceAllocation is on: a pod keeps its claims. */
+  keepsResourceClaims: tested.minor >= 34,
+  /** MutatingAdmissionPolicy is in v1. */
+  hasMutatingPolicies: tested.minor >= 36,
+  /** The API server writes the AppArmor annotation beside the field. */
+  writesAppArmorAnnotation: tested.programMinor < 34,
+  /** The OpenAPI document is that of the pinned version: emulation does not change it. */
+  hasPinnedFields: tested.version === PINNED,
+} as const;
