@@ -86,6 +86,7 @@ const podSpec = object({
   containers: list(container),
   dnsPolicy: string,
   ephemeralContainers: list(container),
+  evictionResponders: list(object({ name: string })),
   hostIPC: boolean,
   hostNetwork: boolean,
   hostPID: boolean,

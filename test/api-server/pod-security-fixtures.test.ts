@@ -5,17 +5,19 @@ import { parse, stringify } from 'yaml';
 import { apply } from '../../src/apply-patch.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { backends } from '../../src/core/profiles/index.ts';
+import { SAFE_SYSCTLS } from '../../src/core/rules/sysctls.ts';
 import { makeRespond } from '../../src/webhook/review/respond.ts';
-import { kubernetesModule } from '../../tools/programs/kubernetes.ts';
+import { moduleFolder } from '../../tools/programs/go.ts';
 import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { type Doc, reviewOf } from '../support/hostile-pods.ts';
+import { differences, tested } from '../support/kubernetes.ts';
 import { list, map } from '../support/oracle.ts';
 import type { PodManifest } from '../support/pod-manifests.ts';
 import { applyPatch } from '../support/rfc6902.ts';
 
 /**
- * The fixtures of Kubernetes' own Pod Security admission, replayed: pods that break or keep its level baseline, one rule at a time. What
- * Cloister makes of each is judged by the API server's Pod Security, which shares nothing with our rules.
+ * The fixtures of Kubernetes' own Pod Security admission, of the newest supported version and all before it, replayed: pods that break or keep its
+ * level baseline, one rule at a time. What Cloister makes of each is judged by the API server's Pod Security, which shares nothing with our rules.
  */
 
 interface Fixture {
@@ -24,7 +26,8 @@ interface Fixture {
   readonly pod: PodManifest;
 }
 
-const folder = join(await kubernetesModule('k8s.io/pod-security-admission'), 'test/testdata/baseline');
+const source = await moduleFolder('pod-security', 'k8s.io/pod-security-admission');
+const folder = join(source, 'test/testdata/baseline');
 
 function fixtures(kind: 'fail' | 'pass'): readonly Fixture[] {
   const byText = new Map<string, Fixture>();
@@ -36,6 +39,9 @@ function fixtures(kind: 'fail' | 'pass'): readonly Fixture[] {
   }
   return [...byText.values()];
 }
+
+/** Of the version with which a fixture came. */
+const minorOf = (name: string): number => Number(/^v1\.(\d+) /.exec(name)?.[1]);
 
 const NAMESPACE = 'pod-security-fixtures';
 const profiles = backends.flatMap(({ id }) => ['none', 'sudo'].map((grant) => [`${id}-${grant}`, { extends: id, grant }] as const));
@@ -103,7 +109,11 @@ describe('R6: what baseline admits is admitted, isolated', () => {
       for (const [profile] of profiles) {
         const came = outcome(profile, sendable(fixture));
         expect('refused' in came ? came.refused[0] : undefined, profile).toBe(name in STRICTER ? 'selinux' : undefined);
-        if ('admitted' in came) expect(await podSecurity(came.admitted), profile).toBeUndefined();
+        if (!('admitted' in came)) continue;
+        const refusal = await podSecurity(came.admitted);
+        if (minorOf(name) > tested.minor && refusal !== undefined)
+          expect(refusal, 'a setting that is safe in later versions').toContain('forbidden sysctls');
+        else expect(refusal, profile).toBeUndefined();
       }
     },
   );
@@ -125,9 +135,21 @@ test('R6: the API server rejects the unchanged fixtures, so the checks above can
   const silent = [];
   for (const fixture of fixtures('fail')) if ((await podSecurity(sendable(fixture))) === undefined) silent.push(fixture.name);
   expect(silent).toEqual([
-    // Before 1.35 it did not know that a user namespace makes an unmasked /proc harmless.
-    ...['v1.0 procmount0', 'v1.0 procmount1'],
+    // Since 1.35 it knows that a user namespace makes an unmasked /proc harmless.
+    ...(differences.acceptsUnmaskedProc ? ['v1.0 procmount0', 'v1.0 procmount1'] : []),
     // Annotations, which the API server reads no more.
     ...['v1.0 seccompprofile_baseline0', 'v1.0 seccompprofile_baseline1', 'v1.0 seccompprofile_baseline2'],
+    // Since 1.34.
+    ...(differences.rejectsProbeHosts ? [] : fixtures('fail').flatMap(({ name }) => (name.includes('hostprobes') ? [name] : []))),
   ]);
+});
+
+test('R6: the safe settings, and the version since which each is safe, are those of Pod Security', () => {
+  const code = readFileSync(join(source, 'policy/check_sysctls.go'), 'utf8');
+  const groups = [...code.matchAll(/sysctlsAllowedV1Dot(\d+) += ([\s\S]*?\n\t\))/g)];
+  const found = groups.flatMap(([, minor, text = '']) =>
+    [...text.matchAll(/"([a-z0-9_.]+)"/g)].map(([, name = '']) => [name, Number(minor)] as const),
+  );
+  expect(found.length).toBeGreaterThan(10);
+  expect([...SAFE_SYSCTLS].sort()).toEqual(found.sort());
 });

@@ -3,11 +3,11 @@ import { parse } from 'yaml';
 import type { Exemption } from '../../src/core/exemptions.ts';
 import { makeNamePattern } from '../../src/core/name-pattern.ts';
 import { rules } from '../../src/core/rules/index.ts';
-import { podPaths } from '../support/openapi.ts';
+import { POD_VERSIONS, podPaths, podSchemas } from '../support/openapi.ts';
 import { claimedBy, type Example, examplesOf, judged, outcomeOf, pagesIn, pathsOf, readPage, rowsOf, sectionOf } from './page.ts';
 
 const SECTIONS = ['Why', 'Fields and allowed values', 'Fix', 'Example', 'Source'];
-const known = new Set(['spec', ...podPaths()]);
+const known = new Set(['spec', ...POD_VERSIONS.flatMap((version) => podPaths(podSchemas(version)))]);
 
 test('each rule has a page, and each page a rule', () => {
   expect(pagesIn('rules').toSorted(), 'write docs/rules/<id>.md for each rule').toEqual(rules.map(({ id }) => id).toSorted());

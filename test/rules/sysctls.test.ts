@@ -1,4 +1,7 @@
-import { sysctls } from '../../src/core/rules/sysctls.ts';
+import { expect, test } from 'vitest';
+import { SUPPORTED_MINORS } from '../../src/core/kubernetes.ts';
+import { SAFE_SYSCTLS, sysctls } from '../../src/core/rules/sysctls.ts';
+import { readPage } from '../docs/page.ts';
 import { type Sketch, testRule } from '../support/test-rule.ts';
 
 /** Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline */
@@ -172,4 +175,16 @@ testRule(sysctls, {
       fixed: 'nothing',
     },
   },
+});
+
+test('the page names the version of each setting that not every supported Kubernetes has for a safe one', () => {
+  const newer = [...SAFE_SYSCTLS].filter(([, minor]) => minor > SUPPORTED_MINORS.oldest);
+  expect(newer.length).toBeGreaterThan(0);
+  const sentences = readPage('docs/rules/sysctls.md').text.replaceAll('\n', ' ').split('. ');
+  for (const [name, minor] of newer) {
+    expect(
+      sentences.filter((each) => each.includes(`\`${name}\``) && each.includes(`since Kubernetes 1.${minor}`)),
+      name,
+    ).toHaveLength(1);
+  }
 });

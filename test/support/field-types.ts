@@ -54,6 +54,7 @@ const POD: Type = {
     runtimeClassName: 'string',
     automountServiceAccountToken: 'boolean',
     terminationGracePeriodSeconds: 'number',
+    evictionResponders: [{ name: 'string' }],
     os: { name: 'string' },
     securityContext: { ...SHARED, fsGroup: 'number', supplementalGroups: ['number'], sysctls: [{ name: 'string' }] },
     schedulingGates: ['object'],

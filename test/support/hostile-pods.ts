@@ -291,6 +291,10 @@ const POD_FIELDS: readonly Field[] = [
     term.map((each) => ({ nodeSelectorTerms: [each] })),
   ],
   [['spec', 'terminationGracePeriodSeconds'], fc.constantFrom(null, 0, -1, 30, 61, 3600, 3601, 1e9, 2 ** 53)],
+  [
+    ['spec', 'evictionResponders'],
+    fc.constantFrom(null, [], [{ name: 'acme.io/a', priority: 1 }], [{ name: 'acme.io/a', priority: 1 }, {}]),
+  ],
   [['spec', 'affinity', 'podAntiAffinity', 'requiredDuringSchedulingIgnoredDuringExecution'], fc.array(antiAffinityTerm, { maxLength: 3 })],
   [['spec', 'priorityClassName'], fc.constantFrom(null, '', 'high', 'System-cluster-critical')],
   [['spec', 'priority'], fc.constantFrom(null, 0, -1, 1_000_000_000)],

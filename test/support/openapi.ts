@@ -1,19 +1,24 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FieldShape, Schemas } from '../../tools/commands/openapi.ts';
+import { type FieldShape, POD_FIXTURES, type Schemas } from '../../tools/commands/openapi.ts';
+import { pinnedKubernetes } from '../../tools/programs/kubernetes.ts';
 
 const POD_SPEC = 'io.k8s.api.core.v1.PodSpec';
 
-export function podSchemas(): Schemas {
-  return JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/pod-openapi.json'), 'utf8'));
+/** The versions of Kubernetes of the fixtures, as `1.36.3`. */
+export const POD_VERSIONS: readonly string[] = readdirSync(POD_FIXTURES).map((name) => name.replace(/\.json$/, ''));
+
+/** @param version one of POD_VERSIONS; absent: the pinned one */
+export function podSchemas(version = pinnedKubernetes()): Schemas {
+  return JSON.parse(readFileSync(join(POD_FIXTURES, `${version}.json`), 'utf8'));
 }
 
 /**
  * Every path of a pod's spec, inner ones too, in the order of the schema:
  * `spec.hostNetwork`, `spec.volumes[*].hostPath.path`, `spec.nodeSelector.*`.
  */
-export function podPaths(): readonly string[] {
-  return pathsBelow('spec', { ref: POD_SPEC }, { schemas: podSchemas(), within: [] });
+export function podPaths(schemas: Schemas = podSchemas()): readonly string[] {
+  return pathsBelow('spec', { ref: POD_SPEC }, { schemas, within: [] });
 }
 
 interface Walk {

@@ -134,6 +134,7 @@ function wrongsUnder(pod: Doc, setting: Terms): string[] {
     wrong(isWide && setting.antiAffinity !== 'all-namespaces', 'anti-affinity to other namespaces');
   }
   wrong(isSlow(spec, setting), 'grace period');
+  wrong(list(spec.evictionResponders).length > 0, 'eviction responders');
   for (const volume of list(spec.volumes).map(map)) wrongsOfVolume(volume, setting, wrong);
   for (const key of Object.keys(annotations)) {
     wrong(key.startsWith('kubernetes.io/config.'), `annotation ${key}`);

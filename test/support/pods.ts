@@ -53,6 +53,7 @@ export const hostilePod: Sketch = {
   overhead: { cpu: '1' },
   automountServiceAccountToken: true,
   terminationGracePeriodSeconds: 31_536_000,
+  evictionResponders: [{ name: 'acme.io/checkpoint', priority: 10_000 }],
   affinity: {
     podAntiAffinity: {
       requiredDuringSchedulingIgnoredDuringExecution: [

@@ -1,17 +1,22 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startApiServer } from '../../test/support/api-server.ts';
 import type { Client } from '../../test/support/client.ts';
+import { moduleFolderOf } from '../programs/go.ts';
+import { OTHER_KUBERNETES, pinnedKubernetes } from '../programs/kubernetes.ts';
 import { readArguments } from './shared/arguments.ts';
 
 /**
- * `node tools/commands/openapi.ts`: writes the fixture with the fields of a Pod, as the API server publishes them.
+ * `node tools/commands/openapi.ts`: writes the fixtures with the fields of a Pod, one for each supported version of Kubernetes, from the OpenAPI
+ * documents in its module.
  *
- * Unit tests that need every field read the fixture; a cluster test compares it with the API server's document.
+ * Unit tests that need every field read the fixtures; a cluster test compares one with the document that the API server publishes.
  */
 
-export const POD = 'io.k8s.api.core.v1.Pod';
-export const podFixture = join(import.meta.dirname, '../../test/fixtures/pod-openapi.json');
+const POD = 'io.k8s.api.core.v1.Pod';
+export const POD_FIXTURES = join(import.meta.dirname, '../../test/fixtures/pod-openapi');
+
+/** One version for each supported minor version. */
+const VERSIONS: readonly string[] = [...OTHER_KUBERNETES.keys(), '1.34.4', '1.35.4', pinnedKubernetes()];
 
 /** Schema name -> property -> shape. A schema without properties, such as Quantity or Time, is a single value. */
 export type Schemas = Readonly<Record<string, Readonly<Record<string, FieldShape>>>>;
@@ -81,11 +86,11 @@ function render(schemas: Schemas): string {
 }
 
 if (import.meta.main) {
-  readArguments('usage: node tools/commands/openapi.ts    writes the fixture with the fields of a Pod', { most: 0 });
-  const apiServer = await startApiServer();
-  try {
-    await writeFile(podFixture, render(await publishedPodSchemas(apiServer.admin)));
-  } finally {
-    await apiServer.stop();
+  readArguments('usage: node tools/commands/openapi.ts    writes the fixtures with the fields of a Pod', { most: 0 });
+  for (const name of await readdir(POD_FIXTURES)) await rm(join(POD_FIXTURES, name));
+  for (const version of VERSIONS) {
+    const document = join(await moduleFolderOf('k8s.io/kubernetes', version), 'api/openapi-spec/v3/api__v1_openapi.json');
+    const { components } = JSON.parse(await readFile(document, 'utf8')) as Published;
+    await writeFile(join(POD_FIXTURES, `${version}.json`), render(reachable(POD, components.schemas)));
   }
 }

@@ -1,17 +1,19 @@
-import { type Cel, numberAt, quote, text } from '../cel.ts';
+import { type Cel, listAt, not, numberAt, quote, text, textAt } from '../cel.ts';
+import { excerptOf } from '../excerpt.ts';
 import type { CelFinding } from '../in-tree.ts';
-import { specOf } from '../pod.ts';
-import type { Reporter, Rule } from './rule.ts';
+import { orEmpty, specOf } from '../pod.ts';
+import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 /**
  * The kubelet waits for the grace period before it kills the processes of a pod. A drain of the node, an eviction and the deletion of the
  * namespace wait with it, so a grace period of years keeps a node from being drained. A probe's own grace period replaces the pod's when the
- * probe fails.
+ * probe fails. A drain by eviction requests (alpha in Kubernetes 1.37) also asks the eviction responders of the pod, one after the other: it waits
+ * 20 minutes for one that says nothing, and as long as it likes for one that reports progress.
  *
- * Fields: terminationGracePeriodSeconds of the pod and of each probe
- * Allowed: up to the profile's `maxTerminationGracePeriodSeconds`, by default an hour
- * Fix: set the maximum.
- * Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
+ * Fields: terminationGracePeriodSeconds of the pod and of each probe; evictionResponders of the pod
+ * Allowed: up to the profile's `maxTerminationGracePeriodSeconds`, by default an hour; no responder
+ * Fix: set the maximum; remove the responder.
+ * Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination, the API's description of evictionResponders
  */
 export const gracePeriod: Rule = {
   id: 'grace-period',
@@ -21,15 +23,32 @@ export const gracePeriod: Rule = {
     'spec.containers[*].livenessProbe.terminationGracePeriodSeconds',
     'spec.containers[*].readinessProbe.terminationGracePeriodSeconds',
     'spec.containers[*].startupProbe.terminationGracePeriodSeconds',
+    'spec.evictionResponders[*]',
   ],
-  checkPod(pod, report, { requirements }) {
+  exemptibleValues: 'the name of an eviction responder',
+  checkPod(pod, report, { requirements, exempts }) {
     check(specOf(pod), ['spec'], requirements.maxTerminationGracePeriodSeconds, report);
+    for (const [index, { name }] of orEmpty(specOf(pod).evictionResponders).entries()) {
+      const responder = name ?? '';
+      if (exempts(responder)) continue;
+      const message = `eviction responder "${excerptOf(responder)}" can hold up a drain of the node`;
+      report({ path: ['spec', 'evictionResponders', index], message, fix: REMOVE, ...(responder !== '' && { exemption: responder }) });
+    }
   },
   checkContainer({ spec }, report, { requirements }) {
     for (const probe of PROBES) check(spec[probe], [probe], requirements.maxTerminationGracePeriodSeconds, report);
   },
   inTree: {
-    pod: ({ spec }, { maxTerminationGracePeriodSeconds }) => [periodCel(spec, '', maxTerminationGracePeriodSeconds)],
+    pod: ({ spec, exempts }, { maxTerminationGracePeriodSeconds }) => [
+      periodCel(spec, '', maxTerminationGracePeriodSeconds),
+      {
+        // The schema of API servers before Kubernetes 1.37 lacks the field.
+        each: [listAt(`dyn(${spec})`, 'evictionResponders'), 'r'],
+        where: not(exempts(textAt('r', 'name'))),
+        says: text`eviction responder "${textAt('r', 'name')}" can hold up a drain of the node`,
+        remedy: quote('remove it, or ask the operator for an exemption'),
+      },
+    ],
     container: (_pod, { maxTerminationGracePeriodSeconds }) =>
       PROBES.map((probe) => periodCel('c', `${probe}.`, maxTerminationGracePeriodSeconds)),
   },

@@ -4,24 +4,25 @@ import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Reporter, type Rule } from './rule.ts';
 
 /**
- * The last two are safe since Kubernetes 1.37; older kubelets reject a pod with one of them.
- * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline
+ * The settings that are safe, each with the minor version of Kubernetes 1 since which it is; 0: always. Pod Security and the kubelets of older versions
+ * reject a pod with a newer one.
+ * Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline, policy/check_sysctls.go of k8s.io/pod-security-admission
  */
-const SAFE: ReadonlySet<string> = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
-  'net.ipv4.tcp_notsent_lowat',
-  'net.ipv4.tcp_slow_start_after_idle',
+export const SAFE_SYSCTLS: ReadonlyMap<string, number> = new Map([
+  ['kernel.shm_rmid_forced', 0],
+  ['net.ipv4.ip_local_port_range', 0],
+  ['net.ipv4.ip_local_reserved_ports', 27],
+  ['net.ipv4.ip_unprivileged_port_start', 0],
+  ['net.ipv4.ping_group_range', 0],
+  ['net.ipv4.tcp_fin_timeout', 29],
+  ['net.ipv4.tcp_keepalive_intvl', 29],
+  ['net.ipv4.tcp_keepalive_probes', 29],
+  ['net.ipv4.tcp_keepalive_time', 29],
+  ['net.ipv4.tcp_rmem', 32],
+  ['net.ipv4.tcp_syncookies', 0],
+  ['net.ipv4.tcp_wmem', 32],
+  ['net.ipv4.tcp_notsent_lowat', 37],
+  ['net.ipv4.tcp_slow_start_after_idle', 37],
 ]);
 
 /**
@@ -49,7 +50,7 @@ export const sysctls: Rule = {
     for (const [index, { name, value }] of settings.entries()) {
       const path = ['spec', 'securityContext', 'sysctls', index];
       const dotted = withDots(name ?? '');
-      if (!SAFE.has(dotted)) {
+      if (!SAFE_SYSCTLS.has(dotted)) {
         const isOfNode = dotted !== '' && !OF_PODS.test(dotted);
         const message = `sysctl ${excerptOf(name || 'without a name')} ${isOfNode ? 'belongs to the whole node, not to a pod' : 'is not a safe one'}`;
         // A runtime with its own kernel has its own settings.

@@ -6,7 +6,10 @@ import { orEmpty, specOf } from '../pod.ts';
 import { isObject } from '../shape.ts';
 import type { Reporter, Rule, RuleContext } from './rule.ts';
 
-/** Every field of Kubernetes 1.36's SecurityContext, PodSecurityContext, PodSpec, Container and VolumeMount. A test compares with the API server's OpenAPI document. */
+/**
+ * Every field of SecurityContext, PodSecurityContext, PodSpec, Container and VolumeMount in any supported version of Kubernetes. A test compares with
+ * the OpenAPI documents of these versions.
+ */
 export const CONTAINER_FIELDS: ReadonlySet<string> = new Set([
   'allowPrivilegeEscalation',
   'appArmorProfile',
@@ -40,10 +43,10 @@ export const POD_FIELDS: ReadonlySet<string> = new Set([
 export const SPEC_FIELDS: ReadonlySet<string> = new Set(
   (
     'activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy enableServiceLinks ephemeralContainers ' +
-    'hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os ' +
+    'evictionResponders hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os ' +
     'overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims resources restartPolicy runtimeClassName ' +
     'schedulerName schedulingGates schedulingGroup securityContext serviceAccount serviceAccountName setHostnameAsFQDN ' +
-    'shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes'
+    'shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes workloadRef'
   ).split(' '),
 );
 /** Those of ephemeral containers included. */
@@ -55,7 +58,7 @@ export const CONTAINER_SPEC_FIELDS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 export const MOUNT_FIELDS: ReadonlySet<string> = new Set(
-  'mountPath mountPropagation name readOnly recursiveReadOnly subPath subPathExpr'.split(' '),
+  'bindMountOptions mountPath mountPropagation name readOnly recursiveReadOnly subPath subPathExpr'.split(' '),
 );
 
 /**

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { render } from '../../support/helm.ts';
 
@@ -187,4 +187,38 @@ test.each(['kube-system', 'kube-node-lease'])('the chart rejects a release in %s
   const { code, stderr } = await render('{}', [`--namespace=${namespace}`]);
   expect(stderr).toContain(`the release's namespace is ${namespace}: install Cloister into its own namespace`);
   expect(code).not.toBe(0);
+});
+
+describe('below Kubernetes 1.33, where the API server drops hostUsers by default', () => {
+  const at = (version: string, values: object) => render(stringify(values), [`--kube-version=${version}`]);
+  const SENTENCE = 'drops hostUsers by default, and Cloister would refuse every pod of this profile: upgrade to 1.33 or later';
+
+  test.each<[string, object]>([
+    ['the default profile', {}],
+    ['sysbox', { profiles: { userns: null, sysbox: {} } }],
+    ['a profile that extends userns', { profiles: { userns: null, 'team-a': { extends: 'userns' } } }],
+  ])('the chart rejects %s', async (_, values) => {
+    for (const version of ['1.30.0', 'v1.31.7-eks-473151a', '1.32.13']) {
+      const { code, stderr } = await at(version, values);
+      expect(stderr, version).toContain(SENTENCE);
+      expect(code).not.toBe(0);
+    }
+  });
+
+  test.each<[string, string, object]>([
+    ['the default profile, with the value that states that the gates are on', '1.32.0', { userNamespaceGates: true }],
+    ['profiles that need no user namespace', '1.30.14', { profiles: { userns: null, gvisor: {}, 'kata-qemu': {} } }],
+    ['sysbox with the annotation of CRI-O', '1.30.14', { profiles: { userns: null, sysbox: { identity: 'crio-annotation' } } }],
+    ['the default profile of 1.33', '1.33.0', {}],
+    ['the default profile of a provider’s 1.33', 'v1.33.1-gke.100', {}],
+  ])('the chart accepts %s', async (_, version, values) => {
+    const { code, stderr } = await at(version, values);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  test('the chart rejects Kubernetes before 1.30, whatever the values', async () => {
+    const { code, stderr } = await at('1.29.0', { userNamespaceGates: true, profiles: { userns: null, gvisor: {} } });
+    expect(stderr).toContain('chart requires kubeVersion: >=1.30.0-0');
+    expect(code).not.toBe(0);
+  });
 });
