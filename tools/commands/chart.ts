@@ -105,6 +105,7 @@ const valuesSchema = z
     service: z.strictObject({ port, metrics: z.boolean(), annotations: names }),
     hostNetwork: z.boolean(),
     hostUsers: z.boolean().nullable(),
+    userNamespaceGates: z.boolean(),
     runAs: z.strictObject({ user: id, group: id }).nullable(),
     resources,
     nodeSelector: names,

@@ -115,6 +115,10 @@
   {{- else if and $parent (not (has $root $backends)) (hasKey $profiles $root) -}}
     {{- $problems = append $problems (printf "profiles.%s.extends: the profiles extend each other in a circle: one of them must extend a backend (%s)" $id (join ", " $backends)) -}}
   {{- end -}}
+  {{- $needsGates := or (eq $root "userns") (and (eq $root "sysbox") (ne (include "cloister.option" (dict "profiles" $profiles "id" $id "option" "identity")) "crio-annotation")) -}}
+  {{- if and $needsGates (not $values.userNamespaceGates) (semverCompare "<1.33.0-0" $.Capabilities.KubeVersion.Version) -}}
+    {{- $problems = append $problems (printf "profiles.%s: Kubernetes %s drops hostUsers by default, and Cloister would refuse every pod of this profile: upgrade to 1.33 or later, or turn the feature gates UserNamespacesSupport and ProcMountType on in API servers and kubelets and set userNamespaceGates to true" $id $.Capabilities.KubeVersion.Version) -}}
+  {{- end -}}
   {{- range $choice := dig "mayChoose" list ($profile | default dict) -}}
     {{- if not (hasKey $profiles $choice) -}}
       {{- $problems = append $problems (printf "profiles.%s.mayChoose: %q is not configured: it must be one of `profiles`" $id $choice) -}}
