@@ -5,8 +5,8 @@ import { KUBERNETES_VERSIONS } from './tools/programs/kubernetes.ts';
 const apiServerTests = 'test/api-server/**/*.test.ts';
 const nodeTests = 'test/node/**/*.test.ts';
 
-/** Tests of the chart have helm in their middle, and tests of load no version: these run with the pinned API server alone. */
-const ofOneVersion = ['chart/**', 'rotation', 'attacks', 'hardened-limits'].map(
+/** Tests of the chart have helm in their middle, tests of load no version, and those of feature gates their own: these run with the pinned API server alone. */
+const ofOneVersion = ['chart/**', 'rotation', 'attacks', 'hardened-limits', 'feature-gates'].map(
   (name) => `test/api-server/${name}${name.endsWith('*') ? '' : '.test.ts'}`,
 );
 
