@@ -123,7 +123,7 @@ describe('T12: a field that a later Kubernetes adds is missing an answer', () =>
 
   test.each(objects)('in %s', (name) => {
     const fields = withAdded(name);
-    expect(unanswered([...published, ...fields])).toEqual([...new Set(fields.filter(isAdded))]);
+    expect(unanswered([...published, ...fields]).filter(isAdded)).toEqual([...new Set(fields.filter(isAdded))]);
   });
 });
 
