@@ -38,6 +38,7 @@ describe('the command line', () => {
       '--output=openreports',
       '--write',
       '--max-reports=1000',
+      '--page-size=20',
       '--fail-on=never',
     ]);
   });
@@ -108,7 +109,7 @@ test('the pod of a scan is as restricted as the serving pods, with an identity a
   expect(spec.containers[0].securityContext).toEqual(serving.containers[0].securityContext);
   expect(spec).toMatchObject({ serviceAccountName: 'cloister-scan', automountServiceAccountToken: false, enableServiceLinks: false });
   expect(spec.priorityClassName).toBeUndefined();
-  expect(spec.containers[0].resources).toEqual({ requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } });
+  expect(spec.containers[0].resources).toEqual({ requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } });
   const tokens = spec.volumes.flatMap(({ projected }: { projected?: { sources: readonly object[] } }) => projected?.sources ?? []);
   expect(tokens).toContainEqual({ serviceAccountToken: { path: 'token', expirationSeconds: 3600 } });
 });
