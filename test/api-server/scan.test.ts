@@ -3,56 +3,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
-import type { Client, Method } from '../support/client.ts';
+import type { Client } from '../support/client.ts';
 import { cloister, type Ran } from '../support/run.ts';
+import { pod, type ScanCluster, scanClusterOf, WALLED } from '../support/scan-cluster.ts';
 
 /** `cloister scan` beside an API server of its own, which has no webhook: pods of every kind can be stored. There are no kubelets. */
 
 let apiServer: ApiServer & { stop(): Promise<void> };
 let kubeconfig = '';
-
-const CONFIG = `apiVersion: cloister.dev/v1alpha1
-kind: Config
-profiles: {userns: {grant: sudo}, gvisor: {}, kata-qemu: {}}
-governs: [{namespaces: [by-name-*], enforce: userns}]
-`;
-
-const pod = (name: string, spec: object = {}, metadata: object = {}): object => ({
-  metadata: { name, ...metadata },
-  spec: {
-    securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
-    containers: [{ name: 'workspace', image: 'registry.example.com/workspace:1', securityContext: { allowPrivilegeEscalation: true } }],
-    ...spec,
-  },
-});
-const MARK = { annotations: { 'cloister.dev/profile-applied': 'userns/sudo' } };
-const WALLED = { hostUsers: false };
-const PRIVILEGED = {
-  containers: [{ name: 'workspace', image: 'registry.example.com/workspace:1', securityContext: { privileged: true } }],
-  volumes: [{ name: 'node', hostPath: { path: '/' } }],
-};
-
-async function request(method: Method, path: string, body: object, contentType = 'application/json'): Promise<void> {
-  const { status, body: answer } = await apiServer.admin.request(method, path, body, { contentType });
-  if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(answer)}`);
-}
-const create = (path: string, body: object): Promise<void> => request('POST', path, body);
-const patch = (path: string, body: object): Promise<void> => request('PATCH', path, body, 'application/merge-patch+json');
-
-async function createNode(name: string, status: object, labels: object = {}): Promise<void> {
-  await create('/api/v1/nodes', { metadata: { name, labels } });
-  await patch(`/api/v1/nodes/${name}/status`, { status });
-}
-
-/** @param node on which the pod then runs; absent: none */
-async function createPod(namespace: string, body: object, node?: string): Promise<void> {
-  const path = `/api/v1/namespaces/${namespace}/pods`;
-  await create(path, body);
-  if (node === undefined) return;
-  const { name } = (body as { metadata: { name: string } }).metadata;
-  await create(`${path}/${name}/binding`, { metadata: { name }, target: { kind: 'Node', name: node } });
-  await patch(`${path}/${name}/status`, { status: { phase: 'Running' } });
-}
+let cluster: ScanCluster;
 
 const scan = (...args: readonly string[]): Promise<Ran> => cloister(['scan', '--kubeconfig', kubeconfig, ...args]);
 
@@ -95,67 +54,8 @@ function rowsOf({ pods }: Scanned, title: string): string[] {
 beforeAll(async () => {
   apiServer = await startApiServer();
   kubeconfig = await apiServer.kubeconfig('operator', ['system:masters']);
-  const runtimeHandlers = [
-    { name: '', features: { userNamespaces: true } },
-    { name: 'runc', features: { userNamespaces: true } },
-    { name: 'kata-qemu', features: {} },
-  ];
-  const nodeInfo = { kubeletVersion: 'v1.35.2-eks-1a2b3c4', containerRuntimeVersion: 'containerd://2.1.4' };
-  await createNode('worker-1', { runtimeHandlers, nodeInfo });
-  await createNode('worker-old', { nodeInfo: { ...nodeInfo, kubeletVersion: 'v1.29.14' } });
-  await apiServer.createRuntimeClass('kata-qemu', { handler: 'kata-qemu' });
-  await apiServer.createRuntimeClass('gvisor', { handler: 'runc' });
-  const namespaces: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-    'cloister-system': {},
-    'team-a': { 'cloister.dev/enforce': 'userns' },
-    'team-b': { 'cloister.dev/enforce': 'gvisor' },
-    'team-c': { 'cloister.dev/warn': 'kata-qemu', 'cloister.dev/enforce': 'userns' },
-    'team-d': {},
-    'team-e': { 'cloister.dev/audit': 'nonesuch' },
-    'by-name-1': {},
-  };
-  for (const [name, labels] of Object.entries(namespaces)) await apiServer.createNamespace(name, labels);
-  await create('/api/v1/namespaces/cloister-system/configmaps', {
-    metadata: { name: 'cloister-config' },
-    data: { 'config.yaml': CONFIG },
-  });
-  // As Helm creates it, before there are entries.
-  await create('/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations', {
-    metadata: { name: 'cloister', annotations: { 'meta.helm.sh/release-namespace': 'cloister-system' } },
-  });
-  await createPod('team-a', pod('clean', WALLED, MARK), 'worker-1');
-  await createPod('team-a', pod('unmarked', WALLED), 'worker-1');
-  await createPod('team-a', pod('ignored', WALLED, MARK), 'worker-old');
-  await createPod('team-a', pod('escaped', PRIVILEGED), 'worker-1');
-  await createPod('team-a', pod('named', { ...WALLED, nodeName: 'worker-1' }, MARK));
-  await createPod('team-a', pod('waiting', WALLED, MARK));
-  await createPod('team-a', pod('done', WALLED, MARK), 'worker-1');
-  const { body: worker } = await apiServer.admin.request<{ metadata: { uid: string } }>('GET', '/api/v1/nodes/worker-1');
-  const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name: 'worker-1', uid: worker.metadata.uid }];
-  const mirror = { annotations: { 'kubernetes.io/config.mirror': 'b1946ac9' }, ownerReferences };
-  await createPod('team-a', pod('static-worker-1', { nodeName: 'worker-1', automountServiceAccountToken: false }, mirror));
-  await patch('/api/v1/namespaces/team-a/pods/done/status', { status: { phase: 'Succeeded' } });
-  const { body } = await apiServer.admin.request<{ metadata: { uid: string } }>('GET', '/api/v1/namespaces/team-a/pods/waiting');
-  await create('/api/v1/namespaces/team-a/events', {
-    metadata: { name: 'waiting.1' },
-    involvedObject: { kind: 'Pod', name: 'waiting', namespace: 'team-a', uid: body.metadata.uid },
-    type: 'Warning',
-    reason: 'FailedCreatePodSandBox',
-    message: 'failed to start noop process for unshare: fork/exec /proc/self/exe: no space left on device',
-  });
-  await create('/api/v1/namespaces/team-a/events', {
-    metadata: { name: 'web.1' },
-    involvedObject: { kind: 'ReplicaSet', name: 'web', namespace: 'team-a' },
-    type: 'Warning',
-    reason: 'FailedCreate',
-    message: 'pods "web-1" is forbidden: violates PodSecurity "restricted:latest"',
-  });
-  await createPod('team-b', pod('plain', { runtimeClassName: 'gvisor' }), 'worker-1');
-  await createPod('team-c', pod('two-modes', WALLED, MARK), 'worker-1');
-  await createPod('team-d', pod('opted-in', WALLED, { ...MARK, labels: { 'cloister.dev/profile': 'userns' } }), 'worker-1');
-  await createPod('team-d', pod('ungoverned', PRIVILEGED), 'worker-1');
-  await createPod('team-e', pod('unknown-profile'), 'worker-1');
-  await createPod('by-name-1', pod('by-name', WALLED, MARK), 'worker-1');
+  cluster = scanClusterOf(apiServer);
+  await cluster.fill();
 }, 120_000);
 
 afterAll(async () => {
@@ -343,8 +243,13 @@ async function userWith(name: string, flags: readonly string[], without?: string
     const kept = rules
       .map((rule) => ({ ...rule, resources: rule.resources.filter((resource) => resource !== without) }))
       .filter(({ resources }) => resources.length > 0);
-    await create(`${path}/${kind.toLowerCase()}s`, { kind, apiVersion: `${rbac}/v1`, metadata: { ...metadata, name }, rules: kept });
-    await create(`${path}/${kind.toLowerCase()}bindings`, {
+    await cluster.create(`${path}/${kind.toLowerCase()}s`, {
+      kind,
+      apiVersion: `${rbac}/v1`,
+      metadata: { ...metadata, name },
+      rules: kept,
+    });
+    await cluster.create(`${path}/${kind.toLowerCase()}bindings`, {
       metadata: { name },
       roleRef: { apiGroup: rbac, kind, name },
       subjects: [{ apiGroup: rbac, kind: 'User', name }],
@@ -410,11 +315,11 @@ describe('with the rights that --print-rbac prints', () => {
 
   test('a namespace whose pods are forbidden does not hide the others', async () => {
     const client = await userWith('only-team-b', ['-n', 'team-b', '--cloister-namespace', 'cloister-system']);
-    await create('/apis/rbac.authorization.k8s.io/v1/clusterroles', {
+    await cluster.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', {
       metadata: { name: 'only-team-b-names' },
       rules: [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list'] }],
     });
-    await create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    await cluster.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
       metadata: { name: 'only-team-b-names' },
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'only-team-b-names' },
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'only-team-b' }],
@@ -435,7 +340,7 @@ describe('many pods', () => {
     await apiServer.createNamespace('many', { 'cloister.dev/audit': 'userns' });
     const names = Array.from({ length: COUNT }, (_, index) => `ws-${String(index).padStart(3, '0')}`);
     const work = async (): Promise<void> => {
-      for (let name = names.shift(); name !== undefined; name = names.shift()) await createPod('many', pod(name, WALLED));
+      for (let name = names.shift(); name !== undefined; name = names.shift()) await cluster.createPod('many', pod(name, WALLED));
     };
     await Promise.all(Array.from({ length: 8 }, work));
   }, 120_000);
