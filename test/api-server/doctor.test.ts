@@ -65,7 +65,7 @@ const run = (args: readonly string[] = [], kubeconfig = apiServer.admin.kubeconf
   cloister(['doctor', '--kubeconfig', kubeconfig, '--serving-endpoints', endpoints, ...args]);
 
 const examineAs = (kubeconfig: string, onRequest?: () => void): Promise<readonly DoctorAnswer[]> =>
-  examineCluster(cluster, kubeconfig, onRequest);
+  examineCluster(cluster, kubeconfig, onRequest && { onRequest });
 
 const post = (path: string, body: object): Promise<void> => postTo(apiServer, path, body);
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { openApi } from '../../src/cluster/client.ts';
 import { version } from '../../src/commands/shared/version.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import type { Context, DoctorAnswer } from '../../src/doctor/check.ts';
+import type { Check, Context, DoctorAnswer } from '../../src/doctor/check.ts';
 import { checks } from '../../src/doctor/checks/index.ts';
 import { examine } from '../../src/doctor/examine.ts';
 import { gatherFacts } from '../../src/doctor-facts/gather.ts';
@@ -59,11 +59,17 @@ export async function startDoctorCluster(
   };
 }
 
-/** The answers of every check, in this process, which is faster than the command. */
+interface Examination {
+  /** Absent: every check. */
+  readonly selected?: readonly Check[];
+  readonly onRequest?: () => void;
+}
+
+/** The answers of checks, in this process, which is faster than the command. */
 export async function examineAs(
   { pod, config }: Pick<DoctorCluster, 'pod' | 'config'>,
   kubeconfig: string,
-  onRequest: () => void = () => {},
+  { selected = checks, onRequest = () => {} }: Examination = {},
 ): Promise<readonly DoctorAnswer[]> {
   const [api, read] = [await openApi({ kubeconfig }), parseConfig(config, 'config.yaml')];
   if (!api.ok || !read.ok) throw new Error(JSON.stringify([api, read]));
@@ -81,7 +87,7 @@ export async function examineAs(
     servingEndpoints: [pod.endpoint],
     operationsPort: 9443,
   };
-  return examine(checks, await gatherFacts([...new Set(checks.flatMap(({ reads }) => reads))], source), context);
+  return examine(selected, await gatherFacts([...new Set(selected.flatMap(({ reads }) => reads))], source), context);
 }
 
 export async function post({ admin }: ApiServer, path: string, body: object): Promise<void> {
