@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { cp, readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../../src/make-folder.ts';
 import { cached, userError } from './cache.ts';
 import { debianRoot } from './debian.ts';
 import { type Image, writeImage } from './image.ts';
@@ -43,6 +44,31 @@ export async function workspaceImage(target: BuildTarget): Promise<string> {
     for (const file of files.filter((each) => each !== 'Containerfile')) await cp(join(source, file), join(root, INSIDE, file));
     for (const layer of layers) await run('chroot', root, 'sh', join('/', INSIDE, layer, 'setup.sh'));
     await writeImage(join(into, 'workspace.tar'), { name, root, config });
+  });
+  return join(folder, 'workspace.tar');
+}
+
+/**
+ * The archive of the workspace image after a command of a Dockerfile that builds on it, once, in the user's cache. Needs root.
+ * @param name the reference of the new image in a pod
+ * @param command what RUN has
+ * @param user what USER has after it
+ */
+export async function changedWorkspaceImage(
+  name: string,
+  { command, user }: { readonly command: string; readonly user: string },
+): Promise<string> {
+  const archive = await workspaceImage('workspace');
+  const version = createHash('sha256').update([archive, name, command, user].join('\0')).digest('hex').slice(0, 12);
+  const folder = await cached(`workspace-changed-${version}`, ['workspace.tar'], async (into) => {
+    const { config } = await readRecipe();
+    const root = join(into, 'root');
+    await makeFolder(root);
+    await run('tar', '--extract', `--file=${archive}`, `--directory=${into}`, 'layer.tar');
+    const attributes = ['--numeric-owner', '--same-permissions', '--xattrs', '--xattrs-include=security.capability'];
+    await run('tar', '--extract', `--file=${join(into, 'layer.tar')}`, `--directory=${root}`, ...attributes);
+    await run('chroot', root, 'sh', '-euc', command);
+    await writeImage(join(into, 'workspace.tar'), { name, root, config: { ...config, User: user } });
   });
   return join(folder, 'workspace.tar');
 }
