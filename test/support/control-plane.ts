@@ -9,7 +9,8 @@ import type { KubernetesVariant } from './kubernetes.ts';
 import { type Network, startRelay, within } from './network.ts';
 import { createAuthority, issueClientCertificate, issueServerCertificate } from './openssl.ts';
 
-/** The controllers that tests see at work: RBAC's aggregated roles, service accounts, workloads' pods, and the end of what is deleted. */
+/** The controllers that tests see at work: RBAC's aggregated roles, service accounts, workloads' pods, the end of what is deleted, and
+ * the type checks of policies. */
 const CONTROLLERS = [
   'clusterrole-aggregation-controller',
   'serviceaccount-controller',
@@ -25,6 +26,7 @@ const CONTROLLERS = [
   'job-controller',
   'resourcequota-controller',
   'cronjob-controller',
+  'validatingadmissionpolicy-status-controller', // checks the types of CEL
 ];
 
 /** What pods that run need besides: a healthy node loses the taint that it was born with. */

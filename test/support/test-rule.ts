@@ -63,8 +63,21 @@ export const NOW = new Date('2026-11-21T10:00:00Z');
 /** The API server shortens warnings to 256 characters, rule and place included. */
 export const LONGEST_MESSAGE = 200;
 
+/** A case of a table, without what the table expects. */
+export interface TableCase extends Circumstances {
+  readonly rule: Rule;
+  readonly claim: string;
+  readonly pod: Sketch;
+}
+
+/** The cases of all tables that were run, for tests that ask another judge about the same pods. */
+export const tableCases: TableCase[] = [];
+
 /** Runs a rule's table: each pod is judged by all rules, and the findings of this rule are compared, repaired and judged again. */
 export function testRule(rule: Rule, { passes, fails, ...suite }: Cases): void {
+  for (const [claim, given] of Object.entries(passes))
+    tableCases.push({ ...suite, ...(isPassing(given) ? given : { pod: given }), rule, claim });
+  for (const [claim, { finds: _, fixed: __, ...given }] of Object.entries(fails)) tableCases.push({ ...suite, ...given, rule, claim });
   describe(rule.id, () => {
     for (const [claim, given] of Object.entries(passes)) {
       const { pod, ...own } = isPassing(given) ? given : { pod: given };

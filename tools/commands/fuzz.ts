@@ -1,7 +1,10 @@
 import { parseArgs } from 'node:util';
 import { fuzzConnections } from '../../test/fuzz/connections.ts';
 import { keep, search } from '../../test/fuzz/decoder.ts';
+import { fuzzInTree, printOutcome } from '../../test/fuzz/in-tree.ts';
 import { fuzzReviews, repeatBlock } from '../../test/fuzz/reviews.ts';
+import { startApiServer } from '../../test/support/api-server.ts';
+import { createRuntimeClasses } from '../../test/support/cluster-setup.ts';
 import { answerHelp } from './shared/arguments.ts';
 
 /**
@@ -9,9 +12,10 @@ import { answerHelp } from './shared/arguments.ts';
  *
  * - `./dev fuzz [reviews] [--runs 1000000] [--seed N] [--path P]`: generated reviews; with the path from a failure, that case alone
  * - `./dev fuzz bytes [--runs 100000] [--seed N]`: mutations of the bodies in test/fuzz/corpus; an input with new coverage, or a failure, is added
+ * - `./dev fuzz in-tree [--runs 100000] [--seed N]`: generated pods and updates, which a real API server judges by its policies and by the webhook
  * - `./dev fuzz connections [--runs 100000] [--seed N] [--path P]`: broken HTTP and TLS, sent to a serving process
  */
-const USAGE = 'usage: ./dev fuzz [reviews|bytes|connections] [--runs N] [--seed N] [--path P]';
+const USAGE = 'usage: ./dev fuzz [reviews|bytes|in-tree|connections] [--runs N] [--seed N] [--path P]';
 
 const PROGRESS_INTERVAL_MS = 5_000;
 
@@ -30,6 +34,9 @@ switch (target) {
     break;
   case 'bytes':
     conclude(await bytes());
+    break;
+  case 'in-tree':
+    conclude(await inTree());
     break;
   case 'connections':
     conclude(await connections());
@@ -54,6 +61,18 @@ async function bytes(): Promise<string[]> {
     `${kept.length} had new coverage and were added to test/fuzz/corpus; all together reach ${reached} characters of source\n`,
   );
   return failures.map(({ input, faults }) => `${faults.join('\n')}\n${input.toString('base64')}`);
+}
+
+async function inTree(): Promise<readonly string[]> {
+  const apiServer = await startApiServer();
+  try {
+    await createRuntimeClasses(apiServer);
+    const outcome = await fuzzInTree(apiServer, { runs, seed, onProgress: reportProgress });
+    process.stdout.write(`${printOutcome(outcome)}\n`);
+    return outcome.disagreements;
+  } finally {
+    await apiServer.stop();
+  }
 }
 
 async function connections(): Promise<readonly string[]> {
