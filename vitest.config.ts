@@ -52,6 +52,18 @@ export default defineConfig({
       clusterProject('cluster', 2),
       {
         test: {
+          name: 'site',
+          include: ['site/test/**/*.test.ts'],
+          globalSetup: 'site/test/setup.ts',
+          sequence: { groupOrder: 4 },
+          // One at a time: each has a browser of its own.
+          maxWorkers: 1,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
           name: 'node',
           include: [nodeTests],
           globalSetup: 'test/node/fixture/setup.ts',

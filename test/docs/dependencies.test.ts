@@ -8,11 +8,11 @@ type Versions = Readonly<Record<string, string>>;
 
 const page = readPage('docs/dependencies.md');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Readonly<Record<string, Versions>>;
-const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
+const site = JSON.parse(readFileSync(join(root, 'site/package.json'), 'utf8')) as Readonly<Record<string, Versions>>;
 
 const shipped = await shippedPackages();
 const others = Object.fromEntries(Object.entries(manifest.devDependencies ?? {}).filter(([name]) => !(name in shipped)));
-const sections = { 'What runs': shipped, 'What builds and tests': others };
+const sections = { 'What runs': shipped, 'What builds and tests': others, 'What makes and tests the site': site.devDependencies ?? {} };
 
 describe.each(Object.entries(sections))('T73: %s', (name, packages) => {
   const rows = [...sectionOf(page, name).matchAll(/^\| (`.*?) \| (.*?) \| (.*?) \|$/gm)];
@@ -41,11 +41,12 @@ test('T73: at most eleven packages are bundled, and the npm package depends on n
   expect(Object.keys(manifest).filter((key) => /dependencies$/i.test(key))).toEqual(['devDependencies']);
 });
 
-test('T73: the lockfile has a hash and no address for every package', () => {
+test.each(['package-lock.json', 'site/package-lock.json'])('T73: %s has a hash and no address for every package', (file) => {
   interface Locked {
     readonly integrity?: string;
     readonly link?: boolean;
   }
+  const lock = readFileSync(join(root, file), 'utf8');
   expect(lock).not.toContain('"resolved"');
   const { packages } = JSON.parse(lock) as { readonly packages: Readonly<Record<string, Locked>> };
   const places = Object.entries(packages).filter(([place]) => place !== '');
@@ -53,6 +54,6 @@ test('T73: the lockfile has a hash and no address for every package', () => {
   for (const [place, { integrity }] of places) expect(integrity, place).toMatch(/^sha512-/);
 });
 
-test('T73: npm does not run scripts of packages during an installation', () => {
-  expect(readFileSync(join(root, '.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m);
+test.each(['.npmrc', 'site/.npmrc'])('T73: %s keeps npm from running scripts of packages during an installation', (file) => {
+  expect(readFileSync(join(root, file), 'utf8')).toMatch(/^ignore-scripts=true$/m);
 });

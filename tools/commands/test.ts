@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { buildChartTools } from '../programs/chart-tools.ts';
 import { apiServerProgram, controllerManager, KUBERNETES_VERSIONS, kubernetesBinaries } from '../programs/kubernetes.ts';
 import { installPythonTools, missingForPython } from '../programs/python.ts';
+import { installSite } from './shared/site.ts';
 
 /**
  * `./dev test [--no-skips] [--kubernetes VERSION,...] [vitest arguments]`: checks types and lint, then runs every test, including those against a
@@ -33,6 +34,7 @@ try {
   for (const version of versions) await apiServerProgram(version);
   await buildChartTools();
   if ((await missingForPython()) === undefined) await installPythonTools();
+  await installSite();
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\nUntil then, \`./dev test:unit\` runs the tests that need no API server.\n`);
   process.exit(1);
@@ -40,6 +42,7 @@ try {
 
 for (const [program, ...args] of [
   ['tsc', '--noEmit'],
+  ['tsc', '--noEmit', '--project', 'site'],
   ['biome', 'check', '--error-on-warnings', '.'],
   [
     ...['vitest', 'run', '--reporter=default', '--reporter=./tools/vitest/count-reporter.ts'],

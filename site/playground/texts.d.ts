@@ -1,0 +1,5 @@
+/** The bundler imports manifests as texts. */
+declare module '*.yaml' {
+  const text: string;
+  export default text;
+}
