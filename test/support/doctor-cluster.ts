@@ -6,8 +6,7 @@ import { openApi } from '../../src/cluster/client.ts';
 import { version } from '../../src/commands/shared/version.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Check, Context, DoctorAnswer } from '../../src/doctor/check.ts';
-import { checks } from '../../src/doctor/checks/index.ts';
-import { examine } from '../../src/doctor/examine.ts';
+import { examine, selectChecks } from '../../src/doctor/examine.ts';
 import { gatherFacts } from '../../src/doctor-facts/gather.ts';
 import { issueCertificate } from '../../src/tls/certificate.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
@@ -59,8 +58,11 @@ export async function startDoctorCluster(
   };
 }
 
+/** Every check that runs no pod: this API server has no kubelet. */
+export const examined = selectChecks({ dryRuns: true, pods: false });
+
 interface Examination {
-  /** Absent: every check. */
+  /** Absent: `examined`. */
   readonly selected?: readonly Check[];
   readonly onRequest?: () => void;
 }
@@ -69,7 +71,7 @@ interface Examination {
 export async function examineAs(
   { pod, config }: Pick<DoctorCluster, 'pod' | 'config'>,
   kubeconfig: string,
-  { selected = checks, onRequest = () => {} }: Examination = {},
+  { selected = examined, onRequest = () => {} }: Examination = {},
 ): Promise<readonly DoctorAnswer[]> {
   const [api, read] = [await openApi({ kubeconfig }), parseConfig(config, 'config.yaml')];
   if (!api.ok || !read.ok) throw new Error(JSON.stringify([api, read]));
