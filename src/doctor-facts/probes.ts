@@ -37,18 +37,19 @@ function plan(context: Context, namespaces: readonly Namespace[]): readonly Plan
     return profile === undefined || !isChosen(profile) ? [] : [{ namespace, profile }];
   });
   const free = freeNamespace(namespaces, context);
+  const optIn = free === undefined ? [] : [...profiles.values()].filter(isChosen).map((profile) => ({ namespace: free, profile }));
   return [
     ...sampleOf(enforced).flatMap(({ namespace, profile }): Planned[] => [
       { namespace: namespace.name, profile: profile.id, pod: 'grant', body: plainPod(profile, namespace) },
       { namespace: namespace.name, profile: profile.id, pod: 'refused', body: refusedPod(profile, namespace) },
     ]),
-    ...[...profiles.values()]
-      .filter(isChosen)
-      .flatMap((profile): Planned[] =>
-        free === undefined
-          ? []
-          : [{ namespace: free.name, profile: profile.id, pod: 'opt-in', body: plainPod(profile, free, { [PROFILE_LABEL]: profile.id }) }],
-      ),
+    ...optIn.flatMap(({ namespace, profile }): Planned[] => {
+      const labels = { [PROFILE_LABEL]: profile.id };
+      return [
+        { namespace: namespace.name, profile: profile.id, pod: 'opt-in', body: plainPod(profile, namespace, labels) },
+        { namespace: namespace.name, profile: profile.id, pod: 'refused', body: refusedPod(profile, namespace, labels) },
+      ];
+    }),
   ];
 }
 
@@ -78,10 +79,10 @@ function freeNamespace(namespaces: readonly Namespace[], context: Context): Name
  * A pod that Cloister refuses and cannot repair: with the root of the node's file system or, where Pod Security would refuse that first, with a grant
  * that does not exist.
  */
-function refusedPod(profile: Profile, namespace: Namespace): PodManifest {
+function refusedPod(profile: Profile, namespace: Namespace, labels: Readonly<Record<string, string>> = {}): PodManifest {
   const level = namespace.labels[PSA_LEVEL];
-  if (level !== undefined && level !== 'privileged') return plainPod(profile, namespace, { [GRANT_LABEL]: 'cloister-doctor' });
-  const plain = plainPod(profile, namespace);
+  if (level !== undefined && level !== 'privileged') return plainPod(profile, namespace, { ...labels, [GRANT_LABEL]: 'cloister-doctor' });
+  const plain = plainPod(profile, namespace, labels);
   const [container] = plain.spec.containers;
   const hostile = { ...container, securityContext: { privileged: true }, volumeMounts: [{ name: 'node', mountPath: '/node' }] };
   const spec = { ...plain.spec, containers: [hostile], volumes: [{ name: 'node', hostPath: { path: '/' } }] };

@@ -288,8 +288,8 @@ export interface Probe {
   readonly namespace: string;
   readonly profile: string;
   /**
-   * `grant`: the plain pod of an author; `refused`: a pod that Cloister must refuse; `opt-in`: the plain pod with the label of a profile, in a namespace
-   * that enforces none.
+   * `grant`: the plain pod of an author, where the profile is enforced; `opt-in`: the plain pod with the label of the profile, in a namespace that enforces
+   * none; `refused`: in both, a pod that Cloister must refuse.
    */
   readonly pod: 'grant' | 'refused' | 'opt-in';
   readonly outcome: ProbeOutcome;

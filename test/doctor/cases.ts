@@ -1035,6 +1035,23 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'probe-opt-in': [
     { title: 'no dry run', facts: { probes: [] }, answers: [] },
     { title: 'an admitted pod', facts: { probes: [probe({ pod: 'opt-in', namespace: 'default' })] }, answers: [['ok', /./]] },
+    {
+      title: 'a pod that comes back without Cloister, where no pod names the profile',
+      facts: {
+        probes: [probe({ pod: 'opt-in', namespace: 'default', outcome: { is: 'admitted', pod: { ...PROBED, applied: undefined } } })],
+      },
+      answers: [['error', /Cloister was not called/]],
+    },
+    {
+      title: 'a pod that Cloister refuses, where no pod names the profile',
+      facts: { probes: [rejected('admission webhook "a.cloister.dev" denied the request: no', { pod: 'opt-in', namespace: 'default' })] },
+      answers: [['error', /a plain pod is refused in default/]],
+    },
+    {
+      title: 'an unreachable webhook, where no pod names the profile',
+      facts: { probes: [rejected(UNREACHABLE, { pod: 'opt-in', namespace: 'default' }, 500)] },
+      answers: [['error', /failed calling webhook/]],
+    },
     ...(
       [
         ['where no pod names the profile', {}, 'warning'],

@@ -4,6 +4,8 @@ import { isCollection, isMap, isScalar, type Pair, parseDocument, stringify, typ
 import * as z from 'zod';
 import { configLevels, type JsonSchema, toJsonSchema } from '../../src/config/json-schema.ts';
 import { configSchema, defaultSchema } from '../../src/config/schema.ts';
+import { selectChecks } from '../../src/doctor/examine.ts';
+import { rulesOf } from '../../src/doctor/rights.ts';
 import { policiesWith } from '../../src/manifests/policies.ts';
 import { LOG_LEVELS } from '../../src/telemetry/logger.ts';
 import { readArguments } from './shared/arguments.ts';
@@ -24,6 +26,7 @@ export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['values.schema.json', `${JSON.stringify(schemaOf(documented), null, 2)}\n`],
     ['files/policies.yaml', policiesText()],
+    ['files/test-rules.yaml', testRulesText()],
     ['README.md', withTable(readme ?? '', documented)],
   ]);
 }
@@ -201,6 +204,13 @@ function policiesText(): string {
   const objects = named.map(({ apiVersion, kind, metadata: { name }, spec }) => ({ apiVersion, kind, metadata: { name }, spec }));
   const text = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join('---\n');
   return text.replaceAll(/"@(\w+)@"/g, '{{ include "cloister.$1" . | toJson }}');
+}
+
+/** The rights of `helm test`. A Role in one namespace has the right to create pods, which dry runs need. */
+function testRulesText(): string {
+  const rights = selectChecks({ dryRuns: true, pods: false }).flatMap(({ needs }) => needs);
+  const rules = rulesOf(rights).map((rule) => ({ ...rule, verbs: rule.verbs.filter((verb) => verb !== 'create') }));
+  return stringify({ rules }, { aliasDuplicateObjects: false });
 }
 
 interface Value {

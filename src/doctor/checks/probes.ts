@@ -115,14 +115,21 @@ export const probeOptIn = checkProfiles({
     const problems = problemsOfPlain(profile, mine);
     const enforced = new Set(namespaces.filter((each) => profileByModeIn(each, context).enforce !== undefined).map(({ name }) => name));
     const isUsed = governedPods.some(({ namespace, labels }) => labels[PROFILE_LABEL] === profile.id && !enforced.has(namespace));
-    // Without such a pod, nothing that runs depends on it.
-    return isUsed ? problems : problems.map((each) => (each.level === 'error' ? { ...each, level: 'warning' } : each));
+    // Without such a pod, nothing that runs depends on what else is in the namespace and the cluster. Cloister itself must work for every profile.
+    return isUsed || mine.some(isFaultOfCloister)
+      ? problems
+      : problems.map((each) => (each.level === 'error' ? { ...each, level: 'warning' } : each));
   },
 });
 
+function isFaultOfCloister(probe: Probe): boolean {
+  const { outcome } = probe;
+  return outcome.is === 'admitted' ? outcome.pod.applied === undefined : isBy(probe, 'cloister', 'unreachable');
+}
+
 export const probeRefused = checkProfiles({
   id: 'probe-refused',
-  summary: 'Cloister refuses a pod that breaks its rules where the profile is enforced (dry run).',
+  summary: 'Cloister refuses a pod that breaks its rules, where the profile is enforced or the pod names it (dry run).',
   reads: ['probes'],
   levels: ['error'],
   run(profile, { probes }) {

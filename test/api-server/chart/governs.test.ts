@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
 import { policies } from '../../../src/manifests/policies.ts';
-import { CHART, type Manifest, NAMESPACE, only, rendered } from '../../support/helm.ts';
+import { CHART, NAMESPACE, only, rendered } from '../../support/helm.ts';
 
 /** The chart renders the policies from its values, and `cloister ensure` from the configuration file: neither may change what the other wrote. */
 
@@ -47,35 +47,5 @@ describe('the policies of the chart', () => {
     if (!config.ok) throw new Error(config.error.join('\n'));
     const wanted = policies(config.value, { service: { namespace: NAMESPACE, name: 'cloister' } });
     expect(specsOf(manifests)).toEqual(specsOf(wanted));
-  });
-});
-
-describe('`helm test` in a governed namespace', () => {
-  const profileOf = (manifests: readonly Manifest[]): unknown =>
-    only(manifests, 'Pod', 'cloister-test').spec.containers[0].env.find(({ name }: { name: string }) => name === 'PROFILE').value;
-  const profiles = { gvisor: {} };
-
-  test.each<[string, object, string]>([
-    ['nothing is enforced', {}, 'gvisor'],
-    ['the default enforces', { default: { enforce: 'userns' } }, 'userns'],
-    ['the default makes an exception', { default: { enforce: 'userns', except: ['kube-*'] } }, 'gvisor'],
-    [
-      'the first element that matches enforces',
-      {
-        governs: [
-          { namespaces: ['kube-pub'], enforce: 'gvisor' },
-          { namespaces: ['*-public'], enforce: 'userns' },
-        ],
-        default: { enforce: 'gvisor' },
-      },
-      'userns',
-    ],
-    [
-      'the first element that matches only warns',
-      { governs: [{ namespaces: ['kube-public'], warn: 'userns' }], default: { enforce: 'userns' } },
-      'gvisor',
-    ],
-  ])('the pods of the test name a profile that is admitted where %s', async (_, values, profile) => {
-    expect(profileOf(await rendered({ profiles, ...values }))).toBe(profile);
   });
 });

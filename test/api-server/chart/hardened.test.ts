@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseDuration } from '../../../src/commands/shared/flags.ts';
+import { selectChecks } from '../../../src/doctor/examine.ts';
+import { type RbacRule, rulesOf } from '../../../src/doctor/rights.ts';
 import { ensureRoles, userRoles } from '../../../src/manifests/rbac.ts';
 import { type Manifest, only, rendered } from '../../support/helm.ts';
 
@@ -41,11 +43,47 @@ test('T72: the chart has roles and bindings only for ensure, for labelling, for 
     'ClusterRole cloister-ensure',
     'ClusterRole cloister-labeler',
     'ClusterRole cloister-manager',
+    'ClusterRole cloister-test',
     'ClusterRoleBinding cloister-ensure',
+    'ClusterRoleBinding cloister-test',
     'Role cloister-ensure',
     'Role cloister-test',
     'RoleBinding cloister-ensure',
     'RoleBinding cloister-test',
+  ]);
+});
+
+test('T72: the test has the rights that `cloister doctor --print-rbac` prints for its flags, and may create pods in its namespace alone', () => {
+  const printed = rulesOf(selectChecks({ dryRuns: true, pods: false }).flatMap(({ needs }) => needs));
+  const { rules: inCluster } = of('ClusterRole', 'cloister-test');
+  const { rules: inNamespace, metadata } = of('Role', 'cloister-test');
+  expect(metadata.namespace).toBe('kube-public');
+  expect(inNamespace).toEqual([{ apiGroups: [''], resources: ['pods'], verbs: ['create'] }]);
+  const verbsOf = (rules: readonly RbacRule[]) => rules.flatMap(({ verbs }) => verbs);
+  expect(new Set(verbsOf(inCluster))).toEqual(new Set(['get', 'list']));
+  expect(rulesIn([...inCluster, ...inNamespace])).toEqual(rulesIn(printed));
+});
+
+/** One line for each verb on each resource. */
+const rulesIn = (rules: readonly RbacRule[]): readonly string[] =>
+  rules
+    .flatMap(({ apiGroups = [], resources = [], nonResourceURLs = [], verbs }) =>
+      [...resources.map((each) => `${apiGroups[0]}/${each}`), ...nonResourceURLs].flatMap((on) => verbs.map((verb) => `${verb} ${on}`)),
+    )
+    .toSorted();
+
+test('`helm test` runs doctor for the configuration of the release, in the namespace of the values', async () => {
+  const { args, command } = only(await rendered({ test: { namespace: 'lab' } }), 'Pod', 'cloister-test').spec.containers[0];
+  expect([command, args]).toEqual([
+    undefined,
+    [
+      'doctor',
+      '--config=/etc/cloister/config/config.yaml',
+      '--cloister-namespace=cloister-system',
+      '--operations-port=9443',
+      '--namespace=lab',
+      '--fail-on=error',
+    ],
   ]);
 });
 

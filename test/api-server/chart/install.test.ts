@@ -88,8 +88,8 @@ describeUnless(missing, 'in namespaces of this machine', () => {
       expect(spec.volumes.map((volume) => Object.keys(volume).filter((key) => key !== 'name'))).toEqual([['configMap'], ['secret']]);
   });
 
-  test('`helm test` passes: one pod is repaired, and one is refused', { timeout: 120_000 }, async () => {
-    const { stdout } = await helm(['test', 'cloister', '--timeout=90s']);
+  test('`helm test` passes: doctor finds no error in the release', { timeout: 300_000 }, async () => {
+    const { stdout } = await helm(['test', 'cloister', '--timeout=240s']);
     expect(stdout).toMatch(/Phase:\s+Succeeded/);
   });
 

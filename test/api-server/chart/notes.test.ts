@@ -21,6 +21,7 @@ test('the notes of the default values contain the commands to wait, test and lab
   for (const said of [
     `kubectl --namespace ${NAMESPACE} wait --for=condition=complete job/cloister-ensure-`,
     `helm test cloister --namespace ${NAMESPACE}`,
+    'It runs `cloister doctor` for the release.',
     'kubectl label namespace NAME cloister.dev/warn=userns',
     'kubectl label namespace NAME cloister.dev/enforce=userns',
     `Labels have no effect in kube-system, kube-node-lease and ${NAMESPACE}: Cloister does not govern pods there.`,

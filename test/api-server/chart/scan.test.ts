@@ -128,5 +128,9 @@ test('a scan reaches the API server and the serving pods alone, and the serving 
   expect({ ...only(manifests, 'NetworkPolicy', 'cloister-ensure').spec, podSelector: peer('scan').podSelector }).toEqual(spec);
   expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
   expect(spec.ingress).toBeUndefined();
-  expect(only(manifests, 'NetworkPolicy', 'cloister-webhook').spec.ingress.at(-1).from).toEqual([peer('ensure'), peer('scan')]);
+  expect(only(manifests, 'NetworkPolicy', 'cloister-webhook').spec.ingress.at(-1).from).toEqual([
+    peer('ensure'),
+    peer('scan'),
+    peer('test'),
+  ]);
 });
