@@ -76,13 +76,13 @@ export const sysctls: Rule = {
       return [
         {
           each: settings,
-          where: `!(${dotted} in ${listOf(SAFE)})`,
+          where: `!(${dotted} in ${listOf(SAFE_SYSCTLS.keys())})`,
           says: text`sysctl ${'s.name'} is not a safe one`,
           remedy: quote('remove it'),
         },
         {
           each: settings,
-          where: `${dotted} in ${listOf(SAFE)} && ${dotted} != s.name`,
+          where: `${dotted} in ${listOf(SAFE_SYSCTLS.keys())} && ${dotted} != s.name`,
           says: text`sysctl ${'s.name'} is written with slashes`,
           remedy: quote('write it with dots'),
         },
@@ -103,9 +103,9 @@ export const sysctls: Rule = {
     pod({ securityContext }, { idsPerPod: ids }) {
       const path = 'spec.securityContext.sysctls';
       const found = listAt(securityContext, 'sysctls');
-      const isSafe = `${dottedCel('s')} in ${listOf(SAFE)}`;
+      const isSafe = `${dottedCel('s')} in ${listOf(SAFE_SYSCTLS.keys())}`;
       const isSetAgain = `${found}.exists(i, s, i > n && ${dottedCel('s')} == ${dottedCel('t')})`;
-      const isKept = `!(${dottedCel('t')} in ${listOf(SAFE)} && ${isSetAgain})`;
+      const isKept = `!(${dottedCel('t')} in ${listOf(SAFE_SYSCTLS.keys())} && ${isSetAgain})`;
       const value =
         ids === undefined
           ? textAt('t', 'value')
@@ -116,7 +116,7 @@ export const sysctls: Rule = {
           path,
           where: `${found}.exists(n, t, ${not(isKept)}) || ${found}.exists(s, ${isSafe} && (${dottedCel('s')} != s.name || ${isCut}))`,
           edit: (settings) =>
-            `${settings}.transformList(n, t, ${isKept}, ${dottedCel('t')} in ${listOf(SAFE)} ? {'name': ${dottedCel('t')}, 'value': ${value}} : t)`,
+            `${settings}.transformList(n, t, ${isKept}, ${dottedCel('t')} in ${listOf(SAFE_SYSCTLS.keys())} ? {'name': ${dottedCel('t')}, 'value': ${value}} : t)`,
         },
       ];
     },
