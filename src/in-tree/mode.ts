@@ -13,7 +13,7 @@ const NO_SERVER: Target = { url: '' };
 
 /**
  * All objects with which API servers of Kubernetes 1.36 and later repair and refuse pods by themselves: no webhook is called. They must not be
- * combined with the webhook configurations: the webhook would find only repaired pods, and tell their authors nothing.
+ * combined with the webhook configurations: the webhook would find only repaired pods, and report nothing to their authors.
  * @returns or each part of the configuration for which a webhook is needed
  */
 export function inTreeObjects(config: BackstopConfig, now: Date): Result<readonly Manifest[], readonly string[]> {

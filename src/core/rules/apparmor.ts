@@ -111,7 +111,9 @@ export const apparmor: Rule = {
       const own = maybe(securityContext, 'appArmorProfile');
       const name = `k.substring(${APPARMOR_ANNOTATION.length})`;
       const value = `${annotations}[k]`;
-      const isAllowed = isAnnotationAllowed(value, (profile) => exempts(profile, name));
+      // An exemption for some containers does not reach an annotation that names no container.
+      const [named, unnamed] = [name, null].map((of) => isAnnotationAllowed(value, (profile) => exempts(profile, of))) as [Cel, Cel];
+      const isAllowed = named === unnamed ? named : `(${containers}.exists(c, c.name == ${name}) ? ${named} : ${unnamed})`;
       const isGiven =
         granted === undefined
           ? 'false'
