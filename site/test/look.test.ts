@@ -48,7 +48,9 @@ describeUnless(missingForBrowser(), 'the pages in Chromium', () => {
     await page.waitForLoadState('networkidle');
     // The key works from the moment on at which the scripts of the page run.
     const box = page.locator('#localsearch-input');
-    await expect.poll(async () => (await box.isVisible()) || void (await page.keyboard.press('Control+K')), { timeout: WAIT_MS, interval: 3_000 }).toBe(true);
+    await expect
+      .poll(async () => (await box.isVisible()) || void (await page.keyboard.press('Control+K')), { timeout: WAIT_MS, interval: 3_000 })
+      .toBe(true);
     await box.fill('hostPath exempted');
     await page.locator('#localsearch-list a').first().waitFor();
     expect(await page.locator('#localsearch-list').textContent()).toContain('A hostPath is exempted only by its path');
