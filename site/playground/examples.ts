@@ -1,14 +1,17 @@
-import coder from '../../examples/coder-envbox.yaml';
 import containers from '../../examples/containers.yaml';
 import cronJob from '../../examples/cronjob.yaml';
-import devpod from '../../examples/devpod.yaml';
 import dockerInDocker from '../../examples/docker-in-docker.yaml';
-import eclipseChe from '../../examples/eclipse-che.yaml';
-import gitlab from '../../examples/gitlab-workspace.yaml';
-import jupyterhub from '../../examples/jupyterhub.yaml';
 import list from '../../examples/list.yaml';
 import multiDocument from '../../examples/multi-document.yaml';
 import plainPod from '../../examples/plain-pod.yaml';
+import arc from '../../examples/platforms/arc.yaml';
+import che from '../../examples/platforms/che.yaml';
+import coder from '../../examples/platforms/coder.yaml';
+import coderEnvbox from '../../examples/platforms/coder-envbox.yaml';
+import devpod from '../../examples/platforms/devpod.yaml';
+import gitlab from '../../examples/platforms/gitlab.yaml';
+import jupyterhub from '../../examples/platforms/jupyterhub.yaml';
+import openshift from '../../examples/platforms/openshift.yaml';
 import podman from '../../examples/podman.yaml';
 import controlPlane from '../../examples/refused/control-plane.yaml';
 import hostPath from '../../examples/refused/hostpath.yaml';
@@ -26,11 +29,14 @@ export interface Example {
 /** The examples, in the order of the menu: first those of the platforms. The first one is shown to a visitor without a link. */
 export const EXAMPLES: readonly Example[] = [
   { title: 'Workspace with podman', file: 'examples/workspace.yaml', text: workspace },
-  { title: 'GitLab Workspaces', file: 'examples/gitlab-workspace.yaml', text: gitlab },
-  { title: 'Eclipse Che', file: 'examples/eclipse-che.yaml', text: eclipseChe },
-  { title: 'Coder (envbox)', file: 'examples/coder-envbox.yaml', text: coder },
-  { title: 'DevPod', file: 'examples/devpod.yaml', text: devpod },
-  { title: 'JupyterHub', file: 'examples/jupyterhub.yaml', text: jupyterhub },
+  { title: 'GitLab Workspaces', file: 'examples/platforms/gitlab.yaml', text: gitlab },
+  { title: 'Eclipse Che', file: 'examples/platforms/che.yaml', text: che },
+  { title: 'Coder', file: 'examples/platforms/coder.yaml', text: coder },
+  { title: 'Coder with envbox', file: 'examples/platforms/coder-envbox.yaml', text: coderEnvbox },
+  { title: 'DevPod', file: 'examples/platforms/devpod.yaml', text: devpod },
+  { title: 'JupyterHub', file: 'examples/platforms/jupyterhub.yaml', text: jupyterhub },
+  { title: 'Actions Runner Controller', file: 'examples/platforms/arc.yaml', text: arc },
+  { title: 'OpenShift', file: 'examples/platforms/openshift.yaml', text: openshift },
   { title: 'Plain pod', file: 'examples/plain-pod.yaml', text: plainPod },
   { title: 'Podman in a pod', file: 'examples/podman.yaml', text: podman },
   { title: 'Docker in Docker', file: 'examples/docker-in-docker.yaml', text: dockerInDocker },

@@ -16,11 +16,14 @@ const run = promisify(execFile);
 
 const EXAMPLES = [
   'workspace',
-  'gitlab-workspace',
-  'eclipse-che',
-  'coder-envbox',
-  'devpod',
-  'jupyterhub',
+  'platforms/gitlab',
+  'platforms/che',
+  'platforms/coder',
+  'platforms/coder-envbox',
+  'platforms/devpod',
+  'platforms/jupyterhub',
+  'platforms/arc',
+  'platforms/openshift',
   'plain-pod',
   'podman',
   'docker-in-docker',
@@ -121,7 +124,7 @@ describeUnless(missingForBrowser(), 'the playground in Chromium', () => {
   test('a configuration is used as by the command line, and its problems are shown', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cloister-playground-'));
     try {
-      const file = 'examples/gitlab-workspace.yaml';
+      const file = 'examples/platforms/gitlab.yaml';
       cpSync(join(root, 'examples'), join(folder, 'examples'), { recursive: true });
       await writeFile(join(folder, 'config.yaml'), CONFIG);
       await choose('grant', '');
@@ -221,7 +224,7 @@ describeUnless(missingForBrowser(), 'the playground in Chromium', () => {
       own,
       'apiVersion: v1\nkind: Pod\nmetadata: {name: secret-name}\nspec: {hostPID: true, containers: [{name: a, image: a}]}\n',
     );
-    for (const file of ['examples/jupyterhub.yaml', 'examples/list.yaml'])
+    for (const file of ['examples/platforms/jupyterhub.yaml', 'examples/list.yaml'])
       await judgedAfter(own, () => own.locator('#example').selectOption(file));
     await own.locator('#share').click();
     await own.locator('#theme').click();
