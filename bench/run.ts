@@ -8,6 +8,7 @@ import { costs } from './sections/costs.ts';
 import { files } from './sections/files.ts';
 import { hostile } from './sections/hostile.ts';
 import { load } from './sections/load.ts';
+import { policies } from './sections/policies.ts';
 import { scan } from './sections/scan.ts';
 import type { Section } from './sections/section.ts';
 import { soak } from './sections/soak.ts';
@@ -17,7 +18,7 @@ import { prepareServers } from './servers/servers.ts';
 /** `./dev bench`: measures Cloister. */
 
 /** In the order of the page. */
-const SECTIONS: readonly Section[] = [costs, hostile, attacks, load, soak, files, scan];
+const SECTIONS: readonly Section[] = [costs, hostile, attacks, load, soak, files, scan, policies];
 const NAMES = SECTIONS.map(({ name }) => name);
 const PAGE = join(import.meta.dirname, '..', 'docs', 'performance.md');
 const USAGE = `usage: ./dev bench [SECTION...] [--quick | --full] [--write]

@@ -7,7 +7,7 @@ export const pods = {
 
 export type Size = keyof typeof pods;
 
-function pod(name: string, containers: number, variables: number): object {
+export function pod(name: string, containers: number, variables: number): object {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
