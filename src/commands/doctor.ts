@@ -66,6 +66,7 @@ export const command: Command = addClusterFlags(
       ).argParser(parseNodes),
     )
     .option('--image <image>', 'with --run: image of Cloister for the pods; without it, that of the serving pods')
+    .option('--deep', 'ask each kubelet for its configuration and its metrics. Needs get on nodes/proxy, which is nearly root on all nodes')
     .option('--print-rbac', 'print the ClusterRole that this command needs with the other flags, and exit')
     .addOption(serviceOption('; without the flag, the one that the webhook entries in the cluster name'))
     .addOption(servingEndpointsOption())
@@ -86,6 +87,7 @@ addHelp(command, {
     'cloister doctor --serving-endpoints 127.0.0.1:8443/9443',
     'cloister doctor --run --namespace team-a',
     'cloister doctor --run --nodes all -o json',
+    'cloister doctor --deep --profile userns',
     'cloister explain psa-level',
   ],
 });
@@ -99,6 +101,7 @@ interface Flags {
   readonly failOn: 'error' | 'warning';
   readonly readOnly?: boolean;
   readonly run?: boolean;
+  readonly deep?: boolean;
   readonly nodes?: NodeChoice;
   readonly image?: string;
   readonly printRbac?: boolean;
@@ -112,7 +115,7 @@ interface Flags {
 async function run(flags: Flags, self: Command): Promise<void> {
   const problems = problemsOf(flags);
   if (problems.length > 0) return fail(self, problems);
-  const selected = selectChecks({ dryRuns: flags.readOnly !== true, pods: flags.run === true });
+  const selected = selectChecks({ dryRuns: flags.readOnly !== true, pods: flags.run === true, kubelets: flags.deep === true });
   if (flags.printRbac) {
     const rules = rulesOf([...selected.flatMap(({ needs }) => needs), ...(flags.config === undefined ? CONFIGURATION_RIGHTS : [])]);
     process.stdout.write(stringify(clusterRole(rules), { aliasDuplicateObjects: false }));

@@ -29,6 +29,7 @@ import { type Entry, entriesOf, type Target } from '../manifests/entries.ts';
 import { policies } from '../manifests/policies.ts';
 import { storageOf } from '../manifests/storage.ts';
 import { isSignedBy } from '../tls/renewal.ts';
+import { readKubelets } from './kubelets.ts';
 import { admissionIn, gatesIn } from './metrics.ts';
 import { missingRight } from './missing-right.ts';
 import * as live from './objects.ts';
@@ -359,6 +360,11 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
   limitRanges: (reading) => reading.list('v1', 'LimitRange', live.limitRangeOf),
   probes: async (reading, { api, context }) => probePods(api, context, await lastingNamespaces(reading)),
   labelProbe: async (reading, { api, context }) => probeLabel(api, context, await lastingNamespaces(reading)),
+  kubelets: async (reading, { api }) =>
+    readKubelets(
+      api,
+      (await reading.value('nodes')).map(({ name }) => name),
+    ),
   async proofs(reading, { api, context, proofs = { nodes: 'kinds' }, signal }) {
     const [namespaces, nodes, deployment] = await Promise.all([
       lastingNamespaces(reading),

@@ -2,18 +2,21 @@ import { type Check, type Context, type DoctorAnswer, LEVELS, type Level } from 
 import { checks } from './checks/index.ts';
 import type { FactName, Facts } from './facts.ts';
 
-/** What a user allows beyond reading from the API server. */
+/** What a user allows beyond reading from the API server. What is absent is not allowed. */
 export interface Allowed {
   /** To ask the API server, in dry-run mode, what it would do with a new object. */
-  readonly dryRuns: boolean;
+  readonly dryRuns?: boolean;
   /** To run pods. */
-  readonly pods: boolean;
+  readonly pods?: boolean;
+  /** To ask the kubelets. */
+  readonly kubelets?: boolean;
 }
 
 /** The facts for which reading is not enough. */
 const FACTS_BY_PERMISSION: Readonly<Record<keyof Allowed, readonly FactName[]>> = {
   dryRuns: ['probes', 'labelProbe'],
   pods: ['proofs'],
+  kubelets: ['kubelets'],
 };
 
 /** The checks that need nothing beyond what is allowed. */

@@ -51,6 +51,7 @@ export interface FactValues {
   readonly labelProbe: LabelProbe | undefined;
   /** Empty: no profile is configured. */
   readonly proofs: readonly Proof[];
+  readonly kubelets: readonly KubeletFact[];
 }
 
 export type FactName = keyof FactValues;
@@ -345,3 +346,21 @@ export type ProofOutcome =
   /** There was no pod, and not because the API server rejected it. */
   | { readonly is: 'not tried'; readonly why: string; readonly remedy: string }
   | Rejection;
+
+/** What a kubelet says about itself. One that does not answer says nothing about the others. */
+export interface KubeletFact {
+  readonly node: string;
+  readonly configuration: Fact<KubeletConfiguration>;
+  readonly metrics: Fact<KubeletMetrics>;
+}
+
+export interface KubeletConfiguration {
+  readonly idsPerPod: number;
+}
+
+/** undefined: the kubelet has no such metric. */
+export interface KubeletMetrics {
+  /** Pods with a user namespace that did not start, since the kubelet started. */
+  readonly userNamespaceErrors: number | undefined;
+  readonly cgroupVersion: number | undefined;
+}

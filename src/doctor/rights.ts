@@ -79,6 +79,10 @@ export const ORIGINS: Readonly<Record<FactName, FactOrigin>> = {
       { group: '', resource: 'pods/log', verbs: ['get'] },
     ],
   },
+  kubelets: {
+    what: 'configuration and metrics of the kubelets, through the API server',
+    rights: [...list('', 'nodes'), { group: '', resource: 'nodes/proxy', verbs: ['get'] }],
+  },
 };
 
 /** As `needs` of a message: `get on /metrics`, `list on pods`. */

@@ -1,5 +1,5 @@
 import type { Context, Level } from '../../src/doctor/check.ts';
-import type { FactValues } from '../../src/doctor/facts.ts';
+import type { FactValues, KubeletFact } from '../../src/doctor/facts.ts';
 import {
   binding,
   contextWith,
@@ -7,6 +7,7 @@ import {
   drift,
   governedPod,
   HEALTHY,
+  kubelet,
   namespace,
   PROBED,
   probe,
@@ -90,6 +91,9 @@ const NO_DECISIONS = (
 );
 
 /** Of the checks that need no facts about nodes; the others are in `node-cases.ts`. */
+const MUTE: KubeletFact = { node: 'worker-3', configuration: { missing: 'no answer' }, metrics: { missing: 'no answer' } };
+const idsOf = (idsPerPod: number) => contextWith(`profiles: {userns: {grant: containers, idsPerPod: ${idsPerPod}}}`);
+
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   'api-version': [
     ok,
@@ -1108,6 +1112,55 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     },
   ],
   ...provingCases,
+  'ids-per-pod': [
+    ok,
+    leftOutFor('Kata', kata),
+    { title: 'no node', facts: { kubelets: [] }, answers: [['ok', /./]] },
+    { title: 'fewer ids', context: idsOf(131_072), answers: [['error', /give 65536 ids, and the profile says 131072.* \(worker-1\)$/]] },
+    { title: 'more ids', facts: { kubelets: [kubelet({ idsPerPod: 131_072 })] }, answers: [['info', /give 131072 ids/]] },
+    {
+      title: 'one kubelet of three with fewer ids, and one that does not answer',
+      facts: { kubelets: [kubelet(), kubelet({ idsPerPod: 32_768 }, 'worker-2'), MUTE] },
+      answers: [
+        ['error', /give 32768 ids.* \(worker-2\)$/],
+        ['unknown', /configuration of the kubelet cannot be read: no answer \(worker-3\)$/],
+      ],
+    },
+  ],
+  'userns-errors': [
+    ok,
+    leftOutFor('Kata', kata),
+    {
+      title: 'failed pods',
+      facts: { kubelets: [kubelet({ userNamespaceErrors: 3 })] },
+      answers: [['warning', /^3 pods .* \(worker-1\)$/]],
+    },
+    {
+      title: 'kubelets that do not count',
+      facts: { kubelets: [kubelet({ userNamespaceErrors: undefined }), kubelet({ userNamespaceErrors: undefined }, 'worker-2')] },
+      answers: [['unknown', /older than 1\.34.* \(worker-1, worker-2\)$/]],
+    },
+    {
+      title: 'a kubelet that does not answer',
+      facts: { kubelets: [MUTE] },
+      answers: [['unknown', /metrics of the kubelet cannot be read: no answer/]],
+    },
+  ],
+  cgroups: [
+    ok,
+    leftOutFor('Kata', kata),
+    {
+      title: 'version 1',
+      facts: { kubelets: [kubelet({ cgroupVersion: 1 })] },
+      answers: [['warning', /version 1 of control groups.* \(worker-1\)$/]],
+    },
+    {
+      title: 'an old kubelet',
+      facts: { kubelets: [kubelet({ cgroupVersion: undefined })] },
+      answers: [['unknown', /does not report the version/]],
+    },
+    { title: 'a kubelet that does not answer', facts: { kubelets: [MUTE] }, answers: [['unknown', /no answer/]] },
+  ],
 };
 
 function exempting(expires: string, namespaces: string): Context {

@@ -71,7 +71,7 @@ test('JSON has every answer with every object, and the same counts', () => {
 
 test('answers are sorted by level, and for each level in the order of the checks', () => {
   const facts = factsWith({ serverVersion: { text: 'v1.29.0', major: 1, minor: 29 }, hasPolicies: false, endpoints: [] });
-  const found = examine(selectChecks({ dryRuns: true, pods: false }), { ...facts, quotas: { missing: 'no' } }, contextWith());
+  const found = examine(selectChecks({ dryRuns: true }), { ...facts, quotas: { missing: 'no' } }, contextWith());
   expect(found.filter(({ level }) => level !== 'ok').map(({ check, level }) => `${level} ${check}`)).toEqual([
     'error api-version',
     'error api-policies',
@@ -86,8 +86,9 @@ const ids = (allowed: Parameters<typeof selectChecks>[0]): readonly string[] => 
 test.each([
   ['dry runs', 'dryRuns', ['reach', 'probe-grant', 'probe-refused', 'probe-opt-in', 'psa-default', 'probe-labels']],
   ['pods that run', 'pods', ['run-start', 'run-userns', 'run-sysbox', 'run-kata', 'run-gvisor', 'run-seccomp', 'run-grant']],
+  ['the kubelets', 'kubelets', ['ids-per-pod', 'userns-errors', 'cgroups']],
 ])('without the permission for %s, exactly the checks that need it are left out', (_, permission, checks) => {
-  const everything = { dryRuns: true, pods: true };
+  const everything = { dryRuns: true, pods: true, kubelets: true };
   const kept = new Set(ids({ ...everything, [permission]: false }));
   expect(ids(everything).filter((id) => !kept.has(id))).toEqual(checks);
 });

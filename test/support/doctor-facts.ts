@@ -7,6 +7,9 @@ import type {
   FactValues,
   GovernedPod,
   InstallerPod,
+  KubeletConfiguration,
+  KubeletFact,
+  KubeletMetrics,
   LiveConfiguration,
   LiveEntry,
   Namespace,
@@ -105,6 +108,7 @@ export const HEALTHY: FactValues = {
   networkPolicies: [{ namespace: 'team-a', limitsEgress: true }],
   probes: [probe()],
   labelProbe: undefined,
+  kubelets: [kubelet()],
   proofs: [proof(), proof({}, { uidRanges: [ids(196_608)], gidRanges: [ids(196_608)] })],
 };
 
@@ -262,4 +266,9 @@ export function proof(more: Partial<Proof> = {}, report: Partial<ProbeReport> = 
 /** The ids of a pod, from the given one of its node on. */
 export function ids(outside: number, length = 65_536): IdRange {
   return { inside: 0, outside, length };
+}
+
+export function kubelet(said: Partial<KubeletConfiguration & KubeletMetrics> = {}, node = 'worker-1'): KubeletFact {
+  const { idsPerPod, ...metrics } = { idsPerPod: 65_536, userNamespaceErrors: 0, cgroupVersion: 2, ...said };
+  return { node, configuration: { value: { idsPerPod } }, metrics: { value: metrics } };
 }

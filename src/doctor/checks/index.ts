@@ -27,6 +27,7 @@ import {
   priorityQuota,
   serviceEndpoints,
 } from './installation.ts';
+import { cgroups, idsPerPod, usernsErrors } from './kubelets.ts';
 import {
   grantTo,
   labelUnknown,
@@ -64,7 +65,7 @@ import { claimShared, draClaims, events, imageIds, initNetadmin } from './worksp
 
 /**
  * The checks, in reading order: the API server, Cloister, the namespaces with labels, nodes, RuntimeClasses, other webhooks, the dry runs, and the
- * pods of `--run`.
+ * pods of `--run`, and the kubelets.
  */
 export const checks: readonly Check[] = [
   apiVersion,
@@ -157,6 +158,9 @@ export const checks: readonly Check[] = [
   runGvisor,
   runSeccomp,
   runGrant,
+  idsPerPod,
+  usernsErrors,
+  cgroups,
 ];
 
 export const checkById: ReadonlyMap<string, Check> = new Map(checks.map((each) => [each.id, each]));
