@@ -42,5 +42,5 @@ test('--run needs these rights beyond those of dry runs, and no others', async (
     rightsOf(withRun)
       .filter((right) => !known.has(right))
       .toSorted(),
-  ).toEqual(['create pods/binding', 'delete pods', 'get pods/log', 'list events']);
+  ).toEqual(['create pods/binding', 'delete pods', 'get pods/log']);
 });

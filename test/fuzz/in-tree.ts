@@ -76,13 +76,13 @@ export async function fuzzInTree(apiServer: ApiServer, { runs, seed, onProgress 
       const stored = await Promise.all(settings.map((_, index) => store(parity, index, seed + round)));
       await parity.enforce();
       for (const [index, given] of settings.entries()) {
-        const tell = ({ kind, question }: Asked, judged: Judged): void =>
+        const record = ({ kind, question }: Asked, judged: Judged): void =>
           tally.add(kind, judged, () => JSON.stringify({ seed, round, setting: given, question }));
         await forEach(fc.sample(creation, { seed: seed + round * SETTINGS + index, numRuns: PODS }), async (generated) => {
-          for (const asked of await creationsFor(parity, index, generated)) tell(asked, await parity.ask(index, asked.question));
+          for (const asked of await creationsFor(parity, index, generated)) record(asked, await parity.ask(index, asked.question));
         });
         await forEach(stored[index] ?? [], async ({ name, pod, changes }) => {
-          for (const asked of updatesOf(name, pod, changes)) tell(asked, await parity.ask(index, asked.question));
+          for (const asked of updatesOf(name, pod, changes)) record(asked, await parity.ask(index, asked.question));
         });
         onProgress?.(tally.judged());
       }
