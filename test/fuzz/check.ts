@@ -36,9 +36,12 @@ function repairedBy(respond: Respond, pod: Doc): Doc {
 /** R3: a larger grant, or an additional exemption, refuses nothing that was admitted before. */
 function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): string[] {
   let crash: string | undefined;
+  const text = Buffer.from(bytes).toString();
   const ask = (given: Setting): Doc => {
+    // A repaired pod says which grant it is under, and another one is refused.
+    const sent = given.grant === setting.grant ? bytes : Buffer.from(text.replaceAll(`"own/${setting.grant}"`, `"own/${given.grant}"`));
     try {
-      return map(map(JSON.parse(make(given)(ENFORCE, bytes).body)).response);
+      return map(map(JSON.parse(make(given)(ENFORCE, sent).body)).response);
     } catch (error) {
       crash = `R1: a crash: ${(error as Error).stack}`;
       return {};
@@ -46,7 +49,7 @@ function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): s
   };
   if (ask(setting).allowed !== true) return [];
   // What a grant promises to hundreds of containers is more than one patch gives.
-  const hasMany = list(map(map(map(map(JSON.parse(Buffer.from(bytes).toString())).request).object).spec).containers).length > 200;
+  const hasMany = list(map(map(map(map(JSON.parse(text)).request).object).spec).containers).length > 200;
   // Under Sysbox a pod says which grant it is under, and anything else is refused.
   const larger: Setting[] = setting.backend === 'sysbox' ? [] : [{ ...setting, grant: 'containers' }];
   const exempt = { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['Unconfined'], ...setting.exempt };
