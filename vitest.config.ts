@@ -5,22 +5,30 @@ import { KUBERNETES_VERSIONS } from './tools/programs/kubernetes.ts';
 const apiServerTests = 'test/api-server/**/*.test.ts';
 const nodeTests = 'test/node/**/*.test.ts';
 
-/** Tests of the chart have helm in their middle, tests of load no version, and those of feature gates their own: these run with the pinned API server alone. */
-const ofOneVersion = ['chart/**', 'rotation', 'attacks', 'hardened-limits', 'feature-gates'].map(
-  (name) => `test/api-server/${name}${name.endsWith('*') ? '' : '.test.ts'}`,
-);
+/** The tests whose outcome depends on what the API server itself does with a pod: its fields, feature gates, Pod Security and matching of webhooks. */
+const ofEachVersion = [
+  'api-server',
+  'grants',
+  'label-integrity',
+  'modes',
+  'pod-security',
+  'pod-security-fixtures',
+  'refused',
+  'reinvocation',
+  'scope',
+  'update',
+].map((name) => `test/api-server/${name}.test.ts`);
 
 /** @param variant the API server, as `readVariant` reads it; undefined: the pinned one */
 function clusterProject(
   name: string,
   groupOrder: number,
-  { variant, exclude = [] }: { variant?: string; exclude?: string[] } = {},
+  { variant, include = [apiServerTests] }: { variant?: string; include?: string[] } = {},
 ): TestProjectConfiguration {
   return {
     test: {
       name,
-      include: [apiServerTests],
-      exclude,
+      include,
       globalSetup: 'test/support/cluster-setup.ts',
       sequence: { groupOrder },
       ...(variant !== undefined && { env: { [VARIANT]: variant } }),
@@ -32,7 +40,7 @@ function clusterProject(
   };
 }
 
-const emulated = EMULATED.map((variant, index) => clusterProject(projectOf(variant), 4 + index, { variant, exclude: ofOneVersion }));
+const emulated = EMULATED.map((variant, index) => clusterProject(projectOf(variant), 3 + index, { variant, include: ofEachVersion }));
 const others = (process.env[KUBERNETES_VERSIONS] ?? '').split(',').filter(Boolean);
 
 export default defineConfig({
@@ -55,7 +63,7 @@ export default defineConfig({
           name: 'site',
           include: ['site/test/**/*.test.ts'],
           globalSetup: 'site/test/setup.ts',
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 11 },
           // One at a time: each has a browser of its own.
           maxWorkers: 1,
           testTimeout: 300_000,
@@ -67,7 +75,7 @@ export default defineConfig({
           name: 'node',
           include: [nodeTests],
           globalSetup: 'test/node/fixture/setup.ts',
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 10 },
           // Images are built in there, and the processors are the pods' and the control plane's too.
           maxWorkers: 2,
           testTimeout: 600_000,
@@ -75,7 +83,7 @@ export default defineConfig({
         },
       },
       ...emulated,
-      ...others.map((variant, index) => clusterProject(projectOf(variant), 4 + emulated.length + index, { variant })),
+      ...others.map((variant, index) => clusterProject(projectOf(variant), 12 + index, { variant })),
     ],
   },
 });
