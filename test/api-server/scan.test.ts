@@ -123,11 +123,11 @@ describe('a scan of the whole cluster', () => {
     ]);
   });
 
-  test('the version of the cluster is in the report, and that no serving pod could be asked', () => {
+  test('the version of the cluster is in the report, and that there is no serving pod to ask', () => {
     expect(result.cluster.version).toMatch(/^v1\.\d+\.\d+/);
     expect(result.cluster.configuration.matchesWebhook).toBeUndefined();
     expect(result.notes).toContainEqual(
-      expect.stringMatching(/^The serving pods could not be asked .* Service cloister-system\/cloister has no pods/),
+      expect.stringMatching(/^No serving pod states its configuration: Service cloister-system\/cloister has no pods/),
     );
     expect(result.incomplete).toEqual([]);
   });

@@ -170,10 +170,21 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
 
 /** The resource version of each object, which changes with every write. */
 export async function versionsOf({ admin }: ApiServer): Promise<Readonly<Record<string, string | undefined>>> {
-  const found = await Promise.all(
-    OBJECTS.map((path) => admin.request<{ readonly metadata?: { readonly resourceVersion?: string } }>('GET', path)),
-  );
-  return Object.fromEntries(OBJECTS.map((path, index) => [path, found[index]?.body.metadata?.resourceVersion]));
+  const versionOf = async (path: string): Promise<string | undefined> => {
+    for (;;) {
+      const { metadata, status } = (await admin.request<StoredObject>('GET', path)).body;
+      // After each change of a policy, a controller checks its types and writes the status.
+      const isChecked = !path.includes('/validatingadmissionpolicies/') || status?.observedGeneration === metadata?.generation;
+      if (isChecked) return metadata?.resourceVersion;
+      await pause(50);
+    }
+  };
+  return Object.fromEntries(await Promise.all(OBJECTS.map(async (path) => [path, await versionOf(path)] as const)));
+}
+
+interface StoredObject {
+  readonly metadata?: { readonly resourceVersion?: string; readonly generation?: number };
+  readonly status?: { readonly observedGeneration?: number };
 }
 
 export async function temporaryFolder(): Promise<string> {
