@@ -1,4 +1,4 @@
-import { type Cel, listAt } from './cel.ts';
+import { type Cel, maybe } from './cel.ts';
 import { orEmpty, type Volume } from './pod.ts';
 
 /** Names of volumes. A volume may lack a name, and a mount too. */
@@ -32,5 +32,11 @@ export function emptySourcesOf({ projected }: Volume): readonly number[] {
 }
 
 /** In CEL: whether a volume is `injectedTokensOf` its pod. */
+/** The sources of a projected volume. The API server writes a missing list as null, because the field is not omitted when it is empty. */
+export function sourcesCel(volume: Cel): Cel {
+  const written = maybe(volume, 'projected.sources');
+  return `(${written}.orValue(null) == null ? [] : ${written}.orValue([]))`;
+}
+
 export const isInjectedTokenCel = (volume: Cel): Cel =>
-  `(${volume}.name.startsWith('kube-api-access-') && ${listAt(volume, 'projected.sources')}.exists(s, has(s.serviceAccountToken)))`;
+  `(${volume}.name.startsWith('kube-api-access-') && ${sourcesCel(volume)}.exists(s, has(s.serviceAccountToken)))`;

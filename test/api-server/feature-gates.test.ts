@@ -1,11 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';
 import { createService, runEnsure, startServingPod } from '../support/ensure.ts';
 import { goldenFiles } from '../support/golden.ts';
-import { CHART, run } from '../support/helm.ts';
 import { type PodManifest, plainPod } from '../support/pod-manifests.ts';
 import { type Cloister, startCloister } from '../support/webhook.ts';
 
@@ -104,30 +101,6 @@ async function warningsOfEnsure({ apiServer }: Running): Promise<readonly string
   }
 }
 
-const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
-
-/** The script of `helm test`, with the token in another place. */
-async function helmTest({ apiServer: { admin, url, caFile, connection } }: Running, profile: string): Promise<{ readonly stdout: string }> {
-  const binding = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'edit' };
-  const subjects = [{ kind: 'ServiceAccount', name: 'default', namespace: 'kube-public' }];
-  await admin.request('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/kube-public/rolebindings', {
-    metadata: { name: 'helm-test' },
-    roleRef: binding,
-    subjects,
-  });
-  const { body } = await admin.request<{ readonly status: { readonly token: string } }>(
-    'POST',
-    '/api/v1/namespaces/kube-public/serviceaccounts/default/token',
-    { spec: {} },
-  );
-  const [token, script] = [join(connection.folder, 'helm-test.token'), join(connection.folder, 'helm-test.mjs')];
-  await writeFile(token, body.status.token);
-  await writeFile(script, (await readFile(join(CHART, 'files/test.mjs'), 'utf8')).replace(TOKEN, token));
-  const { hostname, port } = new URL(url);
-  const place = { NAMESPACE: 'kube-public', PROFILE: profile, KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
-  return run(process.execPath, [script], '', { ...place, NODE_EXTRA_CA_CERTS: caFile });
-}
-
 const claiming = (name: string): PodManifest => plainPod(name, { resourceClaims: [{ name: 'gpu', resourceClaimName: 'gpu' }] });
 
 describe('UserNamespacesSupport and ProcMountType are off, as before Kubernetes 1.33', () => {
@@ -171,13 +144,6 @@ describe('ProcMountType alone is off', () => {
     expect(body.metadata.annotations?.['cloister.dev/profile-applied']).toBe('userns-containers/containers');
     expect([body.spec.hostUsers, body.spec.containers[0]?.securityContext?.procMount]).toEqual([false, 'Default']);
     expect(warnings.filter((each) => each.includes('the feature gate ProcMountType is off'))).toHaveLength(1);
-  });
-
-  test('helm test prints the warning', async () => {
-    const { stdout } = await helmTest(running(), 'userns-containers');
-    expect(stdout).toMatch(
-      /^ok: a privileged pod is repaired\nwarning: cloister userns-containers: proc-mount: .*ProcMountType is off.*\nok: a pod with/,
-    );
   });
 
   test('a pod with the grant sudo is stored without a word about gates', async () => {

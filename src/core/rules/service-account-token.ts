@@ -3,7 +3,15 @@ import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { printable } from '../printable.ts';
 import type { Subject } from '../subject.ts';
-import { emptySourcesOf, holdsCertificate, holdsToken, injectedTokensOf, isInjected, isInjectedTokenCel } from '../token-volumes.ts';
+import {
+  emptySourcesOf,
+  holdsCertificate,
+  holdsToken,
+  injectedTokensOf,
+  isInjected,
+  isInjectedTokenCel,
+  sourcesCel,
+} from '../token-volumes.ts';
 import { type Finding, REMOVE, type Rule } from './rule.ts';
 
 const CERTIFICATE_REMEDY = 'remove its podCertificate source';
@@ -53,7 +61,7 @@ export const serviceAccountToken: Rule = {
     pod({ spec }, { removesToken }) {
       if (!removesToken) return [];
       const volumes = [listAt(spec, 'volumes'), 'v'] as const;
-      const sources = listAt('v', 'projected.sources');
+      const sources = sourcesCel('v');
       return [
         {
           where: `${spec}.?automountServiceAccountToken.orValue(true)`,
