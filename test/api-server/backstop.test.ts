@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { rules } from '../../src/core/rules/index.ts';
+import { procMount } from '../../src/core/rules/proc-mount.ts';
 import type { Rule } from '../../src/core/rules/rule.ts';
 import { backstop } from '../../src/in-tree/backstop.ts';
 import { differenceOf, fuzzInTree, KINDS, printOutcome } from '../fuzz/in-tree.ts';
@@ -40,7 +41,7 @@ describe('the tables of the rules', async () => {
 describe('the policies of the profiles, and the webhook', () => {
   test('T13, T28: say the same of the pods in the tables of the rules, and name the same rules', async () => {
     const asked: { readonly judged: Judged; readonly what: string; readonly setting: Setting; readonly question: Question }[] = [];
-    for (const batch of inBatches([...bySetting(tableCases).values()].filter(({ setting }) => isConfigurable(setting)))) {
+    for (const batch of inBatches([...bySetting([...tableCases, UNMASKED]).values()].filter(({ setting }) => isConfigurable(setting)))) {
       const parity = await startParity(apiServer, { settings: batch.map(({ setting }) => setting) });
       try {
         const stored = await Promise.all(batch.map(({ cases }, index) => storeOld(parity, index, cases)));
@@ -79,10 +80,10 @@ describe('the policies of the profiles, and the webhook', () => {
   });
 
   test('T13: differ where the CEL of one rule is left out, for every rule', async () => {
-    const withCel = rules.filter(({ inTree }) => inTree !== 'no escape');
-    const examples = withCel.flatMap((rule) => exampleOf.get(rule.id) ?? []);
+    const judging = rules.filter(({ id, inTree }) => inTree !== 'no escape' && !UNREACHABLE.has(id));
+    const examples = judging.flatMap((rule) => exampleOf.get(rule.id) ?? []);
     expect(
-      withCel.map(({ id }) => id).filter((id) => !exampleOf.has(id)),
+      judging.map(({ id }) => id).filter((id) => !exampleOf.has(id)),
       'the tables have no pod that the API server accepts and the rule refuses',
     ).toEqual([]);
     const unnoticed: string[] = [];
@@ -156,6 +157,16 @@ async function checked(name: string): Promise<Checked> {
     await sleep(100);
   }
 }
+
+/** The API server removes fields that it does not know itself, so that only one of a later version lets the rule find any. */
+const UNREACHABLE: ReadonlySet<string> = new Set(['unknown-fields']);
+
+/** The API server accepts this value only together with a field that the table of the rule leaves out. */
+const UNMASKED: TableCase = {
+  rule: procMount,
+  claim: 'Unmasked in a pod with a user namespace',
+  pod: { hostUsers: false, containers: [{ securityContext: { procMount: 'Unmasked' } }] },
+};
 
 interface Example {
   readonly rule: string;

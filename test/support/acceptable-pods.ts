@@ -15,11 +15,27 @@ export function completed(pod: Doc): Doc {
       image: map(each).image || IMAGE,
     }));
   }
+  spec.volumes = [...list(spec.volumes), ...missingVolumes(spec)];
+  if (list(spec.volumes).length === 0) delete spec.volumes;
   if (list(spec.containers).length === 0) spec.containers = [{ name: 'main', image: IMAGE }];
   // They are added by updates alone.
   delete spec.ephemeralContainers;
   const { namespace: _, ...metadata } = map(pod.metadata);
   return { ...pod, metadata, spec };
+}
+
+/** An emptyDir for each mount without a volume, and a claim for each device. */
+function missingVolumes(spec: Doc): Doc[] {
+  const known = new Set(list(spec.volumes).map((each) => map(each).name));
+  const containers = [...list(spec.initContainers), ...list(spec.containers)].map(map);
+  const named = (field: string, source: Doc): Doc[] =>
+    containers.flatMap((each) => list(each[field]).map((used) => ({ name: map(used).name, ...source })));
+  const wanted = [...named('volumeMounts', { emptyDir: {} }), ...named('volumeDevices', { persistentVolumeClaim: { claimName: 'disk' } })];
+  return wanted.filter(({ name }) => {
+    if (typeof name !== 'string' || name === '' || known.has(name)) return false;
+    known.add(name);
+    return true;
+  });
 }
 
 const MAX_CORRECTIONS = 12;
