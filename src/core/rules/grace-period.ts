@@ -1,4 +1,4 @@
-import { type Cel, listAt, not, numberAt, quote, text, textAt } from '../cel.ts';
+import { type Cel, listAt, numberAt, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import type { CelFinding } from '../in-tree.ts';
 import { orEmpty, specOf } from '../pod.ts';
@@ -25,28 +25,25 @@ export const gracePeriod: Rule = {
     'spec.containers[*].startupProbe.terminationGracePeriodSeconds',
     'spec.evictionResponders[*]',
   ],
-  exemptibleValues: 'the name of an eviction responder',
-  checkPod(pod, report, { requirements, exempts }) {
+  checkPod(pod, report, { requirements }) {
     check(specOf(pod), ['spec'], requirements.maxTerminationGracePeriodSeconds, report);
     for (const [index, { name }] of orEmpty(specOf(pod).evictionResponders).entries()) {
-      const responder = name ?? '';
-      if (exempts(responder)) continue;
-      const message = `eviction responder "${excerptOf(responder)}" can hold up a drain of the node`;
-      report({ path: ['spec', 'evictionResponders', index], message, fix: REMOVE, ...(responder !== '' && { exemption: responder }) });
+      const message = `eviction responder "${excerptOf(name ?? '')}" can hold up a drain of the node`;
+      report({ path: ['spec', 'evictionResponders', index], message, fix: REMOVE });
     }
   },
   checkContainer({ spec }, report, { requirements }) {
     for (const probe of PROBES) check(spec[probe], [probe], requirements.maxTerminationGracePeriodSeconds, report);
   },
   inTree: {
-    pod: ({ spec, exempts }, { maxTerminationGracePeriodSeconds }) => [
+    pod: ({ spec }, { maxTerminationGracePeriodSeconds }) => [
       periodCel(spec, '', maxTerminationGracePeriodSeconds),
       {
         // The schema of API servers before Kubernetes 1.37 lacks the field.
         each: [listAt(`dyn(${spec})`, 'evictionResponders'), 'r'],
-        where: not(exempts(textAt('r', 'name'))),
+        where: 'true',
         says: text`eviction responder "${textAt('r', 'name')}" can hold up a drain of the node`,
-        remedy: quote('remove it, or ask the operator for an exemption'),
+        remedy: quote('remove it'),
       },
     ],
     container: (_pod, { maxTerminationGracePeriodSeconds }) =>
