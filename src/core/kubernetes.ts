@@ -1,5 +1,5 @@
 /**
- * The minor versions of Kubernetes 1 that are supported: every run of the tests emulates each of them, or runs it, and a weekly run has the oldest
+ * The minor versions of Kubernetes 1 that are supported: a weekly run of the tests emulates each of them, or runs it, and has the oldest
  * and the newest API server itself.
  */
 export const SUPPORTED_MINORS = { oldest: 33, newest: 37 } as const;

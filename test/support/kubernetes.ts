@@ -19,7 +19,7 @@ export const VARIANT = 'CLOISTER_TEST_KUBERNETES';
 
 const minorOf = (version: string): number => Number(version.split('.')[1]);
 
-/** The versions that the pinned API server emulates in every run of the tests: those before its own. */
+/** The versions that the pinned API server can emulate for the tests: the supported ones before its own. */
 export const EMULATED: readonly string[] = SUPPORTED_VERSIONS.filter((version) => minorOf(version) < minorOf(pinnedKubernetes()));
 
 /** The names of the projects with an API server other than the pinned one. */

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { EMULATED, projectOf } from '../../test/support/kubernetes.ts';
 import { buildChartTools } from '../programs/chart-tools.ts';
 import { apiServerProgram, controllerManager, KUBERNETES_VERSIONS, kubernetesBinaries } from '../programs/kubernetes.ts';
 import { installPythonTools, missingForPython } from '../programs/python.ts';
@@ -7,10 +8,11 @@ import { installSite } from './shared/site.ts';
 
 /**
  * `./dev test [--no-skips] [--kubernetes VERSION,...] [vitest arguments]`: checks types and lint, then runs every test, including those against a
- * real API server, and again those that emulate earlier versions of Kubernetes. It first builds what these need, and stops with one sentence if the
+ * real API server, except those of the site (`./dev test:site`). It first builds what these need, and stops with one sentence if the
  * machine cannot. Tests that this machine cannot run are skipped, and the last lines name them and what they need; with --no-skips they are failures.
  *
- * With --kubernetes only the tests against an API server run, each of them against the API server of each version.
+ * With --kubernetes only the tests against an API server run, against the API server of each version. Of a version without a patch number, such as
+ * 1.33, the pinned API server emulates what it has gates for, and only the tests run whose outcome depends on that.
  */
 const NO_SKIPS = '--no-skips';
 const KUBERNETES = '--kubernetes';
@@ -31,7 +33,7 @@ try {
   await kubernetesBinaries();
   await controllerManager();
   // One after the other: each build takes all processors and gigabytes of memory.
-  for (const version of versions) await apiServerProgram(version);
+  for (const version of versions) if (!EMULATED.includes(version)) await apiServerProgram(version);
   await buildChartTools();
   if ((await missingForPython()) === undefined) await installPythonTools();
   await installSite();
@@ -46,7 +48,7 @@ for (const [program, ...args] of [
   ['biome', 'check', '--error-on-warnings', '.'],
   [
     ...['vitest', 'run', '--reporter=default', '--reporter=./tools/vitest/count-reporter.ts'],
-    ...versions.map((version) => `--project=kubernetes-${version}`),
+    ...(versions.length === 0 ? ['--project=!site'] : versions.map((version) => `--project=${projectOf(version)}`)),
     ...forVitest,
   ],
 ] as const) {

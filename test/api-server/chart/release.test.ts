@@ -49,7 +49,7 @@ test('there are workflows', () => expect(WORKFLOWS.length).toBe(4));
 /** What a workflow runs in place of all tests: the site has tests of its own, and other versions of the API server are for one project alone. */
 const TESTS = [
   ['/pages.yaml', 'CLOISTER_NO_SKIPS=1 ./dev test:site'],
-  ['/kubernetes.yaml', '.ci/run --no-skips --kubernetes 1.37.2,1.33.13'],
+  ['/kubernetes.yaml', '.ci/run --no-skips --kubernetes 1.37.2,1.35,1.34,1.33,1.33.13'],
 ] as const;
 
 test.each(WORKFLOWS)('actionlint reports nothing about %s', async (file) => {
