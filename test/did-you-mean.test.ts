@@ -7,7 +7,7 @@ const names = rules.map(({ id }) => id);
 test.each([
   ['a typing error', 'privilegd', ['privileged']],
   ['two swapped letters', 'selniux', ['selinux']],
-  ['a part of a name', 'volume', ['volume-types']],
+  ['a part of a name', 'volume', ['volume-types', 'mapped-volumes']],
   ['a text that is near no name', 'banana', []],
 ])('the nearest names are found for %s', (_, typed, near) => expect(nearest(typed, names)).toEqual(near));
 

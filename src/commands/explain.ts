@@ -126,22 +126,43 @@ async function readPage(folder: 'rules' | 'profiles' | 'checks', id: string): Pr
   return printPage(await readFile(new URL(`../../docs/${folder}/${id}.md`, import.meta.url), 'utf8'), terminalWidth());
 }
 
-/** The fields that a rule or the list of unjudged fields names. `unknown-fields` names every other one. */
+const JUDGED_FIELDS: readonly string[] = rules.filter(({ id }) => id !== unknownFields.id).flatMap(({ fields }) => fields);
+
+/** Fields that a rule or the list of unjudged fields names, and those around the latter in which no rule judges any. `unknown-fields` names every other one. */
 const KNOWN_FIELDS: readonly string[] = [
-  ...rules.filter(({ id }) => id !== unknownFields.id).flatMap(({ fields }) => fields),
-  ...UNJUDGED_FIELDS.map(({ path }) => path),
+  ...new Set([...JUDGED_FIELDS, ...UNJUDGED_FIELDS.flatMap(({ path }) => [...fieldsAround(path).filter(isUnjudged), path])]),
 ];
+
+/** @returns for `spec.hostAliases[*].ip`: `spec.hostAliases` */
+function fieldsAround(path: string): string[] {
+  const names = path.split('.');
+  return names
+    .map((_, index) =>
+      names
+        .slice(0, index)
+        .join('.')
+        .replace(/\[\*\]$/, ''),
+    )
+    .filter((field) => field.includes('.'));
+}
+
+function isUnjudged(field: string): boolean {
+  return !JUDGED_FIELDS.some((each) => isWithin(each, field));
+}
 
 /** The rules that judge a field or the fields in it, and why no rule judges the others. */
 function explainField(written: string, self: Command): string {
   const field = normalize(written);
   const harmless = UNJUDGED_FIELDS.find(({ path }) => isWithin(field, path));
-  if (harmless !== undefined) return `${printPage(`No rule judges ${field}. ${harmless.reason}`, terminalWidth())}\n`;
-  const judging = rulesOf(field);
+  if (harmless !== undefined) return noRuleJudges(field, harmless.reason);
   const unjudged = Map.groupBy(
     UNJUDGED_FIELDS.filter(({ path }) => isWithin(path, field)),
     ({ reason }) => reason,
   );
+  const inside = rules.filter(({ fields }) => fields.some((each) => isWithin(each, field)));
+  const [onlyReason, ...otherReasons] = inside.length === 0 ? unjudged.keys() : [];
+  if (onlyReason !== undefined && otherReasons.length === 0) return noRuleJudges(field, onlyReason);
+  const judging = inside.length > 0 || unjudged.size > 0 ? inside : nearestAround(field);
   // `unknown-fields` judges whatever no other rule knows, misspelt fields included.
   const isKnown = unjudged.size > 0 || judging.some(({ id }) => id !== unknownFields.id);
   const guess = isKnown ? '' : didYouMean(field, KNOWN_FIELDS);
@@ -151,17 +172,17 @@ function explainField(written: string, self: Command): string {
   const width = Math.max(0, ...judging.map(({ id }) => id.length));
   const sections = [
     judging.length === 0
-      ? ''
+      ? `No rule judges ${field}.\n`
       : `Rules that judge ${field}:\n${judging.map(({ id, summary }) => `  ${id.padEnd(width)}  ${summary}\n`).join('')}`,
     ...[...unjudged].map(([reason, found]) => `Not judged: ${reason}\n${found.map(({ path }) => `  ${path}\n`).join('')}`),
   ];
-  return sections.filter((section) => section !== '').join('\n');
+  return sections.join('\n');
 }
 
-/** The rules that name the field or one in it; if there are none, the rules that name the nearest field around it. */
-function rulesOf(field: string): readonly Rule[] {
-  const inside = rules.filter(({ fields }) => fields.some((each) => isWithin(each, field)));
-  if (inside.length > 0) return inside;
+const noRuleJudges = (field: string, reason: string): string => `${printPage(`No rule judges ${field}. ${reason}`, terminalWidth())}\n`;
+
+/** The rules that name the nearest field around one. */
+function nearestAround(field: string): readonly Rule[] {
   const around = rules.flatMap((rule) =>
     rule.fields.filter((each) => isWithin(field, each)).map((each) => ({ rule, length: each.length })),
   );

@@ -106,7 +106,11 @@ test.each([
 describe('a field of a pod', () => {
   test.each([
     ['a field that no rule judges', 'spec.hostAliases', /^No rule judges spec\.hostAliases\. [A-Z][\s\S]*\.\n$/],
-    ['a field below one that no rule judges', 'spec.volumes[3].secret.items', /^No rule judges spec\.volumes\[\*\]\.secret\.items\. /],
+    [
+      'a field below one that no rule judges',
+      'spec.volumes[3].secret.items',
+      /^No rule judges spec\.volumes\[\*\]\.secret\.items\.\n\nNot judged: /,
+    ],
     ['a field that a rule judges', 'spec.hostPID', /^Rules that judge spec\.hostPID:\n {2}host-namespaces {2}.*\n$/],
     ['a field of an init container', 'spec.initContainers[0].securityContext.privileged', /\n {2}privileged {2}/],
     ['a field below one that a rule judges', 'spec.volumes[0].hostPath.path', /^Rules that judge .*:\n {2}volume-types {2}.*\n$/],
