@@ -1,4 +1,5 @@
 import { apply } from '../../src/apply-patch.ts';
+import { GRANT_LABEL } from '../../src/core/labels.ts';
 import { makeRespond, type Respond } from '../../src/webhook/review/respond.ts';
 import { operationsOf } from '../support/answer-rules.ts';
 import { bytesOf, configOf, type Doc, NOW, reviewOf, type Setting } from '../support/hostile-pods.ts';
@@ -36,10 +37,7 @@ function repairedBy(respond: Respond, pod: Doc): Doc {
 /** R3: a larger grant, or an additional exemption, refuses nothing that was admitted before. */
 function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): string[] {
   let crash: string | undefined;
-  const text = Buffer.from(bytes).toString();
-  const ask = (given: Setting): Doc => {
-    // A repaired pod says which grant it is under, and another one is refused.
-    const sent = given.grant === setting.grant ? bytes : Buffer.from(text.replaceAll(`"own/${setting.grant}"`, `"own/${given.grant}"`));
+  const ask = (given: Setting, sent: Uint8Array): Doc => {
     try {
       return map(map(JSON.parse(make(given)(ENFORCE, sent).body)).response);
     } catch (error) {
@@ -47,14 +45,20 @@ function faultsOfLoosening(make: Judge, { setting }: Case, bytes: Uint8Array): s
       return {};
     }
   };
-  if (ask(setting).allowed !== true) return [];
+  if (ask(setting, bytes).allowed !== true) return [];
+  const text = Buffer.from(bytes).toString();
+  const pod = map(map(map(JSON.parse(text)).request).object);
+  // A repaired pod says which grant it is under, and another one is refused. A pod that asks for a grant keeps it.
+  const namesGrant = GRANT_LABEL in map(map(pod.metadata).labels);
+  const underGrant = ({ grant }: Setting): Uint8Array =>
+    grant === setting.grant || namesGrant ? bytes : Buffer.from(text.replaceAll(`"own/${setting.grant}"`, `"own/${grant}"`));
   // What a grant promises to hundreds of containers is more than one patch gives.
-  const hasMany = list(map(map(map(map(JSON.parse(text)).request).object).spec).containers).length > 200;
+  const hasMany = list(map(pod.spec).containers).length > 200;
   // Under Sysbox a pod says which grant it is under, and anything else is refused.
   const larger: Setting[] = setting.backend === 'sysbox' ? [] : [{ ...setting, grant: 'containers' }];
   const exempt = { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'], seccomp: ['Unconfined'], ...setting.exempt };
   return [...larger, { ...setting, exempt }].flatMap((looser) => {
-    const { allowed, status } = ask(looser);
+    const { allowed, status } = ask(looser, underGrant(looser));
     if (crash !== undefined) return [crash];
     if (allowed === true || (hasMany && String(map(status).message).includes('- pod-size: '))) return [];
     return [`R3: let through, and not under ${JSON.stringify(looser)}: ${map(status).message}`];
