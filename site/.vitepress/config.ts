@@ -23,8 +23,6 @@ export default defineConfig({
     config: (markdown) => readAsOnGitHub(markdown, ref),
   },
   vite: {
-    // The sources are written for a newer JavaScript than this esbuild knows by name.
-    esbuild: { tsconfigRaw: {} },
     // The index of the search is one file, which is loaded when a reader searches.
     build: { chunkSizeWarningLimit: 5_000 },
     publicDir: join(root, 'site/.public'),

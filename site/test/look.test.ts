@@ -49,7 +49,7 @@ describeUnless(missingForBrowser(), 'the pages in Chromium', () => {
     // The key works from the moment on at which the scripts of the page run.
     const box = page.locator('#localsearch-input');
     await expect
-      .poll(async () => (await box.isVisible()) || void (await page.keyboard.press('Control+K')), { timeout: WAIT_MS, interval: 3_000 })
+      .poll(async () => (await box.isVisible()) || void (await page.keyboard.press('Control+k')), { timeout: WAIT_MS, interval: 3_000 })
       .toBe(true);
     await box.fill('hostPath exempted');
     await page.locator('#localsearch-list a').first().waitFor();
