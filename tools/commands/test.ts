@@ -8,8 +8,7 @@ import { installSite } from './shared/site.ts';
 
 /**
  * `./dev test [--no-skips] [--kubernetes VERSION,...] [vitest arguments]`: checks types and lint, then runs every test, including those against a
- * real API server, except those of the site (`./dev test:site`). It first builds what these need, and stops with one sentence if the
- * machine cannot. Tests that this machine cannot run are skipped, and the last lines name them and what they need; with --no-skips they are failures.
+ * real API server, on a node and in a browser. It first builds what these need, and stops with one sentence if the machine cannot. Tests that this machine cannot run are skipped, and the last lines name them and what they need; with --no-skips they are failures.
  *
  * With --kubernetes only the tests against an API server run, against the API server of each version. Of a version without a patch number, such as
  * 1.33, the pinned API server emulates what it has gates for, and only the tests run whose outcome depends on that.
@@ -48,7 +47,7 @@ for (const [program, ...args] of [
   ['biome', 'check', '--error-on-warnings', '.'],
   [
     ...['vitest', 'run', '--reporter=default', '--reporter=./tools/vitest/count-reporter.ts'],
-    ...(versions.length === 0 ? ['--project=!site'] : versions.map((version) => `--project=${projectOf(version)}`)),
+    ...versions.map((version) => `--project=${projectOf(version)}`),
     ...forVitest,
   ],
 ] as const) {
