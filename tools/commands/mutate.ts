@@ -39,6 +39,7 @@ const results = await new Stryker({
   concurrency: 2,
   // Long enough for a slow test on a busy machine.
   timeoutMS: 60_000,
+  dryRunTimeoutMinutes: 60,
   // A file that does not exist: Stryker would rewrite the real one through a JavaScript API that TypeScript 7 lacks.
   tsconfigFile: 'no-tsconfig.json',
   reporters: ['progress-append-only'],
