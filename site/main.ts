@@ -88,7 +88,8 @@ function buildRelease(ref: string, url: string, folder: string, versions: readon
     git(root, 'worktree', 'add', '--detach', '--force', tree, ref);
     const { status } = spawnSync(join(tree, 'dev'), ['site', '--build', '--folder', join(folder, ref), '--url', url], {
       stdio: 'inherit',
-      env: { ...process.env, [VERSIONS]: JSON.stringify(versions) },
+      // The build of the first site has set NODE_ENV, with which npm installs no tools.
+      env: { ...process.env, NODE_ENV: undefined, [VERSIONS]: JSON.stringify(versions) },
     });
     if (status !== 0) throw new Error(`The site of ${ref} cannot be built.`);
   } finally {
