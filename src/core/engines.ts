@@ -56,6 +56,9 @@ const IMAGES: readonly Image[] = [
   { pattern: /(?:^|\/)rancher\/k3s(?:[:@]|$)/, program: 'k3s', firstArgs: ['server', 'agent'] },
 ];
 
+/** Every image of the list is named by one of these words. */
+const IMAGE_NAMES = /docker|buildkit|kindest|k3s/;
+
 /** Every program is named by one of these words, also in a script and in `service docker start`. */
 const NAMES = new RegExp([...PROGRAMS.keys(), 'docker'].map(RegExp.escape).join('|'));
 
@@ -65,6 +68,8 @@ const MAX_WORD_CHARS = 4_096;
 /** The engine that a container starts; undefined: none that is known. */
 export function findEngine({ image, command, args }: ContainerSpec): Engine | undefined {
   const name = cut(image ?? '');
+  // Fast path: most containers have no command, and an image of another name.
+  if (command == null && args == null && !IMAGE_NAMES.test(name)) return undefined;
   const [commands, options] = [orEmpty(command).map(cut), orEmpty(args).map(cut)];
   const words = [...commands, ...options];
   // A command replaces the entry point of the image.

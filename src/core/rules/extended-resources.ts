@@ -37,13 +37,13 @@ export const extendedResources: Rule = {
 const REMEDY = 'remove it, or ask the operator to list it in the devices of the profile';
 
 const LISTS = ['limits', 'requests'] as const;
-const NONE = {};
 
 function check(resources: Resources | null | undefined, path: string[], report: Reporter, { requirements, exempts }: RuleContext): void {
   if (resources == null) return;
   for (const list of LISTS) {
-    for (const [name, quantity] of Object.entries(resources[list] ?? NONE)) {
-      if (isNative(name) || isZero(quantity) || requirements.allowedDevices.has(name) || exempts(name)) continue;
+    const quantities = resources[list];
+    for (const name in quantities) {
+      if (isNative(name) || isZero(quantities[name]) || requirements.allowedDevices.has(name) || exempts(name)) continue;
       // The API server asks for the same number in both lists, so that one finding is enough.
       if (list === 'requests' && !isZero(entryOf(resources.limits, name) ?? 0)) continue;
       report({
