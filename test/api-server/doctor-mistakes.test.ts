@@ -15,6 +15,7 @@ import {
 } from '../support/doctor-cluster.ts';
 import { ADMISSION, type ServingPod } from '../support/ensure.ts';
 import { createNode, KATA_HANDLERS, startInstaller } from '../support/installation.ts';
+import { kubelets } from '../support/kubernetes.ts';
 import { cloister } from '../support/run.ts';
 
 /** A cluster with ten mistakes. `cloister doctor` names each with a fix, and the fix works. Then the nodes and RuntimeClasses of the healthy cluster change. */
@@ -224,14 +225,14 @@ const MISTAKES: readonly Mistake[] = [
   {
     title: 'a kubelet that is too old',
     async seed() {
-      await createNode(apiServer, 'worker-old', { nodeInfo: { kubeletVersion: 'v1.32.9+k3s1' } });
+      await createNode(apiServer, 'worker-old', { nodeInfo: { kubeletVersion: `${kubelets.tooOld}+k3s1` } });
       await startInstaller(apiServer, 'worker-old');
     },
     check: 'api-skew',
     level: 'warning',
     message: /1 of 4 kubelets .*\(worker-old\)/,
     remedy: /Upgrade/,
-    fix: () => patchNode('worker-old', { nodeInfo: { kubeletVersion: 'v1.36.3' } }),
+    fix: () => patchNode('worker-old', { nodeInfo: { kubeletVersion: kubelets.equal } }),
   },
 ];
 
@@ -337,7 +338,7 @@ describe('nodes and RuntimeClasses', { timeout: 120_000 }, () => {
   };
   const HEALTHY = {
     nodeInfo: {
-      kubeletVersion: 'v1.36.3',
+      kubeletVersion: kubelets.equal,
       containerRuntimeVersion: 'containerd://2.1.4',
       kernelVersion: '6.12.55+',
       osImage: 'Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)',
@@ -361,7 +362,7 @@ describe('nodes and RuntimeClasses', { timeout: 120_000 }, () => {
       ['kernel-userns error userns', 'runtime-version error userns', 'userns-unknown unknown userns'],
     ],
     ['Linux 6.1', info({ kernelVersion: '6.1.0-30-amd64' }), ['kernel-userns warning userns']],
-    ['kubelets 1.33', info({ kubeletVersion: 'v1.33.4-eks-1234567' }), []],
+    ['the oldest kubelets', info({ kubeletVersion: `${kubelets.oldest}-eks-1234567` }), []],
     ['a version that is none', info({ kubeletVersion: 'latest' }), ['api-skew unknown', 'kubelet-userns unknown userns']],
     ['Talos', info({ osImage: 'Talos (v1.11.2)' }), ['os-bottlerocket warning userns']],
     ['Ubuntu', info({ osImage: 'Ubuntu 24.04.3 LTS' }), ['apparmor warning userns']],

@@ -19,6 +19,7 @@ import {
 } from '../support/doctor-cluster.ts';
 import { ADMISSION, NAMESPACE, SERVICE, type ServingPod, temporaryFolder } from '../support/ensure.ts';
 import { createNode } from '../support/installation.ts';
+import { kubelets } from '../support/kubernetes.ts';
 import { cloister, type Ran } from '../support/run.ts';
 
 /** `cloister doctor` against an API server of its own, with an installed Cloister. */
@@ -248,7 +249,7 @@ describe('a cluster with mistakes', () => {
       'pod-security.kubernetes.io/enforce': 'baseline',
       'pod-security.kubernetes.io/enforce-version': 'v1.34',
     });
-    await createNode(apiServer, 'worker-old', { nodeInfo: { kubeletVersion: 'v1.31.4+k3s1' } });
+    await createNode(apiServer, 'worker-old', { nodeInfo: { kubeletVersion: `${kubelets.tooOld}+k3s1` } });
     const entries = `${ADMISSION}/validatingwebhookconfigurations/cloister`;
     const { body } = await apiServer.admin.request<{ webhooks: readonly { name: string }[] }>('GET', entries);
     const index = body.webhooks.findIndex(({ name }) => name === 'kata-qemu.namespace.audit.cloister.dev');

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { version } from '../../src/commands/shared/version.ts';
 import type { ApiServer } from './api-server.ts';
 import { NAMESPACE, SERVICE } from './ensure.ts';
+import { kubelets } from './kubernetes.ts';
 
 const COMPONENT = (component: string) => ({ 'app.kubernetes.io/name': 'cloister', 'app.kubernetes.io/component': component });
 const MERGE = { contentType: 'application/merge-patch+json' };
@@ -60,7 +61,7 @@ const NODES = ['worker-1', 'worker-2'];
 
 /** What a kubelet reports of a node with Kata Containers and user namespaces. */
 const NODE_INFO = {
-  kubeletVersion: 'v1.36.3',
+  kubeletVersion: kubelets.equal,
   containerRuntimeVersion: 'containerd://2.1.4',
   kernelVersion: '6.12.55+',
   operatingSystem: 'linux',

@@ -54,6 +54,14 @@ export const tested = ((): {
   };
 })();
 
+/** Versions of kubelets beside that API server. The version skew policy of Kubernetes lets them be three minor versions older. */
+export const kubelets = {
+  equal: tested.minor === tested.programMinor ? `v${tested.version}` : `v1.${tested.minor}.0`,
+  /** The oldest that Cloister supports, too. */
+  oldest: `v1.${Math.max(minorOf(SUPPORTED_VERSIONS[0] ?? ''), tested.minor - 3)}.4`,
+  tooOld: `v1.${tested.minor - 4}.9`,
+} as const;
+
 /** In what the supported versions of Kubernetes differ, as far as a test can see it. `programMinor` is for code that no feature gate guards. */
 export const differences = {
   /** Pod Security `baseline` accepts an unmasked /proc in a pod with a user namespace. */
