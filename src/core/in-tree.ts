@@ -34,7 +34,10 @@ export interface InTreeFixes {
   variables?(pod: PodCel, requirements: ProfileRequirements): Readonly<Record<string, Cel>>;
 }
 
-/** One change, in CEL. */
+/**
+ * One change, in CEL. A value may hold texts, numbers, booleans and what CEL makes of them, but no object of the pod: API servers of 1.37 cannot write
+ * one as JSON.
+ */
 export type CelFix = {
   readonly path: string;
   /** A boolean: whether the change is due. */
@@ -45,6 +48,12 @@ export type CelFix = {
   | { readonly edit: (found: Cel) => Cel }
   /** The new value, from the one that is there, or from an empty list or map. What the path leads through is created if it is missing. */
   | { readonly set: (found: Cel) => Cel }
+  /** Of a list: the elements are removed for which this is true. */
+  | { readonly removeElements: (element: Cel) => Cel }
+  /** Of a list: keys of its elements are removed where the condition of the key is true. */
+  | { readonly removeKeys: (element: Cel) => Readonly<Record<string, Cel>> }
+  /** These elements, a list, are added to the list, which is created if it is missing. */
+  | { readonly append: Cel }
 );
 
 /** What a rule may ask about a pod, in CEL. */

@@ -162,6 +162,9 @@ const flat = (lists: readonly Cel[]): Cel => `[\n${lists.join(',\n')}\n].flatten
 
 const when = (where: Cel, operation: Cel): Cel => (where === 'false' ? NOTHING : `(${where} ? [${operation}] : [])`);
 
+/** @param operations a list */
+const whenAll = (where: Cel, operations: Cel): Cel => (where === 'false' ? NOTHING : `(${where} ? ${operations} : [])`);
+
 const pointerOf = ({ pointer }: Place, path: string): Cel => pointer(`/${path.replaceAll('.', '/')}`);
 
 /** The maps that a path leads through, from the outermost on. */
@@ -182,14 +185,54 @@ function createParent(parent: string, place: Place, fixes: readonly CelFix[]): C
 /** The operations on one path. Several fixes are made one after the other; a removal and a new value exclude each other. */
 function change(path: string, place: Place, fixes: readonly CelFix[]): Cel {
   const found = (path.startsWith('metadata.') ? mapAt : listAt)(place.owner, path);
+  const pointer = pointerOf(place, path);
   const removals = fixes.filter((fix) => 'remove' in fix).map(({ where }) => where);
-  const changes = fixes.flatMap((fix) => ('remove' in fix ? [] : [{ where: fix.where, make: 'set' in fix ? fix.set : fix.edit }]));
+  const changes = fixes.flatMap((fix) =>
+    'set' in fix ? [{ where: fix.where, make: fix.set }] : 'edit' in fix ? [{ where: fix.where, make: fix.edit }] : [],
+  );
   const value = changes.reduce((now, { where, make }) => (changes.length === 1 ? make(now) : `(${where} ? ${make(now)} : ${now})`), found);
   const operations = [
-    when(anyOf(...removals), `JSONPatch{op: 'remove', path: ${pointerOf(place, path)}}`),
-    when(anyOf(...changes.map(({ where }) => where)), `JSONPatch{op: 'add', path: ${pointerOf(place, path)}, value: ${value}}`),
+    when(anyOf(...removals), `JSONPatch{op: 'remove', path: ${pointer}}`),
+    when(anyOf(...changes.map(({ where }) => where)), `JSONPatch{op: 'add', path: ${pointer}, value: ${value}}`),
+    ...changeElements(found, pointer, fixes),
+    ...fixes.flatMap((fix) =>
+      'append' in fix
+        ? [
+            when(allOf(fix.where, not(`${maybe(place.owner, path)}.hasValue()`)), `JSONPatch{op: 'add', path: ${pointer}, value: []}`),
+            whenAll(fix.where, `${fix.append}.map(value, JSONPatch{op: 'add', path: ${pointer} + '/-', value: value})`),
+          ]
+        : [],
+    ),
   ].filter((operation) => operation !== NOTHING);
   return operations.length === 0 ? NOTHING : operations.join(' + ');
+}
+
+/**
+ * The operations on the elements of a list, one for each. Keys are removed first, while every index is the element's own; then elements, from the last.
+ * @param list the list, or an empty one
+ */
+function changeElements(list: Cel, pointer: Cel, fixes: readonly CelFix[]): readonly Cel[] {
+  const element = `${list}[index]`;
+  const at = `${pointer} + '/' + string(index)`;
+  const ofKeys = fixes.flatMap((fix) =>
+    'removeKeys' in fix ? Object.entries(fix.removeKeys(element)).map(([key, isRemoved]) => ({ where: fix.where, key, isRemoved })) : [],
+  );
+  const ofElements = fixes.flatMap((fix) => ('removeElements' in fix ? [allOf(fix.where, fix.removeElements(element))] : []));
+  return [
+    ...ofKeys.map(({ where, key, isRemoved }) =>
+      whenAll(
+        where,
+        `lists.range(${list}.size()).filter(index, ${allOf(`${element}.?${key}.hasValue()`, isRemoved)})` +
+          `.map(index, JSONPatch{op: 'remove', path: ${at} + '/${key}'})`,
+      ),
+    ),
+    ...(ofElements.length === 0
+      ? []
+      : [
+          `lists.range(${list}.size()).map(n, ${list}.size() - 1 - n).filter(index, ${anyOf(...ofElements)})` +
+            `.map(index, JSONPatch{op: 'remove', path: ${at}})`,
+        ]),
+  ];
 }
 
 /** The annotation with the profile and the grant. */

@@ -72,6 +72,8 @@ export const differences = {
   keepsResourceClaims: tested.minor >= 34,
   /** MutatingAdmissionPolicy is in v1. */
   hasMutatingPolicies: tested.minor >= 36,
+  /** The gates PodCertificateRequest and ClusterTrustBundleProjection are on: a projected volume keeps such sources. */
+  keepsCertificateSources: tested.minor >= 37,
   /** The API server writes the AppArmor annotation beside the field. */
   writesAppArmorAnnotation: tested.programMinor < 34,
   /** The OpenAPI document is that of the pinned version: emulation does not change it. */

@@ -1,4 +1,4 @@
-import { type Cel, listAt, quote, text, without } from '../cel.ts';
+import { listAt, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -62,13 +62,14 @@ export const antiAffinity: Rule = {
     pod({ spec }, { allowsWideAntiAffinity }) {
       if (allowsWideAntiAffinity) return [];
       const path = 'affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution';
-      const isWide = (key: Cel): Cel =>
-        `(${key} == 'namespaceSelector' || (${key} == 'namespaces' && !${listAt('t', 'namespaces')}.all(n, n == request.namespace)))`;
       return [
         {
           path: `spec.${path}`,
-          where: `${listAt(spec, path)}.exists(t, t.exists(k, ${isWide('k')}))`,
-          edit: (terms) => `${terms}.map(t, ${without('t', isWide)})`,
+          where: `${listAt(spec, path)}.size() > 0`,
+          removeKeys: (term) => ({
+            namespaceSelector: 'true',
+            namespaces: `!${listAt(term, 'namespaces')}.all(n, n == request.namespace)`,
+          }),
         },
       ];
     },

@@ -1,4 +1,4 @@
-import { listAt, numberAt, quote, text, without } from '../cel.ts';
+import { listAt, numberAt, quote, text } from '../cel.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
 
@@ -37,8 +37,10 @@ export const hostPorts: Rule = {
       {
         path: 'ports',
         where: `${listAt('c', 'ports')}.exists(p, ${numberAt('p', 'hostPort')} != 0)`,
-        edit: (ports) =>
-          `${ports}.map(p, ${without('p', (key) => `${numberAt('p', 'hostPort')} != 0 && ${key} in ['hostPort', 'hostIP']`)})`,
+        removeKeys(port) {
+          const isSet = `${numberAt(port, 'hostPort')} != 0`;
+          return { hostPort: isSet, hostIP: isSet };
+        },
       },
     ],
   },

@@ -100,8 +100,7 @@ export const imageStorage: Rule = {
             {
               path: 'spec.volumes',
               where: 'variables.unstored.size() > 0',
-              set: (volumes) =>
-                `${volumes} + lists.range(variables.unstored.size()).map(n, {'name': dyn(variables.unused_names[n]), 'emptyDir': dyn({})})`,
+              append: `lists.range(variables.unstored.size()).map(n, {'name': dyn(variables.unused_names[n]), 'emptyDir': dyn({})})`,
             },
           ],
     container: (_pod, { workspace: { storage } }) =>
@@ -111,8 +110,7 @@ export const imageStorage: Rule = {
             {
               path: 'volumeMounts',
               where: 'variables.unstored.exists(u, u.container == c.name)',
-              set: (mounts) =>
-                `${mounts} + lists.range(variables.unstored.size()).filter(n, variables.unstored[n].container == c.name).map(n, {'name': variables.unused_names[n], 'mountPath': string(variables.unstored[n].path)})`,
+              append: `lists.range(variables.unstored.size()).filter(n, variables.unstored[n].container == c.name).map(n, {'name': variables.unused_names[n], 'mountPath': string(variables.unstored[n].path)})`,
             },
           ],
   },

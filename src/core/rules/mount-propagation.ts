@@ -1,4 +1,4 @@
-import { listAt, quote, text, textAt, without } from '../cel.ts';
+import { type Cel, listAt, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty } from '../pod.ts';
 import { REMOVE, type Rule } from './rule.ts';
@@ -34,12 +34,12 @@ export const mountPropagation: Rule = {
   },
   inTreeFixes: {
     container() {
-      const isSet = `!(${textAt('m', 'mountPropagation')} in ['', 'None'])`;
+      const isSet = (mount: Cel): Cel => `!(${textAt(mount, 'mountPropagation')} in ['', 'None'])`;
       return [
         {
           path: 'volumeMounts',
-          where: `${listAt('c', 'volumeMounts')}.exists(m, ${isSet})`,
-          edit: (mounts) => `${mounts}.map(m, ${without('m', (key) => `${key} == 'mountPropagation' && ${isSet}`)})`,
+          where: `${listAt('c', 'volumeMounts')}.exists(m, ${isSet('m')})`,
+          removeKeys: (mount) => ({ mountPropagation: isSet(mount) }),
         },
       ];
     },

@@ -1,4 +1,4 @@
-import { listAt, quote, text } from '../cel.ts';
+import { type Cel, listAt, quote, text } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf } from '../pod.ts';
 import { printable } from '../printable.ts';
@@ -91,18 +91,18 @@ export const serviceAccountToken: Rule = {
         {
           path: 'spec.volumes',
           where: `${listAt(spec, 'volumes')}.exists(v, ${isInjectedTokenCel('v')})`,
-          edit: (volumes) => `${volumes}.filter(v, !(${isInjectedTokenCel('v')}))`,
+          removeElements: isInjectedTokenCel,
         },
       ];
     },
     container({ spec }, { removesToken }) {
       if (!removesToken) return [];
-      const isOfToken = `${listAt(spec, 'volumes')}.exists(v, v.name == m.name && ${isInjectedTokenCel('v')})`;
+      const isOfToken = (mount: Cel): Cel => `${listAt(spec, 'volumes')}.exists(v, v.name == ${mount}.name && ${isInjectedTokenCel('v')})`;
       return [
         {
           path: 'volumeMounts',
-          where: `${listAt('c', 'volumeMounts')}.exists(m, ${isOfToken})`,
-          edit: (mounts) => `${mounts}.filter(m, !(${isOfToken}))`,
+          where: `${listAt('c', 'volumeMounts')}.exists(m, ${isOfToken('m')})`,
+          removeElements: isOfToken,
         },
       ];
     },

@@ -116,7 +116,7 @@ export const sysctls: Rule = {
           path,
           where: `${found}.exists(n, t, ${not(isKept)}) || ${found}.exists(s, ${isSafe} && (${dottedCel('s')} != s.name || ${isCut}))`,
           edit: (settings) =>
-            `${settings}.transformList(n, t, ${isKept}, ${dottedCel('t')} in ${listOf(SAFE_SYSCTLS.keys())} ? {'name': ${dottedCel('t')}, 'value': ${value}} : t)`,
+            `${settings}.transformList(n, t, ${isKept}, ${dottedCel('t')} in ${listOf(SAFE_SYSCTLS.keys())} ? {'name': ${dottedCel('t')}, 'value': ${value}} : {'name': t.name, 'value': ${textAt('t', 'value')}})`,
         },
       ];
     },

@@ -43,7 +43,7 @@ export const tolerations: Rule = {
       return [
         {
           each: [listAt(spec, 'tolerations'), 't'],
-          where: isDroppedCel(spec, requirements),
+          where: isDroppedCel('t', spec, requirements),
           says: `${key} == '' ? 'a toleration without a key tolerates every taint (' + ${effect} + ')' : ${text`taint ${`[${key}, ${operator}, ${value}, ${effect}].filter(each, each != '').join(' ')`} is tolerated`}`,
           remedy: quote('remove it'),
         },
@@ -52,12 +52,12 @@ export const tolerations: Rule = {
   },
   inTreeFixes: {
     pod({ spec }, requirements) {
-      const isDropped = isDroppedCel(spec, requirements);
+      const isDropped = (toleration: Cel): Cel => isDroppedCel(toleration, spec, requirements);
       return [
         {
           path: 'spec.tolerations',
-          where: `${listAt(spec, 'tolerations')}.exists(t, ${isDropped})`,
-          edit: (found) => `${found}.filter(t, ${not(isDropped)})`,
+          where: `${listAt(spec, 'tolerations')}.exists(t, ${isDropped('t')})`,
+          removeElements: isDropped,
         },
       ];
     },
@@ -71,10 +71,10 @@ function valuesOf({ operator, value }: Toleration): readonly string[] | undefine
 
 const FIELDS = ['key', 'operator', 'value', 'effect'] as const;
 
-/** Whether the toleration `t` must go. */
-function isDroppedCel(spec: Cel, { wall, classScheduling, deniedTolerations }: ProfileRequirements): Cel {
-  const [key, operator, value] = FIELDS.map((field) => textAt('t', field)) as [string, string, string];
-  const isBrought = anyOf(...[...classScheduling.tolerations].map((printed) => `${printTolerationCel('t')} == ${quote(printed)}`));
+/** Whether the toleration must go. */
+function isDroppedCel(toleration: Cel, spec: Cel, { wall, classScheduling, deniedTolerations }: ProfileRequirements): Cel {
+  const [key, operator, value] = FIELDS.map((field) => textAt(toleration, field)) as [string, string, string];
+  const isBrought = anyOf(...[...classScheduling.tolerations].map((printed) => `${printTolerationCel(toleration)} == ${quote(printed)}`));
   const isDenied = isKeyValueAmong(deniedTolerations, key, `[${value}]`, `!(${operator} in ['', 'Equal'])`);
   return allOf(not(allOf(getsClassSchedulingCel(spec, wall), isBrought)), anyOf(`${key} == ''`, isDenied));
 }
