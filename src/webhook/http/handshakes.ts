@@ -60,7 +60,8 @@ const MAX_PIECES = 64;
 /**
  * Starts few TLS handshakes at a time. The next handshake is one of the network with the fewest handshakes in progress and, in that network, of the
  * remote address with the fewest. A handshake takes about a millisecond of the only thread: without turns, a caller that opens a thousand connections
- * at once would hold up the reviews of all others for a second and more.
+ * at once would hold up the reviews of all others for a second and more. For the same reason one handshake starts in each turn of the event loop, so
+ * that reviews are read between two of them.
  *
  * A connection waits for its turn from the moment when its first message is complete, so that silent connections take no place.
  * @param onDrop is called for each connection that is closed because its handshake takes long while another one waits
@@ -70,7 +71,9 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
   // The network whose turn was last is at the end.
   const networks = new Map<string, Network>();
   const total = { waiting: 0, active: 0 };
-  let timer: NodeJS.Timeout | undefined;
+  /** Whether a handshake has started in this turn of the event loop. */
+  let hasStarted = false;
+  let timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   return { add, end };
 
   function add(socket: Socket, start: () => void): void {
@@ -130,9 +133,13 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
   }
 
   function startNext(): void {
-    while (total.active < limits.maxHandshakes && total.waiting > 0) {
-      const peer = nextInTurn();
-      if (peer === undefined) break;
+    const peer = hasStarted ? undefined : nextInTurn();
+    if (peer !== undefined) {
+      hasStarted = true;
+      setImmediate(() => {
+        hasStarted = false;
+        startNext();
+      });
       startFirst(peer);
     }
     if (timer !== undefined || total.waiting === 0) return;
@@ -140,7 +147,9 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     timer = setTimeout(() => setImmediate(dropSlow), limits.unevenHandshakeMs / LOOKS).unref();
   }
 
+  /** @returns the address whose connection is the next to start; undefined: none waits, or there is no place for one */
   function nextInTurn(): Peer | undefined {
+    if (total.waiting === 0 || total.active >= limits.maxHandshakes) return undefined;
     let network: Network | undefined;
     for (const each of networks.values()) {
       if (each.waiting > 0 && each.active < maxOfNetwork && each.active < (network?.active ?? Infinity)) network = each;
@@ -170,14 +179,16 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
 
   function dropSlow(): void {
     timer = undefined;
-    for (let slow = findSlow(); slow !== undefined; slow = findSlow()) {
+    const slow = findSlow();
+    if (slow !== undefined) {
       const [socket, { network, active }] = slow;
       onDrop();
       // Free the place now, instead of when the socket has closed.
       active.delete(socket);
       count(network, 'active', -1);
       socket.destroy();
-      startNext();
+      // One in each turn of the event loop, as the handshakes that take the places.
+      timer = setImmediate(dropSlow);
     }
     startNext();
   }
@@ -190,8 +201,8 @@ export function makeHandshakes(limits: HandshakeLimits, onDrop: () => void): Han
     const fewest = Math.min(...[...starving].map(({ active }) => active));
     const now = performance.now();
     for (const network of networks.values()) {
-      // While there are free places, handshakes of a network delay only connections of the same network.
-      if (!isFull && network.waiting === 0) continue;
+      // While there are free places, handshakes of a network delay only connections of the same network, and only when it may have no more.
+      if (!isFull && (network.waiting === 0 || network.active < maxOfNetwork)) continue;
       for (const peer of network.active === 0 ? [] : network.peers.values()) {
         const hasMore = (isFull && network.active >= fewest + 2) || (starving.has(network) && peer.active.size >= 2);
         const latestStart = now - (hasMore ? limits.unevenHandshakeMs : limits.contendedHandshakeMs);
