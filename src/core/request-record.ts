@@ -16,7 +16,7 @@ export type RequestOutcome = 'allowed' | 'patched' | 'denied' | 'failed';
 
 /**
  * Why a review is shed, so that the API server sends it again later: the event loop is delayed; too many bodies are arriving; all bodies hold too
- * many bytes; too many bytes of large bodies wait for the worker.
+ * many bytes; bodies with too many bytes wait to be judged.
  */
 export const SHED_REASONS = ['late', 'arriving', 'bytes', 'waiting'] as const;
 export type ShedReason = (typeof SHED_REASONS)[number];

@@ -3,6 +3,8 @@ import { estimateValues } from './value-count.ts';
 
 export interface BodyLimits {
   readonly maxBodyBytes: number;
+  /** A body of more bytes waits for its turn before it is judged. */
+  readonly smallBodyBytes: number;
   /** A body of more bytes is large. */
   readonly largeBodyBytes: number;
   /** A body with more values, by estimate, is handled as a large one: small values cost more than their bytes. */

@@ -5,6 +5,8 @@ import type { LoadLimits } from './load-shedding.ts';
 
 /** What callers may use of the server. */
 export interface Limits extends BodyLimits, ConnectionLimits, HandshakeLimits, LoadLimits {
+  /** The time for judging reviews that wait for their turn, in one turn of the event loop. A review that has begun is not interrupted. */
+  readonly turnMs: number;
   /** The longest that a large review may take; the API server's own timeout may be shorter. */
   readonly largeReviewTimeoutMs: number;
   readonly maxHeaderBytes: number;
@@ -24,6 +26,9 @@ const MIB = 1024 * KIB;
 export const LIMITS: Limits = {
   // An update carries two objects of 3 MiB at most each; the API server's defaulting adds to them, and the envelope comes on top.
   maxBodyBytes: 8 * MIB,
+  // A new pod has 11 KiB. A hostile body of this size takes a millisecond or two.
+  smallBodyBytes: 16 * KIB,
+  turnMs: 2,
   // Parsing and judging this many bytes takes five milliseconds. Other reviews may have to wait for it.
   largeBodyBytes: 256 * KIB,
   // 150 KiB of ordinary pods have this many values. The smaller the values, the more work each byte makes.

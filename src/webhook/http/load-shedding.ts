@@ -8,7 +8,7 @@ export interface ConcurrencyLimits {
   readonly uploads: number;
   /** Bytes that all bodies hold. */
   readonly bodyBytes: number;
-  /** Bytes of the large bodies that wait for the worker. */
+  /** Bytes of the bodies that are complete and wait to be judged. One remote address may have half of them. */
   readonly queuedBytes: number;
 }
 
@@ -16,8 +16,8 @@ export interface ConcurrencyLimits {
 export interface Admission {
   /** More bytes of the body have arrived. */
   addBytes(bytes: number): void;
-  /** The body is complete. Small bodies are handled synchronously and leave at once; a large one waits for the worker, if there is room. */
-  finishUpload(judge: 'here' | 'worker'): ShedReason | undefined;
+  /** The body is complete. A small one is judged now; any other waits, for its turn or for the worker, if there is room. */
+  finishUpload(judged: 'now' | 'later', caller: string): ShedReason | undefined;
   /** The body is judged. May be called more than once. */
   releaseBody(): void;
   /** @param drop is called at most once, and only before `leave`: when the caller does not read its answer in time */
@@ -64,13 +64,14 @@ const TICK_MS = 100;
  *
  * When the uploads are full, the slowest upload is dropped first: an API server sends a body within moments, so a slow sender harms only itself.
  * Small bodies are judged as soon as they are complete. Reviews that wait for that wait in sockets, where they cannot be counted; the delay of
- * the event loop stands for them.
+ * the event loop stands for them. The bytes of other bodies are counted while they wait.
  */
 export function makeLoadShedder({ enforced, watched, answers: answerLimits }: LoadLimits): LoadShedder {
   // In the order of arrival.
   const uploads = new Map<Admission, (reason: ShedReason) => void>();
   let bodyBytes = 0;
   let queuedBytes = 0;
+  const queuedBytesOf = new Map<string, number>();
   // In the order in which they began.
   const answers = new Map<Admission, WaitingAnswer>();
   let answerBytes = 0;
@@ -97,6 +98,7 @@ export function makeLoadShedder({ enforced, watched, answers: answerLimits }: Lo
   function makeAdmission(maxQueuedBytes: number): Admission {
     let held = 0;
     let queued = 0;
+    let queuedBy = '';
     const admission = { addBytes, finishUpload, releaseBody, startAnswer, leave };
     return admission;
 
@@ -106,23 +108,24 @@ export function makeLoadShedder({ enforced, watched, answers: answerLimits }: Lo
       while (bodyBytes > enforced.bodyBytes && uploads.size > 0) dropOldestUpload('bytes');
     }
 
-    function finishUpload(judge: 'here' | 'worker'): ShedReason | undefined {
-      const isLarge = judge === 'worker';
-      const isFull = isLarge && queuedBytes + held > maxQueuedBytes;
-      if (!isLarge || isFull) {
+    function finishUpload(judged: 'now' | 'later', caller: string): ShedReason | undefined {
+      const fromCaller = (queuedBytesOf.get(caller) ?? 0) + held;
+      const isFull = judged === 'later' && (queuedBytes + held > maxQueuedBytes || fromCaller > maxQueuedBytes / 2);
+      if (judged === 'now' || isFull) {
         releaseBody();
         return isFull ? 'waiting' : undefined;
       }
       uploads.delete(admission);
       queued = held;
-      queuedBytes += queued;
+      queuedBy = caller;
+      countQueued(queuedBy, queued);
       return undefined;
     }
 
     function releaseBody(): void {
       uploads.delete(admission);
       bodyBytes -= held;
-      queuedBytes -= queued;
+      countQueued(queuedBy, -queued);
       held = 0;
       queued = 0;
     }
@@ -137,6 +140,14 @@ export function makeLoadShedder({ enforced, watched, answers: answerLimits }: Lo
       releaseBody();
       endAnswer(admission);
     }
+  }
+
+  function countQueued(caller: string, bytes: number): void {
+    if (bytes === 0) return;
+    queuedBytes += bytes;
+    const left = (queuedBytesOf.get(caller) ?? 0) + bytes;
+    if (left === 0) queuedBytesOf.delete(caller);
+    else queuedBytesOf.set(caller, left);
   }
 
   function endAnswer(admission: Admission): void {

@@ -3,6 +3,7 @@ import type { CloseReason, RequestRecord, ShedReason } from '../../core/request-
 import type { Respond, ReviewResponse } from '../review/respond.ts';
 import { isWatching, type Route } from '../review/route.ts';
 import { type BodyErrorCode, readBody } from './body.ts';
+import { makeLoopTurns } from './caller-turns.ts';
 import type { Connections } from './connections.ts';
 import { errorBody, HTTP_ERRORS, type HttpError, type HttpErrorCode, JSON_TYPE, jsonHeaders, sendError } from './errors.ts';
 import type { Limits } from './limits.ts';
@@ -55,6 +56,7 @@ interface AdmittedReview {
 
 /** Makes the function that handles the request of a review, from its headers to its answer. */
 export function makeReviewHandler({ respond, worker, shedder, recorder, connections, limits }: ReviewHandlerOptions): HandleReview {
+  const turns = makeLoopTurns(limits.turnMs);
   return ({ path, route }, request, response) => {
     const startedAt = performance.now();
     recorder.startRequest();
@@ -91,14 +93,25 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     }
     const isLarge = body.length > limits.largeBodyBytes;
     const hasManyValues = !isLarge && body.length > limits.manyValues && estimateValues(body) > limits.manyValues;
-    const overload = admission.finishUpload(isLarge || hasManyValues ? 'worker' : 'here');
+    const waits = hasManyValues || body.length > limits.smallBodyBytes;
+    const overload = admission.finishUpload(waits ? 'later' : 'now', callerOf(request));
     if (overload !== undefined) {
       if (isLarge) body.buffer.transfer(0);
       shed(request, response, overload);
     } else if (isLarge) void judgeInWorker(review, body);
     // A small body may share its memory with other buffers, which must not be transferred: the worker gets a copy.
     else if (hasManyValues) void judgeInWorker(review, new Uint8Array(body));
+    else if (waits) judgeInTurn(review, body);
     else judgeHere(review, body);
+  }
+
+  function judgeInTurn(review: AdmittedReview, body: Uint8Array): void {
+    const { request, response, admission } = review;
+    const cancel = turns.add(callerOf(request), () => {
+      admission.releaseBody();
+      judgeHere(review, body);
+    });
+    response.once('close', cancel);
   }
 
   function judgeHere(review: AdmittedReview, body: Uint8Array): void {
@@ -116,7 +129,7 @@ export function makeReviewHandler({ respond, worker, shedder, recorder, connecti
     response.once('close', () => gone.abort());
     const timeout = AbortSignal.timeout(timeoutMsOf(request, limits));
     try {
-      answer(review, await worker.judge(path, body, AbortSignal.any([gone.signal, timeout]), request.socket.remoteAddress ?? ''));
+      answer(review, await worker.judge(path, body, AbortSignal.any([gone.signal, timeout]), callerOf(request)));
     } catch (error) {
       if (gone.signal.aborted) return;
       const code = timeout.aborted ? 'CLOISTER_REVIEW_TIMEOUT' : workerErrorOf(error);
@@ -175,6 +188,10 @@ function workerErrorOf(error: unknown): HttpErrorCode {
     default:
       return 'CLOISTER_INTERNAL_ERROR';
   }
+}
+
+function callerOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? '';
 }
 
 const JSON_CONTENT = /^application\/json[\t ]*(?:;[\t ]*charset=(?:utf-8|"utf-8")[\t ]*)?$/i;

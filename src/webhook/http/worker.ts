@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { WorkerLoss } from '../../core/request-record.ts';
 import type { ReviewResponse } from '../review/respond.ts';
+import { makeCallerTurns } from './caller-turns.ts';
 
 export interface WorkerLimits {
   readonly startTimeoutMs: number;
@@ -63,7 +64,6 @@ export class WorkerLostError extends Error {
 }
 
 interface Task extends WorkerRequest {
-  readonly caller: string;
   readonly resolve: (response: ReviewResponse) => void;
   readonly reject: (reason: Error) => void;
 }
@@ -74,8 +74,7 @@ interface Task extends WorkerRequest {
  */
 export function makeReviewWorker({ script, data, limits: given, onLost }: WorkerOptions): ReviewWorker {
   const limits = { ...WORKER_LIMITS, ...given };
-  // By caller. The one whose turn was last is at the end.
-  const waiting = new Map<string, Set<Task>>();
+  const waiting = makeCallerTurns<Task>();
   let current: Task | undefined;
   let worker: Worker | undefined;
   let isReady = false;
@@ -85,18 +84,17 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
     judge: (path, body, signal, caller) =>
       new Promise((resolve, reject) => {
         signal.throwIfAborted();
-        const task = { caller, path, body, resolve, reject };
-        waiting.set(caller, (waiting.get(caller) ?? new Set()).add(task));
+        const task = { path, body, resolve, reject };
+        waiting.add(caller, task);
         signal.addEventListener('abort', () => {
           // Free the body now instead of at the next garbage collection.
-          if (leave(task)) body.buffer.transfer(0);
+          if (waiting.remove(caller, task)) body.buffer.transfer(0);
           reject(signal.reason);
         });
         startNextTask();
       }),
     async stop() {
-      const dropped = [...[...waiting.values()].flatMap((tasks) => [...tasks]), ...(current === undefined ? [] : [current])];
-      waiting.clear();
+      const dropped = [...waiting.clear(), ...(current === undefined ? [] : [current])];
       await detachWorker()?.terminate();
       for (const { reject } of dropped) reject(new Error('the server is stopping'));
     },
@@ -104,11 +102,11 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
 
   function startNextTask(): void {
     if (worker === undefined) {
-      if (waiting.size > 0) startWorker();
+      if (!waiting.isEmpty()) startWorker();
       return;
     }
     if (!isReady || current !== undefined) return;
-    const task = nextInTurn();
+    const task = waiting.next();
     if (task === undefined) {
       startTimer(limits.idleTimeoutMs, () => void detachWorker()?.terminate());
       return;
@@ -116,26 +114,6 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
     current = task;
     startTimer(limits.reviewTimeoutMs, () => failTask('overdue', 'a large review was not judged in time'));
     worker.postMessage({ path: task.path, body: task.body } satisfies WorkerRequest, [task.body.buffer]);
-  }
-
-  function nextInTurn(): Task | undefined {
-    for (const tasks of waiting.values()) {
-      for (const task of tasks) {
-        leave(task);
-        // To the end.
-        if (waiting.delete(task.caller)) waiting.set(task.caller, tasks);
-        return task;
-      }
-    }
-    return undefined;
-  }
-
-  /** @returns whether the task still waited */
-  function leave(task: Task): boolean {
-    const tasks = waiting.get(task.caller);
-    const isFound = tasks?.delete(task) === true;
-    if (tasks?.size === 0) waiting.delete(task.caller);
-    return isFound;
   }
 
   function startWorker(): void {
@@ -167,7 +145,7 @@ export function makeReviewWorker({ script, data, limits: given, onLost }: Worker
 
   /** Fails the current review, or the first that waits: a worker that cannot start fails the review that it was started for. */
   function failTask(loss: WorkerLoss, message: string, cause?: Error): void {
-    const task = current ?? nextInTurn();
+    const task = current ?? waiting.next();
     void detachWorker()?.terminate();
     onLost(loss);
     task?.reject(new WorkerLostError(loss, message, { cause }));

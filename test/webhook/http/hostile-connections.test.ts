@@ -383,6 +383,46 @@ describe('a body in small pieces', () => {
   });
 });
 
+describe('reviews that take long to judge', () => {
+  const slow = (judged: string[]): Respond => {
+    return (_, body) => {
+      const end = performance.now() + (body.length > LIMITS.smallBodyBytes ? 10 : 0);
+      while (performance.now() < end);
+      judged.push(Buffer.from(body).toString().trim());
+      return answerOf('{}')('', body);
+    };
+  };
+  const reviewOf = (name: string, bytes: number): string => `${HEAD}Content-Length: ${bytes}\r\n\r\n${name.padEnd(bytes)}`;
+  const LONG = LIMITS.smallBodyBytes + 1;
+
+  test.each([
+    ['a small review is judged between two of them', 10],
+    ['callers take turns', LONG],
+  ])('T24: %s', async (_, bytes) => {
+    const judged: string[] = [];
+    const { attack } = await start({}, slow(judged));
+    const attackers = await Promise.all(Array.from({ length: 8 }, () => attack()));
+    const other = await attack(API_SERVER);
+    // The server shares the thread: it finds all of them at once.
+    for (const { socket } of attackers) socket.write(reviewOf('attacker', LONG));
+    other.socket.write(reviewOf('other', bytes));
+    await until(() => judged.length === 9);
+    expect(judged.indexOf('other')).toBeLessThan(4);
+  });
+
+  test('a review is not judged if its caller leaves before its turn', async () => {
+    const judged: string[] = [];
+    const { attack, server } = await start({ turnMs: 0 }, slow(judged));
+    const [first, second, leaving] = await Promise.all([attack(), attack(API_SERVER), attack()]);
+    first.socket.write(reviewOf('first', LONG));
+    second.socket.write(reviewOf('second', LONG));
+    leaving.socket.write(reviewOf('leaving', LONG));
+    leaving.socket.destroy();
+    await until(() => judged.length >= 2 && server.bodyBytes() === 0);
+    expect(judged.toSorted()).toEqual(['first', 'second']);
+  });
+});
+
 describe('answers that their callers do not read', () => {
   /** More than the buffers of both sockets take. */
   const big = answerOf(' '.repeat(16 * 1024 * 1024));

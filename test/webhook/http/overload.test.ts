@@ -165,9 +165,9 @@ describe('more waiting for the worker than the limit', () => {
     const first = send(MUTATE, { body: large });
     await until(() => release.length === 1);
     expect((await send(WARN, { body: large })).status).toBe(429);
-    const second = send(MUTATE, { body: large });
+    const second = send(MUTATE, { body: large, localAddress: '127.0.0.2' });
     await until(() => release.length === 2);
-    const { status, headers } = await send(MUTATE, { body: large });
+    const { status, headers } = await send(MUTATE, { body: large, localAddress: '127.0.0.3' });
     expect([status, headers['retry-after'], headers.connection]).toEqual([429, '1', 'close']);
     expect((await send(WARN, { body: exampleReview })).status).toBe(200);
     expect(await shed()).toEqual({ waiting: 2 });
@@ -176,6 +176,23 @@ describe('more waiting for the worker than the limit', () => {
     const next = send(MUTATE, { body: large });
     await until(() => release.length === 3);
     release[2]?.();
+    expect((await next).status).toBe(200);
+  });
+
+  test('T24: a caller whose bodies have half of the bytes is shed, and another one is answered', async () => {
+    const { worker, release } = makeHeldWorker();
+    const { send, shed } = await start({ worker, enforced: { queuedBytes: 4 * large.length } });
+    const waiting = [1, 2].map(() => send(MUTATE, { body: large }));
+    await until(() => release.length === 2);
+    expect((await send(MUTATE, { body: large })).status).toBe(429);
+    const other = send(MUTATE, { body: large, localAddress: '127.0.0.2' });
+    await until(() => release.length === 3);
+    for (const each of release) each();
+    expect((await Promise.all([...waiting, other])).map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(await shed()).toEqual({ waiting: 1 });
+    const next = send(MUTATE, { body: large });
+    await until(() => release.length === 4);
+    release[3]?.();
     expect((await next).status).toBe(200);
   });
 
