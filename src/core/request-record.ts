@@ -26,10 +26,11 @@ export const WORKER_LOSSES = ['ended', 'memory', 'overdue'] as const;
 export type WorkerLoss = (typeof WORKER_LOSSES)[number];
 
 /**
- * Why a connection is closed early. `full`: there were too many. `pipelined`: too many of its requests waited for their answers. `handshakes`: its TLS handshake took long while others waited. `unread`: the caller did not
- * read its answer in time, or all answers that wait to be read had too many bytes.
+ * Why a connection is closed early. `full`: there were too many. `idle`: too many of one network were idle. `pipelined`: too many of its requests
+ * waited for their answers. `handshakes`: its TLS handshake took long while others waited. `unread`: the caller did not read its answer in time, or all
+ * answers that wait to be read had too many bytes.
  */
-export const CLOSE_REASONS = ['full', 'handshakes', 'pipelined', 'unread'] as const;
+export const CLOSE_REASONS = ['full', 'handshakes', 'idle', 'pipelined', 'unread'] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 /** The number of findings of one rule and kind. */

@@ -97,7 +97,7 @@ export function makeMetrics({ profiles, version, configuration }: ServingProcess
   const shed = counter('shed_requests_total', 'Reviews shed with status 429 or 503 and Retry-After, by reason.', ['reason']);
   const closed = counter(
     'closed_connections_total',
-    'Connections closed early, by port and by reason: full, handshakes (one took long while others waited), pipelined (too many requests without an answer) or unread (an answer was not read in time).',
+    'Connections closed early, by port and by reason: full, handshakes (one took long while others waited), idle (too many of one network), pipelined (too many requests without an answer) or unread (an answer was not read in time).',
     ['port', 'reason'],
   );
   const losses = counter(

@@ -4,6 +4,8 @@ import { networkOf } from './network.ts';
 
 export interface ConnectionLimits {
   readonly maxConnections: number;
+  /** The number of connections of one network that are in the same idle stage. Each holds memory, and its caller may open another at any time. */
+  readonly maxIdleOfNetwork: number;
 }
 
 /**
@@ -11,6 +13,9 @@ export interface ConnectionLimits {
  * answered. `busy`: a request is in progress.
  */
 export type ConnectionStage = 'handshake' | 'unproven' | 'proven' | 'busy';
+
+/** A connection in one of these waits for its caller. */
+const IDLE_STAGES: readonly ConnectionStage[] = ['unproven', 'proven'];
 
 export interface ConnectionTable {
   /** A connection begins. If there are too many now, another one is closed. */
@@ -34,6 +39,7 @@ interface Peer {
 /** The addresses that one caller may have: see `networkOf`. */
 interface Network {
   connections: number;
+  readonly stages: Record<ConnectionStage, number>;
 }
 
 interface Connection {
@@ -49,7 +55,7 @@ interface Connection {
  * in that network, of the remote address that has the most. If every connection has sent a review, it closes one of a network or address that has
  * more connections than the network or address of the new connection: an idle one if there is one, otherwise a busy one. API servers have few
  * connections that sent no review, so a caller that opens too many connections closes only its own. Within a stage, the oldest connection is closed
- * first.
+ * first. A network that keeps many connections idle loses the oldest of them before there is no room.
  * @param onClose is called for each connection that is closed
  */
 export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: CloseReason) => void): ConnectionTable {
@@ -60,7 +66,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   const bySocket = new WeakMap<Socket, Connection>();
   return {
     add(socket, stage) {
-      if (connections >= limits.maxConnections && !closeOneFor(socket.remoteAddress ?? '')) {
+      if (connections >= limits.maxConnections && !close(findVictim(socket.remoteAddress ?? ''), 'full')) {
         onClose('full');
         socket.destroy();
         return;
@@ -96,7 +102,7 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
       proven: new Set<Connection>(),
       busy: new Set<Connection>(),
     };
-    const network = networks.get(networkOf(address)) ?? { connections: 0 };
+    const network = networks.get(networkOf(address)) ?? { connections: 0, stages: { handshake: 0, unproven: 0, proven: 0, busy: 0 } };
     networks.set(networkOf(address), network);
     const peer = { address, network, stages, connections: 0 };
     peers.set(address, peer);
@@ -110,13 +116,20 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 
   function enter(connection: Connection, stage: ConnectionStage): void {
+    const { peer } = connection;
     connection.stage = stage;
-    connection.peer.stages[stage].add(connection);
+    peer.stages[stage].add(connection);
+    peer.network.stages[stage] += 1;
+    if (!IDLE_STAGES.includes(stage) || peer.network.stages[stage] <= limits.maxIdleOfNetwork) return;
+    const hasOlder = ({ network, stages }: Peer): boolean => network === peer.network && oldestOf(stages[stage]) !== connection;
+    close(findOldest([stage], hasOlder), 'idle');
   }
 
   function leave(connection: Connection): void {
     const { peer, stage } = connection;
-    if (stage !== undefined) peer.stages[stage].delete(connection);
+    if (stage === undefined) return;
+    peer.stages[stage].delete(connection);
+    peer.network.stages[stage] -= 1;
   }
 
   function forget(connection: Connection): void {
@@ -134,10 +147,9 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
   }
 
   /** @returns whether there was one to close */
-  function closeOneFor(address: string): boolean {
-    const connection = findVictim(address);
+  function close(connection: Connection | undefined, reason: CloseReason): boolean {
     if (connection === undefined) return false;
-    onClose('full');
+    onClose(reason);
     forget(connection);
     connection.socket.destroy();
     return true;
@@ -174,13 +186,21 @@ export function makeConnectionTable(limits: ConnectionLimits, onClose: (reason: 
       const isFewer = largest !== undefined && (sizeOf(peer) - sizeOf(largest) || countOf(peer) - countOf(largest)) < 0;
       if (!isFewer) largest = peer;
     }
-    for (const stage of stages) for (const connection of largest?.stages[stage] ?? []) return connection;
+    for (const stage of stages) {
+      const oldest = largest === undefined ? undefined : oldestOf(largest.stages[stage]);
+      if (oldest !== undefined) return oldest;
+    }
     return undefined;
 
     function sizeOf({ network }: Peer): number {
       return byNetwork.get(network) ?? 0;
     }
   }
+}
+
+function oldestOf(connections: Set<Connection>): Connection | undefined {
+  for (const connection of connections) return connection;
+  return undefined;
 }
 
 /** A key of the connection: equal for its TCP socket and the TLS socket on top of it, and different for every other open connection. */

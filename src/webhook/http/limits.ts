@@ -51,6 +51,8 @@ export const LIMITS: Limits = {
   maxRequestsPerConnection: 1_000,
   // Three API servers have 600 requests at a time each, and open a connection for each. A connection takes about 90 KiB.
   maxConnections: 2_048,
+  // An API server keeps 25 idle connections for each kind of webhook. Several API servers may share an address.
+  maxIdleOfNetwork: 512,
   // A handshake takes about a millisecond of the processor and one round trip; this number keeps the processor busy while a handshake waits two
   // milliseconds for the network.
   maxHandshakes: 16,

@@ -67,7 +67,7 @@ export function buildMetricsServer({ contentType, expose, onClose, intervalMs = 
 
 /** Every answer closes its connection: one that is kept would take the place of a probe. */
 function buildPlainServer(paths: string, onClose: (reason: CloseReason) => void): FastifyInstance {
-  const table = makeConnectionTable({ maxConnections: 256 }, onClose);
+  const table = makeConnectionTable({ maxConnections: 256, maxIdleOfNetwork: 256 }, onClose);
   const app = fastify({
     logger: false,
     requestIdHeader: false,

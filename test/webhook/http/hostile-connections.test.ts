@@ -151,6 +151,27 @@ describe('more connections than the limit', () => {
     expect((await closed()).full).toBe(2);
   });
 
+  test.each([
+    ['after an answered review', true],
+    ['before any review', false],
+  ])('T24: of the connections that a caller keeps idle %s, the oldest is closed before the port is full', async (_, isProven) => {
+    const { attack, closed } = await start({ maxIdleOfNetwork: 4 });
+    const open = async (address: string) => {
+      const connection = await attack(address);
+      if (!isProven) return connection;
+      connection.socket.write(REVIEW);
+      await until(() => connection.received().startsWith('HTTP/1.1 200'));
+      return connection;
+    };
+    const kept = await open(API_SERVER);
+    const idle = [await open(ATTACKER)];
+    for (let opened = 1; opened < 6; opened += 1) idle.push(await open(ATTACKER));
+    await until(() => idle.filter(({ socket }) => socket.destroyed).length === 2);
+    expect(idle.slice(0, 2).map(({ socket }) => socket.destroyed)).toEqual([true, true]);
+    expect(kept.socket.destroyed).toBe(false);
+    expect(await closed()).toEqual({ idle: 2 });
+  });
+
   test('a connection whose request was rejected is closed for another, although its body is still to come', async () => {
     const { attack, review } = await start({ maxConnections: 4 });
     const rejected = await Promise.all(Array.from({ length: 4 }, () => attack()));

@@ -73,7 +73,7 @@ test('T24: in each turn of the event loop one handshake starts, so that reviews 
 });
 
 test('T24: when connections are closed for others, all addresses of a /64 count together', () => {
-  const table = makeConnectionTable({ maxConnections: 12 }, () => {});
+  const table = makeConnectionTable({ maxConnections: 12, maxIdleOfNetwork: 12 }, () => {});
   const own = Array.from({ length: 3 }, () => socketFrom(API_SERVER));
   const others = Array.from({ length: 9 }, (_, index) => socketFrom(attacker(index)));
   for (const socket of [...own, ...others]) {
@@ -83,6 +83,21 @@ test('T24: when connections are closed for others, all addresses of a /64 count 
   // Each of the other addresses has one connection, and fewer than the API server.
   for (let added = 0; added < 3; added += 1) table.add(socketFrom(API_SERVER), 'proven');
   expect([own, others].map((sockets) => sockets.filter(({ destroyed }) => destroyed).length)).toEqual([0, 3]);
+});
+
+test('T24: all addresses of a /64 keep their idle connections together, and lose the oldest of their largest address', () => {
+  const reasons: string[] = [];
+  const table = makeConnectionTable({ maxConnections: 100, maxIdleOfNetwork: 4 }, (reason) => reasons.push(reason));
+  const sockets = [API_SERVER, ...[0, 1, 1, 2, 3, 4].map(attacker)].map(socketFrom);
+  for (const socket of sockets) {
+    table.add(socket, 'handshake');
+    table.move(socket, 'busy');
+  }
+  expect(reasons).toEqual([]);
+  for (const socket of sockets) table.move(socket, 'proven');
+  // First that of the address with two; then, with one of each address, not the newest.
+  expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, false, true, false, false, true, false]);
+  expect(reasons).toEqual(['idle', 'idle']);
 });
 
 test.each([
