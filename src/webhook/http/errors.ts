@@ -48,7 +48,7 @@ export function errorBody(code: HttpErrorCode, message: string = HTTP_ERRORS[cod
 
 /** How much of a rejected request is read. A tiny piece counts for more than its bytes, because it costs as much time as a large one. */
 const MAX_REST_BYTES = 16 * 1024 * 1024;
-const TINY_PIECE = { bytes: 256, countsAs: 64 * 1024 };
+const TINY_PIECE = { bytes: 256, countsAs: 512 * 1024 };
 
 /** The connections that close after an error that is written already. */
 const answered = new WeakSet<Socket>();

@@ -392,6 +392,22 @@ describe('a body in small pieces', () => {
     await until(() => received().includes('CLOISTER_TOO_MANY_PIECES'));
   });
 
+  test('T24: after the rejection, only a few more of them are read', async () => {
+    const { attack } = await start();
+    const { socket, received } = await attack();
+    socket.setNoDelay(true);
+    socket.write(`${HEAD}Content-Length: 5000\r\n\r\n`);
+    let sent = 0;
+    let last = Number.POSITIVE_INFINITY;
+    for (; sent < last && !socket.destroyed; sent += 1) {
+      await new Promise((resolve) => socket.write(' ', resolve));
+      // The server reads each piece alone.
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      if (received().startsWith('HTTP/1.1 413')) last = Math.min(last, sent + 200);
+    }
+    expect(sent).toBeLessThan(last);
+  });
+
   test('after a rejection not more than a few MiB are read', async () => {
     const { attack } = await start();
     const { socket, closed } = await attack();
