@@ -29,11 +29,16 @@ addHelp(command, {
 async function run({ hold }: { readonly hold: number }): Promise<void> {
   const files = await Promise.all(PROBED_FILES.map(async (path) => [path, await readIfThere(path)] as const));
   const report = makeProbeReport(Object.fromEntries(files), version());
-  process.stdout.write(`${JSON.stringify({ apiVersion: 'cloister.dev/v1alpha1', ...report })}\n`);
-  if (hold === 0) return;
-  // As the first process of a container it gets a signal only if it waits for it.
+  const line = `${JSON.stringify({ apiVersion: 'cloister.dev/v1alpha1', ...report })}\n`;
+  if (hold === 0) {
+    process.stdout.write(line);
+    return;
+  }
+  // As the first process of a container it gets a signal only if it waits for it. A reader of the line may send the signal at once, so it waits before.
   const controller = new AbortController();
-  await Promise.race([once(process, 'SIGTERM', controller), sleep(hold, undefined, controller)]);
+  const ended = Promise.race([once(process, 'SIGTERM', controller), sleep(hold, undefined, controller)]);
+  process.stdout.write(line);
+  await ended;
   controller.abort();
 }
 
