@@ -29,6 +29,27 @@ export function nodesProblem({ level, found, of, what, remedy }: NodesProblem): 
   return [{ level, objects, message: `${found.length} of ${of} nodes ${what} (${printObjects(objects)})`, remedy }];
 }
 
+/**
+ * One problem for each text, with all nodes that have it.
+ * @param nodeOf the name of the node that an item is about; undefined: it is about none
+ * @param problemOf undefined: nothing is wrong with the item
+ */
+export function problemsByNode<T>(
+  items: readonly T[],
+  nodeOf: (item: T) => string | undefined,
+  problemOf: (item: T) => Omit<Problem, 'objects'> | undefined,
+): readonly Problem[] {
+  const found = items.flatMap((item) => {
+    const problem = problemOf(item);
+    return problem === undefined ? [] : [{ node: nodeOf(item), problem }];
+  });
+  return [...Map.groupBy(found, ({ problem: { level, message } }) => `${level} ${message}`).values()].flatMap((group) => {
+    const objects = [...new Set(group.flatMap(({ node }) => node ?? []))];
+    const nodes = objects.length === 0 ? '' : ` (${printObjects(objects)})`;
+    return group.slice(0, 1).map(({ problem }) => ({ ...problem, objects, message: `${problem.message}${nodes}` }));
+  });
+}
+
 /** An error about pods that fail. */
 export function podsProblem({
   found,

@@ -44,9 +44,9 @@ const withoutReading = (profile: string, grant?: string): readonly Case[] =>
       [
         'a pod that does not start',
         NOT_STARTED,
-        /^not proven: the pod did not start: the node has no handler of the RuntimeClass on worker-1$/,
+        /^not proven: the pod did not start: the node has no handler of the RuntimeClass \(worker-1\)$/,
       ],
-      ['a log that may not be read', UNREAD, /^not proven: this identity needs get on pods\/log on worker-1$/],
+      ['a log that may not be read', UNREAD, /^not proven: this identity needs get on pods\/log \(worker-1\)$/],
       ['no namespace', NOT_TRIED, /^not proven: no namespace enforces the profile/],
     ] as const
   ).map(([title, outcome, message]) => ({
@@ -85,7 +85,7 @@ export const provingCases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'pods that do not start on two nodes',
       facts: { proofs: [proof({ outcome: NOT_STARTED }), proof({ outcome: NOT_STARTED, node: { ...WORKER, name: 'worker-2' } })] },
-      answers: [['error', /does not start: the node has no handler of the RuntimeClass on worker-1, worker-2$/]],
+      answers: [['error', /does not start: the node has no handler of the RuntimeClass \(worker-1, worker-2\)$/]],
     },
     { title: 'a log that may not be read', ...beside({ outcome: UNREAD }), answers: [['unknown', /needs get on pods\/log/]] },
     { title: 'no namespace', ...beside({ outcome: NOT_TRIED, node: undefined }), answers: [['unknown', /no namespace enforces/]] },
@@ -109,7 +109,7 @@ export const provingCases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'root is root of the node',
       ...beside({}, own(0)),
-      answers: [['error', /root of the pod is root of the node.* on worker-1$/]],
+      answers: [['error', /root of the pod is root of the node.* \(worker-1\)$/]],
     },
     {
       title: 'only the groups are those of the node',
@@ -154,7 +154,7 @@ export const provingCases: Readonly<Record<string, readonly Case[]>> = {
       ...one('kata-fc', { bootId: null, kernelRelease: '6.1.62' }),
       answers: [['ok', /./]],
     },
-    { title: 'the kernel of the node', ...one('kata-qemu', {}), answers: [['error', /on the kernel of its node.* on worker-1$/]] },
+    { title: 'the kernel of the node', ...one('kata-qemu', {}), answers: [['error', /on the kernel of its node.* \(worker-1\)$/]] },
     { title: 'gVisor', ...one('kata-clh', GVISOR), answers: [['error', /gVisor runs the pod/]] },
     { title: 'the same release, and no boot id', ...one('kata-qemu', { bootId: null }), answers: [['unknown', /boot id/]] },
     ...withoutReading('kata-qemu'),
@@ -184,7 +184,7 @@ export const provingCases: Readonly<Record<string, readonly Case[]>> = {
     {
       title: 'a missing profile',
       ...beside({ outcome: NO_SECCOMP }),
-      answers: [['error', /cloister\/workspace\.json is missing.* on worker-1$/]],
+      answers: [['error', /cloister\/workspace\.json is missing.* \(worker-1\)$/]],
     },
     { title: 'no filter', ...beside({}, { seccompMode: 0 }), answers: [['error', /without a seccomp filter/]] },
     {

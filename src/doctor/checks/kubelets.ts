@@ -1,23 +1,16 @@
-import { checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
+import { checkProfiles, LEFT_OUT, type Problem } from '../check.ts';
 import type { KubeletFact } from '../facts.ts';
+import { problemsByNode } from '../grouping.ts';
 import { needsHostUsers } from '../profiles.ts';
 
-/** One problem for each text, with all nodes that have it. @param problemOf undefined: nothing is wrong with the node */
-function problemsOf(
-  kubelets: readonly KubeletFact[],
-  problemOf: (kubelet: KubeletFact) => Omit<Problem, 'objects'> | undefined,
-): readonly Problem[] {
-  const found = kubelets.flatMap((kubelet) => {
-    const problem = problemOf(kubelet);
-    return problem === undefined ? [] : [{ node: kubelet.node, problem }];
-  });
-  return [...Map.groupBy(found, ({ problem: { level, message } }) => `${level} ${message}`).values()].flatMap((group) => {
-    const objects = group.map(({ node }) => node);
-    return group.slice(0, 1).map(({ problem }) => ({ ...problem, objects, message: `${problem.message} (${printObjects(objects)})` }));
-  });
-}
+type KubeletProblem = Omit<Problem, 'objects'>;
 
-const unknown = (message: string): Omit<Problem, 'objects'> => ({
+const problemsOf = (
+  kubelets: readonly KubeletFact[],
+  problemOf: (kubelet: KubeletFact) => KubeletProblem | undefined,
+): readonly Problem[] => problemsByNode(kubelets, ({ node }) => node, problemOf);
+
+const unknown = (message: string): KubeletProblem => ({
   level: 'unknown',
   message,
   remedy: 'Read the configuration and the metrics of these kubelets on their nodes.',

@@ -1,6 +1,7 @@
 import type { Profile } from '../../core/profiles/profile.ts';
 import { checkProfiles, LEFT_OUT, type Problem, printObjects } from '../check.ts';
 import type { Proof } from '../facts.ts';
+import { problemsByNode } from '../grouping.ts';
 import { type IdRange, isGvisor, mayHaveCapability, type ProbeReport, rangesOf } from '../probe-report.ts';
 import { hasUserNamespace, isKata, seccompProfileOf, unmasksProc } from '../profiles.ts';
 import { hasOwnKernel, hasRun, type RanProof } from '../proofs.ts';
@@ -8,31 +9,11 @@ import { BLOCKED, excerpt, REMEDIES, rejectionOf } from '../rejections.ts';
 
 const proofsOf = (profile: Profile, proofs: readonly Proof[]): readonly Proof[] => proofs.filter((each) => each.profile === profile.id);
 
-const nodesOf = (proofs: readonly Proof[]): readonly string[] => [...new Set(proofs.flatMap(({ node }) => node?.name ?? []))];
-/** ` on worker-1, worker-2`. */
-const onNodes = (proofs: readonly Proof[]): string => (nodesOf(proofs).length === 0 ? '' : ` on ${printObjects(nodesOf(proofs))}`);
-
 /** What is wrong with one proof. */
-interface Fault {
-  readonly level: Problem['level'];
-  readonly message: string;
-  readonly remedy: string;
-}
+type Fault = Omit<Problem, 'objects'>;
 
-/** One problem for each fault, with all nodes that have it. */
-function problemsOf<P extends Proof>(proofs: readonly P[], faultOf: (proof: P) => Fault | undefined): readonly Problem[] {
-  const found = proofs.flatMap((proof) => {
-    const fault = faultOf(proof);
-    return fault === undefined ? [] : [{ proof, fault }];
-  });
-  return [...Map.groupBy(found, ({ fault }) => `${fault.level} ${fault.message}`).values()].flatMap((group): Problem[] => {
-    const [first] = group;
-    if (first === undefined) return [];
-    const { level, message, remedy } = first.fault;
-    const among = group.map(({ proof }) => proof);
-    return [{ level, objects: nodesOf(among), message: `${message}${onNodes(among)}`, remedy }];
-  });
-}
+const problemsOf = <P extends Proof>(proofs: readonly P[], faultOf: (proof: P) => Fault | undefined): readonly Problem[] =>
+  problemsByNode(proofs, ({ node }) => node?.name, faultOf);
 
 /** Why a wall is not proven: there is no reading. */
 function whyUnproven({ outcome }: Proof): Fault | undefined {
