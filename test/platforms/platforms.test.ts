@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -9,6 +9,7 @@ import type { Finding } from '../../src/core/rules/rule.ts';
 import { pagesIn, readPage, root, sectionOf } from '../docs/page.ts';
 import {
   blocksOf,
+  checkOf,
   configOf,
   configText,
   containerOf,
@@ -71,6 +72,18 @@ describe.each(PLATFORMS)('the page of $id', (platform) => {
     expect(sectionOf(page, 'Set up')).toContain(`--values charts/cloister/presets/${id}.yaml`);
   });
 
+  test('the commands that check a workspace find the pods of the page and their workspace container', () => {
+    const { selector, container, script } = checkOf(id);
+    for (const { file, workspace, isRefused } of pods) {
+      if (isRefused) continue;
+      const [key = '', value] = selector?.split('=') ?? [];
+      expect(labelsOf(podOf(file))).toHaveProperty([key], value ?? expect.any(String));
+      expect(container).toBe(workspace);
+    }
+    // The engine of ARC is that of the job.
+    if (id !== 'arc') expect(script).toBe('sudo -n id -u && podman info --format "{{.Store.GraphDriverName}}"');
+  });
+
   test('the page links to each pod', () => {
     for (const { file } of pods) expect(page.text).toContain(`](../../examples/platforms/${file})`);
   });
@@ -119,6 +132,14 @@ function tableOf(rows: readonly Row[]): string {
     .join('');
 }
 
+function labelsOf(pod: object): Readonly<Record<string, string>> {
+  interface Labelled {
+    readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
+  }
+  const { metadata, spec } = pod as Labelled & { readonly spec: { readonly template?: Labelled } };
+  return (spec.template?.metadata ?? metadata)?.labels ?? {};
+}
+
 const titled = (rows: readonly Row[]) => rows.map((row) => [titleOf(row), row] as const);
 const isRefused = ({ pod }: Row): boolean => pod.isRefused === true;
 
@@ -158,7 +179,7 @@ test.each(needs)('%s: what must start has what it needs exactly with the exempti
 describe('the blocks of YAML on the pages', () => {
   const ids = pagesIn('platforms');
   const valuesIn = (id: string) =>
-    objectsOf(id).filter((object) => Object.hasOwn(object, 'profiles') || Object.hasOwn(object, 'exemptions'));
+    objectsOf(id).filter((object) => ['profiles', 'governs', 'exemptions'].some((key) => Object.hasOwn(object, key)));
 
   test.each(ids)('the blocks of %s are YAML, and name no unknown profile or label', (id) => {
     const blocks = blocksOf(id);
@@ -220,7 +241,43 @@ describe('the traps', () => {
     const { governance } = configOf(configText(parse(presetText('che'))));
     expect(governedBy('eclipse-che', governance)?.profiles).toEqual({ audit: 'userns' });
     expect(governedBy('alice-che', governance)?.profiles).toEqual({ enforce: 'userns' });
+    // What Che makes of alice@example.com.
+    expect(governedBy('alice-example-com-che-x1y2z3', governance)?.profiles).toEqual({ enforce: 'userns' });
     expect(governedBy('eclipse-che', { ...governance, byName: governance.byName.slice(1) })?.profiles).toEqual({ enforce: 'userns' });
+  });
+
+  test('che: the component of a workspace without a devfile holds the grant', () => {
+    const pod = podOf('che.yaml');
+    const name = 'universal-developer-image';
+    Object.assign(containerOf(podSpecOf(pod), 'tools'), { name });
+    const { repair } = judgedUnder(configOf(configText(parse(presetText('che')))), 'userns', pod);
+    expect(lacks(containerOf(podSpecOf(repair.subject.document), name), 'userns')).toEqual([]);
+  });
+
+  test('openshift: the namespaces of users are enforced, and that of Dev Spaces, whose name matches too, is only audited', () => {
+    const [values = {}] = objectsOf('openshift').filter((object) => Object.hasOwn(object, 'governs'));
+    const { governance } = configOf(configText({ ...(parse(presetText('openshift')) as object), ...values }));
+    expect(governedBy('openshift-devspaces', governance)?.profiles).toEqual({ audit: 'userns' });
+    expect(governedBy('alice-devspaces', governance)?.profiles).toEqual({ enforce: 'userns' });
+  });
+
+  test('other: the values for several platforms have what the presets have', () => {
+    const [values = {}] = objectsOf('other').filter((object) => Object.hasOwn(object, 'governs'));
+    const { profiles, governance } = configOf(configText(values));
+    for (const { id, pods } of PLATFORMS.filter(({ id: each }) => profiles.has(each))) {
+      for (const { file } of pods) {
+        const backend = id === 'arc' ? 'sysbox' : 'userns';
+        const under = (text: string, profile: string) =>
+          podSpecOf(judgedUnder(configOf(text), profile, podOf(file)).repair.subject.document);
+        const [own, preset] = [under(configText(values), id), under(presetConfig(id), backend)];
+        expect(own, file).toEqual(preset);
+      }
+      for (const { namespaces, ...modes } of (parse(presetText(id)) as Preset).governs ?? []) {
+        const name = namespaces[0]?.replaceAll('*', 'x') ?? '';
+        expect(governedBy(name, governance)?.profiles, name).toEqual(Object.fromEntries(Object.keys(modes).map((mode) => [mode, id])));
+      }
+    }
+    expect([...profiles.keys()]).toEqual(['userns', 'gitlab', 'che', 'jupyterhub', 'arc']);
   });
 
   test('coder: a template with FUSE as a resource is refused, and let through by the option of the page', () => {
@@ -235,6 +292,23 @@ describe('the traps', () => {
     expect(refused.repair.unresolved.map(({ rule }) => rule)).toEqual(['extended-resources']);
     expect(judgedUnder(configOf(configText(parse(option))), 'userns', withFuse()).repair.unresolved).toEqual([]);
   });
+});
+
+interface Preset {
+  readonly governs?: readonly { readonly namespaces: readonly string[]; readonly [mode: string]: unknown }[];
+}
+
+const presetConfig = (id: string): string => configText(parse(presetText(id)));
+
+test('the SCC of the page of OpenShift gives pods the ids of the workspace image, and allows no id that a pod does not have', () => {
+  const [scc] = objectsOf('openshift').filter(({ kind }) => kind === 'SecurityContextConstraints') as readonly {
+    readonly [strategy: string]: { readonly uidRangeMin?: number; readonly uidRangeMax?: number; readonly ranges?: readonly object[] };
+  }[];
+  // OpenShift writes the first id of a range where the pod names none.
+  const [min, max] = [1000, 65_534];
+  expect(scc?.runAsUser).toEqual({ type: 'MustRunAsRange', uidRangeMin: min, uidRangeMax: max });
+  for (const strategy of ['fsGroup', 'supplementalGroups']) expect(scc?.[strategy]).toEqual({ type: 'MustRunAs', ranges: [{ min, max }] });
+  expect(readFileSync(join(root, 'examples/workspace-image/Containerfile'), 'utf8')).toContain(`USER ${min}:${min}\n`);
 });
 
 test('the SCC of the page of OpenShift allows the capabilities and the seccomp profile of the grant', () => {

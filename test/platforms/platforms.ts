@@ -139,6 +139,23 @@ export function codeOf(id: string, language: string): readonly string[] {
   return [...blocks].map(([, indent = '', block = '']) => block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''));
 }
 
+/** What the last step of `Set up` checks in a workspace that runs. */
+export interface PageCheck {
+  /** Of the pods of workspaces; undefined: the page names none. */
+  readonly selector: string | undefined;
+  /** The container in which commands run. */
+  readonly container: string;
+  /** The script that tries sudo and the engine; undefined: the page tries them in another way. */
+  readonly script: string | undefined;
+}
+
+export function checkOf(id: string): PageCheck {
+  const text = codeOf(id, 'sh').find((block) => block.includes('uid_map'));
+  if (text === undefined) throw new Error(`docs/platforms/${id}.md shows no uid_map`);
+  const [, container = ''] = /--container (\S+) -- cat \/proc\/self\/uid_map/.exec(text) ?? [];
+  return { selector: /--selector (\S+)/.exec(text)?.[1], container, script: /-- sh -c '(.*)'/.exec(text)?.[1] };
+}
+
 /** The objects in these blocks. */
 export const objectsOf = (id: string): readonly Readonly<Record<string, unknown>>[] =>
   blocksOf(id).flatMap((block) => parseAllDocuments(block).map((document) => document.toJS()));
