@@ -56,10 +56,7 @@ export const apparmor: Rule = {
     pod({ securityContext, annotations, annotationKeys, namesWithGrant, exempts }, { workspace: { appArmorProfile: granted } }) {
       const own = maybe(securityContext, 'appArmorProfile');
       const name = `k.substring(${APPARMOR_ANNOTATION.length})`;
-      const isGiven =
-        granted === undefined
-          ? 'false'
-          : `(${annotations}[k] == ${quote(printAppArmorAnnotation(granted))} && ${name} in ${namesWithGrant})`;
+      const isGiven = granted === undefined ? 'false' : `(${saysCel(`${annotations}[k]`, granted)} && ${name} in ${namesWithGrant})`;
       return [
         {
           where: holdsFor(own, 'p', not(anyOf(isDefaultCel('p'), exempts(exemptionValueCel('p'))))),
@@ -120,9 +117,7 @@ export const apparmor: Rule = {
           : `${containers}.exists(c, c.name == ${name} && ${allOf(hasGrant, not(asksForDefaultCel(annotations, securityContext, grantTo)))})`;
       const isWrong = allOf(
         `k.startsWith(${quote(APPARMOR_ANNOTATION)})`,
-        granted === undefined
-          ? not(isAllowed)
-          : `(${isGiven} ? ${value} != ${quote(printAppArmorAnnotation(granted))} : ${not(isAllowed)})`,
+        granted === undefined ? not(isAllowed) : `(${isGiven} ? ${not(saysCel(value, granted))} : ${not(isAllowed)})`,
       );
       return [
         {
@@ -143,8 +138,8 @@ export const apparmor: Rule = {
       const isWrong = holdsFor(own, 'p', not(anyOf(isDefaultCel('p'), exempts(exemptionValueCel('p')))));
       if (granted === undefined) return [{ path, where: isWrong, remove: true }];
       const isGiven = allOf(hasGrant, not(asksForDefaultCel(annotations, securityContext, grantTo)));
-      const annotated = `${annotations}[?${quote(APPARMOR_ANNOTATION)} + c.name].orValue('')`;
-      const isSet = `(${own}.hasValue() ? ${holdsFor(own, 'p', isProfileCel('p', granted))} : ${annotated} == ${quote(printAppArmorAnnotation(granted))})`;
+      const annotated = `${annotations}[?${quote(APPARMOR_ANNOTATION)} + c.name]`;
+      const isSet = `(${own}.hasValue() ? ${holdsFor(own, 'p', isProfileCel('p', granted))} : ${holdsFor(annotated, 'a', saysCel('a', granted))})`;
       return [
         { path, where: allOf(not(isGiven), isWrong), remove: true },
         { path, where: allOf(isGiven, not(isSet)), set: () => profileCel(granted) },
@@ -241,6 +236,12 @@ function isSame(a: AppArmorProfile, b: AppArmorProfile): boolean {
 /** @param exempts whether an exemption lets a value through */
 const isAnnotationAllowed = (value: Cel, exempts: (value: Cel) => Cel): Cel =>
   anyOf(`${value} == 'runtime/default'`, exempts(`(${value}.startsWith('localhost/') ? ${value}.substring(10) : 'Unconfined')`));
+
+/** Whether the value of an annotation sets the profile: as `parseAppArmorAnnotation` reads it. */
+const saysCel = (value: Cel, profile: AppArmorProfile): Cel =>
+  profile.type === 'Unconfined'
+    ? not(anyOf(`${value} == 'runtime/default'`, `${value}.startsWith('localhost/')`))
+    : `${value} == ${quote(printAppArmorAnnotation(profile))}`;
 
 /** `asksForDefault` of the container `c`, where the profile does not name its workspace containers. */
 function asksForDefaultCel(annotations: Cel, securityContext: Cel, grantTo: ProfileRequirements['grantTo']): Cel {
