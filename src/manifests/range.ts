@@ -12,10 +12,10 @@ export interface TextRange {
   readonly endColumn: number;
 }
 
-/** A document with the text of its stream. */
+/** A document in its stream. */
 export interface PlacedDocument {
-  readonly text: string;
   readonly document: YamlDocument;
+  /** @param offset in the stream */
   placeOf(offset: number): TextPlace;
 }
 
@@ -81,11 +81,11 @@ function pairOf(tree: YamlTree, map: YamlMap, key: string): YamlPair | undefined
 }
 
 function firstLineOf(placed: PlacedDocument, { start, end }: Span): TextRange {
-  return makeRange(placed, { start, end: Math.min(end, eolAt(placed.text, start)) });
+  return makeRange(placed, { start, end: Math.min(end, eolAt(placed.document.part.text, start)) });
 }
 
-function makeRange({ text, placeOf }: PlacedDocument, { start, end }: Span): TextRange {
-  const trimmed = start + text.slice(start, end).trimEnd().length;
-  const [from, to] = [placeOf(start), placeOf(trimmed)];
+function makeRange({ document: { part }, placeOf }: PlacedDocument, { start, end }: Span): TextRange {
+  const trimmed = start + part.text.slice(start, end).trimEnd().length;
+  const [from, to] = [placeOf(part.start + start), placeOf(part.start + trimmed)];
   return { line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
 }

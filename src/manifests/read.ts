@@ -87,15 +87,16 @@ export function readText(file: string, text: string): FileContent {
   const { documents, problems: yamlProblems } = parseStream(text);
   const placeOf = placesIn(text);
   const [first] = yamlProblems;
-  if (first !== undefined) {
-    const above = documents.findLastIndex(({ start }) => start <= first.offset);
-    const template = templateIn(text, documents[above]?.start ?? 0, first.offset);
-    if (template !== undefined) {
-      return skipTemplate(readDocuments(file, text, documents.slice(0, Math.max(0, above)), placeOf), { file, ...placeOf(template) });
-    }
-    return { problems: yamlProblems.map(({ offset, message, remedy }) => ({ file, ...placeOf(offset), message, remedy })) };
+  if (first === undefined) return readDocuments(file, text, documents, placeOf);
+  const { part } = first;
+  const template = templateIn(part.text, first.offset);
+  if (template === undefined) {
+    return {
+      problems: yamlProblems.map(({ part: { start }, offset, message, remedy }) => ({ file, ...placeOf(start + offset), message, remedy })),
+    };
   }
-  return readDocuments(file, text, documents, placeOf);
+  const above = documents.filter((document) => document.part.start < part.start);
+  return skipTemplate(readDocuments(file, text, above, placeOf), { file, ...placeOf(part.start + template) });
 }
 
 /** @param above what the documents above the template give */
@@ -115,7 +116,7 @@ function readDocuments(file: string, text: string, documents: readonly YamlDocum
     return { skipped: { file, message, remedy: 'leave it out, or ignore it with --ignore' } };
   }
   const problems: InputProblem[] = [];
-  const read = documents.map((document) => readDocument(file, { document, placeOf, text }, problems));
+  const read = documents.map((document) => readDocument(file, { document, placeOf }, problems));
   return problems.length > 0 ? { problems } : { source: { file, text, documents: read } };
 }
 
@@ -124,13 +125,12 @@ const isNoObject = (value: Json): boolean =>
 
 /**
  * The offset of the first `{{` of a document: an action of a Go template, or of another template language with the same brackets.
- * @param start offset of the document
  * @param problem offset of the first problem of the parser. There must be one: a text that parses is YAML, even if its strings contain `{{`.
  */
-function templateIn(text: string, start: number, problem: number): number | undefined {
-  const found = /^[^#\n]*?\{\{/m.exec(text.slice(start));
-  if (found === null || problem < text.lastIndexOf('\n', start + found.index)) return undefined;
-  return start + found.index + found[0].length - 2;
+function templateIn(text: string, problem: number): number | undefined {
+  const found = /^[^#\n]*?\{\{/m.exec(text);
+  if (found === null || problem < text.lastIndexOf('\n', found.index)) return undefined;
+  return found.index + found[0].length - 2;
 }
 
 interface TypedObject {

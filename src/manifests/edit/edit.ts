@@ -1,6 +1,7 @@
 import type { PatchOp } from '../../core/patch.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import { parseStream, type YamlDocument } from '../yaml/stream.ts';
+import { readDocument } from '../yaml/read.ts';
+import type { YamlDocument } from '../yaml/stream.ts';
 import type { AliasUse, NodeLocation, YamlMap, YamlNode } from '../yaml/tree.ts';
 import { addMember, removeMember, replaceValue } from './changes.ts';
 import { contextOf, type EditContext } from './context.ts';
@@ -21,40 +22,36 @@ import { applyEdits, columnOf, oneEdit, type PlannedEdits, type TextEdit } from 
  * @returns the edited text, or why it cannot be edited
  */
 export function edit(text: string, documents: readonly YamlDocument[], patches: readonly (readonly PatchOp[])[]): Result<string, string> {
-  const unknown = patches.findIndex((operations, index) => operations.length > 0 && documents[index] === undefined);
-  if (unknown >= 0) return err(`there is no document ${unknown + 1} in the text`);
   const edits: TextEdit[] = [];
-  for (const [part, group] of Map.groupBy(documents.entries(), ([, { part }]) => part)) {
-    const operations = group.map(([index]) => patches[index] ?? []);
-    if (operations.every(({ length }) => length === 0)) continue;
-    const isWhole = part.text.length === text.length;
-    const edited = editPart(part.text, isWhole ? documents : parseStream(part.text).documents, operations);
+  for (const [index, operations] of patches.entries()) {
+    if (operations.length === 0) continue;
+    const document = documents[index];
+    if (document === undefined) return err(`there is no document ${index + 1} in the text`);
+    const edited = editDocument(document, operations);
     if (!edited.ok) return edited;
-    edits.push({ start: part.start, end: part.start + part.text.length, text: edited.value });
+    const { start, text: old } = document.part;
+    edits.push({ start, end: start + old.length, text: edited.value });
   }
   return ok(applyEdits(text, edits));
 }
 
-/** @param patches one for each document of the part */
-function editPart(text: string, documents: readonly YamlDocument[], patches: readonly (readonly PatchOp[])[]): Result<string, string> {
-  let edited = text;
-  let read = documents;
-  let pending: readonly PendingEdit[] = patches.flatMap((operations, document) =>
-    operations.map((operation) => ({ document, operation, steps: stepsOf(operation) })),
-  );
-  while (pending.length > 0) {
-    const round = planRound(edited, read, pending);
+function editDocument({ part, tree }: YamlDocument, operations: readonly PatchOp[]): Result<string, string> {
+  let context = contextOf(part.text, tree());
+  let pending: readonly PendingEdit[] = operations.map((operation) => ({ operation, steps: stepsOf(operation) }));
+  for (;;) {
+    const round = planRound(context, pending);
     if (!round.ok) return round;
-    edited = applyEdits(edited, round.value.edits);
+    const edited = applyEdits(context.text, round.value.edits);
     pending = round.value.remaining;
-    if (pending.length > 0) read = parseStream(edited).documents;
+    if (pending.length === 0) return ok(edited);
+    const again = readDocument(edited);
+    if (again.document === undefined || again.problems.length > 0) return err('an edit has made the document unreadable');
+    context = contextOf(edited, again.document);
   }
-  return ok(edited);
 }
 
 /** An operation that is not in the text yet. */
 interface PendingEdit {
-  readonly document: number;
   readonly operation: PatchOp;
   readonly steps: readonly string[];
 }
@@ -68,45 +65,34 @@ function stepsOf({ path }: PatchOp): string[] {
 
 /** Plans all operations that are independent of each other; the remaining ones are planned when the text is parsed again. */
 function planRound(
-  text: string,
-  documents: readonly YamlDocument[],
+  context: EditContext,
   pending: readonly PendingEdit[],
 ): Result<{ readonly edits: TextEdit[]; readonly remaining: PendingEdit[] }, string> {
-  const contexts = new Map<number, EditContext>();
   const remaining: PendingEdit[] = [];
+  const earlier: PendingEdit[] = [];
+  const planned: PlacedEdit[] = [];
   // One round either writes out merges or performs operations: doing both could write a key of a merge twice.
-  const rounds = new Map<number, 'separates' | 'performs'>();
-  // Documents have no text in common, so that only edits of the same one are compared.
-  const earlier = new Map<number, PendingEdit[]>();
-  const planned = new Map<number, PlacedEdit[]>();
+  let turn: 'separates' | 'performs' | undefined;
   for (const pendingEdit of pending) {
-    const before = listAt(earlier, pendingEdit.document);
-    const mustWait = before.some((each) => interfere(each, pendingEdit));
-    before.push(pendingEdit);
+    const mustWait = earlier.some((each) => interfere(each, pendingEdit));
+    earlier.push(pendingEdit);
     if (mustWait) {
       remaining.push(pendingEdit);
       continue;
     }
-    const document = documents[pendingEdit.document];
-    if (document === undefined) return err('an edit has changed the number of documents');
-    const context = contexts.get(pendingEdit.document) ?? contextOf(text, document.tree());
-    contexts.set(pendingEdit.document, context);
-
     const separation = separate(context, pendingEdit);
     const plan = separation ?? perform(context, pendingEdit);
     if (!plan.ok) return plan;
-    const turn = separation === undefined ? 'performs' : 'separates';
-    const isTurn = (rounds.get(pendingEdit.document) ?? turn) === turn;
-    const taken = listAt(planned, pendingEdit.document);
-    const isFree = isTurn && !plan.value.some((edit) => taken.some((each) => meet(edit, each.edit)));
+    const wanted = separation === undefined ? 'performs' : 'separates';
+    const isFree = (turn ?? wanted) === wanted && !plan.value.some((edit) => planned.some((each) => meet(edit, each.edit)));
     if (isFree) {
-      rounds.set(pendingEdit.document, turn);
-      taken.push(...plan.value.map((edit) => ({ edit, depth: pendingEdit.steps.length })));
+      turn = wanted;
+      planned.push(...plan.value.map((edit) => ({ edit, depth: pendingEdit.steps.length })));
     }
     if (!isFree || separation !== undefined) remaining.push(pendingEdit);
   }
   // Of the lines that are added at one offset, those of the inner collection come first.
-  const edits = [...planned.values()].flat().sort((a, b) => b.depth - a.depth);
+  const edits = planned.sort((a, b) => b.depth - a.depth);
   return ok({ edits: edits.map(({ edit }) => edit), remaining });
 }
 
@@ -122,18 +108,11 @@ function meet(a: TextEdit, b: TextEdit): boolean {
   return a.start <= b.end && b.start <= a.end;
 }
 
-function listAt<T>(lists: Map<number, T[]>, key: number): T[] {
-  const list = lists.get(key) ?? [];
-  lists.set(key, list);
-  return list;
-}
-
 /**
  * Whether the order of two operations matters: one is inside the other, one shifts the indices of the other, or one removes a member of a map that the
  * other changes, which may leave the map empty.
  */
 function interfere(a: PendingEdit, b: PendingEdit): boolean {
-  if (a.document !== b.document) return false;
   const reach = ({ steps }: PendingEdit): readonly string[] => (/^(?:\d+|-)$/.test(steps.at(-1) ?? '') ? steps.slice(0, -1) : steps);
   if (startsWith(a.steps, reach(b)) || startsWith(b.steps, reach(a))) return true;
   const isRemoved = a.operation.op === 'remove' || b.operation.op === 'remove';

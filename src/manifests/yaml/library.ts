@@ -46,27 +46,39 @@ const READING: ParseOptions & SchemaOptions & DocumentOptions = {
   logLevel: 'silent',
 };
 
-export interface LibraryDocument extends ReadDocument {
+/** What a text gives. Offsets are those of the text. */
+export interface Reading {
+  /** undefined: the text has no document. */
+  readonly document: ReadDocument | undefined;
   readonly problems: readonly YamlProblem[];
-  /** The document is no valid YAML, so that further problems may only be a consequence of it. */
+  /** The text is no valid YAML, so that problems of the documents below it may only be a consequence. */
   readonly isBroken: boolean;
 }
 
 /**
- * Reads a text with the `yaml` package, which reads all of YAML.
+ * Reads the text of one document with the package `yaml`, which reads all of YAML.
  *
  * Reports a problem where kubectl silently chooses one of two meanings: a key that occurs twice, a merge key (`<<`) that follows, in its map,
  * a key that the merged map has, too (kubectl takes the merged value, and other parsers take the value of the key), an unknown tag, and a number that JSON does not have.
- * @param base offset of the text in its stream: all offsets of the result are offsets in the stream
- * @throws RangeError: the nesting is too deep
  */
-export function* readByLibrary(text: string, base: number): Generator<LibraryDocument, void, undefined> {
-  const parser = new Parser();
-  parser.offset = base;
-  for (const document of new Composer<ParsedNode>(READING).compose(parser.parse(text))) yield readDocument(document);
+export function readByLibrary(text: string): Reading {
+  try {
+    const [document, second] = new Composer<ParsedNode>(READING).compose(new Parser().parse(text));
+    if (document === undefined) return { document: undefined, problems: [], isBroken: false };
+    const reading = readDocument(document);
+    if (second === undefined || reading.problems.length > 0) return reading;
+    return broken({ offset: second.range[0], message: 'a document starts here without a line ---', remedy: 'write --- above it' });
+  } catch (error) {
+    if (error instanceof RangeError) return broken(tooDeep(0));
+    throw error;
+  }
 }
 
-export function tooDeep(offset: number): YamlProblem {
+function broken(problem: YamlProblem): Reading {
+  return { document: undefined, problems: [problem], isBroken: true };
+}
+
+function tooDeep(offset: number): YamlProblem {
   return {
     offset,
     message: 'the document is nested too deeply to be read',
@@ -81,7 +93,7 @@ interface Read {
   readonly value: Json;
 }
 
-function readDocument(document: Document.Parsed<ParsedNode>): LibraryDocument {
+function readDocument(document: Document.Parsed<ParsedNode>): Reading {
   const problems = problemsOf(document);
   const isBroken = document.errors.length > 0;
   const aliases: AliasUse[] = [];
@@ -89,9 +101,9 @@ function readDocument(document: Document.Parsed<ParsedNode>): LibraryDocument {
   const anchors = new Map<string, Read>();
   let expanded = 0;
   const start = document.range[0];
-  if (isBroken) return { root: null, value: null, aliases, merges, problems, isBroken, start };
+  if (isBroken) return { document: undefined, problems, isBroken };
   const { node, value } = document.contents === null ? { node: blankAt(start), value: null } : read(document.contents, undefined);
-  return { root: value === null && isBlank(node) ? null : node, value, aliases, merges, problems, isBroken, start };
+  return { document: { root: value === null && isBlank(node) ? null : node, value, aliases, merges }, problems, isBroken };
 
   function read(node: ParsedNode, location: NodeLocation, mergedBy?: YamlMap): Read {
     if (isAlias(node)) return readAlias(node, location, mergedBy);
@@ -320,6 +332,13 @@ function endOfLast(items: readonly CST.CollectionItem[]): number | undefined {
   return undefined;
 }
 
+/** @param block a block scalar, from its `|` or `>` to the line break of its last line */
+export function writtenLength(block: string): number {
+  // `+` keeps the empty lines at the end; without it they are not part of the scalar.
+  const keepsEnd = /^[|>]\d?\+/.test(block);
+  return (keepsEnd ? block.replace(/\r?\n$/, '') : block.trimEnd()).length;
+}
+
 function contentEnd(token: CST.Token): number {
   switch (token.type) {
     case 'block-map':
@@ -329,9 +348,7 @@ function contentEnd(token: CST.Token): number {
       return token.end[0] === undefined ? token.offset + 1 : token.end[0].offset + 1;
     case 'block-scalar': {
       const header = token.props.map((prop) => ('source' in prop ? prop.source : '')).join('');
-      // `+` keeps the empty lines at the end; without it they are not part of the scalar.
-      const content = /^[|>]\d?\+/.test(header) ? token.source.replace(/\r?\n$/, '') : token.source.trimEnd();
-      return token.offset + header.length + (content === '' ? -1 : content.length);
+      return token.offset + writtenLength(header + token.source);
     }
     default:
       return token.offset + ('source' in token ? token.source.length : 0);

@@ -54,6 +54,25 @@ export const PLAIN_FORMS: readonly PlainForm[] = [
   form('merge', /^<<$/, never, (text) => text),
 ];
 
+/** One test instead of one for each form, because nearly all texts match none. */
+const ANY_FORM = new RegExp(PLAIN_FORMS.map(({ test }) => `(?:${test.source})`).join('|'));
+
+/** No form that begins with a letter is longer. */
+const LONGEST_WORD = 'false'.length;
+
+/**
+ * @param text of a scalar without quotes
+ * @returns undefined: it is a number that JSON does not have
+ */
+export function valueOfPlain(text: string): Json | undefined {
+  if ((text.length > LONGEST_WORD && /^[A-Za-z/]/.test(text)) || !ANY_FORM.test(text)) return text;
+  let isInJson = true;
+  const value = PLAIN_FORMS.find(({ test }) => test.test(text))?.resolve(text, () => {
+    isInJson = false;
+  });
+  return isInJson && (typeof value !== 'number' || Number.isFinite(value)) ? value : undefined;
+}
+
 function form(tag: PlainForm['tag'], test: RegExp, isFormOf: PlainForm['isFormOf'], resolve: PlainForm['resolve']): PlainForm {
   return { tag, test, isFormOf, resolve };
 }

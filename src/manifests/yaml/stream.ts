@@ -1,33 +1,47 @@
 import type { Json } from '../../core/json.ts';
 import { type Piece, piecesOf } from '../pieces.ts';
-import { type LibraryDocument, readByLibrary, tooDeep } from './library.ts';
+import { skipPrologue } from './gaps.ts';
+import { readDocument } from './read.ts';
 import type { ReadDocument, YamlProblem, YamlTree } from './tree.ts';
 
 /** A document of a stream. */
 export interface YamlDocument {
-  /** Offset in the stream of the document, or of comments above it. */
-  readonly start: number;
-  readonly value: Json;
-  /** The part of the stream that the document is read with. It has other documents only where they cannot be read apart. */
+  /** The text of the document with the comments above it. */
   readonly part: Piece;
+  readonly value: Json;
   /**
-   * Where the values are written, by offsets of the stream. A tree takes five times the memory of its value. So only that of the last document is kept,
+   * Where the values are written, by offsets of the part. A tree takes five times the memory of its value. So only that of the last document is kept,
    * and another one is read again.
    */
   tree(): YamlTree;
 }
 
+/** A problem of a document. */
+export interface StreamProblem extends YamlProblem {
+  /** The offset of the problem is one of this part. */
+  readonly part: Piece;
+}
+
 export interface YamlStream {
+  /** Those above the first one that is no valid YAML. */
   readonly documents: readonly YamlDocument[];
-  readonly problems: readonly YamlProblem[];
+  readonly problems: readonly StreamProblem[];
 }
 
 /** Reads a stream of YAML (or JSON) documents. The value of an empty document is null. */
 export function parseStream(text: string): YamlStream {
   const forbidden = FORBIDDEN.exec(text);
-  if (forbidden !== null) return { documents: [], problems: [forbiddenAt(forbidden)] };
-  const pieces = piecesOf(text);
-  return readApart(pieces) ?? readWhole(pieces);
+  if (forbidden !== null) return { documents: [], problems: [{ ...forbiddenAt(forbidden), part: { start: 0, text } }] };
+  const documents: YamlDocument[] = [];
+  const problems: StreamProblem[] = [];
+  const keep = makeKeeper();
+  for (const part of piecesOf(text).flatMap(partsOf)) {
+    const reading = readDocument(part.text);
+    for (const problem of reading.problems) problems.push({ ...problem, part });
+    if (reading.isBroken) break;
+    if (reading.document !== undefined) documents.push(keep(part, reading.document));
+  }
+  return { documents, problems };
 }
 
 /**
@@ -46,81 +60,31 @@ function forbiddenAt({ 0: character, index }: RegExpExecArray): YamlProblem {
   };
 }
 
-/**
- * The documents of a stream without a problem, each read apart from the others, so that the tree of one can be made without the others.
- * @returns undefined if a document has a problem, or if there is a directive: the whole text is then read, so that problems have their places
- */
-function readApart(pieces: readonly Piece[]): YamlStream | undefined {
-  const keep = makeKeeper(readPart);
-  const documents: YamlDocument[] = [];
-  for (const piece of pieces) {
-    if (DIRECTIVE.test(piece.text)) return undefined;
-    for (const part of partsOf(piece)) {
-      const read = readPart(part);
-      if (read === undefined) return undefined;
-      documents.push(...keep(part, read));
-    }
-  }
-  return { documents, problems: [] };
-}
-
-/** A line that changes how later documents are read. */
-const DIRECTIVE = /^%/m;
-
-/** The parts of a text that start with the line `---`, and what is above the first. */
+/** The documents of a piece: one starts at `---`, with the comments and directives above it, and ends below `...`. */
 function partsOf({ start, text }: Piece): Piece[] {
-  const starts = [...new Set([0, ...[...text.matchAll(/^---(?=[ \t\r\n]|$)/gm)].map(({ index }) => index)])];
+  const starts = [0];
+  for (const { index, 0: marker } of text.matchAll(/^(?:\ufeff?---|\.\.\.)(?=[ \t\r\n]|$)/gm)) {
+    const last = starts.at(-1) as number;
+    if (marker === '...') starts.push(index + (/^[^\r\n]*(?:\r\n?|\n)?/.exec(text.slice(index))?.[0].length ?? 0));
+    else if (skipPrologue(text, last) !== index + marker.length - '---'.length) starts.push(index);
+  }
   return starts.map((from, index) => ({ start: start + from, text: text.slice(from, starts[index + 1]) }));
 }
 
-/** @returns the document of the part, or none; undefined: it has a problem */
-function readPart({ start, text }: Piece): readonly ReadDocument[] | undefined {
-  try {
-    const documents = [...readByLibrary(text, start)];
-    return documents.length <= 1 && documents.every(({ problems }) => problems.length === 0) ? documents : undefined;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return undefined;
-  }
-}
-
-function readWhole(pieces: readonly Piece[]): YamlStream {
-  const readPiece = ({ start, text }: Piece): readonly LibraryDocument[] => [...readByLibrary(text, start)];
-  const keep = makeKeeper(readPiece);
-  const documents: YamlDocument[] = [];
-  const problems: YamlProblem[] = [];
-  try {
-    for (const piece of pieces) {
-      const read = readPiece(piece);
-      // After a document that is not valid YAML, further problems may only be a consequence of it.
-      const broken = read.findIndex(({ isBroken }) => isBroken);
-      const usable = broken < 0 ? read : read.slice(0, broken + 1);
-      documents.push(...keep(piece, usable));
-      for (const document of usable) problems.push(...document.problems);
-      if (broken >= 0) break;
-    }
-    return { documents, problems };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return { documents: [], problems: [tooDeep(0)] };
-  }
-}
-
-/** Makes documents, and keeps only the tree of the last one. @param read reads a part again, with the same result */
-function makeKeeper(
-  read: (part: Piece) => readonly ReadDocument[] | undefined,
-): (part: Piece, documents: readonly ReadDocument[]) => YamlDocument[] {
-  let last: { readonly part: Piece; readonly documents: readonly ReadDocument[] } | undefined;
-  return (part, documents) => {
-    last = { part, documents };
-    return documents.map(({ start, value }, index) => ({
-      start,
-      value,
+/** Makes documents, and keeps only the tree of the last one. */
+function makeKeeper(): (part: Piece, document: ReadDocument) => YamlDocument {
+  let last: { readonly part: Piece; readonly tree: YamlTree } | undefined;
+  return (part, document) => {
+    last = { part, tree: document };
+    return {
+      value: document.value,
       part,
       tree(): YamlTree {
-        if (last?.part !== part) last = { part, documents: read(part) ?? [] };
-        return last.documents[index] as ReadDocument;
+        if (last?.part !== part) last = { part, tree: readDocument(part.text).document ?? NO_TREE };
+        return last.tree;
       },
-    }));
+    };
   };
 }
+
+const NO_TREE: YamlTree = { root: null, aliases: [], merges: new Map() };

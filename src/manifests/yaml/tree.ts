@@ -1,6 +1,6 @@
 import type { Json } from '../../core/json.ts';
 
-/** A range of the text: the offset of the first character, and the one behind the last. */
+/** A range of the text of a document: the offset of the first character, and the one behind the last. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -63,8 +63,6 @@ export interface YamlTree {
 
 /** A document that was read: its tree and its value. */
 export interface ReadDocument extends YamlTree {
-  /** Offset in the stream of the document, or of comments above it. */
-  readonly start: number;
   readonly value: Json;
 }
 
