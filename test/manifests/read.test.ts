@@ -281,8 +281,19 @@ describe('streams as kubectl reads them', () => {
     ['a: "\u0001"\n', 'x.yaml:1:5: the control character U+0001 is not allowed; remove it, or write it as an escape in double quotes'],
     ['a: 1\nb: \u007f\n', 'x.yaml:2:4: the control character U+007F is not allowed; remove it, or write it as an escape in double quotes'],
   ])('control characters are refused: %j', (text, problem) => expect(problemsIn(text)).toEqual([problem]));
-  test('tabs, line ends of all kinds and other letters are allowed', () => {
-    expect(sourceOf(`${pod('a')}# \u0085 \u00e9 \u{1f600}\t\r\n`).documents.length).toBe(1);
+  // kubectl 1.36 reads generateName from `name: a # x\u2028  generateName: b`.
+  test.each(['\u0085', '\u2028', '\u2029', '\r'])('a line that only kubectl starts is refused: %j', (character) => {
+    const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+    expect(problemsIn(pod('a').replace('spec:', `# x${character}spec:`))).toEqual([
+      `x.yaml:4:4: the character U+${code} starts a line for kubectl, and not for other parsers; write a line feed, or write it as an escape in double quotes`,
+    ]);
+    expect(
+      sourceOf(`${json('a').replace('{', `{${character === '\r' ? character : ''}`)}\n${json(`b${character === '\r' ? '' : character}`)}`)
+        .documents.length,
+    ).toBe(2);
+  });
+  test('tabs, line ends of Windows and other letters are allowed', () => {
+    expect(sourceOf(`${pod('a')}# \u00e9 \u{1f600}\t\r\n`).documents.length).toBe(1);
   });
 });
 

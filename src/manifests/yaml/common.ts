@@ -38,9 +38,9 @@ export function readCommon(text: string): ReadDocument | undefined {
   }
 }
 
-/** Whether the text has a directive, a line `...`, a carriage return without a line feed, or a byte order mark that is not its first character. */
+/** Whether the text has a directive, a line `...`, or a byte order mark that is not its first character. */
 function hasRareLine(text: string): boolean {
-  return /^(?:%|\.\.\.)/m.test(text) || /\r(?!\n)/.test(text) || text.includes('\ufeff', 1);
+  return /^(?:%|\.\.\.)/m.test(text) || text.includes('\ufeff', 1);
 }
 
 /** Thrown where a document leaves the common part of YAML. */

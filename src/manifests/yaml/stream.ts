@@ -1,5 +1,5 @@
 import type { Json } from '../../core/json.ts';
-import { type Piece, piecesOf } from '../pieces.ts';
+import { isJson, type Piece, piecesOf } from '../pieces.ts';
 import { skipPrologue } from './gaps.ts';
 import { readDocument } from './read.ts';
 import type { ReadDocument, YamlProblem, YamlTree } from './tree.ts';
@@ -32,10 +32,14 @@ export interface YamlStream {
 export function parseStream(text: string): YamlStream {
   const forbidden = FORBIDDEN.exec(text);
   if (forbidden !== null) return { documents: [], problems: [{ ...forbiddenAt(forbidden), part: { start: 0, text } }] };
+  const pieces = piecesOf(text);
+  const hidden = LINE_BREAK.exec(text);
+  if (hidden !== null && !pieces.every((piece) => isJson(piece.text)))
+    return { documents: [], problems: [{ ...hiddenLineAt(hidden), part: { start: 0, text } }] };
   const documents: YamlDocument[] = [];
   const problems: StreamProblem[] = [];
   const keep = makeKeeper();
-  for (const part of piecesOf(text).flatMap(partsOf)) {
+  for (const part of pieces.flatMap(partsOf)) {
     const reading = readDocument(part.text);
     for (const problem of reading.problems) problems.push({ ...problem, part });
     if (reading.isBroken) break;
@@ -52,12 +56,24 @@ export function parseStream(text: string): YamlStream {
 const FORBIDDEN = /[\0-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]/;
 
 function forbiddenAt({ 0: character, index }: RegExpExecArray): YamlProblem {
-  const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
-  return {
-    offset: index,
-    message: `the control character U+${code} is not allowed`,
-    remedy: 'remove it, or write it as an escape in double quotes',
-  };
+  const message = `the control character ${codePointOf(character)} is not allowed`;
+  return { offset: index, message, remedy: 'remove it, or write it as an escape in double quotes' };
+}
+
+/**
+ * Characters at which kubectl starts a line of YAML, and other parsers do not: a field below one of them, behind a comment, would be read by kubectl only.
+ * In JSON they have no such meaning.
+ * Source: sigs.k8s.io/yaml/goyaml.v2/yamlprivateh.go (is_break)
+ */
+const LINE_BREAK = /[\u0085\u2028\u2029]|\r(?!\n)/;
+
+function hiddenLineAt({ 0: character, index }: RegExpExecArray): YamlProblem {
+  const message = `the character ${codePointOf(character)} starts a line for kubectl, and not for other parsers`;
+  return { offset: index, message, remedy: 'write a line feed, or write it as an escape in double quotes' };
+}
+
+function codePointOf(character: string): string {
+  return `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 /** The documents of a piece: one starts at `---`, with the comments and directives above it, and ends below `...`. */
