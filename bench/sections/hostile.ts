@@ -6,6 +6,7 @@ import { sendHostileBodies, sendLoad } from '../load/run-load.ts';
 import { type Figure, quantile } from '../report/figures.ts';
 import { type HostileBody, makeHostileBodies } from '../reviews/hostile-bodies.ts';
 import { PROFILES, SMALL } from '../reviews/recordings.ts';
+import { monitored, readLongestStall } from '../servers/event-loop-stalls.ts';
 import { peakMb } from '../servers/process-stats.ts';
 import { type Machine, POD_MB, type RunningServer, type ServerSpec, type Servers, startServer } from '../servers/servers.ts';
 import type { Environment, Section } from './section.ts';
@@ -169,9 +170,6 @@ async function measureStalls({ cloister, floor }: Servers, bodies: readonly Host
   return figures;
 }
 
-const MONITOR = join(import.meta.dirname, '..', 'servers', 'event-loop-monitor.ts');
-const monitored = (spec: ServerSpec): ServerSpec => ({ ...spec, args: ['--import', MONITOR, ...spec.args] });
-
 async function measureStall(body: Buffer, path: string, server: RunningServer): Promise<number> {
   const connection = await open(server.target);
   await readLongestStall(server);
@@ -181,16 +179,3 @@ async function measureStall(body: Buffer, path: string, server: RunningServer): 
   await sleep(50);
   return readLongestStall(server);
 }
-
-/** The longest stall since the previous call, in milliseconds. */
-async function readLongestStall({ pid, readLog }: RunningServer): Promise<number> {
-  const before = stallsIn(await readLog()).length;
-  process.kill(pid, 'SIGUSR2');
-  for (;;) {
-    await sleep(5);
-    const stalls = stallsIn(await readLog());
-    if (stalls.length > before) return Number(stalls.at(-1));
-  }
-}
-
-const stallsIn = (text: string): readonly string[] => Array.from(text.matchAll(/^longest stall: (\S+) ms$/gm), ([, ms]) => ms as string);
