@@ -42,6 +42,7 @@ testRule(apparmor, {
     "the operator's, on the workspace": { ...unconfined, pod: main(UNCONFINED) },
     "the operator's local one, on the workspace": { ...nest, pod: main(NEST) },
     "the operator's, by annotation": { ...unconfined, pod: { ...annotated('unconfined'), ...plain } },
+    "the operator's, by an annotation that counts as Unconfined": { ...unconfined, pod: { ...annotated(''), ...plain } },
     "the operator's local one, by annotation": { ...nest, pod: { ...annotated('localhost/nest'), ...plain } },
     'an annotation with a like name': {
       metadata: { annotations: { 'apparmor.security.beta.kubernetes.io/main': 'unconfined' } },
