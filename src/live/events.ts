@@ -79,20 +79,20 @@ export const eventCauses: readonly EventCause[] = [
     source: `${ISSUES}bottlerocket-os/bottlerocket/issues/4854`,
   },
   {
+    id: 'unknown-handler',
+    reasons: SANDBOX,
+    patterns: [/no runtime for ".*" is configured|unknown handler|failed to find runtime handler|the handler ".*" is not known/],
+    meaning: 'the node has no handler of the RuntimeClass',
+    remedy: 'install the runtime on the node, or set scheduling.nodeSelector of the RuntimeClass, so that its pods go to other nodes',
+    source: `${ISSUES}kata-containers/kata-containers/issues/10914`,
+  },
+  {
     id: 'runtime-without-userns',
     reasons: SANDBOX,
     patterns: [/runtime does not support user namespaces|RuntimeClass handler .* does not support user namespaces/],
     meaning: 'the runtime of the node has no user namespaces',
     remedy: 'give the node containerd 2.0 or later with runc 1.2 or later, or CRI-O 1.31 or later with crun',
     source: `${ISSUES}kubernetes/kubernetes/blob/master/pkg/kubelet/userns/userns_manager.go`,
-  },
-  {
-    id: 'unknown-handler',
-    reasons: SANDBOX,
-    patterns: [/no runtime for ".*" is configured|unknown handler|failed to find runtime handler/],
-    meaning: 'the node has no handler of the RuntimeClass',
-    remedy: 'install the runtime on the node, or set scheduling.nodeSelector of the RuntimeClass, so that its pods go to other nodes',
-    source: `${ISSUES}kata-containers/kata-containers/issues/10914`,
   },
   {
     id: 'no-seccomp-profile',

@@ -23,11 +23,11 @@ const MESSAGES: Readonly<Record<string, readonly [reason: string, message: strin
   'id-range-end': ['FailedCreatePodSandBox', 'failed to start noop process for unshare: fork/exec /proc/self/exe: invalid argument'],
   'id-range-full': ['FailedCreatePodSandBox', 'could not find an empty slot to allocate a user namespace'],
   'image-ids': ['Failed', 'failed to prepare layer: container ID 70000 cannot be mapped to a host ID'],
+  'unknown-handler': ['FailedCreatePodSandBox', 'failed to get sandbox runtime: no runtime for "kata-qemu" is configured'],
   'runtime-without-userns': [
     'FailedCreatePodSandBox',
     'can\'t set `spec.hostUsers: false`, RuntimeClass handler "sysbox-runc" does not support user namespaces',
   ],
-  'unknown-handler': ['FailedCreatePodSandBox', 'failed to get sandbox runtime: no runtime for "kata-qemu" is configured'],
   'no-seccomp-profile': [
     'Failed',
     'Error: cannot load seccomp profile "/var/lib/kubelet/seccomp/cloister/workspace.json": open: no such file or directory',
@@ -60,6 +60,11 @@ describe('the dictionary', () => {
 
   test.each(Object.entries(MESSAGES))('%s is recognized', (id, [reason, message]) => {
     expect(causeOf(event(reason, message))?.id).toBe(id);
+  });
+
+  test('a handler that the kubelet does not know is not one without user namespaces', () => {
+    const message = `can't set \`spec.hostUsers: false\`, RuntimeClass handler "sysbox-runc" does not support user namespaces: the handler "sysbox-runc" is not known`;
+    expect(causeOf(event('FailedCreatePodSandBox', message))?.id).toBe('unknown-handler');
   });
 
   test('an entry does not count for other reasons', () => {
