@@ -1,14 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WORKSPACE_IMAGE, workspaceImage } from '../../tools/programs/workspace-image.ts';
-import { BUILT_IMAGE, buildImage } from '../support/built-image.ts';
 import type { Client } from '../support/client.ts';
-import { CHART, ensured, helm, NAMESPACE } from '../support/helm.ts';
+import { CHART, ensured, NAMESPACE } from '../support/helm.ts';
 import { plainPod } from '../support/pod-manifests.ts';
 import { bench } from './fixture/bench.ts';
-import { type Cluster, startCluster } from './fixture/cluster.ts';
+import { type ChartCluster, startChartCluster } from './fixture/chart.ts';
 import { enter, exec, inside, takeSteps, type Workspace } from './fixture/keep.ts';
 import { importImage, runOn } from './fixture/node.ts';
 import { stepsOf } from './fixture/offers.ts';
@@ -20,48 +18,21 @@ import { onNode } from './fixture/use.ts';
  * the network of the pods, from the installation to a developer's container and to the end. In a cluster of its own, since one has one Cloister.
  */
 
-const NODES = 'cloister-nodes';
 const TEAM = 'team';
-/** The chart's defaults, but for where the image is, and for namespaces that enforce Pod Security. */
-const [repository, tag] = BUILT_IMAGE.split(':');
-const VALUES = { image: { repository, tag, pullPolicy: 'Never' }, nodeProfile: { namespace: NODES } };
 
 onNode('the chart', () => {
-  let folder: string;
-  let cluster: Cluster;
+  let cluster: ChartCluster;
   let tenant: Client;
   let workspace: Workspace;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'cloister-chart-'));
-    const buildah = await buildImage(folder);
-    const archive = join(folder, 'cloister.tar');
-    await buildah('push', BUILT_IMAGE, `docker-archive:${archive}:${BUILT_IMAGE}`);
-    cluster = await startCluster({ reachesPods: true });
-    await importImage(cluster.node, archive);
+    cluster = await startChartCluster();
     await importImage(cluster.node, await workspaceImage('workspace'));
-    const { apiServer } = cluster;
-    await apiServer.createNamespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' });
-    await apiServer.createNamespace(NODES, { 'pod-security.kubernetes.io/enforce': 'privileged' });
-    await apiServer.createNamespace(TEAM, { 'pod-security.kubernetes.io/enforce': 'baseline' });
-    tenant = await apiServer.createTenant(TEAM, 'tenant');
+    await cluster.apiServer.createNamespace(TEAM, { 'pod-security.kubernetes.io/enforce': 'baseline' });
+    tenant = await cluster.apiServer.createTenant(TEAM, 'tenant');
   }, 900_000);
-  afterAll(async () => {
-    await cluster?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => cluster?.stop());
 
-  const kubectl = async (...args: readonly string[]): Promise<string> => {
-    const { code, stdout, stderr } = await cluster.apiServer.kubectl(args);
-    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-    return stdout;
-  };
-  /** With what a kubelet had to say, where it does not come to be. */
-  const helmed = (...args: readonly string[]) =>
-    helm(cluster.apiServer, args, VALUES).catch(async ({ message }: Error) => {
-      const pods = await kubectl('get', 'pods', '--all-namespaces', '--output=wide');
-      throw new Error(`${message}\n${pods}\n${await kubectl('get', 'events', '--all-namespaces')}`);
-    });
   const ask = (pod: object) =>
     tenant.request<{ readonly message?: string; readonly spec?: { readonly hostUsers?: boolean } }>(
       'POST',
@@ -71,10 +42,12 @@ onNode('the chart', () => {
 
   test('`helm install --wait` returns with every pod ready, under Pod Security restricted', async () => {
     const began = performance.now();
-    await helmed('install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-');
+    await cluster.helm('install', 'cloister', CHART, '--wait', '--timeout=4m', '--values=-');
     process.stdout.write(`helm came back after ${((performance.now() - began) / 1_000).toFixed(1)} s\n`);
     await ensured(cluster.apiServer);
-    const { items } = JSON.parse(await kubectl('get', 'pods', `--namespace=${NAMESPACE}`, `--selector=${SERVING}`, '--output=json'));
+    const { items } = JSON.parse(
+      await cluster.kubectl('get', 'pods', `--namespace=${NAMESPACE}`, `--selector=${SERVING}`, '--output=json'),
+    );
     expect(items.map(isReady)).toEqual([true, true, true]);
   });
 
@@ -91,8 +64,7 @@ onNode('the chart', () => {
   });
 
   test('`helm test` passes: doctor finds no error in the release', async () => {
-    const { stdout } = await helmed('test', 'cloister', '--timeout=300s');
-    expect(stdout).toMatch(/Phase:\s+Succeeded/);
+    expect(await cluster.helm('test', 'cloister', '--timeout=300s')).toMatch(/Phase:\s+Succeeded/);
   });
 
   test('the seccomp profile is on the node', async () => {
@@ -101,7 +73,7 @@ onNode('the chart', () => {
   });
 
   test('after a namespace is labelled, a developer is root and builds and runs containers, and a pod that cannot be repaired is refused', async () => {
-    await kubectl('label', 'namespace', TEAM, 'cloister.dev/enforce=userns');
+    await cluster.kubectl('label', 'namespace', TEAM, 'cloister.dev/enforce=userns');
     await expect.poll(async () => (await ask(plainPod('asked'))).body.spec?.hostUsers, { timeout: 30_000 }).toBe(false);
     workspace = await enter({ bench: await bench() }, tenant, TEAM, plainWorkspace(WORKSPACE_IMAGE, 'userns'));
     const outcomes = await takeSteps(workspace, stepsOf({ grant: 'containers' }));
@@ -118,20 +90,20 @@ onNode('the chart', () => {
     await cluster.restartControlPlane();
     const status = () => ask(plainPod('asked')).then((answer) => answer.status, String);
     await expect.poll(status, { timeout: 120_000, interval: 500 }).toBe(201);
-    await kubectl('wait', `--namespace=${NAMESPACE}`, '--for=condition=Ready', 'pod', `--selector=${SERVING}`, '--timeout=300s');
-    await kubectl('wait', `--namespace=${TEAM}`, '--for=condition=Ready', 'pod/plain', '--timeout=300s');
+    await cluster.kubectl('wait', `--namespace=${NAMESPACE}`, '--for=condition=Ready', 'pod', `--selector=${SERVING}`, '--timeout=300s');
+    await cluster.kubectl('wait', `--namespace=${TEAM}`, '--for=condition=Ready', 'pod/plain', '--timeout=300s');
     await expect.poll(() => exec(workspace, 'sudo -n id -u'), { timeout: 60_000 }).toMatchObject({ code: 0, stdout: '0\n' });
   });
 
   test('after it is uninstalled nothing is left, and the workspace continues', async () => {
-    await helmed('uninstall', 'cloister', '--wait', '--timeout=2m');
+    await cluster.helm('uninstall', 'cloister', '--wait', '--timeout=2m');
     const asked = async () => {
       const { status, body } = await ask(plainPod('asked'));
       return { status, hostUsers: body.spec?.hostUsers };
     };
     await expect.poll(asked, { timeout: 30_000 }).toEqual({ status: 201, hostUsers: undefined });
     expect(await inside(workspace, 'sudo -n id -u')).toBe('0\n');
-    const left = () => kubectl('get', 'all,secrets,configmaps', `--namespace=${NAMESPACE}`, '--output=name');
+    const left = () => cluster.kubectl('get', 'all,secrets,configmaps', `--namespace=${NAMESPACE}`, '--output=name');
     await expect.poll(left, { timeout: 60_000 }).toBe('configmap/kube-root-ca.crt\n');
   });
 });
