@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
 import { changedWorkspaceImage, DOCKER_IMAGE, WORKSPACE_IMAGE } from '../../tools/programs/workspace-image.ts';
-import { type ContainerManifest, codeOf, lacks, type PodSpecManifest, podOf, podSpecOf } from '../platforms/platforms.ts';
+import { type ContainerManifest, checkOf, codeOf, lacks, type PodSpecManifest, podOf, podSpecOf } from '../platforms/platforms.ts';
 import { enter, inside, leave, takeSteps } from './fixture/keep.ts';
 import { importImage } from './fixture/node.ts';
 import { EXEMPT_NAMESPACE } from './fixture/offers.ts';
@@ -19,8 +19,10 @@ interface Case {
   readonly id: string;
   readonly file: string;
   readonly workspace: string;
-  /** Whether the page has a Dockerfile that makes the workspace image fit the user of the platform. */
+  /** Whether the page has a Dockerfile that makes the workspace image fit the platform. */
   readonly hasOwnImage?: boolean;
+  /** What the image has for the platform, as a command and what it prints. */
+  readonly has?: readonly [command: string, output: string];
 }
 
 const CASES: readonly Case[] = [
@@ -28,7 +30,13 @@ const CASES: readonly Case[] = [
   { id: 'che', file: 'che.yaml', workspace: 'tools', hasOwnImage: true },
   { id: 'coder', file: 'coder.yaml', workspace: 'dev' },
   { id: 'devpod', file: 'devpod.yaml', workspace: 'devpod' },
-  { id: 'jupyterhub', file: 'jupyterhub.yaml', workspace: 'notebook' },
+  {
+    id: 'jupyterhub',
+    file: 'jupyterhub.yaml',
+    workspace: 'notebook',
+    hasOwnImage: true,
+    has: ['jupyterhub-singleuser --version 2> /dev/null', '5.2.1\n'],
+  },
 ];
 
 /** What each workspace must be able to do. */
@@ -54,7 +62,7 @@ onNode('pods of platforms', () => {
 
   test('all steps are known', () => expect(steps.map(({ name }) => name)).toEqual(TAKEN));
 
-  test.each(CASES)('sudo, a build and a nested container work in the pod of $file', async ({ id, file, workspace, hasOwnImage }) => {
+  test.each(CASES)('sudo, a build and a nested container work in the pod of $file', async ({ id, file, workspace, hasOwnImage, has }) => {
     const image = hasOwnImage ? await imageOf(id) : WORKSPACE_IMAGE;
     const namespace = `platform-${id}`;
     const tenant = await prepare(namespace, `platform-${id}`, 'baseline', podSpecOf(podOf(file)));
@@ -67,6 +75,10 @@ onNode('pods of platforms', () => {
     const outcomes = await takeSteps(running, steps, 300);
     expect(outcomes.filter(({ ok }) => !ok).map(({ step, said }) => `${step.name}: ${said}`)).toEqual([]);
     expect(outcomes).toHaveLength(TAKEN.length);
+    const { script } = checkOf(id);
+    if (script === undefined) throw new Error(`the page of ${id} does not try sudo and the engine`);
+    expect(await inside(running, script)).toBe('0\noverlay\n');
+    if (has !== undefined) expect(await inside(running, has[0])).toBe(has[1]);
     await leave(running);
   });
 
