@@ -1,10 +1,10 @@
-/** The names that a mistyped name may stand for, nearest first, then shortest: those within a few typing errors, or that contain it. */
+/** The names that a mistyped name may stand for, nearest first: those within a few typing errors, or that contain it. */
 export function nearest(typed: string, names: Iterable<string>): string[] {
   const allowed = Math.max(1, Math.floor(typed.length / 3));
   return [...names]
     .map((name) => ({ name, errors: typed.length > 2 && name.includes(typed) ? 0 : typingErrors(typed, name) }))
     .filter(({ errors }) => errors <= allowed)
-    .sort((a, b) => a.errors - b.errors || a.name.length - b.name.length)
+    .sort((a, b) => a.errors - b.errors)
     .map(({ name }) => name);
 }
 
