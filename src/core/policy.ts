@@ -94,7 +94,8 @@ export function labelProblemsCel({ id, grant, mayChoose }: Profile, labels: Cel,
     `(${profile} == ${quote(id)} ? [] : [${text`label ${quote(PROFILE_LABEL)}: profile "${profile}" may not be chosen here; remove the label, or set it to ${quote([id, ...mayChoose].join(' or '))}`}])`,
     `(${asked} in ${listOf(offered)} ? [] : [${text`label ${quote(GRANT_LABEL)}: grant "${asked}" is not offered here; remove the label, or set it to ${quote(offered.join(' or '))}`}])`,
   ].join(' +\n');
-  const forged = `(${written}.orValue(${quote(`${id}/`)} + ${asked}) == ${quote(`${id}/`)} + ${asked} ? [] : [${text`annotation ${quote(APPLIED_ANNOTATION)} is not ${`${quote(`${id}/`)} + ${asked}`}; remove the annotation, which Cloister writes`}])`;
+  const own = `${quote(`${id}/`)} + (${asked} in ${listOf(offered)} ? ${asked} : ${quote(grant)})`;
+  const forged = `(${written}.orValue(${own}) == ${own} ? [] : [${text`annotation ${quote(APPLIED_ANNOTATION)} is not ${own}; remove the annotation, which Cloister writes`}])`;
   const settled = SETTLED.map(({ map, key }) => {
     const [now, before] = ['object', 'oldObject'].map((pod) => `${pod}.metadata.?${map}[?${quote(key)}]`);
     return `(${now} == ${before} ? [] : [${quote(`${key} was changed after the pod was created; keep the old value; ${SETTLED_AT}`)}])`;
