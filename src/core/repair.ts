@@ -5,8 +5,10 @@ import { makePatch, type PatchIntent, type PatchOp } from './patch.ts';
 import { annotationOf, orEmpty, specOf } from './pod.ts';
 import type { PointerLookup } from './pointer.ts';
 import { printApplied } from './policy.ts';
+import { blockDevices } from './rules/block-devices.ts';
 import { makeSizeFinding } from './rules/pod-size.ts';
 import type { Finding } from './rules/rule.ts';
+import { windows } from './rules/windows.ts';
 import { type Subject, withDocument } from './subject.ts';
 import { isLongerThan } from './utf8.ts';
 
@@ -17,13 +19,16 @@ import { isLongerThan } from './utf8.ts';
 export type Apply = (document: object, operations: readonly PatchOp[]) => object;
 
 export interface Repair {
-  /** Fixes every finding; empty if an escape has no fix that may be made, or if the patch would be too large. */
+  /**
+   * Fixes every finding that has a fix which may be made. Empty if an escape has none, unless the repair may be partial, or if the patch would be too
+   * large.
+   */
   readonly patch: readonly PatchOp[];
   /** The same as JSON. */
   readonly patchText: string;
   /** The findings that the patch fixes. */
   readonly repaired: readonly Finding[];
-  /** The escapes that remain, for a person to fix. If there is one, the patch must not be sent. */
+  /** The escapes that remain, for a person to fix. If there is one, the pod may not run. */
   readonly unresolved: readonly Finding[];
   /** The subject with the patch applied. */
   readonly subject: Subject;
@@ -33,6 +38,8 @@ export interface RepairOptions {
   readonly apply: Apply;
   /** Whether to annotate the pod with its profile and grant: for pods that are about to be stored. */
   readonly addsAnnotation: boolean;
+  /** Whether a pod that a person must change is repaired as far as possible. Absent: it is left as it is. */
+  readonly isPartial?: boolean;
   readonly pointerOf?: PointerLookup | undefined;
 }
 
@@ -40,7 +47,11 @@ export interface RepairOptions {
  * Makes a patch of all fixes, applies it, and judges the result.
  * @returns also the repaired subject. Do not read the subject of the input afterwards: `apply` may have changed its document.
  */
-export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAnnotation, pointerOf }: RepairOptions): Repair {
+export function repair(
+  input: JudgeInput,
+  { findings }: Verdict,
+  { apply, addsAnnotation, isPartial = false, pointerOf }: RepairOptions,
+): Repair {
   const { subject, old } = input;
   const isMutable = makeMutabilityCheck(old);
   const repaired: Finding[] = [];
@@ -55,8 +66,9 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   }
   if (addsAnnotation) intents.push(...annotate(input));
 
-  // All or nothing: with one escape left unfixed, the pod is rejected whatever else is fixed.
-  if (intents.length === 0 || unresolved.length > 0) return { ...NO_PATCH, unresolved, subject };
+  // With one escape left unfixed, the pod is rejected whatever else is fixed.
+  const isHopeless = unresolved.length > 0 && !(isPartial && !unresolved.some(({ rule }) => CONTRADICTED.has(rule)));
+  if (intents.length === 0 || isHopeless) return { ...NO_PATCH, unresolved, subject };
   const patch = makePatch(subject.document, intents, pointerOf);
   const patchText = JSON.stringify(patch);
   if (isLongerThan(patchText, MAX_PATCH_BYTES)) {
@@ -65,6 +77,12 @@ export function repair(input: JudgeInput, { findings }: Verdict, { apply, addsAn
   const after = withDocument(subject, apply(subject.document, patch));
   return { patch, patchText, repaired, unresolved: escapesOf(judge({ ...input, subject: after }).findings), subject: after };
 }
+
+/**
+ * Rules whose findings the API server itself refuses in a repaired pod, before any policy is asked and in words that name the repair: block devices in a
+ * user namespace, and Linux fields in a pod for Windows.
+ */
+const CONTRADICTED: ReadonlySet<string> = new Set([blockDevices.id, windows.id]);
 
 const NO_PATCH = { patch: [], patchText: '[]', repaired: [] } as const;
 

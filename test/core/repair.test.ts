@@ -40,6 +40,30 @@ test('a pod that a person must change is left as it is, and the finding is liste
   expect(done.subject).toBe(input.subject);
 });
 
+describe('a partial repair', () => {
+  const partial = (sketch: Sketch) => {
+    const input = inputOf(sketch);
+    return repair(input, judge(input), { apply: applyToCopy, addsAnnotation: true, isPartial: true });
+  };
+
+  test('repairs all but what a person must change, and lists that alone', () => {
+    const done = partial({ ...hostilePod, nodeName: 'worker-1' });
+    expect(done.patch.length).toBeGreaterThan(10);
+    expect(printFindings(done.unresolved)).toEqual(['escape node-name at spec.nodeName: nodeName is worker-1']);
+    expect(done.subject.pod.spec).toMatchObject({ hostUsers: false, nodeName: 'worker-1' });
+    expect(annotationIn(done.subject.document)).toBe('userns/sudo');
+  });
+
+  test.each([
+    ['a raw block volume', { containers: [{ name: 'main', volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] }] }],
+    ['a pod for Windows', { os: { name: 'windows' } }],
+  ] as [string, Sketch][])('leaves %s as it is, whose repair the API server would refuse', (_, sketch) => {
+    const done = partial(sketch);
+    expect(done.patch).toEqual([]);
+    expect(printFindings(done.unresolved).length).toBeGreaterThan(0);
+  });
+});
+
 test('a promise without a fix does not stop the repair of other findings', () => {
   const input = inputOf({ containers: [{ name: 'main', securityContext: { allowPrivilegeEscalation: false } }] });
   const { verdict, repair: done } = judgeAndRepair(input);

@@ -40,7 +40,7 @@ const LEFT_TO_VALIDATION: Answer = buildAnswer({ allowed: true, verdict: 'refuse
 const CLEAN: Answer = buildAnswer({ allowed: true, verdict: 'clean', auditAnnotations: annotationsOf({ verdict: 'clean', findings: [] }) });
 
 /**
- * Answers a mutating entry, which never denies. It patches only if the patched pod may run.
+ * Answers a mutating entry, which never denies. A pod that a person must change gets no warning about its partial repair: it is refused.
  * @param cache makes each answer once
  */
 export function answerMutate(
@@ -49,7 +49,11 @@ export function answerMutate(
   { profile }: Policy,
   cache: AnswerCache<Answer>,
 ): Answer {
-  if (unresolved.length > 0) return { ...LEFT_TO_VALIDATION, counts: countsOf(findings) };
+  if (unresolved.length > 0) {
+    return patch.length === 0
+      ? { ...LEFT_TO_VALIDATION, counts: countsOf(findings) }
+      : buildAnswer({ allowed: true, verdict: 'refused', patch }, findings);
+  }
   // Usually all findings are repaired. Otherwise the answer depends on which findings are repaired, so they are part of the key.
   const done = repaired.length === findings.length ? 'all' : repaired;
   // The lengths distinguish most answers, and cost less than a text of everything that distinguishes them.

@@ -42,6 +42,11 @@ export type Respond = (path: string, body: Uint8Array) => ReviewResponse;
 export interface RespondOptions {
   readonly apply: Apply;
   readonly now: () => Date;
+  /**
+   * Whether a pod that a person must change is repaired as far as possible, so that policies of the API server, which answer before the validating
+   * entries, list only what is to be changed. Absent: it is left as it is, and the denial lists what would be repaired, too.
+   */
+  readonly repairsInPart?: boolean;
   readonly cache?: AnswerCache<Answer>;
   readonly pointerOf?: PointerLookup;
 }
@@ -65,7 +70,7 @@ const WITHOUT_POD: ReadonlySet<string> = new Set(['attach', 'binding', 'eviction
  */
 export function makeRespond(
   config: PolicyConfig,
-  { apply, now, cache = makeAnswerCache(CACHE_BOUNDS), pointerOf = makePointerLookup() }: RespondOptions,
+  { apply, now, repairsInPart = false, cache = makeAnswerCache(CACHE_BOUNDS), pointerOf = makePointerLookup() }: RespondOptions,
 ): Respond {
   const routeOf = makeRouteLookup();
   return (path, body) => {
@@ -132,7 +137,10 @@ export function makeRespond(
 
     const verdict = judge(input);
     const options = { apply, pointerOf, addsAnnotation: isCreate && phase !== 'advise' };
-    if (phase === 'mutate') return { policy, verdict, answer: answerMutate(verdict, repair(input, verdict, options), policy, cache) };
+    if (phase === 'mutate') {
+      const made = repair(input, verdict, { ...options, isPartial: repairsInPart });
+      return { policy, verdict, answer: answerMutate(verdict, made, policy, cache) };
+    }
     if (phase === 'advise') return { policy, verdict, answer: answerAdvise(mode, verdict, repair(input, verdict, options), policy) };
     if (mode !== 'enforce') return { policy, verdict, answer: answerWatch(mode, verdict, repair(input, verdict, options), policy) };
     // Before the repair, which may change the document.
