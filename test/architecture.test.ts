@@ -34,7 +34,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   ],
   judging: ['manifests', 'report', 'config', 'apply-patch', 'did-you-mean', 'core'],
   doctor: ['live', 'manifests', 'did-you-mean', 'core'],
-  'doctor-facts': ['doctor', 'ensure', 'cluster', 'tls', 'manifests', 'live', 'core'],
+  'doctor-facts': ['doctor', 'ensure', 'in-tree', 'cluster', 'tls', 'manifests', 'live', 'core'],
   ensure: ['cluster', 'tls', 'manifests', 'core'],
   'in-tree': ['manifests', 'core'],
   webhook: ['core'],

@@ -25,7 +25,7 @@ export interface ListPlace {
   readonly name?: string;
 }
 
-/** Access to a cluster for the one command that deletes objects. */
+/** Access to a cluster for the commands that delete objects. */
 export interface DeletingCluster extends Cluster {
   /** @returns false when another client changed or deleted the object after it was read */
   delete(object: LiveObject): Promise<boolean>;
@@ -72,7 +72,7 @@ const TIMEOUT_MS = 10_000;
  * that they do not know, in both directions.
  * @returns the cluster, or what is wrong with the kubeconfig
  */
-export async function connect(options: ClusterOptions): Promise<Result<Cluster, string>> {
+export async function connect(options: ClusterOptions): Promise<Result<DeletingCluster, string>> {
   const api = await openApi(options);
   return api.ok ? ok(clusterOf(api.value)) : api;
 }
@@ -120,19 +120,22 @@ export async function openApi({ kubeconfig, context, whenForbidden = NO_ROLES }:
 export interface ObjectChange {
   /** Undefined: the object did not exist. */
   readonly before: Reference | undefined;
-  readonly after: Reference;
+  /** Undefined: the object was deleted. */
+  readonly after: Reference | undefined;
 }
 
 /** A cluster that keeps all writes in memory: reads return what the writes before them would have stored. */
-export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes(): readonly ObjectChange[] } {
+export function dryRun(cluster: DeletingCluster): { readonly simulated: DeletingCluster; changes(): readonly ObjectChange[] } {
   const original = new Map<string, LiveObject | undefined>();
-  const written = new Map<string, LiveObject>();
-  const simulated: Cluster = {
-    list: cluster.list,
+  const written = new Map<string, LiveObject | undefined>();
+  const simulated: DeletingCluster = {
+    async list(apiVersion, kind, place) {
+      const found = await cluster.list(apiVersion, kind, place);
+      return found.filter((each) => !written.has(titleOf({ ...each, kind })));
+    },
     tryCreate: cluster.tryCreate,
     async read(object) {
-      const known = written.get(titleOf(object));
-      if (known !== undefined) return known;
+      if (written.has(titleOf(object))) return written.get(titleOf(object));
       const found = await cluster.read(object);
       original.set(titleOf(object), found);
       return found;
@@ -143,6 +146,11 @@ export function dryRun(cluster: Cluster): { readonly simulated: Cluster; changes
     },
     async update(object) {
       written.set(titleOf(object), object);
+      return true;
+    },
+    async delete(object) {
+      original.set(titleOf(object), object);
+      written.set(titleOf(object), undefined);
       return true;
     },
   };

@@ -9,6 +9,8 @@ export interface Reference {
 export interface LiveObject extends Reference {
   readonly metadata: Reference['metadata'] & {
     readonly resourceVersion: string;
+    readonly uid?: string;
+    readonly ownerReferences?: readonly object[];
     readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly [field: string]: unknown;

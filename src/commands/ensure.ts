@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { apply } from '../apply-patch.ts';
-import { type Cluster, ClusterError, connect, dryRun } from '../cluster/client.ts';
+import { ClusterError, connect, type DeletingCluster, dryRun } from '../cluster/client.ts';
 import { titleOf } from '../cluster/object.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../cluster/serving.ts';
 import { loadConfig } from '../config/load.ts';
@@ -11,8 +11,8 @@ import { type FieldWarning, findDropped, findNewProfiles, samplePodsOf } from '.
 import { namesOf } from '../ensure/objects.ts';
 import { type Outcome, reconcile } from '../ensure/reconcile.ts';
 import type { DesiredState } from '../ensure/types.ts';
+import { policiesBesideWebhook } from '../in-tree/beside.ts';
 import { entriesOf } from '../manifests/entries.ts';
-import { policies } from '../manifests/policies.ts';
 import type { CertificateKeeper } from '../manifests/rbac.ts';
 import { type Log, openLog } from '../telemetry/logger.ts';
 import {
@@ -131,14 +131,14 @@ async function desiredStateOf({
     certificates,
     configurations: entriesOf(config.value, target),
     samples: samplePodsOf(config.value, apply, new Date()),
-    policies: policies(config.value, target),
+    policies: policiesBesideWebhook(config.value, target),
     version: version(),
     configuration: config.value.digest,
     overlapMs: overlap,
   });
 }
 
-async function write(flags: Flags, desired: DesiredState, cluster: Cluster): Promise<number> {
+async function write(flags: Flags, desired: DesiredState, cluster: DeletingCluster): Promise<number> {
   const log = openLog('info');
   const code = await attempt(log, async () => {
     if (desired.certificates === 'files')
@@ -151,11 +151,15 @@ async function write(flags: Flags, desired: DesiredState, cluster: Cluster): Pro
   return code;
 }
 
-function report({ logger }: Log, { writes, plan: { waiting, handsOff, previousAuthorities } }: Outcome): number {
+function report({ logger }: Log, { writes, plan: { steps, waiting, handsOff, previousAuthorities } }: Outcome): number {
   for (const { object, why } of handsOff) logger.warn({ object: titleOf(object), why }, 'hands off: not changed');
   for (const { certificate, reason } of previousAuthorities) logger.info({ authority: certificate.serialNumber, reason }, 'still trusted');
   for (const { step, until } of waiting) logger.error({ object: titleOf(step.object), until, why: step.why }, 'not written');
-  if (waiting.length > 0) return 1;
+  for (const { object, why } of steps) {
+    const remedy = `the roles of this identity do not name it: kubectl delete validatingadmissionpolicybinding ${object.metadata.name}`;
+    logger.error({ object: titleOf(object), why, remedy }, 'not deleted');
+  }
+  if (waiting.length > 0 || steps.length > 0) return 1;
   logger.info({ writes }, 'done');
   return 0;
 }
@@ -173,7 +177,7 @@ async function attempt({ logger }: Log, task: () => Promise<number>): Promise<nu
 const SILENT = { info: () => {}, warn: () => {} };
 
 /** Writes nothing and waits for nothing: steps that would wait are printed with what they wait for. */
-async function printChanges(flags: Flags, desired: DesiredState, cluster: Cluster): Promise<number> {
+async function printChanges(flags: Flags, desired: DesiredState, cluster: DeletingCluster): Promise<number> {
   const { simulated, changes } = dryRun(cluster);
   try {
     const dependencies = {
@@ -185,19 +189,19 @@ async function printChanges(flags: Flags, desired: DesiredState, cluster: Cluste
     };
     const { plan } = await reconcile({ ...desired, samples: [] }, dependencies, { settleMs: 0, waitMs: 0 });
     const later = plan.waiting.map(({ step, until }) => {
-      return `# After this is resolved: ${until.join('; ')}\n${diffOf(step.live, { ...step.live, ...step.fields })}`;
+      return `# After this is resolved: ${until.join('; ')}\n${diffOf({ before: step.live, after: { ...step.live, ...step.fields } })}`;
     });
     const handsOff = plan.handsOff.map(
       ({ object, why }) => `# ${titleOf(object)} is marked hands-off and is not changed:\n${why.map((each) => `#   ${each}\n`).join('')}`,
     );
     const written = [
-      ...changes().map(({ before, after }) => findNewProfiles(before, after)),
+      ...changes().map(({ before, after }) => (after === undefined ? [] : findNewProfiles(before, after))),
       ...plan.waiting.map(({ step }) => findNewProfiles(step.live, step.fields)),
     ].flat();
     for (const sample of desired.samples.filter(({ profile }) => written.includes(profile))) {
       for (const warning of await findDropped(sample, desired.service, cluster)) process.stderr.write(printWarning(warning));
     }
-    const parts = [...changes().map(({ before, after }) => diffOf(before, after)), ...later, ...handsOff];
+    const parts = [...changes().map(diffOf), ...later, ...handsOff];
     process.stdout.write(parts.join(''));
     return parts.length === 0 ? 0 : 1;
   } catch (error) {
@@ -211,7 +215,7 @@ function printWarning({ message, fields: { profile, field, why } }: FieldWarning
   return `warning: profile ${profile}: ${message}: ${field === undefined ? '' : `${field}: `}${why}\n`;
 }
 
-function podObserverOf({ servingEndpoints: named, operationsPort }: Flags, { service }: DesiredState, cluster: Cluster) {
+function podObserverOf({ servingEndpoints: named, operationsPort }: Flags, { service }: DesiredState, cluster: DeletingCluster) {
   const [servername] = namesOf(service);
   return async () => {
     const endpoints = named ?? (await servingEndpoints(cluster, service, operationsPort));

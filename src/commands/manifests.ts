@@ -3,10 +3,10 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { loadConfig } from '../config/load.ts';
 import { err, ok, type Result } from '../core/result.ts';
+import { policiesBesideWebhook } from '../in-tree/beside.ts';
 import { inTreeObjects, type PrintedObject, STATIC_KINDS, type StaticKind, staticObjects } from '../in-tree/mode.ts';
 import { printReadError } from '../io-errors.ts';
 import { entriesOf, type Target } from '../manifests/entries.ts';
-import { policies } from '../manifests/policies.ts';
 import { type CertificateKeeper, ensureRoles, userRoles } from '../manifests/rbac.ts';
 import { parseCertificates } from '../tls/pem.ts';
 import { certificatesOption, type ServiceTarget, serviceOption } from './shared/cluster-flags.ts';
@@ -18,7 +18,7 @@ import { addHelp } from './shared/help.ts';
 export const command: Command = new Command('manifests')
   .description(
     'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
-      'ValidatingAdmissionPolicies that protect labels and the webhook configurations, with their bindings, and the ClusterRoles that allow ' +
+      'ValidatingAdmissionPolicies that protect labels and the webhook configurations and, with `backstop: true`, enforce the profiles too, with their bindings, and the ClusterRoles that allow ' +
       'labelling namespaces and changing the webhook configurations. Needs no cluster. One of --service, --url and --in-tree is required.',
   )
   .addOption(configOption())
@@ -44,10 +44,10 @@ export const command: Command = new Command('manifests')
       .conflicts('rbac'),
   )
   .addOption(
-    new Option('--rbac', 'print the permissions of `cloister ensure` instead: its service account, roles and bindings').conflicts([
-      'url',
-      'caFile',
-    ]),
+    new Option(
+      '--rbac',
+      'print the permissions of `cloister ensure` for a configuration instead: its service account, roles and bindings',
+    ).conflicts(['url', 'caFile']),
   )
   .addOption(certificatesOption('with --rbac: the same value as for `cloister ensure`'))
   .action(run);
@@ -55,7 +55,7 @@ export const command: Command = new Command('manifests')
 addHelp(command, {
   exitStatus: { 0: 'the objects are printed', 2: 'the input cannot be used' },
   examples: [
-    'cloister manifests --rbac --service cloister/cloister | kubectl apply -f -',
+    'cloister manifests --rbac --config config.yaml --service cloister/cloister | kubectl apply -f -',
     'cloister manifests --config config.yaml --service cloister/cloister --ca-file ca.crt | kubectl apply -f -',
     'cloister manifests --url https://192.0.2.10:8443 --ca-file ca.crt',
     'cloister manifests --in-tree | kubectl apply -f -',
@@ -104,12 +104,16 @@ async function withWebhook(config: Loaded, flags: Flags): Promise<Result<readonl
     ]);
   }
   const target = { ...url, ...ca.value };
-  return ok([...entriesOf(config.value, target), ...policies(config.value, target), ...userRoles()]);
+  return ok([...entriesOf(config.value, target), ...policiesBesideWebhook(config.value, target), ...userRoles()]);
 }
 
-function printRoles({ service, certificates }: Flags, self: Command): void {
-  if (service === undefined) fail(self, ['--rbac needs --service: the permissions are for its namespace']);
-  print(ensureRoles(service.service, certificates));
+async function printRoles({ config: file, service, certificates }: Flags, self: Command): Promise<void> {
+  const config = await loadConfig(file);
+  if (service === undefined || !config.ok) {
+    const missing = service === undefined ? ['--rbac needs --service: the permissions are for its namespace'] : [];
+    fail(self, [...missing, ...(config.ok ? [] : config.error)]);
+  }
+  print(ensureRoles(service.service, certificates, policiesBesideWebhook(config.value, service)));
 }
 
 function print(objects: readonly object[]): void {

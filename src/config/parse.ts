@@ -16,6 +16,8 @@ export interface ParsedConfig extends PolicyConfig {
   readonly timeoutSeconds?: { readonly [Of in 'mutate' | 'enforce' | 'watch']?: number | undefined };
   /** Whether a policy guards the webhook configurations; absent: it does. */
   readonly guard?: boolean;
+  /** Whether the API server enforces the profiles itself too; absent: it does not. */
+  readonly backstop?: boolean;
   /** For the log: what is valid, and probably not intended. */
   readonly warnings: readonly string[];
 }
@@ -34,7 +36,7 @@ export function readConfig(text: string, source: string, now: Date): Result<Pars
   const yaml = parseYaml(text, source);
   if (!yaml.ok) return yaml;
   const problems: string[] = [];
-  const { excludedNamespaces = [], timeoutSeconds, guard } = parseLevel(configSchema, yaml.value, [], problems) ?? {};
+  const { excludedNamespaces = [], timeoutSeconds, guard, backstop } = parseLevel(configSchema, yaml.value, [], problems) ?? {};
   const written = fieldOf(yaml.value, 'profiles');
   const profiles = readProfiles(written, problems);
   const byName = readGovernance(yaml.value, isObject(written) ? Object.keys(written) : [...profiles.keys()], problems);
@@ -42,7 +44,11 @@ export function readConfig(text: string, source: string, now: Date): Result<Pars
   const governance = excludedNamespaces.length === 0 ? byName : { ...byName, excluded: excludedNamespaces };
   if (problems.length > 0) return err(problems.map((each) => `${source}: ${each}`));
   const warnings = [...warnOfUnenforced(governance), ...warnOfExpired(exemptions, now), ...warnOfEveryContainer(exemptions)];
-  const forCluster = { ...(timeoutSeconds && { timeoutSeconds }), ...(guard !== undefined && { guard }) };
+  const forCluster = {
+    ...(timeoutSeconds && { timeoutSeconds }),
+    ...(guard !== undefined && { guard }),
+    ...(backstop !== undefined && { backstop }),
+  };
   return ok({ profiles, governance, exemptions, ...forCluster, warnings });
 }
 

@@ -155,6 +155,7 @@ export const configSchema = z.strictObject({
     .partial()
     .optional(),
   guard: z.boolean(must('be true or false')).optional(),
+  backstop: z.boolean(must('be true or false')).optional(),
 });
 
 export const MODES = Object.keys(NAMESPACE_LABELS) as (keyof typeof NAMESPACE_LABELS)[];

@@ -7,3 +7,15 @@ export const VALIDATING_CONFIGURATION = 'cloister';
 
 /** The name of the policy with which the API server itself enforces a profile. */
 export const backstopNameOf = (profile: string): string => `cloister-profile-${profile}`;
+
+/** The policy for labels that name no configured profile. */
+export const UNKNOWN_PROFILE = 'cloister-unknown-profile';
+
+/** The policy that refuses pods while the policy of their profile does not exist. */
+export const MISSING_POLICY = 'cloister-missing-policy';
+/** Whether a policy or a binding may be one of these. */
+export const isOfBackstop = (name: string): boolean =>
+  [backstopNameOf(''), UNKNOWN_PROFILE, MISSING_POLICY].some((beginning) => name.startsWith(beginning));
+
+/** @param profile undefined: of the policy for unknown profiles */
+export const missingBindingOf = (profile?: string): string => (profile === undefined ? MISSING_POLICY : `${MISSING_POLICY}-${profile}`);

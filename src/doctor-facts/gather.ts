@@ -23,10 +23,10 @@ import { isNeverGoverned, profileByModeIn } from '../doctor/in-force.ts';
 import { ORIGINS } from '../doctor/rights.ts';
 import { authoritiesOf, entriesIn, isHandsOff, namesOf } from '../ensure/objects.ts';
 import { printDifference, printEntryDifferences } from '../ensure/wording.ts';
+import { policiesBesideWebhook } from '../in-tree/beside.ts';
 import { causeOf, eventCauses } from '../live/events.ts';
 import { classFactsOf, type EventFacts, eventFactsOf, nodeFactsOf } from '../live/facts.ts';
 import { type Entry, entriesOf, type Target } from '../manifests/entries.ts';
-import { policies } from '../manifests/policies.ts';
 import { storageOf } from '../manifests/storage.ts';
 import { isSignedBy } from '../tls/renewal.ts';
 import { readKubelets } from './kubelets.ts';
@@ -299,7 +299,7 @@ const READERS: { readonly [Name in FactName]: (reading: Reading, source: FactSou
     const kinds = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
     const listed = await Promise.all(kinds.map((kind) => reading.list(ADMISSION, kind, (object: LiveObject) => ({ ...object, kind }))));
     const found = new Map<string, LiveObject>(listed.flat().map((each) => [titleOf(each), each]));
-    return policies(context, target).map((desired): ObjectDrift => {
+    return policiesBesideWebhook(context, target).map((desired): ObjectDrift => {
       const title = titleOf(desired);
       const object = found.get(title);
       if (object === undefined) return { title, isMissing: true, differences: [], isHandsOff: false };

@@ -1,14 +1,16 @@
 import type { X509Certificate } from 'node:crypto';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { stringify } from 'yaml';
+import type { ObjectChange } from '../cluster/client.ts';
 import { type Reference, titleOf } from '../cluster/object.ts';
 import { isObject } from '../core/shape.ts';
 import { certificatesIn } from '../tls/pem.ts';
 
 /** The change of an object as a unified diff. Certificates are described instead of printed, and keys are not printed. */
-export function diffOf(before: Reference | undefined, after: Reference): string {
-  const title = titleOf(after);
-  return createTwoFilesPatch(title, title, before === undefined ? '' : print(before), print(after), undefined, undefined, {
+export function diffOf({ before, after }: ObjectChange): string {
+  const title = titleOf((after ?? before) as Reference); // one of them exists
+  const [old, now] = [before, after].map((each) => (each === undefined ? '' : print(each)));
+  return createTwoFilesPatch(title, title, old ?? '', now ?? '', undefined, undefined, {
     context: 3,
     headerOptions: FILE_HEADERS_ONLY,
   });
@@ -16,8 +18,18 @@ export function diffOf(before: Reference | undefined, after: Reference): string 
 
 function print(object: Reference): string {
   const { metadata, status: _, ...content } = object as Reference & { readonly status?: unknown };
-  const { name, namespace, labels, annotations } = metadata as Reference['metadata'] & { labels?: object; annotations?: object };
-  const kept = { name, ...(namespace && { namespace }), ...(labels && { labels }), ...(annotations && { annotations }) };
+  const { name, namespace, labels, annotations, ownerReferences } = metadata as Reference['metadata'] & {
+    labels?: object;
+    annotations?: object;
+    ownerReferences?: readonly object[];
+  };
+  const kept = {
+    name,
+    ...(namespace && { namespace }),
+    ...(labels && { labels }),
+    ...(annotations && { annotations }),
+    ...(ownerReferences && { ownerReferences }),
+  };
   return stringify({ ...content, metadata: kept }, redact, { aliasDuplicateObjects: false, lineWidth: 0, sortMapEntries: true });
 }
 

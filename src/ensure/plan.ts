@@ -1,7 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { differences } from '../cluster/difference.ts';
-import { titleOf } from '../cluster/object.ts';
+import { type LiveObject, titleOf } from '../cluster/object.ts';
 import type { ServingPod } from '../cluster/serving.ts';
+import { isOfBackstop } from '../core/object-names.ts';
 import type { Entry, WebhookConfiguration } from '../manifests/entries.ts';
 import type { Manifest } from '../manifests/policies.ts';
 import type { Service } from '../manifests/rbac.ts';
@@ -22,7 +23,8 @@ import { printAuthorities, printDifference, printEntryDifferences } from './word
 export function makePlan(observed: ObservedState, desired: DesiredState, now: Date): Plan {
   const certificates = desired.certificates === 'ensure' ? certificatesOf(observed, desired, now) : undefined;
   const parts = [
-    ...desired.policies.map((each) => planPolicy(each, observed)),
+    ...desired.policies.map((each) => planPolicy(each, observed, desired)),
+    ...leftoverBindings(observed, desired).map(planRemoval),
     ...(certificates === undefined ? [] : [planAuthority(certificates, observed, desired)]),
     ...desired.configurations.map((each) => planConfiguration(each, { observed, desired, certificates, now })),
     ...(certificates === undefined ? [] : [planServing(certificates, observed, desired)]),
@@ -37,13 +39,51 @@ export function makePlan(observed: ObservedState, desired: DesiredState, now: Da
 
 type PartialPlan = { readonly [Field in 'steps' | 'waiting' | 'handsOff']?: Plan[Field] };
 
-function planPolicy(policy: Manifest, { objects }: ObservedState): PartialPlan {
+function planPolicy(policy: Manifest, { objects, pods }: ObservedState, desired: DesiredState): PartialPlan {
   const live = objects.get(titleOf(policy));
-  if (live === undefined) return { steps: [{ do: 'create', object: policy, why: ['there is none'] }] };
-  const why = differences(live.spec, policy.spec, ['spec']).map(printDifference);
+  const owner = ownerOf(policy, desired);
+  const liveOwner = owner && objects.get(titleOf(owner));
+  // The owner is created first.
+  if (owner !== undefined && liveOwner === undefined) return {};
+  const ownerReferences = liveOwner && [ownerReferenceTo(liveOwner)];
+  const object = ownerReferences === undefined ? policy : { ...policy, metadata: { ...policy.metadata, ownerReferences } };
+  if (live === undefined) return { steps: [{ do: 'create', object, why: ['there is none'] }] };
+  const why = [
+    ...differences(live.spec, policy.spec, ['spec']),
+    ...(ownerReferences === undefined ? [] : differences(live.metadata.ownerReferences, ownerReferences, ['metadata', 'ownerReferences'])),
+  ].map(printDifference);
   if (why.length === 0) return {};
-  if (isHandsOff(live)) return { handsOff: [{ object: policy, why }] };
-  return { steps: [{ do: 'update', object: policy, live, fields: { spec: policy.spec }, why }] };
+  if (isHandsOff(live)) return { handsOff: [{ object, why }] };
+  const fields = { spec: policy.spec, ...(ownerReferences && { metadata: { ...live.metadata, ownerReferences } }) };
+  const step = { do: 'update', object, live, fields, why } as const;
+  // The policy of a profile would refuse what pods with another configuration still repair: it changes with the entries. A pod that does not answer repairs nothing.
+  const until =
+    owner === undefined ? [] : pods.flatMap((pod) => (pod.isReady && pod.problem === undefined ? (outdatedBy(pod, desired) ?? []) : []));
+  return until.length === 0 ? { steps: [step] } : { waiting: [{ step, until }] };
+}
+
+/**
+ * The binding that owns the policy of a profile, so that the cluster deletes the policy with it: without the binding, the policy applies to nothing. `ensure`
+ * and Helm then need no right to delete policies.
+ */
+function ownerOf({ kind, metadata: { name } }: Manifest, { policies }: DesiredState): Manifest | undefined {
+  if (kind !== 'ValidatingAdmissionPolicy') return undefined;
+  return policies.find((each) => each.kind === 'ValidatingAdmissionPolicyBinding' && each.metadata.name === `${name}-namespace`);
+}
+
+function ownerReferenceTo({ apiVersion, kind, metadata: { name, uid = '' } }: LiveObject): object {
+  return { apiVersion, kind, name, uid };
+}
+
+/** The bindings of profiles that are no longer configured, or of all of them once their policies are switched off. */
+function leftoverBindings({ backstopBindings }: ObservedState, { policies }: DesiredState): readonly LiveObject[] {
+  const wanted = new Set(policies.map(titleOf));
+  return backstopBindings.filter((each) => isOfBackstop(each.metadata.name) && !wanted.has(titleOf(each)));
+}
+
+function planRemoval(live: LiveObject): PartialPlan {
+  const why = ['the configuration has no such profile, or no such policies'];
+  return isHandsOff(live) ? { handsOff: [{ object: live, why }] } : { steps: [{ do: 'delete', object: live, live, why }] };
 }
 
 function planAuthority(certificates: Certificates, { objects }: ObservedState, desired: DesiredState): PartialPlan {
@@ -173,15 +213,18 @@ function blockersOf(
 }
 
 function problemOfPod(pod: ServingPod, { desired, certificates, now }: PodContext): string | undefined {
+  const known = pod.problem ?? outdatedBy(pod, desired);
+  if (known !== undefined || certificates === undefined) return known;
+  const problem = leafProblemOf(pod.leaf, { certificates, service: desired.service, now });
+  return problem === undefined ? undefined : `${pod.address} presents a certificate that ${problem}`;
+}
+
+/** What else than the desired version and configuration the pod runs. */
+function outdatedBy(pod: ServingPod, { version, configuration }: DesiredState): string | undefined {
   const { address } = pod;
-  const { service, version, configuration } = desired;
-  if (pod.problem !== undefined) return pod.problem;
   if (pod.version !== version) return `${address} runs version ${pod.version ?? '(not reported)'} instead of ${version}`;
-  if (pod.configuration !== configuration) {
-    return `${address} runs configuration ${printDigest(pod.configuration)} instead of ${printDigest(configuration)}`;
-  }
-  const problem = certificates === undefined ? undefined : leafProblemOf(pod.leaf, { certificates, service, now });
-  return problem === undefined ? undefined : `${address} presents a certificate that ${problem}`;
+  if (pod.configuration === configuration) return undefined;
+  return `${address} runs configuration ${printDigest(pod.configuration)} instead of ${printDigest(configuration)}`;
 }
 
 interface LeafContext {

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type Cluster, ClusterError } from '../cluster/client.ts';
+import { ClusterError, type DeletingCluster, isForbidden } from '../cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../cluster/object.ts';
 import type { ServingPod } from '../cluster/serving.ts';
+import { BACKSTOP_LABELS } from '../manifests/labels.ts';
 import { createAuthority, issueCertificate } from '../tls/certificate.ts';
 import type { Issued } from '../tls/pem.ts';
 import { findNewlyEnforced, RUNNING_PODS_STAY } from './enforcement.ts';
@@ -12,7 +13,7 @@ import { makePlan } from './plan.ts';
 import type { DesiredState, ObservedState, Plan, Step } from './types.ts';
 
 export interface Dependencies {
-  readonly cluster: Cluster;
+  readonly cluster: DeletingCluster;
   /** Reads the state of the serving pods. */
   readonly observePods: () => Promise<readonly ServingPod[]>;
   readonly now: () => Date;
@@ -30,7 +31,7 @@ export interface Timeouts {
 export interface Outcome {
   /** Number of writes. */
   readonly writes: number;
-  /** The plan after the last write: steps that still wait, and hands-off objects. */
+  /** The plan after the last write: steps that still wait, objects that this identity may not delete, and hands-off objects. */
   readonly plan: Plan;
 }
 
@@ -42,8 +43,8 @@ const POLL_MS = 1_000;
 const MAX_CONFLICTS = 10;
 /** Attempts for one request. */
 const MAX_ATTEMPTS = 3;
-/** Far more than there are objects: another writer reverts the changes. */
-const MAX_WRITES = 100;
+/** Besides one for each policy, far more than there are other objects: another writer reverts the changes. */
+const MAX_OTHER_WRITES = 100;
 
 /**
  * Observes the cluster, applies the first step of the plan, and repeats, until no step is left or none can be applied. Each write names the
@@ -60,9 +61,10 @@ export async function reconcile(
   let waitedMs = 0;
   let announced = '';
   const asked = new Set<string>();
+  const undeletable = new Set<string>();
   for (;;) {
     const plan = await withRetry(async () => makePlan(await observe(desired, cluster, observePods), desired, now()));
-    const [step] = plan.steps;
+    const step = plan.steps.find(({ object }) => !undeletable.has(titleOf(object)));
     if (step !== undefined) {
       await apply(step);
       continue;
@@ -76,7 +78,12 @@ export async function reconcile(
   async function apply(step: Step): Promise<void> {
     if (step.do === 'update') await askAbout(findNewProfiles(step.live, step.fields));
     if (step.do === 'issue-serving' && step.isNewToApiServers) await pause(settleMs);
-    const { isWritten, fields } = await withRetry(() => applyStep(step, { cluster, desired, now: now() }));
+    const result = await withRetry(() => applyStep(step, { cluster, desired, now: now() }));
+    if (result === 'may not') {
+      undeletable.add(titleOf(step.object));
+      return;
+    }
+    const { isWritten, fields } = result;
     if (!isWritten) {
       conflicts += 1;
       if (conflicts < MAX_CONFLICTS) return;
@@ -86,10 +93,10 @@ export async function reconcile(
     }
     conflicts = 0;
     writes += 1;
-    logger.info({ object: titleOf(step.object), why: step.why, ...fields }, step.do === 'create' ? 'created' : 'updated');
+    logger.info({ object: titleOf(step.object), why: step.why, ...fields }, DONE[step.do] ?? 'updated');
     const entries = findNewlyEnforced(step);
     if (entries.length > 0) logger.warn({ entries }, RUNNING_PODS_STAY);
-    if (writes < MAX_WRITES) return;
+    if (writes < MAX_OTHER_WRITES + desired.policies.length) return;
     throw contested(
       `${titleOf(step.object)} is changed back after each write: is \`cloister ensure\` also running with another configuration?`,
     );
@@ -124,18 +131,31 @@ export async function reconcile(
   }
 }
 
+const DONE: Readonly<Partial<Record<Step['do'], string>>> = { create: 'created', delete: 'deleted' };
+
 const contested = (message: string): ClusterError => new ClusterError(message, { isRetryable: false });
 
-async function observe(desired: DesiredState, cluster: Cluster, observePods: Dependencies['observePods']): Promise<ObservedState> {
+async function observe(desired: DesiredState, cluster: DeletingCluster, observePods: Dependencies['observePods']): Promise<ObservedState> {
   const { authority, serving } = secretsOf(desired);
   const secrets = desired.certificates === 'ensure' ? [authority, serving] : [];
   const references: readonly Reference[] = [...desired.policies, ...secrets, ...desired.configurations];
-  const [found, pods] = await Promise.all([Promise.all(references.map(cluster.read)), observePods()]);
-  return { objects: new Map(found.flatMap((live) => (live === undefined ? [] : [[titleOf(live), live] as const]))), pods };
+  const [found, listed, pods] = await Promise.all([
+    Promise.all(references.map(cluster.read)),
+    cluster.list(BINDING.apiVersion, BINDING.kind, { selector: BACKSTOP_SELECTOR }),
+    observePods(),
+  ]);
+  const objects = new Map(found.flatMap((live) => (live === undefined ? [] : [[titleOf(live), live] as const])));
+  // The API server leaves both fields out of the items of a list.
+  return { objects, backstopBindings: listed.map((each) => ({ ...each, ...BINDING })), pods };
 }
 
+const BINDING = { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'ValidatingAdmissionPolicyBinding' };
+const BACKSTOP_SELECTOR = Object.entries(BACKSTOP_LABELS)
+  .map(([key, value]) => `${key}=${value}`)
+  .join();
+
 interface StepContext {
-  readonly cluster: Cluster;
+  readonly cluster: DeletingCluster;
   readonly desired: DesiredState;
   readonly now: Date;
 }
@@ -146,12 +166,21 @@ interface StepResult {
   readonly fields?: { readonly certificate: string; readonly expires: string };
 }
 
-async function applyStep(step: Step, { cluster, desired, now }: StepContext): Promise<StepResult> {
+/** @returns may not: RBAC does not allow a deletion, because the role names the configured profiles */
+async function applyStep(step: Step, { cluster, desired, now }: StepContext): Promise<StepResult | 'may not'> {
   switch (step.do) {
     case 'create':
       return { isWritten: await cluster.create(step.object) };
     case 'update':
       return { isWritten: await cluster.update({ ...step.live, ...step.fields }) };
+    case 'delete':
+      return cluster.delete(step.live).then(
+        (isWritten) => ({ isWritten }),
+        (error) => {
+          if (isForbidden(error)) return 'may not';
+          throw error;
+        },
+      );
     case 'issue-authority': {
       const { namespace, name } = desired.service;
       const issued = await createAuthority(`${namespace}/${name} authority`, { now, days: AUTHORITY_DAYS });

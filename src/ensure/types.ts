@@ -33,6 +33,8 @@ export interface SamplePod {
 export interface ObservedState {
   /** By title. */
   readonly objects: ReadonlyMap<string, LiveObject>;
+  /** The bindings in the cluster that have the label of the policies which enforce profiles. */
+  readonly backstopBindings: readonly LiveObject[];
   readonly pods: readonly ServingPod[];
 }
 
@@ -49,6 +51,7 @@ export interface Plan {
 
 export type Step = { readonly object: Reference; readonly why: readonly string[] } & (
   | { readonly do: 'create' }
+  | { readonly do: 'delete'; readonly live: LiveObject }
   | { readonly do: 'update'; readonly live: LiveObject; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly do: 'issue-authority'; readonly live: LiveObject; readonly previousAuthorities: readonly TrustedAuthority[] }
   | { readonly do: 'issue-serving'; readonly live: LiveObject; readonly authority: Issued; readonly isNewToApiServers: boolean }

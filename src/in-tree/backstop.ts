@@ -19,7 +19,7 @@ import {
   ungovernedNamespaces,
 } from '../manifests/entries.ts';
 import { enforcedByName } from '../manifests/governed.ts';
-import { LABELS } from '../manifests/labels.ts';
+import { BACKSTOP_LABELS } from '../manifests/labels.ts';
 import type { Manifest } from '../manifests/policies.ts';
 import { exemptionVariables, isUnexpired, SERVICE_ACCOUNT, writeExemptions } from './exemptions.ts';
 import { findingVariables, offeredGrants, UNISOLATED } from './findings.ts';
@@ -40,7 +40,7 @@ export function backstop(
   rulesOf: (profile: string) => readonly Rule[] = () => allRules,
 ): readonly Manifest[] {
   return [...config.profiles.values()].flatMap((profile) => {
-    const metadata = { name: backstopNameOf(profile.id), labels: LABELS };
+    const metadata = { name: backstopNameOf(profile.id), labels: BACKSTOP_LABELS };
     const policy = {
       apiVersion: GROUP,
       kind: 'ValidatingAdmissionPolicy',
@@ -66,16 +66,18 @@ export function bindingsOf(
   const { enforce } = NAMESPACE_LABELS;
   const choosers = choosersOf(profile, profiles);
   const policyName = backstopNameOf(id);
-  const binding = (suffix: string, namespace: Requirement, pod?: Requirement): Manifest => {
-    const selectors: Readonly<Record<string, Selector>> = {
+  const binding = (suffix: 'namespace' | 'chosen' | 'unlabelled', namespace: Requirement, pod?: Requirement): Manifest => {
+    // The API server adds the policy where it is absent, and `ensure` would find a difference.
+    const resources: Readonly<Record<string, Selector | string>> = {
+      matchPolicy: 'Equivalent',
       namespaceSelector: { matchExpressions: [namespace, outside] },
       ...(pod && { objectSelector: { matchExpressions: [pod] } }),
     };
     return {
       apiVersion: GROUP,
       kind,
-      metadata: { name: `${policyName}-${suffix}`, labels: LABELS },
-      spec: { policyName, ...actions, matchResources: selectors },
+      metadata: { name: `${policyName}-${suffix}`, labels: BACKSTOP_LABELS },
+      spec: { policyName, ...actions, matchResources: resources },
     };
   };
   const names: Requirement = { key: PROFILE_LABEL, operator: 'In', values: [id] };

@@ -1,3 +1,4 @@
+import { MISSING_POLICY } from '../core/object-names.ts';
 import { userns } from '../core/profiles/userns.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import type { Target } from '../manifests/entries.ts';
@@ -31,7 +32,7 @@ export function inTreeObjects(config: BackstopConfig, now: Date): Result<readonl
     ...repairPolicies(config, NO_SERVER, now),
     ...backstop(config, NO_SERVER),
     ...unknownProfile(config, NO_SERVER),
-    ...policies({ ...config, guard: false }, NO_SERVER),
+    ...policies({ ...config, guard: false, backstop: false }, NO_SERVER),
     ...userRoles().filter(({ metadata }) => metadata.name !== MANAGER),
   ]);
 }
@@ -57,11 +58,14 @@ export type StaticKind = (typeof STATIC_KINDS)[number];
 /** Names that end so are reserved for objects that the API server reads from files: no request can create, change or delete them. Source: KEP-5793. */
 const STATIC_SUFFIX = '.static.k8s.io';
 
-/** The policies and bindings of one kind under names for files. A directory of an API server holds objects of one kind. */
+/**
+ * The policies and bindings of one kind under names for files. A directory of an API server holds objects of one kind. Policies in files have no
+ * parameters, so the one whose parameter is another policy is left out: a file cannot be missing in part.
+ */
 export function staticObjects(objects: readonly PrintedObject[], kind: StaticKind): readonly PrintedObject[] {
   const prefix = kind === 'validating' ? 'ValidatingAdmissionPolicy' : 'MutatingAdmissionPolicy';
   return objects
-    .filter((each) => each.kind.startsWith(prefix))
+    .filter(({ kind: each, metadata }) => each.startsWith(prefix) && !metadata.name.startsWith(MISSING_POLICY))
     .map((each) => {
       const spec = each.spec as { readonly policyName?: string }; // of a policy or a binding
       return {

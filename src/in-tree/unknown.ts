@@ -1,5 +1,6 @@
 import { listOf, quote } from '../core/cel.ts';
 import { NAMESPACE_LABELS, PROFILE_LABEL } from '../core/labels.ts';
+import { UNKNOWN_PROFILE } from '../core/object-names.ts';
 import { printConfigured } from '../core/policy.ts';
 import {
   type ClusterConfig,
@@ -11,11 +12,10 @@ import {
   ungovernedNamespaces,
 } from '../manifests/entries.ts';
 import { enforcedByName } from '../manifests/governed.ts';
-import { LABELS } from '../manifests/labels.ts';
+import { BACKSTOP_LABELS } from '../manifests/labels.ts';
 import type { Manifest } from '../manifests/policies.ts';
 
 const GROUP = 'admissionregistration.k8s.io/v1';
-const NAME = 'cloister-unknown-profile';
 
 /**
  * The policy for labels that name no configured profile, such as one that was removed from the configuration: without it, nothing would judge the pods
@@ -24,13 +24,13 @@ const NAME = 'cloister-unknown-profile';
 export function unknownProfile({ profiles, governance }: ClusterConfig, target: Target): readonly Manifest[] {
   const ids = [...profiles.keys()];
   const { enforce } = NAMESPACE_LABELS;
-  const metadata = { name: NAME, labels: LABELS };
+  const metadata = { name: UNKNOWN_PROFILE, labels: BACKSTOP_LABELS };
   const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(governance, target) };
-  const binding = (suffix: string, selectors: object): Manifest => ({
+  const binding = (suffix: 'namespace' | 'pod', selectors: object): Manifest => ({
     apiVersion: GROUP,
     kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name: `${NAME}-${suffix}`, labels: LABELS },
-    spec: { policyName: NAME, validationActions: ['Deny'], matchResources: selectors },
+    metadata: { name: `${UNKNOWN_PROFILE}-${suffix}`, labels: BACKSTOP_LABELS },
+    spec: { policyName: UNKNOWN_PROFILE, validationActions: ['Deny'], matchResources: { matchPolicy: 'Equivalent', ...selectors } },
   });
   const rule = (operations: readonly string[], resources: readonly string[]) => ({
     apiGroups: [''],

@@ -12,3 +12,5 @@ export const MANAGER = 'cloister-manager';
  * value on an object that `ensure` created again, the next `helm upgrade` would fail with a conflict.
  */
 export const LABELS = { 'app.kubernetes.io/name': 'cloister' } as const;
+/** Of the policies that enforce profiles, and of their bindings, so that one command can select them all. */
+export const BACKSTOP_LABELS = { ...LABELS, 'app.kubernetes.io/component': 'backstop' } as const;

@@ -1,10 +1,12 @@
 import { isAmong, listOf } from '../core/cel.ts';
 import { NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../core/known-names.ts';
 import { APPLIED_ANNOTATION, GRANT_LABEL, NAMESPACE_LABELS, PREFIX, PROFILE_LABEL } from '../core/labels.ts';
+import { MISSING_POLICY } from '../core/object-names.ts';
 import { type ClusterConfig, type Target, ungovernedNamespaces } from './entries.ts';
 import { governedWhere } from './governed.ts';
 import { GUARD, guard } from './guard.ts';
 import { API_GROUP, LABELER, LABELS } from './labels.ts';
+import { missingPolicy } from './missing.ts';
 
 /** An object for `kubectl apply`. */
 export interface Manifest {
@@ -24,14 +26,18 @@ export interface ConfiguredExpressions {
   readonly enforcedByName: string;
 }
 
-export function policies({ profiles, governance, guard: isGuarded = true }: ClusterConfig, target: Target): readonly Manifest[] {
+/** The policies besides those of the profiles. */
+export function policies(
+  { profiles, governance, guard: isGuarded = true, backstop: hasBackstop = false }: ClusterConfig,
+  target: Target,
+): readonly Manifest[] {
   const ungoverned = ungovernedNamespaces(governance, target);
   const byName = [{ namespaces: ungoverned, profiles: {} }, ...governance.byName];
   return policiesWith({
     profiles: listOf([...profiles.keys()]),
     ungoverned: listOf(ungoverned),
     enforcedByName: governedWhere(({ enforce }) => enforce !== undefined, { ...governance, byName }),
-  }).filter(({ metadata }) => isGuarded || metadata.name !== GUARD);
+  }).filter(({ metadata: { name } }) => (isGuarded || name !== GUARD) && (hasBackstop || name !== MISSING_POLICY));
 }
 
 /**
@@ -131,6 +137,7 @@ export function policiesWith({ profiles, ungoverned, enforcedByName }: Configure
       ],
     }),
     ...guard(),
+    missingPolicy(),
   ];
 }
 

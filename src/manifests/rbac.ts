@@ -1,5 +1,5 @@
 import { MUTATING_CONFIGURATION, VALIDATING_CONFIGURATION } from '../core/object-names.ts';
-import { API_GROUP, LABELER, LABELS, MANAGER } from './labels.ts';
+import { API_GROUP, BACKSTOP_LABELS, LABELER, LABELS, MANAGER } from './labels.ts';
 import { type Manifest, policiesWith } from './policies.ts';
 
 export interface Service {
@@ -36,14 +36,19 @@ export type CertificateKeeper = (typeof CERTIFICATE_KEEPERS)[number];
 /**
  * The permissions that `cloister ensure` needs, and no others: a service account with its roles and bindings. They name every object that
  * it writes. Creation is also limited to names: `ensure` creates by server-side apply, where the API server knows the name when it authorizes.
+ * @param policies of the configuration: those that enforce profiles have its names
  */
-export function ensureRoles(service: Service, certificates: CertificateKeeper): readonly Manifest[] {
+export function ensureRoles(service: Service, certificates: CertificateKeeper, policies: readonly Manifest[]): readonly Manifest[] {
   const name = `${service.name}-ensure`;
   const { namespace } = service;
   const subjects = [{ kind: 'ServiceAccount', name, namespace }];
   const bindTo = (kind: string) => ({ roleRef: { apiGroup: RBAC.slice(0, RBAC.indexOf('/')), kind, name }, subjects });
   const secrets = certificates === 'ensure' ? [manage('', 'secrets', [authoritySecretOf(service), servingSecretOf(service)])] : [];
   const metadata = { name, labels: LABELS };
+  const ofBackstop = (kind: string): string[] =>
+    policies.filter((each) => each.kind === kind && each.metadata.labels === BACKSTOP_LABELS).map((each) => each.metadata.name);
+  const backstop = ofBackstop('ValidatingAdmissionPolicy');
+  const backstopBindings = ofBackstop('ValidatingAdmissionPolicyBinding');
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { ...metadata, namespace } },
     {
@@ -65,8 +70,17 @@ export function ensureRoles(service: Service, certificates: CertificateKeeper): 
       rules: [
         manage(ADMISSION, 'mutatingwebhookconfigurations', [MUTATING_CONFIGURATION]),
         manage(ADMISSION, 'validatingwebhookconfigurations', [VALIDATING_CONFIGURATION]),
-        manage(ADMISSION, 'validatingadmissionpolicies', namesOf('ValidatingAdmissionPolicy')),
-        manage(ADMISSION, 'validatingadmissionpolicybindings', namesOf('ValidatingAdmissionPolicyBinding')),
+        manage(ADMISSION, POLICIES, [...namesOf('ValidatingAdmissionPolicy'), ...backstop]),
+        manage(ADMISSION, BINDINGS, namesOf('ValidatingAdmissionPolicyBinding')),
+        // Where a profile is no longer configured, its bindings are found by their label.
+        { apiGroups: [ADMISSION], resources: [BINDINGS], verbs: ['list'] },
+        ...(backstop.length === 0
+          ? []
+          : [
+              manage(ADMISSION, BINDINGS, backstopBindings, ['delete']),
+              // The API server asks for this name, of no object, where a policy is created whose parameters are policies.
+              gets(ADMISSION, POLICIES, '*'),
+            ]),
         mayUse('manage'),
       ],
     },
@@ -134,14 +148,17 @@ function gets(group: string, resource: string, name: string): object {
   return { apiGroups: [group], resources: [resource], resourceNames: [name], verbs: ['get'] };
 }
 
-function manage(group: string, resource: string, resourceNames: readonly string[]): object {
+const POLICIES = 'validatingadmissionpolicies';
+const BINDINGS = 'validatingadmissionpolicybindings';
+
+function manage(group: string, resource: string, resourceNames: readonly string[], more: readonly string[] = []): object {
   // Creation by server-side apply needs patch and create.
-  return { apiGroups: [group], resources: [resource], resourceNames, verbs: ['get', 'create', 'patch', 'update'] };
+  return { apiGroups: [group], resources: [resource], resourceNames, verbs: ['get', 'create', 'patch', 'update', ...more] };
 }
 
 function namesOf(kind: string): string[] {
-  // No name depends on the configuration.
+  // None of these names depends on the configuration.
   return policiesWith({ profiles: '', ungoverned: '', enforcedByName: '' })
-    .filter((each) => each.kind === kind)
+    .filter((each) => each.kind === kind && each.metadata.labels !== BACKSTOP_LABELS)
     .map(({ metadata }) => metadata.name);
 }

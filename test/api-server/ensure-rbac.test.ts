@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultConfig } from '../../src/config/parse.ts';
+import { policiesBesideWebhook } from '../../src/in-tree/beside.ts';
 import { ensureRoles } from '../../src/manifests/rbac.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import { ADMISSION, createService, NAMESPACE, runEnsure, SECRETS, SERVICE, type ServingPod, startServingPod } from '../support/ensure.ts';
 
 /** T72: `cloister ensure` needs every right that it is given. An identity with one less fails, and says which. */
 
-const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
+const WITHOUT_POLICIES = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
+const CONFIG = `${WITHOUT_POLICIES}backstop: true\n`;
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const MERGE = { contentType: 'application/merge-patch+json' };
 
@@ -26,7 +29,9 @@ interface Right {
 }
 
 /** Every right of the printed roles, one by one. */
-const RIGHTS: readonly Right[] = ensureRoles({ namespace: NAMESPACE, name: SERVICE }, 'ensure').flatMap(({ kind, rules = [] }) =>
+const service = { namespace: NAMESPACE, name: SERVICE };
+const POLICIES = policiesBesideWebhook({ ...defaultConfig(), backstop: true }, { service });
+const RIGHTS: readonly Right[] = ensureRoles(service, 'ensure', POLICIES).flatMap(({ kind, rules = [] }) =>
   (rules as readonly Rule[]).flatMap(({ apiGroups: [group = ''], resources: [resource = ''], resourceNames, verbs }) =>
     (resourceNames ?? [undefined]).flatMap((name) =>
       verbs.map((verb) => ({ kind: kind as Right['kind'], group, resource, ...(name !== undefined && { name }), verb })),
@@ -61,9 +66,9 @@ afterAll(async () => {
   await apiServer?.stop();
 });
 
-const run = (index: number) =>
+const run = (index: number, config = CONFIG) =>
   runEnsure(kubeconfigs[index] ?? '', {
-    config: CONFIG,
+    config,
     port: pod.endpoint.port,
     pods: [pod.endpoint],
     waitMs: 20_000,
@@ -128,14 +133,15 @@ const DRIFTS: Readonly<Record<string, object>> = {
   validatingadmissionpolicybindings: { spec: { validationActions: ['Audit'] } },
 };
 
-test('the roles give rights to two Secrets, two webhook configurations, four policies, their bindings, pods and a dry run, and the verb of the guard only', () => {
-  expect(RIGHTS).toHaveLength(12 * 4 + 2 + 2);
+test('the roles give rights to two Secrets, two webhook configurations, seven policies, their bindings, pods and a dry run, and the verb of the guard only', () => {
+  // Those to list and read are for bindings, endpoints and the parameters of a policy.
+  expect(RIGHTS).toHaveLength(15 * 4 + 6 * 5 + 3 + 2 + 1);
 });
 
 describe('without the right to', () => {
   const needed = RIGHTS.map((right, index) => ({ ...right, index }));
 
-  test.each(needed.filter(({ resource }) => resource !== 'podtemplates'))(
+  test.each(needed.filter(({ resource, verb, name }) => resource !== 'podtemplates' && verb !== 'delete' && name !== '*'))(
     'ensure names the missing right $verb $resource $name',
     async ({ index, ...right }) => {
       await provoke(right);
@@ -147,6 +153,22 @@ describe('without the right to', () => {
           ? `mutatingwebhookconfigurations\\S* "zz-cloister" is forbidden: .*needs the verb "manage" on profiles.cloister.dev`
           : `${resource}\\S*${object} is forbidden: User "ensure-${index}" cannot ${verb} resource "${resource}"`;
       await expect(run(index)).rejects.toThrow(new RegExp(`^cannot .*${refusal}[\\s\\S]*cloister manifests --rbac`));
+      await run(RIGHTS.length);
+    },
+  );
+
+  test('read all policies, ensure names it where it creates the policy whose parameters are policies', async () => {
+    const index = needed.findIndex(({ name }) => name === '*');
+    await apiServer.admin.request('DELETE', `${ADMISSION}/validatingadmissionpolicies/cloister-missing-policy`);
+    await expect(run(index)).rejects.toThrow('must have "get" permission on all objects of the referenced paramKind');
+    await run(RIGHTS.length);
+  });
+
+  test.each(needed.filter(({ verb }) => verb === 'delete'))(
+    'ensure leaves the binding $name, and deletes the others that are not configured',
+    async ({ index, name }) => {
+      const { plan } = await run(index, WITHOUT_POLICIES);
+      expect(plan.steps.map(({ do: what, object }) => [what, object.metadata.name])).toEqual([['delete', name]]);
       await run(RIGHTS.length);
     },
   );

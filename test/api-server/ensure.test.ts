@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Cluster } from '../../src/cluster/client.ts';
+import type { DeletingCluster } from '../../src/cluster/client.ts';
 import type { Entry } from '../../src/manifests/entries.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import {
@@ -297,7 +297,7 @@ describe('F19: interrupted runs of ensure', () => {
   /** Ends a run right after its nth write, as a kill would. */
   const endingAfter =
     (writes: number) =>
-    (cluster: Cluster): Cluster => {
+    (cluster: DeletingCluster): DeletingCluster => {
       let left = writes;
       const counted = async (write: () => Promise<boolean>) => {
         const isWritten = await write();
@@ -309,6 +309,7 @@ describe('F19: interrupted runs of ensure', () => {
         ...cluster,
         create: (object) => counted(() => cluster.create(object)),
         update: (object) => counted(() => cluster.update(object)),
+        delete: (object) => counted(() => cluster.delete(object)),
       };
     };
 
@@ -327,7 +328,7 @@ describe('F19: interrupted runs of ensure', () => {
   test('the next run repairs a change of the authority that ended after any single write, and the API server trusts the serving pod at any moment', {
     timeout: 240_000,
   }, async () => {
-    const rotate = async (through: (cluster: Cluster) => Cluster) => {
+    const rotate = async (through: (cluster: DeletingCluster) => DeletingCluster) => {
       await apiServer.admin.request('DELETE', `${SECRETS}/cloister-ca`);
       await ensure({ through });
       await pod.sync();
@@ -382,7 +383,7 @@ describe('F19: interrupted runs of ensure', () => {
   test('a run whose write conflicts reads again and continues', async () => {
     expect((await patch(VALIDATING, { webhooks: [] })).status).toBe(200);
     let meddled = 0;
-    const meddling = (cluster: Cluster): Cluster => ({
+    const meddling = (cluster: DeletingCluster): DeletingCluster => ({
       ...cluster,
       async update(object) {
         if (meddled === 0) await patch(VALIDATING, { metadata: { annotations: { 'example.com/note': 'written by another client' } } });
@@ -398,7 +399,7 @@ describe('F19: interrupted runs of ensure', () => {
 
   test('a run whose every write conflicts fails with an error', async () => {
     await patch(VALIDATING, { webhooks: [] });
-    const hopeless = (cluster: Cluster): Cluster => ({ ...cluster, update: async () => false });
+    const hopeless = (cluster: DeletingCluster): DeletingCluster => ({ ...cluster, update: async () => false });
     await expect(ensure({ through: hopeless })).rejects.toThrow('was changed by another client before each of 10 writes');
     await ensure();
   });
@@ -729,7 +730,7 @@ describe('--dry-run', () => {
 test('ensure asks once which fields the API server keeps, before the first entries of a profile, and stores nothing for it', async () => {
   await removeAll();
   const asked: object[] = [];
-  const through = (cluster: Cluster): Cluster => ({
+  const through = (cluster: DeletingCluster): DeletingCluster => ({
     ...cluster,
     async tryCreate(object) {
       asked.push({ before: await entryCount(), object });

@@ -31,7 +31,7 @@ const WRONG_FILES: Table<string> = {
 const WRONG_TOPS: Table<string> = {
   'a key at the top that is unknown': [
     'profile: {}',
-    'profile: is unknown (did you mean profiles?): the keys known here are apiVersion, kind, profiles, governs, default, exemptions, excludedNamespaces, timeoutSeconds and guard',
+    'profile: is unknown (did you mean profiles?): the keys known here are apiVersion, kind, profiles, governs, default, exemptions, excludedNamespaces, timeoutSeconds, guard and backstop',
   ],
   'profiles without anything': [
     'profiles:',

@@ -13,7 +13,7 @@ const empty = {
 const full = { ...empty, data: { 'tls.crt': base64(certificate), 'tls.key': base64(key), password: base64('hunter2') } };
 
 test('T69: certificates are described, and keys and other fields of a Secret are not printed', () => {
-  const text = diffOf(empty, full);
+  const text = diffOf({ before: empty, after: full });
   expect(text).toMatch(/^--- Secret a\/b\n\+\+\+ Secret a\/b\n/);
   expect(text).toMatch(/\+ {4}- CN=ca, serial [\dA-F]{32}, until 2030-01-11T00:00:00.000Z\n/);
   for (const line of ['-  tls.key: (empty)\n', '+  tls.key: (not shown)\n']) expect(text).toContain(line);
@@ -24,7 +24,7 @@ test('T69: certificates are described, and keys and other fields of a Secret are
 
 test('fields that only the API server writes are not printed', () => {
   const metadata = { ...empty.metadata, resourceVersion: '2' };
-  expect(diffOf(empty, { ...empty, metadata })).not.toContain('@@');
+  expect(diffOf({ before: empty, after: { ...empty, metadata } })).not.toContain('@@');
 });
 
 test('a caBundle without certificates is not printed', () => {
@@ -34,7 +34,12 @@ test('a caBundle without certificates is not printed', () => {
     metadata: { name: 'n' },
     webhooks: [{ clientConfig: { caBundle } }],
   });
-  const text = diffOf(entry(base64('rubbish')), entry(base64(certificate)));
+  const text = diffOf({ before: entry(base64('rubbish')), after: entry(base64(certificate)) });
   expect(text).toContain('caBundle: (not shown)\n');
   expect(text).toContain('CN=ca, serial');
+});
+
+test('an object that is deleted is printed with every line taken away', () => {
+  const text = diffOf({ before: { ...empty, kind: 'ValidatingAdmissionPolicyBinding' }, after: undefined });
+  expect(text).toMatch(/^--- ValidatingAdmissionPolicyBinding a\/b\n\+\+\+ ValidatingAdmissionPolicyBinding a\/b\n@@[^\n]*\n(-[^\n]*\n)+$/);
 });

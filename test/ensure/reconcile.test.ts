@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Cluster, ClusterError } from '../../src/cluster/client.ts';
+import { ClusterError, type DeletingCluster } from '../../src/cluster/client.ts';
 import { type LiveObject, type Reference, titleOf } from '../../src/cluster/object.ts';
 import type { ServingPod } from '../../src/cluster/serving.ts';
 import { parseConfig } from '../../src/config/load.ts';
@@ -9,8 +9,8 @@ import { RUNNING_PODS_STAY } from '../../src/ensure/enforcement.ts';
 import { namesOf, secretsOf } from '../../src/ensure/objects.ts';
 import { type Dependencies, reconcile } from '../../src/ensure/reconcile.ts';
 import type { DesiredState } from '../../src/ensure/types.ts';
+import { policiesBesideWebhook } from '../../src/in-tree/beside.ts';
 import { type Entry, entriesOf } from '../../src/manifests/entries.ts';
-import { policies } from '../../src/manifests/policies.ts';
 import { createAuthority, issueCertificate } from '../../src/tls/certificate.ts';
 import { certificatesIn, type Issued } from '../../src/tls/pem.ts';
 import { RUNS } from '../support/properties.ts';
@@ -31,7 +31,7 @@ const desired: DesiredState = {
   certificates: 'ensure',
   configurations: entriesOf(config.value, { service }),
   samples: [],
-  policies: policies(config.value, { service }),
+  policies: policiesBesideWebhook(config.value, { service }),
   version: '1',
   configuration: 'digest',
   overlapMs: 600_000,
@@ -115,7 +115,7 @@ function entriesFor(index: number, state: EntriesState, caBundle: string): objec
   return { ...empty, webhooks: state === 'drifted' ? whole.slice(1).map((entry) => ({ ...entry, failurePolicy: 'Ignore' })) : whole };
 }
 
-interface Memory extends Cluster {
+interface Memory extends DeletingCluster {
   readonly objects: Map<string, LiveObject>;
 }
 
@@ -125,13 +125,15 @@ function memory(initial: readonly object[], onWrite: (title: string) => void): M
   let version = 0;
   const put = (object: Reference): void => {
     version += 1;
-    objects.set(titleOf(object), structuredClone({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } }));
+    const { uid = `uid-${version}` } = object.metadata as LiveObject['metadata'];
+    objects.set(titleOf(object), structuredClone({ ...object, metadata: { ...object.metadata, uid, resourceVersion: String(version) } }));
   };
   for (const object of initial) put(object as Reference);
   return {
     objects,
-    read: async (object) => structuredClone(objects.get(titleOf(object))),
-    list: async () => [],
+    // Not cloned again: the policies are large, and `reconcile` changes no object that it reads.
+    read: async (object) => objects.get(titleOf(object)),
+    list: async (_, kind) => [...objects.values()].filter((each) => each.kind === kind && isOfBackstop(each)),
     tryCreate: async (object) => object,
     async create(object) {
       if (objects.has(titleOf(object))) return false;
@@ -145,8 +147,16 @@ function memory(initial: readonly object[], onWrite: (title: string) => void): M
       onWrite(titleOf(object));
       return true;
     },
+    async delete(object) {
+      if (objects.get(titleOf(object))?.metadata.resourceVersion !== object.metadata.resourceVersion) return false;
+      onWrite(titleOf(object));
+      return objects.delete(titleOf(object));
+    },
   };
 }
+
+const isOfBackstop = ({ metadata }: LiveObject): boolean =>
+  (metadata as { readonly labels?: Readonly<Record<string, string>> }).labels?.['app.kubernetes.io/component'] === 'backstop';
 
 function clusterOf(state: Found, onWrite: (title: string) => void): Memory {
   const authorities = new Map<string, Issued>(Object.entries(AUTHORITIES));
@@ -305,7 +315,7 @@ describe('other writers and failures', () => {
   test('a single failure is retried', async () => {
     const cluster = clusterOf(state, () => {});
     let requests = 0;
-    const flaky: Cluster = {
+    const flaky: DeletingCluster = {
       ...cluster,
       async read(object) {
         requests += 1;
@@ -334,7 +344,7 @@ describe('namespaces that the configuration enforces by name', () => {
   const governing = (text: string): DesiredState => {
     const parsed = parseConfig(`apiVersion: cloister.dev/v1alpha1\nkind: Config\n${text}`, 'config.yaml');
     if (!parsed.ok) throw new Error(parsed.error.join());
-    return { ...desired, configurations: entriesOf(parsed.value, { service }), policies: policies(parsed.value, { service }) };
+    return { ...desired, configurations: entriesOf(parsed.value, { service }), policies: policiesBesideWebhook(parsed.value, { service }) };
   };
 
   test('a run that changes them warns once that pods which already run stay as they are, and no other run does', async () => {
@@ -364,5 +374,114 @@ describe('namespaces that the configuration enforces by name', () => {
     expect(await warningsOf(governing('excludedNamespaces: [agents]\n'))).toEqual([]);
     const entries = ['userns.namespace.enforce', 'userns.pod.enforce', 'namespace.unknown.enforce', 'pod.unknown.enforce'];
     expect(await warningsOf(desired)).toEqual([[{ entries: entries.map((name) => `${name}.cloister.dev`) }, RUNNING_PODS_STAY]]);
+  });
+});
+
+describe('the policies of the profiles', () => {
+  const able: Found = {
+    authority: 'missing',
+    serving: 'missing',
+    remembered: [],
+    entries: ['missing', 'missing'],
+    published: [],
+    handsOff: [],
+    pods: [{ presents: null, isReady: true, isCurrent: true, follows: true }],
+  };
+  const configured = (text: string, isOn = true): DesiredState => {
+    const parsed = parseConfig(`apiVersion: cloister.dev/v1alpha1\nkind: Config\nbackstop: ${isOn}\n${text}`, 'config.yaml');
+    if (!parsed.ok) throw new Error(parsed.error.join());
+    const target = { service };
+    return { ...desired, configurations: entriesOf(parsed.value, target), policies: policiesBesideWebhook(parsed.value, target) };
+  };
+  const BINDING = 'ValidatingAdmissionPolicyBinding';
+  const two = configured('profiles: {userns: {mayChoose: [gvisor]}, gvisor: {}}');
+  const backstopIn = ({ objects }: Memory, kind = BINDING): string[] =>
+    [...objects.values()].filter((each) => each.kind === kind && isOfBackstop(each)).map(({ metadata }) => metadata.name);
+
+  async function run(state: DesiredState, cluster: Memory, given: Found = able) {
+    return reconcile(state, dependenciesOf(cluster, podsOf(given, cluster)), timeouts);
+  }
+
+  test('T28: are written at once, before any serving pod is ready', async () => {
+    const cluster = clusterOf({ ...able, pods: [] }, () => {});
+    const { plan } = await run(two, cluster, { ...able, pods: [] });
+    expect(plan.waiting.length).toBeGreaterThan(0);
+    expect(backstopIn(cluster, 'ValidatingAdmissionPolicy')).toEqual([
+      'cloister-missing-policy',
+      'cloister-profile-userns',
+      'cloister-profile-gvisor',
+      'cloister-unknown-profile',
+    ]);
+  });
+
+  test('belong to their bindings, so that the cluster deletes them with these', async () => {
+    const cluster = clusterOf(able, () => {});
+    await run(two, cluster);
+    const owner = cluster.objects.get(`${BINDING} cloister-profile-gvisor-namespace`);
+    const title = 'ValidatingAdmissionPolicy cloister-profile-gvisor';
+    const { apiVersion, kind, metadata } = owner as LiveObject;
+    const wanted = [{ apiVersion, kind, name: metadata.name, uid: metadata.uid }];
+    expect(cluster.objects.get(title)?.metadata.ownerReferences).toEqual(wanted);
+    // Another object of the same name took the place of the binding.
+    cluster.objects.set(titleOf(owner as LiveObject), { ...(owner as LiveObject), metadata: { ...metadata, uid: 'other' } });
+    await run(two, cluster);
+    expect(cluster.objects.get(title)?.metadata.ownerReferences).toEqual([{ ...wanted[0], uid: 'other' }]);
+  });
+
+  test.each([
+    [
+      'a profile is removed',
+      configured('profiles: {userns: {}}'),
+      ['cloister-profile-userns-namespace', 'cloister-profile-userns-unlabelled'],
+    ],
+    ['they are switched off', configured('', false), []],
+  ])('lose their bindings where %s, and other bindings with the label stay', async (_, state, left) => {
+    const cluster = clusterOf(able, () => {});
+    await run(two, cluster);
+    const foreign = {
+      apiVersion: 'x/v1',
+      kind: BINDING,
+      metadata: { name: 'foreign', labels: { 'app.kubernetes.io/component': 'backstop' } },
+    };
+    await cluster.create(foreign);
+    const { plan } = await run(state, cluster);
+    expect(plan.steps).toEqual([]);
+    expect(backstopIn(cluster).filter((name) => name.startsWith('cloister-profile-'))).toEqual(left);
+    expect(backstopIn(cluster)).toContain('foreign');
+  });
+
+  test('T72: bindings that may not be deleted are listed, and everything else is written', async () => {
+    const cluster = clusterOf(able, () => {});
+    await run(two, cluster);
+    const forbidden = async (): Promise<boolean> => {
+      throw new ClusterError('no', { isRetryable: false, status: 403 });
+    };
+    const state = configured('profiles: {userns: {grant: containers}}');
+    const { plan } = await reconcile(
+      state,
+      { ...dependenciesOf(cluster, podsOf(able, cluster)), cluster: { ...cluster, delete: forbidden } },
+      timeouts,
+    );
+    expect(plan.waiting).toEqual([]);
+    expect(plan.steps.map(({ do: what, object }) => `${what} ${object.metadata.name}`)).toEqual([
+      'delete cloister-profile-gvisor-namespace',
+      'delete cloister-profile-gvisor-chosen',
+      'delete cloister-profile-gvisor-unlabelled',
+      'delete cloister-missing-policy-gvisor',
+    ]);
+  });
+
+  test('change with the entries: not while a serving pod answers with another configuration, but while none answers', async () => {
+    const cluster = clusterOf(able, () => {});
+    await run(two, cluster);
+    const state = configured('profiles: {userns: {grant: none, mayChoose: [gvisor]}, gvisor: {}}');
+    const specNow = (): string => JSON.stringify(cluster.objects.get('ValidatingAdmissionPolicy cloister-profile-userns')?.spec);
+    const before = specNow();
+    const older: Found = { ...able, pods: [{ presents: 'young', isReady: true, isCurrent: false, follows: true }] };
+    const { plan } = await run(state, cluster, older);
+    expect(plan.waiting.map(({ step }) => step.object.metadata.name)).toContain('cloister-profile-userns');
+    expect(specNow()).toBe(before);
+    await run(state, cluster, { ...able, pods: [{ presents: null, isReady: true, isCurrent: false, follows: false }] });
+    expect(specNow()).not.toBe(before);
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { apply } from '../../src/apply-patch.ts';
-import { type Cluster, connect } from '../../src/cluster/client.ts';
+import { connect, type DeletingCluster } from '../../src/cluster/client.ts';
 import { type Endpoint, observePod, servingEndpoints } from '../../src/cluster/serving.ts';
 import { version } from '../../src/commands/shared/version.ts';
 import { parseConfig } from '../../src/config/load.ts';
@@ -12,8 +12,8 @@ import { samplePodsOf } from '../../src/ensure/kept-fields.ts';
 import { namesOf } from '../../src/ensure/objects.ts';
 import { type Outcome, reconcile } from '../../src/ensure/reconcile.ts';
 import type { DesiredState } from '../../src/ensure/types.ts';
+import { policiesBesideWebhook } from '../../src/in-tree/beside.ts';
 import { entriesOf } from '../../src/manifests/entries.ts';
-import { policies } from '../../src/manifests/policies.ts';
 import type { ApiServer } from './api-server.ts';
 import { Daemons } from './daemons.ts';
 import { SecretVolume } from './secret-volume.ts';
@@ -121,7 +121,7 @@ export interface RunOptions {
   /** Whether the Service is asked for its pods as well, as where none are named. */
   readonly findsPods?: boolean;
   /** To stand between `ensure` and the cluster. */
-  readonly through?: (cluster: Cluster) => Cluster;
+  readonly through?: (cluster: DeletingCluster) => DeletingCluster;
 }
 
 export interface Ran extends Outcome {
@@ -141,7 +141,7 @@ export async function runEnsure(kubeconfig: string, options: RunOptions): Promis
     certificates,
     configurations: entriesOf(read.value, { service }),
     samples: samplePodsOf(read.value, apply, new Date()),
-    policies: policies(read.value, { service }),
+    policies: policiesBesideWebhook(read.value, { service }),
     version: version(),
     configuration: read.value.digest,
     overlapMs: options.overlapMs ?? 0,

@@ -163,6 +163,7 @@ const valuesSchema = z
     }),
     labelers: z.array(subject),
     guard: z.strictObject({ enabled: configSchema.shape.guard.unwrap() }),
+    backstop: z.strictObject({ enabled: configSchema.shape.backstop.unwrap() }),
     managers: z.array(subject),
     monitoring: z.strictObject({
       serviceMonitor: z.strictObject({ enabled: z.boolean(), interval: longDuration, labels: ourLabels }),

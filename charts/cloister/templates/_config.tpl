@@ -3,6 +3,7 @@
 {{- $config := dict "apiVersion" "cloister.dev/v1alpha1" "kind" "Config" "profiles" .Values.profiles -}}
 {{- range $key := list "governs" "default" "exemptions" "excludedNamespaces" "timeoutSeconds" }}{{ with get $.Values $key }}{{ $_ := set $config $key . }}{{ end }}{{ end -}}
 {{- if not .Values.guard.enabled }}{{ $_ := set $config "guard" false }}{{ end -}}
+{{- if .Values.backstop.enabled }}{{ $_ := set $config "backstop" true }}{{ end -}}
 {{ toYaml $config }}
 {{- end }}
 
@@ -75,6 +76,15 @@
 {{- $value = dig $.option $value (get $.profiles . | default dict) -}}
 {{- end -}}
 {{ $value }}
+{{- end }}
+
+{{/* profiles, id: the profiles that pods of a profile may choose, as JSON */}}
+{{- define "cloister.mayChoose" -}}
+{{- $value := list -}}
+{{- range include "cloister.lineage" . | splitList "," | reverse -}}
+{{- $value = dig "mayChoose" $value (get $.profiles . | default dict) -}}
+{{- end -}}
+{{ $value | default list | toJson }}
 {{- end }}
 
 {{/* The profiles that need the seccomp profile of `cloister node-profile install`, separated by commas */}}

@@ -1,5 +1,6 @@
 import { NAMESPACE_LABELS } from '../../core/labels.ts';
 import { matchesAny } from '../../core/name-pattern.ts';
+import { isOfBackstop } from '../../core/object-names.ts';
 import { checkCluster, LEFT_OUT, type Problem, printObjects } from '../check.ts';
 import type { ObjectDrift, ServingPodFact } from '../facts.ts';
 import { isNeverGoverned } from '../in-force.ts';
@@ -321,7 +322,13 @@ export const labelPolicy = checkCluster({
   levels: ['error'],
   run({ hasPolicies, policyDrift }) {
     if (!hasPolicies) return LEFT_OUT;
-    return policyDrift.flatMap((each) => driftProblem(each, 'tenants can change the labels that govern them'));
+    return policyDrift.flatMap((each) => {
+      const isBackstop = isOfBackstop(each.title.split(' ')[1] ?? '');
+      const consequence = isBackstop
+        ? 'pods can escape their profile while no webhook answers, or are all refused'
+        : 'tenants can change the labels that govern them';
+      return driftProblem(each, consequence);
+    });
   },
 });
 

@@ -3,13 +3,27 @@ import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
-import { policies } from '../../../src/manifests/policies.ts';
+import { policiesBesideWebhook } from '../../../src/in-tree/beside.ts';
 import { CHART, NAMESPACE, only, rendered } from '../../support/helm.ts';
 
 /** The chart renders the policies from its values, and `cloister ensure` from the configuration file: neither may change what the other wrote. */
 
 const VALUES: Readonly<Record<string, object>> = {
   'no profile': { profiles: { userns: null } },
+  'profiles that pods may choose': {
+    backstop: { enabled: true },
+    profiles: {
+      userns: { mayChoose: ['gvisor'] },
+      gvisor: {},
+      heir: { extends: 'userns' },
+      stricter: { extends: 'userns', mayChoose: [] },
+      outsider: { extends: 'gvisor' },
+    },
+    governs: [{ namespaces: ['ws-*'], enforce: 'stricter' }],
+    default: { enforce: 'heir', except: ['monitoring'] },
+  },
+  'policies of the profiles': { backstop: { enabled: true } },
+  'policies and no profile': { backstop: { enabled: true }, profiles: { userns: null } },
   'an enforcing default': { default: { enforce: 'userns' } },
   'a default that only warns': { default: { warn: 'userns', except: ['monitoring'] } },
   'excluded namespaces': {
@@ -40,12 +54,16 @@ const specsOf = (manifests: readonly { readonly kind: string; readonly metadata:
       .map(({ kind, metadata, spec }) => [`${kind} ${metadata.name}`, spec]),
   );
 
+/** Only `ensure` can render the policies of the profiles. */
+const isOfChart = ({ kind, metadata: { name } }: { readonly kind: string; readonly metadata: { readonly name: string } }): boolean =>
+  kind === 'ValidatingAdmissionPolicyBinding' || !/^cloister-(profile-|unknown-profile)/.test(name);
+
 describe('the policies of the chart', () => {
   test.each(Object.entries(VALUES))('T75, T76: the policies are those that ensure writes with %s', async (_, values) => {
     const manifests = await rendered(values);
     const config = parseConfig(only(manifests, 'ConfigMap', 'cloister-config').data['config.yaml'], 'config.yaml');
     if (!config.ok) throw new Error(config.error.join('\n'));
-    const wanted = policies(config.value, { service: { namespace: NAMESPACE, name: 'cloister' } });
+    const wanted = policiesBesideWebhook(config.value, { service: { namespace: NAMESPACE, name: 'cloister' } }).filter(isOfChart);
     expect(specsOf(manifests)).toEqual(specsOf(wanted));
   });
 });

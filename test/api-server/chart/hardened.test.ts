@@ -1,13 +1,17 @@
 import { expect, test } from 'vitest';
 import { parseDuration } from '../../../src/commands/shared/flags.ts';
+import { defaultConfig } from '../../../src/config/parse.ts';
 import { selectChecks } from '../../../src/doctor/examine.ts';
 import { type RbacRule, rulesOf } from '../../../src/doctor/rights.ts';
+import { policiesBesideWebhook } from '../../../src/in-tree/beside.ts';
 import { ensureRoles, userRoles } from '../../../src/manifests/rbac.ts';
 import { type Manifest, only, rendered } from '../../support/helm.ts';
 
 /** What the chart makes by default, held against what it is to be. */
 
 const manifests = await rendered();
+const TARGET = { service: { namespace: 'cloister-system', name: 'cloister' } };
+const POLICIES = policiesBesideWebhook(defaultConfig(), TARGET);
 const of = (kind: string, name?: string): Manifest => only(manifests, kind, name);
 const everyPod = manifests.flatMap(({ kind, metadata, spec }) => {
   const template = kind === 'CronJob' ? spec.jobTemplate.spec.template : kind === 'Pod' ? { spec } : spec?.template;
@@ -15,7 +19,7 @@ const everyPod = manifests.flatMap(({ kind, metadata, spec }) => {
 });
 
 test('T72: the chart gives `cloister ensure` exactly the rights that `cloister manifests --rbac` prints', () => {
-  const printed = ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'ensure');
+  const printed = ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'ensure', POLICIES);
   for (const { kind, metadata, ...rest } of printed) {
     const { apiVersion: _, metadata: __, automountServiceAccountToken: ___, ...found } = of(kind, metadata.name);
     const { apiVersion: ____, ...wanted } = rest;
@@ -23,10 +27,17 @@ test('T72: the chart gives `cloister ensure` exactly the rights that `cloister m
   }
 });
 
+test('T72: with policies of the profiles, the chart gives `cloister ensure` the rights that are then printed', async () => {
+  const policies = policiesBesideWebhook({ ...defaultConfig(), backstop: true }, TARGET);
+  const printed = ensureRoles(TARGET.service, 'ensure', policies).find(({ kind }) => kind === 'ClusterRole');
+  const found = only(await rendered({ backstop: { enabled: true } }), 'ClusterRole', 'cloister-ensure');
+  expect(sorted(found.rules)).toEqual(sorted(printed?.rules));
+});
+
 test('T72: with cert-manager `cloister ensure` may not read a Secret', async () => {
   const role = only(await rendered({ certificates: { source: 'cert-manager' } }), 'Role', 'cloister-ensure');
   expect(role.rules).toEqual(
-    ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'files').find(({ kind }) => kind === 'Role')?.rules,
+    ensureRoles({ namespace: 'cloister-system', name: 'cloister' }, 'files', POLICIES).find(({ kind }) => kind === 'Role')?.rules,
   );
 });
 
