@@ -38,9 +38,15 @@ export function readCommon(text: string): ReadDocument | undefined {
   }
 }
 
-/** Whether the text has a directive, a line `...`, or a byte order mark that is not its first character. */
+/**
+ * Lines that the two packages read in different ways, or may: directives, `...`, tabs, line ends of Windows, lines of blanks alone, block scalars that
+ * give their indentation, and a comment that is indented less than what follows it.
+ */
+const RARE_LINE = /^(?:%|\.\.\.)|\t|\r\n|^ +$|[|>][+-]?[1-9]|^( *)#.*\n\n*\1 +\S/m;
+
+/** Also true for a byte order mark that is not the first character. */
 function hasRareLine(text: string): boolean {
-  return /^(?:%|\.\.\.)/m.test(text) || text.includes('\ufeff', 1);
+  return RARE_LINE.test(text) || text.includes('\ufeff', 1);
 }
 
 /** Thrown where a document leaves the common part of YAML. */

@@ -38,9 +38,10 @@ const TEXTS = [
   '{"a": [1, 2, {"b": null}], "c": "x\\ny", "d": {}}\n',
   'a:\n- b: c\n  d:\n  - e\n  -\n    f: g\n-\n- - h\n  - i\n',
   'a: b c\n  d e\nf: g\n\n\nh:\n\n  # x\n  i: 1 #y\n',
-  'a:\r\n  b: |2-\r\n     c\r\n\r\n  d: e\r\n',
   '\ufeffyes: no\n010: 0x1F\n1.5: 2020-01-01\n',
 ];
+
+const CARRIAGE_RETURNS = 'a:\r\n  b: |2-\r\n     c\r\n\r\n  d: e\r\n';
 
 describe('js-yaml and yaml read a document with the same values and places', () => {
   test.each(TEXTS)('%j', (text) => expect(isReadEqually(text)).toBe(true));
@@ -61,19 +62,23 @@ describe('js-yaml and yaml read a document with the same values and places', () 
       ...['!', '|', '|-\n', '>', '>+\n', "'", '"', '<<: ', '\t', '\r\n', '\\\n', '~', 'yes', '\ufeff', '%', '@', '=', '\n\n', '- - '],
     ),
     fc
-      .tuple(fc.constantFrom(...TEXTS), fc.nat(), fc.nat(20))
+      .tuple(fc.constantFrom(...TEXTS, CARRIAGE_RETURNS), fc.nat(), fc.nat(20))
       .map(([text, from, length]) => text.slice(from % text.length).slice(0, length)),
   );
   const change = fc.record({ at: fc.nat(), removed: fc.nat(3), added: piece });
   test('changed texts', () => {
     let count = 0;
     fc.assert(
-      fc.property(fc.constantFrom(...TEXTS), fc.array(change, { minLength: 1, maxLength: 3 }), (text, changes) => {
+      fc.property(fc.constantFrom(...TEXTS, CARRIAGE_RETURNS), fc.array(change, { minLength: 1, maxLength: 3 }), (text, changes) => {
         const changed = changes.reduce((now, { at, removed, added }) => {
           const start = at % (now.length + 1);
           return now.slice(0, start) + added + now.slice(start + removed);
         }, text);
-        for (const { part } of parseStream(changed).documents) if (isReadEqually(part.text)) count += 1;
+        for (const { part } of parseStream(changed).documents) {
+          // Only JSON may have a carriage return alone, and `yaml` does not read it.
+          if (/\r(?!\n)/.test(part.text)) continue;
+          if (isReadEqually(part.text)) count += 1;
+        }
       }),
       { numRuns: 3_000 },
     );
@@ -98,6 +103,11 @@ test.each([
   ['a byte order mark inside', 'a: b\ufeff\n'],
   ['an empty line below a continued line', 'a: "b\\\n\n  c"\n'],
   ['a bracket that closes at the column of its key', 'a: [\n  b\n]\n'],
+  ['line ends of Windows', CARRIAGE_RETURNS],
+  ['a tab', 'a:\n\t\n'],
+  ['a line of blanks', 'a: b\n  \n'],
+  ['a block scalar with its indentation', 'a: |2\n    b\n'],
+  ['a comment indented less than what follows', 'a:\n#\n  b: c\n'],
   ['no map', '- a\n'],
   ['no value', '# a\n'],
   ['bad YAML', 'a: ]\n'],
