@@ -1,3 +1,4 @@
+import type { Finding } from '../core/rules/rule.ts';
 import { mayHaveFailed } from '../live/checks/pod.ts';
 import type { ClassFacts, EventFacts, NodeFacts } from '../live/facts.ts';
 import { answerWall } from '../live/wall.ts';
@@ -21,13 +22,15 @@ export interface RowMaker {
 }
 
 export function makeRows(cluster: ClusterFacts): RowMaker {
+  const share = makeSharing();
   const rows: ScanRow[] = [];
   const waiting: DraftRow[] = [];
   /** By namespace and claim: the pods without a wall that may write to it. */
   const unwalled = new Map<string, Set<string>>();
 
   return {
-    add(draft) {
+    add(judged) {
+      const draft = { ...judged, findings: judged.findings.map(share) };
       const { namespace, name, mode, facts, profileFacts } = draft;
       // A profile that only warns does not say which wall the pod has.
       if (profileFacts?.isRequested === false && mode !== 'warn' && mode !== 'audit') {
@@ -59,6 +62,22 @@ export function makeRows(cluster: ClusterFacts): RowMaker {
     const ofPod = events?.filter(({ uid }) => uid === row.uid);
     return { ...row, wall: answerWall({ ...cluster, pod, profile, events: ofPod, sharers }) };
   }
+}
+
+/** Findings that are remembered. Workspaces are made from a few templates, so most pods have the findings of another one. */
+const MAX_SHARED = 4_096;
+
+/** Makes the function that returns, for a finding, an earlier one that is equal: ten findings of each pod would be most of the memory of a large scan. */
+function makeSharing(): (finding: Finding) => Finding {
+  const known = new Map<string, Finding>();
+  return (finding) => {
+    const key = JSON.stringify(finding);
+    const earlier = known.get(key);
+    if (earlier !== undefined) return earlier;
+    if (known.size === MAX_SHARED) known.clear();
+    known.set(key, finding);
+    return finding;
+  };
 }
 
 /** Rows by severity, namespace and name. */

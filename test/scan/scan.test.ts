@@ -316,3 +316,14 @@ describe('pods', () => {
     );
   });
 });
+
+test('pods with equal findings share them, so that a large scan needs little memory for each pod', async () => {
+  const privileged = { containers: [{ name: 'a', image: 'b', securityContext: { privileged: true } }] };
+  const { rows } = await scanWith({
+    '/api/v1/namespaces/ns-0/pods': list([pod('ns-0', 'one', privileged), pod('ns-0', 'two', privileged)]),
+    '/api/v1/namespaces': list(namespaces(1)),
+  });
+  const [one = [], two = []] = rows.map(({ findings }) => findings);
+  expect(one.length).toBeGreaterThan(1);
+  for (const [index, finding] of one.entries()) expect(two[index]).toBe(finding);
+});
