@@ -307,14 +307,23 @@ describe('namespaces that are new', () => {
         await apiServer.admin.request('POST', '/api/v1/namespaces', { metadata: { name: namespace, labels } });
         // Without one no pod is admitted; the controller may have been faster.
         await apiServer.admin.request('POST', `/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: 'default' } });
-        const { status, body } = await create(hostNamespaces('first'), apiServer.admin, podsOf(namespace));
-        if (status === 201) made += 1;
-        if (status === 201 && (body.spec.hostUsers !== false || body.spec.hostNetwork || body.spec.hostPID)) unsafe += 1;
+        const { body } = await createPatiently(namespace);
+        made += 1;
+        if (body.spec.hostUsers !== false || body.spec.hostNetwork || body.spec.hostPID) unsafe += 1;
       }
     });
     await Promise.all(workers);
     expect({ unsafe, made }).toEqual({ unsafe: 0, made: COUNT });
   }, 300_000);
+
+  /** Again when the API server is late: on a busy machine it has not seen the service account yet, or gives up a webhook call and refuses the pod. */
+  async function createPatiently(namespace: string): ReturnType<typeof create> {
+    for (;;) {
+      const answer = await create(hostNamespaces('first'), apiServer.admin, podsOf(namespace));
+      if (answer.status === 201) return answer;
+      if (answer.status < 500 && !answer.body.message?.includes('service account')) throw new Error(answer.body.message);
+    }
+  }
 
   test('F4: a label that is added later takes effect within moments', async () => {
     await apiServer.createNamespace('scope-later');
