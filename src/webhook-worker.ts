@@ -21,7 +21,7 @@ if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_
 const { config: text } = workerData as WebhookWorkerData;
 const config = text === undefined ? await loadConfig(undefined) : parseConfig(text, 'the configuration');
 if (!config.ok) throw new Error(config.error.join('\n'));
-const respond = makeRespond(config.value, { apply, now: () => new Date(), repairsInPart: config.value.backstop ?? false });
+const respond = makeRespond(config.value, { apply, now: () => new Date(), repairsInPart: config.value.backstop });
 
 parentPort?.on('message', ({ path, body }: WorkerRequest) => {
   parentPort?.postMessage(respond(path, body));

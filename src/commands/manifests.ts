@@ -18,7 +18,7 @@ import { addHelp } from './shared/help.ts';
 export const command: Command = new Command('manifests')
   .description(
     'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
-      'ValidatingAdmissionPolicies that protect labels and the webhook configurations and, with `backstop: true`, enforce the profiles too, with their bindings, and the ClusterRoles that allow ' +
+      'ValidatingAdmissionPolicies that protect labels and the webhook configurations and, unless `backstop: false`, enforce the profiles too, with their bindings, and the ClusterRoles that allow ' +
       'labelling namespaces and changing the webhook configurations. Needs no cluster. One of --service, --url and --in-tree is required.',
   )
   .addOption(configOption())

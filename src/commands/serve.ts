@@ -150,7 +150,7 @@ export async function serve(settings: Settings): Promise<Result<Serving, readonl
   log.onLost(metrics.countLostLogLines);
   exitOnUncaughtException(log);
 
-  const respond = makeRespond(config.value, { apply, now, repairsInPart: config.value.backstop ?? false });
+  const respond = makeRespond(config.value, { apply, now, repairsInPart: config.value.backstop });
   const { tlsDir, clientCa, clientName } = settings;
   const files = { folder: tlsDir, clientCa };
   const loaded = await loadPair(files, now());

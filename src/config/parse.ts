@@ -14,17 +14,17 @@ export interface ParsedConfig extends PolicyConfig {
   readonly governance: Governance;
   /** Of the webhook entries; absent: their defaults. */
   readonly timeoutSeconds?: { readonly [Of in 'mutate' | 'enforce' | 'watch']?: number | undefined };
-  /** Whether a policy guards the webhook configurations; absent: it does. */
-  readonly guard?: boolean;
-  /** Whether the API server enforces the profiles itself too; absent: it does not. */
-  readonly backstop?: boolean;
+  /** Whether a policy guards the webhook configurations. */
+  readonly guard: boolean;
+  /** Whether policies in the API server enforce the profiles too. */
+  readonly backstop: boolean;
   /** For the log: what is valid, and probably not intended. */
   readonly warnings: readonly string[];
 }
 
 /** Without a configuration: only the profile `userns` exists, with its defaults. */
 export function defaultConfig(): ParsedConfig {
-  return { profiles: defaultProfiles(), governance: NO_GOVERNANCE, exemptions: [], warnings: [] };
+  return { profiles: defaultProfiles(), governance: NO_GOVERNANCE, exemptions: [], guard: true, backstop: true, warnings: [] };
 }
 
 /**
@@ -36,7 +36,12 @@ export function readConfig(text: string, source: string, now: Date): Result<Pars
   const yaml = parseYaml(text, source);
   if (!yaml.ok) return yaml;
   const problems: string[] = [];
-  const { excludedNamespaces = [], timeoutSeconds, guard, backstop } = parseLevel(configSchema, yaml.value, [], problems) ?? {};
+  const {
+    excludedNamespaces = [],
+    timeoutSeconds,
+    guard = true,
+    backstop = true,
+  } = parseLevel(configSchema, yaml.value, [], problems) ?? {};
   const written = fieldOf(yaml.value, 'profiles');
   const profiles = readProfiles(written, problems);
   const byName = readGovernance(yaml.value, isObject(written) ? Object.keys(written) : [...profiles.keys()], problems);
@@ -44,12 +49,7 @@ export function readConfig(text: string, source: string, now: Date): Result<Pars
   const governance = excludedNamespaces.length === 0 ? byName : { ...byName, excluded: excludedNamespaces };
   if (problems.length > 0) return err(problems.map((each) => `${source}: ${each}`));
   const warnings = [...warnOfUnenforced(governance), ...warnOfExpired(exemptions, now), ...warnOfEveryContainer(exemptions)];
-  const forCluster = {
-    ...(timeoutSeconds && { timeoutSeconds }),
-    ...(guard !== undefined && { guard }),
-    ...(backstop !== undefined && { backstop }),
-  };
-  return ok({ profiles, governance, exemptions, ...forCluster, warnings });
+  return ok({ profiles, governance, exemptions, ...(timeoutSeconds && { timeoutSeconds }), guard, backstop, warnings });
 }
 
 /** @returns the map that a text of YAML is, or its problems, each with its place */

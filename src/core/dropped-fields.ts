@@ -1,5 +1,5 @@
 import { escapesOf, type JudgeInput } from './judge.ts';
-import { type FeatureGate, FIELD_GATES, printOff } from './kubernetes.ts';
+import { DROPPED, type FeatureGate, FIELD_GATES, printOff } from './kubernetes.ts';
 import { APPLIED_ANNOTATION } from './labels.ts';
 import { isManaged } from './managed-fields.ts';
 import type { Path } from './path.ts';
@@ -38,30 +38,23 @@ function explain(finding: Finding, { pod }: Subject, wasSet: (path: Path) => boo
   if (fix === undefined || !('set' in fix)) return finding;
   const { hostUsers, runtimeClassName } = specOf(pod);
   if (rule === userNamespace.id && path.at(-1) === 'hostUsers' && hostUsers == null && wasSet(path)) {
-    return withoutFix(
-      finding,
-      `hostUsers was set, and it is missing now: ${drops('the API server drops it', FIELD_GATES.hostUsers, 'removed it')}`,
-      TURN_ON,
-    );
+    return withoutFix(finding, DROPPED.hostUsers);
   }
   if (rule === runtimeClass.id && runtimeClassName == null && wasSet(path)) {
-    const message = 'runtimeClassName was set, and it is missing now: another webhook removed it, because the API server never drops it';
-    return withoutFix(finding, message, 'ask the operator to exclude the namespace from that webhook');
+    return withoutFix(finding, DROPPED.runtimeClassName);
   }
   // The API server sets a dropped procMount to Default.
   if (rule === procMount.id && isWritten === true && wasSet(path)) {
     const message = `procMount Unmasked was set, and it is Default now, so that containers in this container fail: ${drops('the API server resets it', FIELD_GATES.procMount, 'changed it')}`;
-    return withoutFix(finding, message, `${TURN_ON}, or to set the grant of the profile to sudo`);
+    return withoutFix(finding, { message, remedy: `${DROPPED.hostUsers.remedy}, or to set the grant of the profile to sudo` });
   }
   return finding;
 }
 
-const TURN_ON = 'ask the operator to turn the gate on in API server and kubelets';
-
 const drops = (what: string, gate: FeatureGate, otherwise: string): string =>
   `${what} where ${printOff(gate)}, or another webhook ${otherwise}`;
 
-function withoutFix({ fix, also, ...finding }: Finding, message: string, remedy: string): Finding {
+function withoutFix({ fix, also, ...finding }: Finding, { message, remedy }: Pick<Finding, 'message' | 'remedy'>): Finding {
   return { ...finding, message, remedy };
 }
 

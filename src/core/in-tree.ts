@@ -1,4 +1,4 @@
-import type { Cel } from './cel.ts';
+import { allOf, type Cel, not, quote } from './cel.ts';
 import type { ProfileRequirements } from './requirements.ts';
 
 /** The escapes of one rule, for the API server to find by itself. Findings of other kinds never deny, so CEL does not find them. */
@@ -74,6 +74,8 @@ export interface PodCel {
   /** Of the container `c`: whether it joins a running pod. */
   readonly isEphemeral: Cel;
   readonly isUpdate: Cel;
+  /** Whether the annotation `profile-applied` says that the webhook has repaired the pod. Its author can write it too: it decides about words alone. */
+  readonly isRepaired: Cel;
   /** A list of texts: invalid choices in the labels of the pod's author. */
   readonly labelProblems: Cel;
   /**
@@ -81,4 +83,21 @@ export interface PodCel {
    * @param container as in `RuleContext`: a name, in CEL; `null`: the pod; absent: the container `c`, or else the pod
    */
   exempts(value: Cel, container?: Cel | null): Cel;
+}
+
+/**
+ * A finding that says something else where the field was set by the webhook, and is missing now.
+ * @param isMissing a boolean, which holds only where the finding does
+ */
+export function withCauseCel(
+  isMissing: Cel,
+  isRepaired: Cel,
+  { message, remedy }: { readonly message: string; readonly remedy: string },
+  otherwise: CelFinding,
+): readonly CelFinding[] {
+  const isDropped = allOf(isMissing, isRepaired);
+  return [
+    { where: isDropped, says: quote(message), remedy: quote(remedy) },
+    { ...otherwise, where: allOf(otherwise.where, not(isDropped)) },
+  ];
 }

@@ -39,3 +39,15 @@ export const FIELD_GATES = {
 export function printOff({ name, onSince }: FeatureGate): string {
   return `the feature gate ${name} is off (it is on by default since Kubernetes 1.${onSince})`;
 }
+
+/** A field that a pod had at its mutating entry, and has no longer. A repair by hand would end in the same way. */
+export const DROPPED = {
+  hostUsers: {
+    message: `hostUsers was set, and it is missing now: the API server drops it where ${printOff(FIELD_GATES.hostUsers)}, or another webhook removed it`,
+    remedy: 'ask the operator to turn the gate on in API server and kubelets',
+  },
+  runtimeClassName: {
+    message: 'runtimeClassName was set, and it is missing now: another webhook removed it, because the API server never drops it',
+    remedy: 'ask the operator to exclude the namespace from that webhook',
+  },
+} as const;

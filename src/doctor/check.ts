@@ -33,10 +33,10 @@ export interface Problem {
 /** What is known without asking the cluster. */
 export interface Context extends PolicyConfig {
   readonly governance: Governance;
-  /** Whether a policy guards the webhook configurations; absent: it does. */
-  readonly guard?: boolean;
-  /** Whether policies enforce the profiles beside the webhook; absent: none do. */
-  readonly backstop?: boolean;
+  /** Whether a policy guards the webhook configurations. */
+  readonly guard: boolean;
+  /** Whether policies enforce the profiles beside the webhook. */
+  readonly backstop: boolean;
   /** SHA-256 of the configuration. */
   readonly digest: string;
   /** Of this command. */

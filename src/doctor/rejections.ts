@@ -10,7 +10,10 @@ export interface RejectionCause {
     | 'quota'
     | 'limit-range'
     | 'runtime-class'
+    /** The webhook. */
     | 'cloister'
+    /** A policy of the profiles. */
+    | 'backstop'
     | 'label-policy'
     | 'webhook'
     | 'policy'
@@ -32,6 +35,7 @@ const CAUSES: readonly (readonly [pattern: RegExp, by: RejectionCause['by']])[] 
   [/RuntimeClass "[^"]*" not found/, 'runtime-class'],
   [/admission webhook "[^"]*\.cloister\.dev" denied/, 'cloister'],
   [/ValidatingAdmissionPolicy 'cloister-namespace-labels'/, 'label-policy'],
+  [/ValidatingAdmissionPolicy 'cloister-(?:profile-[^']*|unknown-profile|missing-policy)'/, 'backstop'],
   [/admission webhook "/, 'webhook'],
   [/ValidatingAdmissionPolicy '/, 'policy'],
   [/cannot (?:create|patch) resource/, 'rbac'],
@@ -56,6 +60,8 @@ export const REMEDIES: Readonly<Record<RejectionCause['by'], string>> = {
   'runtime-class': "Install the runtime with its RuntimeClass, or set the profile's `runtimeClassName`.",
   unreachable: 'See `reach`.',
   cloister: 'Read the message: another webhook or a feature gate has undone what Cloister wrote.',
+  backstop:
+    'Read the message. If it blames neither a webhook nor a feature gate, Cloister was not called, or the policy of the profile is missing: see `entries-drift`.',
   webhook: 'Ask the owner of that webhook, or exclude the namespace in its namespaceSelector.',
   'label-policy': '',
   policy: 'Ask the owner of that policy, or exclude the namespace in its binding.',

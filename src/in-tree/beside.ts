@@ -1,12 +1,12 @@
 import { NAMESPACE_LABELS } from '../core/labels.ts';
 import { NAME_LABEL, namesNoneOf, type Requirement, type Target, ungovernedNamespaces } from '../manifests/entries.ts';
 import { missingPolicyBinding } from '../manifests/missing.ts';
-import { type Manifest, policies } from '../manifests/policies.ts';
+import { type Manifest, type PoliciesConfig, policies } from '../manifests/policies.ts';
 import { type BackstopConfig, backstop } from './backstop.ts';
 import { unknownProfile } from './unknown.ts';
 
 /** All policies that stand beside the webhook configurations, each with its bindings. */
-export function policiesBesideWebhook(config: BackstopConfig, target: Target): readonly Manifest[] {
+export function policiesBesideWebhook(config: BackstopConfig & PoliciesConfig, target: Target): readonly Manifest[] {
   return [...policies(config, target), ...(config.backstop ? backstopObjects(config, target) : [])];
 }
 

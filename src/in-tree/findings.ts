@@ -1,6 +1,7 @@
 import { type Cel, concat, listAt, listOf, maybe, quote } from '../core/cel.ts';
 import { namesWithGrantCel } from '../core/containers.ts';
 import type { CelFinding, PodCel } from '../core/in-tree.ts';
+import { APPLIED_ANNOTATION } from '../core/labels.ts';
 import { labelProblemsCel } from '../core/policy.ts';
 import type { Profile } from '../core/profiles/profile.ts';
 import { exceeds, GRANTS, type ProfileRequirements } from '../core/requirements.ts';
@@ -57,6 +58,7 @@ export function findingVariables(
     hasGrant: requirements.grant === 'none' ? 'true' : `c.name in ${use('granted')}`,
     isEphemeral: `c.name in ${use('ephemeral')}`,
     isUpdate,
+    isRepaired: `${use('annotations')}[?${quote(APPLIED_ANNOTATION)}].orValue('').startsWith(${quote(`${profile.id}/`)})`,
     labelProblems: age === 'new' ? `(${isUpdate} ? ${problems.updated} : ${problems.created})` : `(${problems.chosen})`,
     exempts: (value, of = container) => exemptsCel(exemptions, id, value, of),
   });

@@ -122,6 +122,7 @@ const SIGHT: Omit<PodCel, 'hasGrant' | 'exempts'> = {
   namesWithGrant: 'variables.granted',
   isEphemeral: 'false',
   isUpdate: 'false',
+  isRepaired: 'false',
   labelProblems: '[]',
 };
 

@@ -11,10 +11,6 @@ export interface ClusterConfig {
   readonly profiles: PolicyConfig['profiles'];
   readonly governance: Governance;
   readonly timeoutSeconds?: EntryTimeouts;
-  /** Whether a policy guards the webhook configurations; absent: it does. */
-  readonly guard?: boolean | undefined;
-  /** Whether policies enforce the profiles beside the webhook; absent: none do. */
-  readonly backstop?: boolean | undefined;
 }
 
 /** How many seconds the API server waits for an answer. Absent: the default of the kind of entry. */

@@ -26,9 +26,17 @@ export interface ConfiguredExpressions {
   readonly enforcedByName: string;
 }
 
+/** The part of the configuration from which the policies beside the webhook are rendered. */
+export interface PoliciesConfig extends ClusterConfig {
+  /** Whether a policy guards the webhook configurations. */
+  readonly guard: boolean;
+  /** Whether policies enforce the profiles too. */
+  readonly backstop: boolean;
+}
+
 /** The policies besides those of the profiles. */
 export function policies(
-  { profiles, governance, guard: isGuarded = true, backstop: hasBackstop = false }: ClusterConfig,
+  { profiles, governance, guard: isGuarded, backstop: hasBackstop }: PoliciesConfig,
   target: Target,
 ): readonly Manifest[] {
   const ungoverned = ungovernedNamespaces(governance, target);

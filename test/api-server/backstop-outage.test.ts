@@ -29,7 +29,7 @@ interface Configuration {
 }
 
 /** With the longest timeouts: a call that fails would be a state of its own. */
-const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nbackstop: true\ntimeoutSeconds: {mutate: 10, enforce: 10}\n';
+const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\ntimeoutSeconds: {mutate: 10, enforce: 10}\n';
 const MERGE = { contentType: 'application/merge-patch+json' };
 const CONFIGURATIONS = [
   `${ADMISSION}/mutatingwebhookconfigurations/zz-cloister`,

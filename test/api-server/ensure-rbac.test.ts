@@ -8,8 +8,8 @@ import { ADMISSION, createService, NAMESPACE, runEnsure, SECRETS, SERVICE, type 
 
 /** T72: `cloister ensure` needs every right that it is given. An identity with one less fails, and says which. */
 
-const WITHOUT_POLICIES = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
-const CONFIG = `${WITHOUT_POLICIES}backstop: true\n`;
+const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n';
+const WITHOUT_POLICIES = `${CONFIG}backstop: false\n`;
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const MERGE = { contentType: 'application/merge-patch+json' };
 
@@ -30,7 +30,7 @@ interface Right {
 
 /** Every right of the printed roles, one by one. */
 const service = { namespace: NAMESPACE, name: SERVICE };
-const POLICIES = policiesBesideWebhook({ ...defaultConfig(), backstop: true }, { service });
+const POLICIES = policiesBesideWebhook(defaultConfig(), { service });
 const RIGHTS: readonly Right[] = ensureRoles(service, 'ensure', POLICIES).flatMap(({ kind, rules = [] }) =>
   (rules as readonly Rule[]).flatMap(({ apiGroups: [group = ''], resources: [resource = ''], resourceNames, verbs }) =>
     (resourceNames ?? [undefined]).flatMap((name) =>

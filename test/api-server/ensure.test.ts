@@ -152,6 +152,16 @@ describe('ensure in an empty cluster', () => {
       'ValidatingAdmissionPolicyBinding cloister-pods',
       'ValidatingAdmissionPolicy cloister-guard',
       'ValidatingAdmissionPolicyBinding cloister-guard',
+      'ValidatingAdmissionPolicy cloister-missing-policy',
+      // A policy is owned by its first binding.
+      'ValidatingAdmissionPolicyBinding cloister-profile-userns-namespace',
+      'ValidatingAdmissionPolicy cloister-profile-userns',
+      'ValidatingAdmissionPolicyBinding cloister-profile-userns-unlabelled',
+      'ValidatingAdmissionPolicyBinding cloister-unknown-profile-namespace',
+      'ValidatingAdmissionPolicy cloister-unknown-profile',
+      'ValidatingAdmissionPolicyBinding cloister-unknown-profile-pod',
+      'ValidatingAdmissionPolicyBinding cloister-missing-policy-userns',
+      'ValidatingAdmissionPolicyBinding cloister-missing-policy',
       'Secret cloister-system/cloister-ca',
       'MutatingWebhookConfiguration zz-cloister',
       'ValidatingWebhookConfiguration cloister',
@@ -569,12 +579,16 @@ describe('webhook entries and the configuration of the serving pods', () => {
   test('entries of a newer configuration wait for the pods, while the authority may change', async () => {
     const before = await allEntries();
     const waiting = await ensure({ config: NEWER, waitMs: 0 });
-    // The policies that list the profiles wait for no pod.
+    // The policies and bindings that list the profiles wait for no pod, unlike the policy of a profile.
     expect(waiting.logged.filter((line) => line.startsWith('updated'))).toEqual([
       expect.stringContaining('ValidatingAdmissionPolicy cloister-namespace-labels'),
       expect.stringContaining('ValidatingAdmissionPolicy cloister-namespace-advice'),
+      expect.stringContaining('ValidatingAdmissionPolicyBinding cloister-unknown-profile-namespace'),
+      expect.stringContaining('ValidatingAdmissionPolicyBinding cloister-unknown-profile-pod'),
+      expect.stringContaining('ValidatingAdmissionPolicyBinding cloister-missing-policy'),
     ]);
-    expect(waiting.plan.waiting).toMatchObject([{ until: [expect.stringContaining('runs configuration')] }, {}]);
+    expect(waiting.plan.waiting).toHaveLength(3);
+    expect(waiting.plan.waiting).toMatchObject(Array(3).fill({ until: [expect.stringContaining('runs configuration')] }));
     expect(await allEntries()).toEqual(before);
 
     const authority = await authorityNow();
@@ -591,10 +605,7 @@ describe('webhook entries and the configuration of the serving pods', () => {
     try {
       await newer.start();
       const both = await ensure({ config: NEWER, waitMs: 0, pods: [pod.endpoint, newer.endpoint] });
-      expect(both.plan.waiting.map(({ until }) => until)).toEqual([
-        [expect.stringContaining(pod.endpoint.port.toString())],
-        expect.anything(),
-      ]);
+      expect(both.plan.waiting.map(({ until }) => until)).toEqual(Array(3).fill([expect.stringContaining(pod.endpoint.port.toString())]));
       const left = { ...pod.endpoint, isReady: false };
       await ensure({ config: NEWER, pods: [left, newer.endpoint], onPause: () => newer.sync() });
       expect((await allEntries()).map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');
@@ -667,8 +678,8 @@ describe('certificates that another tool manages', () => {
       const bundle = (await allEntries())[0]?.clientConfig.caBundle;
       await patch(MUTATING, { metadata: { annotations: { 'cert-manager.io/inject-ca-from': `${NAMESPACE}/cloister` } } });
       const { writes, plan } = await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] });
-      // Two webhook configurations, and the two policies that list the profiles.
-      expect([writes, plan.waiting, plan.handsOff]).toEqual([4, [], []]);
+      // Two webhook configurations, three policies and three bindings that list the profiles, and four objects of the new profile.
+      expect([writes, plan.waiting, plan.handsOff]).toEqual([12, [], []]);
       expect([await secret('cloister-ca'), await secret('cloister-tls')]).toEqual(secrets);
       const entries = await allEntries();
       expect(entries.map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');

@@ -29,6 +29,9 @@ const OURS = 'cloister.dev/enforce';
 
 let apiServer: ApiServer & { stop(): Promise<void> };
 let typeChecker: Daemons;
+let folder: string;
+/** Without policies of the profiles: here the others are tested. */
+let configFile: string;
 let printed: string;
 let tenant: Client;
 let labeler: Client;
@@ -38,7 +41,10 @@ beforeAll(async () => {
   // Labels from before the policy stay, as those of a profile that was removed from the configuration.
   await apiServer.createNamespace('mislabelled', { [OURS]: 'gone' });
   await apiServer.createNamespace('watched', { 'cloister.dev/warn': 'userns', 'cloister.dev/audit': 'gone' });
-  const { stdout } = await printManifests(['--service', 'cloister/cloister']);
+  folder = await mkdtemp(join(tmpdir(), 'cloister-label-integrity-'));
+  configFile = join(folder, 'config.yaml');
+  await writeFile(configFile, 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nbackstop: false\n');
+  const { stdout } = await printManifests(['--service', 'cloister/cloister', '--config', configFile]);
   printed = stdout;
   const policies = printed.split('---\n').filter((each) => !each.includes('WebhookConfiguration'));
   expect((await apiServer.kubectl(['apply', '-f', '-'], { input: policies.join('---\n') })).stderr).toBe('');
@@ -67,6 +73,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await typeChecker?.stop();
+  await rm(folder, { recursive: true });
   await apiServer?.stop();
 });
 
@@ -424,7 +431,7 @@ describe('the webhook entries, while Cloister is down', () => {
     };
     for (const [name, labels] of Object.entries(namespaces)) await apiServer.createNamespace(name, labels);
     expect((await pods('enforced', 'POST', pod('old'))).status).toBe(201);
-    const { stdout: input } = await printManifests(['--url', 'https://127.0.0.1:1']);
+    const { stdout: input } = await printManifests(['--url', 'https://127.0.0.1:1', '--config', configFile]);
     expect((await apiServer.kubectl(['apply', '-f', '-'], { input })).code).toBe(0);
     await until('the entries', async () => (await pods('enforced?dryRun=All', 'POST', pod('new'))).status === 500);
   });

@@ -5,7 +5,7 @@ import type { Client } from '../support/client.ts';
 import { dockerInDocker, hostNamespaces, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 import { type Cloister, startCloister } from '../support/webhook.ts';
 
-/** What depends on the webhook server and what does not. The tests kill the server, so they use an API server of their own. */
+/** What depends on the webhook server alone, without policies beside it, and what does not. The tests kill the server, so they use an API server of their own. */
 
 interface Stored {
   readonly metadata: {
@@ -49,7 +49,7 @@ beforeAll(async () => {
 
   const hold = { finalizers: ['example.com/hold'] };
   for (const name of ['up', 'down']) await create('older', named(hostNamespaces(), name, hold));
-  cloister = await startCloister(apiServer, { config: 'apiVersion: cloister.dev/v1alpha1\nkind: Config\n', apply: true });
+  cloister = await startCloister(apiServer, { config: 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nbackstop: false\n', apply: true });
   const label = { metadata: { labels: namespaces.enforced } };
   expect((await apiServer.admin.request('PATCH', '/api/v1/namespaces/older', label, MERGE)).status).toBe(200);
   await until(async () => {

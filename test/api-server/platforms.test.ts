@@ -129,7 +129,7 @@ test.each(titled(ROWS.filter(({ level }) => level === undefined)))(
   async (_, row) => {
     const { status, body } = await createAt(row, 'privileged');
     expect(status).toBe(403);
-    for (const { rule } of outcomeOf(row).repair.unresolved) expect(body.message).toContain(`- ${rule}: `);
+    for (const { rule } of outcomeOf(row).repair.unresolved) expect(body.message).toContain(`${rule}: `);
   },
 );
 

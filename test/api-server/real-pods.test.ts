@@ -35,7 +35,8 @@ beforeAll(async () => {
   await apiServer.createRuntimeClass('nvidia', { handler: 'nvidia' });
   const priority = { metadata: { name: 'databases' }, value: 1_000 };
   expect((await apiServer.admin.request('POST', '/apis/scheduling.k8s.io/v1/priorityclasses', priority)).status).toBe(201);
-  running = await startCloister(apiServer, { config: textOf('config.yaml'), apply: true });
+  // The denial of a policy would come first, and name no fields.
+  running = await startCloister(apiServer, { config: `${textOf('config.yaml')}backstop: false\n`, apply: true });
   for (const profile of PROFILES) {
     await apiServer.createNamespace(`at-${profile}`, { 'cloister.dev/enforce': profile });
     await apiServer.createNamespace(`baseline-${profile}`, { 'cloister.dev/enforce': profile, [LEVEL]: 'baseline' });

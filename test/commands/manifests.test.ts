@@ -25,25 +25,30 @@ async function file(name: string, content: string): Promise<string> {
   return path;
 }
 
-const kinds = (yaml: string) => parseAllDocuments(yaml).map((each) => each.get('kind'));
+const titles = (yaml: string) => parseAllDocuments(yaml).map((each) => `${each.get('kind')} ${each.getIn(['metadata', 'name'])}`);
+const policyWithBindings = (name: string, suffixes: readonly string[]): readonly string[] => [
+  `ValidatingAdmissionPolicy ${name}`,
+  ...suffixes.map((suffix) => `ValidatingAdmissionPolicyBinding ${name}${suffix}`),
+];
 
 describe('prints one YAML stream', () => {
   test('manifests prints webhook configurations, policies with their bindings, and the roles', async () => {
     const { code, stdout, stderr } = await printManifests(SERVICE);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(kinds(stdout)).toEqual([
-      'MutatingWebhookConfiguration',
-      'ValidatingWebhookConfiguration',
-      'ValidatingAdmissionPolicy',
-      'ValidatingAdmissionPolicyBinding',
-      'ValidatingAdmissionPolicy',
-      'ValidatingAdmissionPolicyBinding',
-      'ValidatingAdmissionPolicy',
-      'ValidatingAdmissionPolicyBinding',
-      'ValidatingAdmissionPolicy',
-      'ValidatingAdmissionPolicyBinding',
-      'ClusterRole',
-      'ClusterRole',
+    expect(titles(stdout)).toEqual([
+      'MutatingWebhookConfiguration zz-cloister',
+      'ValidatingWebhookConfiguration cloister',
+      ...policyWithBindings('cloister-namespace-labels', ['']),
+      ...policyWithBindings('cloister-namespace-advice', ['']),
+      ...policyWithBindings('cloister-pods', ['']),
+      ...policyWithBindings('cloister-guard', ['']),
+      'ValidatingAdmissionPolicy cloister-missing-policy',
+      ...policyWithBindings('cloister-profile-userns', ['-namespace', '-unlabelled']),
+      ...policyWithBindings('cloister-unknown-profile', ['-namespace', '-pod']),
+      'ValidatingAdmissionPolicyBinding cloister-missing-policy-userns',
+      'ValidatingAdmissionPolicyBinding cloister-missing-policy',
+      'ClusterRole cloister-labeler',
+      'ClusterRole cloister-manager',
     ]);
     for (const each of parseAllDocuments(stdout)) {
       expect(each.getIn(['metadata', 'labels'])).toMatchObject({ items: expect.arrayContaining([expect.anything()]) });

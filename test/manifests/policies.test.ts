@@ -4,15 +4,17 @@ import { type Governance, NO_GOVERNANCE } from '../../src/core/governance.ts';
 import { NETWORK_STATUS_ANNOTATIONS, RUNTIME_ANNOTATIONS } from '../../src/core/known-names.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { makeProfile } from '../../src/core/profiles/profile.ts';
-import type { ClusterConfig } from '../../src/manifests/entries.ts';
-import { type Manifest, policies } from '../../src/manifests/policies.ts';
+
+import { type Manifest, type PoliciesConfig, policies } from '../../src/manifests/policies.ts';
 
 /** test/api-server/label-integrity.test.ts tests the policies on a real API server. */
 
 const TARGET = { service: { namespace: 'cloister-system', name: 'cloister' } };
-const CONFIG: ClusterConfig = {
+const CONFIG: PoliciesConfig = {
   profiles: new Map(backends.slice(0, 2).map((backend) => [backend.id, makeProfile(backend.id, backend, {})])),
   governance: { byName: [{ namespaces: ['monitoring', 'ingress-*'], profiles: {} }], otherwise: { enforce: 'userns' } },
+  guard: true,
+  backstop: true,
 };
 
 const named = (name: string, kind = 'ValidatingAdmissionPolicy', config = CONFIG): Manifest => {

@@ -8,7 +8,7 @@ import { ensureRoles, userRoles } from '../../src/manifests/rbac.ts';
 
 const service = { namespace: 'cloister-system', name: 'cloister' };
 const config = parseConfig(
-  'apiVersion: cloister.dev/v1alpha1\nkind: Config\nbackstop: true\nprofiles: {userns: {mayChoose: [gvisor]}, gvisor: {}}\n',
+  'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {mayChoose: [gvisor]}, gvisor: {}}\n',
   'config.yaml',
 );
 if (!config.ok) throw new Error(config.error.join());

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { backstopNameOf } from '../../src/core/object-names.ts';
 import type { ApiServer } from './api-server.ts';
 import type { Client } from './client.ts';
 import { Daemons } from './daemons.ts';
@@ -54,8 +55,13 @@ export async function startCloister(apiServer: ApiServer, { config, apply }: Clo
     await writeFile(configFile, config);
     await issueServerCertificate(folder, 'tls', apiServer.connection.authority, ['IP:127.0.0.1']);
     const cloister = await startServing(daemons, { configFile, tlsDir: folder });
-    if (apply) await applyManifests(apiServer, { configFile, url: cloister.url, authority: apiServer.connection.authority });
-    if (apply) await inEffect(apiServer, cloister.profiles);
+    if (!apply) return cloister;
+    const applied = await applyManifests(apiServer, { configFile, url: cloister.url, authority: apiServer.connection.authority });
+    await inEffect(apiServer, cloister.profiles);
+    for (const profile of cloister.profiles) {
+      const policy = backstopNameOf(profile);
+      if (applied.includes(`name: ${policy}\n`)) await policyInEffect(apiServer, profile, policy);
+    }
     return cloister;
   } catch (error) {
     await daemons.stop();
@@ -112,11 +118,13 @@ interface Place {
   readonly authority: KeyPair;
 }
 
-async function applyManifests({ kubectl }: ApiServer, { configFile, url, authority }: Place): Promise<void> {
+/** @returns what was applied */
+async function applyManifests({ kubectl }: ApiServer, { configFile, url, authority }: Place): Promise<string> {
   const args = [MAIN, 'manifests', '--config', configFile, '--url', url, '--ca-file', authority.certFile];
   const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 });
   const { code, stderr } = await kubectl(['apply', '--server-side', '--filename=-'], { input: stdout });
   if (code !== 0) throw new Error(`what \`cloister manifests\` printed was not taken: ${stderr}`);
+  return stdout;
 }
 
 const NAMESPACE = 'cloister-in-effect';
@@ -132,13 +140,26 @@ async function inEffect({ admin, createNamespace }: ApiServer, [profile]: readon
     return body.metadata?.annotations?.['cloister.dev/profile-applied'] !== undefined;
   });
   await until('the validating entries', async () => {
-    const volumes = [{ name: 'node', hostPath: { path: '/' } }];
-    const { status } = await admin.request('POST', `${PODS}?dryRun=All`, pod('probe', { volumes }));
+    const { status } = await admin.request('POST', `${PODS}?dryRun=All`, pod('probe', ESCAPE));
     return status === 403;
   });
   await admin.request('POST', PODS, pod('probe'));
   await until('the policies', () => isSettled(admin));
   await admin.request('DELETE', `/api/v1/namespaces/${NAMESPACE}`);
+}
+
+const ESCAPE = { volumes: [{ name: 'node', hostPath: { path: '/' } }] };
+
+/** Waits until the policy of a profile refuses a pod, which it does before the webhook. */
+async function policyInEffect({ admin, createNamespace }: ApiServer, profile: string, policy: string): Promise<void> {
+  const namespace = `${NAMESPACE}-${profile}`;
+  await createNamespace(namespace, { 'cloister.dev/enforce': profile });
+  await until(`the policy ${policy}`, async () => {
+    const path = `/api/v1/namespaces/${namespace}/pods?dryRun=All`;
+    const { body } = await admin.request<{ readonly message?: string }>('POST', path, pod('probe', ESCAPE));
+    return body.message?.includes(`ValidatingAdmissionPolicy '${policy}'`) === true;
+  });
+  await admin.request('DELETE', `/api/v1/namespaces/${namespace}`);
 }
 
 interface Stored {

@@ -3,7 +3,7 @@
 {{- $config := dict "apiVersion" "cloister.dev/v1alpha1" "kind" "Config" "profiles" .Values.profiles -}}
 {{- range $key := list "governs" "default" "exemptions" "excludedNamespaces" "timeoutSeconds" }}{{ with get $.Values $key }}{{ $_ := set $config $key . }}{{ end }}{{ end -}}
 {{- if not .Values.guard.enabled }}{{ $_ := set $config "guard" false }}{{ end -}}
-{{- if .Values.backstop.enabled }}{{ $_ := set $config "backstop" true }}{{ end -}}
+{{- if not .Values.backstop.enabled }}{{ $_ := set $config "backstop" false }}{{ end -}}
 {{ toYaml $config }}
 {{- end }}
 

@@ -128,4 +128,6 @@ const OF_TEMPLATES = { message: 'the controller makes each pod of a DaemonSet as
 
 const OF_DAEMON_SETS = 'remove it; the DaemonSet controller adds it to each pod of a DaemonSet';
 
-const REMEDY_CEL = quote('remove it, so that the scheduler picks one of the worker nodes');
+const REMEDY_CEL = quote(
+  'remove it, so that the scheduler picks one of the worker nodes (the DaemonSet controller adds metadata.name: use a Deployment), or ask the operator for an exemption',
+);

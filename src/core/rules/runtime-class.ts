@@ -1,4 +1,6 @@
 import { listOf, quote, text, textAt } from '../cel.ts';
+import { withCauseCel } from '../in-tree.ts';
+import { DROPPED } from '../kubernetes.ts';
 import { classesOf, findRuntimeClassGaps } from '../wall.ts';
 import type { Rule } from './rule.ts';
 
@@ -20,16 +22,17 @@ export const runtimeClass: Rule = {
     for (const { finding } of findRuntimeClassGaps(pod, requirements.wall)) report(finding);
   },
   inTree: {
-    pod({ spec }, { wall }) {
+    pod({ spec, isRepaired }, { wall }) {
       const found = textAt(spec, 'runtimeClassName');
       const change = wall.runtimeClassName === undefined ? 'remove it' : `set it to ${wall.runtimeClassName}`;
-      return [
-        {
-          where: `!(${found} in ${listOf([...classesOf(wall), ...(wall.runtimeClassName === undefined ? [''] : [])])})`,
-          says: text`runtimeClassName "${found}" does not belong to this profile`,
-          remedy: quote(`${change}, or ask the operator to list it in the runtimeClasses of the profile`),
-        },
-      ];
+      const foreign = {
+        where: `!(${found} in ${listOf([...classesOf(wall), ...(wall.runtimeClassName === undefined ? [''] : [])])})`,
+        says: text`runtimeClassName "${found}" does not belong to this profile`,
+        remedy: quote(`${change}, or ask the operator to list it in the runtimeClasses of the profile`),
+      };
+      return wall.runtimeClassName === undefined
+        ? [foreign]
+        : withCauseCel(`!has(${spec}.runtimeClassName)`, isRepaired, DROPPED.runtimeClassName, foreign);
     },
   },
   inTreeFixes: {

@@ -1,4 +1,6 @@
 import { quote } from '../cel.ts';
+import { withCauseCel } from '../in-tree.ts';
+import { DROPPED } from '../kubernetes.ts';
 import { findUserNamespaceGaps } from '../wall.ts';
 import type { Rule } from './rule.ts';
 
@@ -18,18 +20,20 @@ export const userNamespace: Rule = {
     for (const { finding } of findUserNamespaceGaps(pod, requirements.wall)) report(finding);
   },
   inTree: {
-    pod: ({ spec, annotations }, { wall }) => [
-      wall.hostUsers === false
-        ? {
+    pod: ({ spec, annotations, isRepaired }, { wall }) => [
+      ...(wall.hostUsers === false
+        ? withCauseCel(`!has(${spec}.hostUsers)`, isRepaired, DROPPED.hostUsers, {
             where: `${spec}.?hostUsers.orValue(true)`,
             says: quote('hostUsers is not false, so the pod shares its users with the node'),
             remedy: quote('set it to false'),
-          }
-        : {
-            where: `has(${spec}.hostUsers)`,
-            says: quote("hostUsers is set, but this profile's runtime does not accept this field"),
-            remedy: quote('remove it'),
-          },
+          })
+        : [
+            {
+              where: `has(${spec}.hostUsers)`,
+              says: quote("hostUsers is set, but this profile's runtime does not accept this field"),
+              remedy: quote('remove it'),
+            },
+          ]),
       ...wall.annotations.map(([key, value]) => ({
         where: `${annotations}[?${quote(key)}].orValue('') != ${quote(value)}`,
         says: quote(`annotation ${key} is not "${value}"`),

@@ -1,4 +1,4 @@
-import { allOf, type Cel, listAt, listOf, not, quote, text, textAt } from '../cel.ts';
+import { allOf, type Cel, concat, listAt, listOf, not, quote, text, textAt } from '../cel.ts';
 import { excerptOf } from '../excerpt.ts';
 import { orEmpty, specOf, type Volume } from '../pod.ts';
 import type { Rule, RuleContext } from './rule.ts';
@@ -57,7 +57,12 @@ export const volumeTypes: Rule = {
           each: [listAt(spec, 'volumes'), 'v'],
           where: `v.exists(k, ${isUnsafe})`,
           says: `${text`volume "${'v.name'}" `} + (has(v.hostPath) ? ${text`is the node's ${path}`} : has(v.csi) ? ${text`is mounted by the CSI driver ${driver}`} : ${text`is of kind ${kind}`})`,
-          remedy: `has(v.csi) ? ${quote(CSI_REMEDY)} : has(v.hostPath) ? (${remedyForPath(path)}) : ${quote(REMEDY)}`,
+          remedy: concat(
+            `(has(v.csi) ? ${quote(CSI_REMEDY)} : has(v.hostPath) ? (${remedyForPath(path)}) : ${quote(REMEDY)})`,
+            quote(', or ask the operator for an exemption (volume-types: ["'),
+            `(has(v.hostPath) ? 'hostPath:' + ${path} : has(v.csi) ? 'csi:' + ${driver} : ${kind})`,
+            quote('"])'),
+          ),
         },
       ];
     },

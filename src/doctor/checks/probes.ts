@@ -124,7 +124,7 @@ export const probeOptIn = checkProfiles({
 
 function isFaultOfCloister(probe: Probe): boolean {
   const { outcome } = probe;
-  return outcome.is === 'admitted' ? outcome.pod.applied === undefined : isBy(probe, 'cloister', 'unreachable');
+  return outcome.is === 'admitted' ? outcome.pod.applied === undefined : isBy(probe, 'cloister', 'backstop', 'unreachable');
 }
 
 export const probeRefused = checkProfiles({
@@ -138,7 +138,7 @@ export const probeRefused = checkProfiles({
     const admitted = namesOf(mine.filter(({ outcome }) => outcome.is === 'admitted'));
     const rejected = mine.filter(({ outcome }) => outcome.is === 'rejected');
     const uncalled = namesOf(rejected.filter((each) => isBy(each, 'unreachable')));
-    const elsewhere = rejected.filter((each) => !isBy(each, 'cloister', 'unreachable', ...BLOCKED));
+    const elsewhere = rejected.filter((each) => !isBy(each, 'cloister', 'backstop', 'unreachable', ...BLOCKED));
     return [
       ...(admitted.length === 0
         ? []

@@ -11,7 +11,6 @@ import { CHART, NAMESPACE, only, rendered } from '../../support/helm.ts';
 const VALUES: Readonly<Record<string, object>> = {
   'no profile': { profiles: { userns: null } },
   'profiles that pods may choose': {
-    backstop: { enabled: true },
     profiles: {
       userns: { mayChoose: ['gvisor'] },
       gvisor: {},
@@ -22,8 +21,7 @@ const VALUES: Readonly<Record<string, object>> = {
     governs: [{ namespaces: ['ws-*'], enforce: 'stricter' }],
     default: { enforce: 'heir', except: ['monitoring'] },
   },
-  'policies of the profiles': { backstop: { enabled: true } },
-  'policies and no profile': { backstop: { enabled: true }, profiles: { userns: null } },
+  'no policies of the profiles': { backstop: { enabled: false } },
   'an enforcing default': { default: { enforce: 'userns' } },
   'a default that only warns': { default: { warn: 'userns', except: ['monitoring'] } },
   'excluded namespaces': {
