@@ -32,7 +32,7 @@ export function findingVariables(
   { rules, exemptions }: { readonly rules: readonly Rule[]; readonly exemptions: readonly WrittenExemption[] },
 ): readonly Variable[] {
   const [prefix, object] = [PREFIXES[age], OBJECTS[age]];
-  const use = (name: string): Cel => `variables.${prefix}${name}`;
+  const use = useOf(age);
   const metadata = `${object}.metadata`;
   const basics: Readonly<Record<string, Cel>> = {
     spec: `${object}.spec`,
@@ -46,9 +46,46 @@ export function findingVariables(
     containers: ['initContainers', 'containers', 'ephemeralContainers'].map((list) => listAt(use('spec'), list)).join(' + '),
     granted: byRequirements(profile, (requirements) => namesWithGrantCel(use('spec'), use('containers'), requirements)),
   };
-  const problems = labelProblemsCel(profile, 'variables.labels', 'variables.asked');
+  const found = rules.flatMap((rule): Variable[] => {
+    const expression = byRequirements(profile, (requirements) => {
+      const { pod, container } = findingLists(age, profile, { rule, requirements, exemptions });
+      return joinLists([pod, container]);
+    });
+    return expression === NO_TEXTS ? [] : [{ name: `${prefix}${variableOf(rule.id)}`, expression }];
+  });
+  const all = found.map(({ name }) => `variables.${name}.map(f, ${quote(`${idOf(name, prefix)}: `)} + f)`);
+  return [
+    ...Object.entries(basics).map(([name, expression]) => ({ name: `${prefix}${name}`, expression })),
+    ...found,
+    { name: `${prefix}findings`, expression: joinLists(all) },
+  ];
+}
+
+/** A variable about one of the two pods. */
+const useOf =
+  (age: Age) =>
+  (name: string): Cel =>
+    `variables.${PREFIXES[age]}${name}`;
+
+/** What one rule finds in the pod itself, and in its containers: a list of texts each. */
+export interface FindingLists {
+  readonly pod: Cel;
+  readonly container: Cel;
+}
+
+export interface RuleInPolicy {
+  readonly rule: Rule;
+  readonly requirements: ProfileRequirements;
+  readonly exemptions: readonly WrittenExemption[];
+}
+
+export function findingLists(age: Age, profile: Profile, { rule, requirements, exemptions }: RuleInPolicy): FindingLists {
+  const { id, inTree } = rule;
+  if (inTree === 'no escape') return { pod: NO_TEXTS, container: NO_TEXTS };
+  const use = useOf(age);
   const isUpdate = 'oldObject != null';
-  const podFor = ({ id }: Rule, requirements: ProfileRequirements, container: Cel | null): PodCel => ({
+  const problems = labelProblemsCel(profile, 'variables.labels', 'variables.asked');
+  const podFor = (container: Cel | null): PodCel => ({
     spec: use('spec'),
     securityContext: use('security_context'),
     annotations: use('annotations'),
@@ -62,34 +99,32 @@ export function findingVariables(
     labelProblems: age === 'new' ? `(${isUpdate} ? ${problems.updated} : ${problems.created})` : `(${problems.chosen})`,
     exempts: (value, of = container) => exemptsCel(exemptions, id, value, of),
   });
-
-  const found = rules.flatMap((rule): Variable[] => {
-    const { id, inTree } = rule;
-    if (inTree === 'no escape') return [];
-    const expression = byRequirements(profile, (requirements) =>
-      joinLists([
-        ...(inTree.pod?.(podFor(rule, requirements, null), requirements) ?? []).map(listOfPod),
-        ...(inTree.container?.(podFor(rule, requirements, 'c.name'), requirements) ?? []).map((each) =>
-          listOfContainers(each, use('containers')),
-        ),
-      ]),
-    );
-    return expression === NO_TEXTS ? [] : [{ name: `${prefix}${variableOf(id)}`, expression }];
-  });
-  const all = found.map(({ name }) => `variables.${name}.map(f, ${quote(`${idOf(name, prefix)}: `)} + f)`);
-  return [
-    ...Object.entries(basics).map(([name, expression]) => ({ name: `${prefix}${name}`, expression })),
-    ...found,
-    { name: `${prefix}findings`, expression: joinLists(all) },
-  ];
+  return {
+    pod: joinLists((inTree.pod?.(podFor(null), requirements) ?? []).map(listOfPod)),
+    container: joinLists(
+      (inTree.container?.(podFor('c.name'), requirements) ?? []).map((each) => listOfContainers(each, use('containers'))),
+    ),
+  };
 }
 
 /** Variables have names without dashes. No id of a rule is the name of another variable, because these have one word or end in no rule's name. */
-const variableOf = (id: string): string => `rule_${id.replaceAll('-', '_')}`;
+export const variableOf = (id: string): string => `rule_${id.replaceAll('-', '_')}`;
 const idOf = (name: string, prefix: string): string => name.slice(`${prefix}rule_`.length).replaceAll('_', '-');
 
 /** What holds under each set of requirements of the profile. What holds under all of them is written once. */
 export function byRequirements(profile: Profile, render: (requirements: ProfileRequirements) => Cel): Cel {
+  const [[common], ...others] = [...groupRequirements(profile, render)].sort(([, a], [, b]) => b.length - a.length) as [
+    [Cel, string[]],
+    ...[Cel, string[]][],
+  ];
+  return others.reduce((rest, [rendered, which]) => `(variables.requirements in ${listOf(which)} ? ${rendered} : ${rest})`, common);
+}
+
+/** By what is rendered: the sets of requirements, which are values of the variable `requirements`. */
+export function groupRequirements(
+  profile: Profile,
+  render: (requirements: ProfileRequirements) => Cel,
+): ReadonlyMap<Cel, readonly string[]> {
   const sets = new Map<string, ProfileRequirements>([
     ...offeredGrants(profile).map((grant) => [grant, profile.requirementsFor(grant)] as const),
     [UNISOLATED, profile.withoutIsolation],
@@ -99,11 +134,10 @@ export function byRequirements(profile: Profile, render: (requirements: ProfileR
     const rendered = render(requirements);
     names.set(rendered, [...(names.get(rendered) ?? []), name]);
   }
-  const [[common], ...others] = [...names].sort(([, a], [, b]) => b.length - a.length) as [[Cel, string[]], ...[Cel, string[]][]];
-  return others.reduce((rest, [rendered, which]) => `(variables.requirements in ${listOf(which)} ? ${rendered} : ${rest})`, common);
+  return names;
 }
 
-const NO_TEXTS = '[]';
+export const NO_TEXTS = '[]';
 
 const joinLists = (lists: readonly Cel[]): Cel => lists.filter((list) => list !== NO_TEXTS).join(' +\n') || NO_TEXTS;
 

@@ -29,14 +29,28 @@ export function repairPolicies(config: BackstopConfig, target: Target, now: Date
       apiVersion: GROUP,
       kind: 'MutatingAdmissionPolicy',
       metadata: { name: backstopNameOf(profile.id), labels: LABELS },
-      spec: repairSpecOf(profile, { ...config, exemptions: config.exemptions.filter(({ expires }) => now < expires) }),
+      spec: repairSpecOf(profile, withoutExpired(config, now)),
     },
     ...bindingsOf('MutatingAdmissionPolicyBinding', profile, { config, target }),
   ]);
 }
 
+export const withoutExpired = (config: BackstopConfig, now: Date): BackstopConfig => ({
+  ...config,
+  exemptions: config.exemptions.filter(({ expires }) => now < expires),
+});
+
+export interface RepairSpec {
+  readonly failurePolicy: 'Fail';
+  readonly reinvocationPolicy: 'IfNeeded';
+  readonly matchConstraints: object;
+  readonly matchConditions: readonly { readonly name: string; readonly expression: Cel }[];
+  readonly variables: readonly Variable[];
+  readonly mutations: readonly { readonly patchType: 'JSONPatch'; readonly jsonPatch: { readonly expression: Cel } }[];
+}
+
 /** @param rules those that are rendered: tests leave out one at a time */
-export function repairSpecOf(profile: Profile, config: BackstopConfig, rules: readonly Rule[] = allRules): object {
+export function repairSpecOf(profile: Profile, config: BackstopConfig, rules: readonly Rule[] = allRules): RepairSpec {
   const offered = offeredGrants(profile);
   const exemptions = writeExemptions(config.exemptions);
   const byGrant = (textOf: (requirements: ProfileRequirements) => Cel): Cel =>
@@ -44,12 +58,9 @@ export function repairSpecOf(profile: Profile, config: BackstopConfig, rules: re
   const fixesOf =
     (kind: 'pod' | 'container') =>
     (requirements: ProfileRequirements): readonly CelFix[] =>
-      rules.flatMap((rule) => rule.inTreeFixes?.[kind]?.(sightOf(rule, { exemptions, kind, requirements }), requirements) ?? []);
+      rules.flatMap((rule) => fixesIn(rule, { exemptions, kind, requirements }));
   const variablesOf = (requirements: ProfileRequirements): Readonly<Record<string, Cel>> =>
-    Object.assign(
-      {},
-      ...rules.map((rule) => rule.inTreeFixes?.variables?.(sightOf(rule, { exemptions, kind: 'container', requirements }), requirements)),
-    );
+    Object.assign({}, ...rules.map((rule) => variablesIn(rule, { exemptions, requirements })));
   const asked = `variables.labels[?${quote(GRANT_LABEL)}].orValue(${quote(profile.grant)})`;
   const names = [...new Set(offered.flatMap((grant) => Object.keys(variablesOf(profile.requirementsFor(grant)))))];
   const variables: readonly Variable[] = [
@@ -70,9 +81,9 @@ export function repairSpecOf(profile: Profile, config: BackstopConfig, rules: re
     { name: 'granted', expression: byGrant((requirements) => namesWithGrantCel('object.spec', SIGHT.containers, requirements)) },
     ...names.map((name) => ({ name, expression: byGrant((requirements) => variablesOf(requirements)[name] ?? NOTHING) })),
   ];
-  const ofPod = operationsOf({ owner: 'object', pointer: quote, given: ['metadata', 'spec'] }, fixesOf('pod'));
+  const ofPod = operationsOf({ owner: OWNERS.pod, pointer: quote, given: ['metadata', 'spec'] }, fixesOf('pod'));
   const ofContainer = operationsOf(
-    { owner: 'c', pointer: (path) => `variables.pointers[i] + ${quote(path)}`, given: [] },
+    { owner: OWNERS.container, pointer: (path) => `variables.pointers[i] + ${quote(path)}`, given: [] },
     fixesOf('container'),
   );
   const operations = `${flat([...ofPod, ...annotate(profile)])} +
@@ -126,17 +137,23 @@ const SIGHT: Omit<PodCel, 'hasGrant' | 'exempts'> = {
   labelProblems: '[]',
 };
 
-interface Circumstances {
+export interface FixCircumstances {
   readonly kind: 'pod' | 'container';
   readonly requirements: ProfileRequirements;
   readonly exemptions: readonly WrittenExemption[];
 }
 
-const sightOf = ({ id }: Rule, { kind, requirements, exemptions }: Circumstances): PodCel => ({
+const sightOf = ({ id }: Rule, { kind, requirements, exemptions }: FixCircumstances): PodCel => ({
   ...SIGHT,
   hasGrant: requirements.grant === 'none' ? 'true' : 'c.name in variables.granted',
   exempts: (value, container = kind === 'pod' ? null : 'c.name') => exemptsCel(exemptions, id, value, container),
 });
+
+export const fixesIn = (rule: Rule, circumstances: FixCircumstances): readonly CelFix[] =>
+  rule.inTreeFixes?.[circumstances.kind]?.(sightOf(rule, circumstances), circumstances.requirements) ?? [];
+
+const variablesIn = (rule: Rule, circumstances: Omit<FixCircumstances, 'kind'>): Readonly<Record<string, Cel>> =>
+  rule.inTreeFixes?.variables?.(sightOf(rule, { ...circumstances, kind: 'container' }), circumstances.requirements) ?? {};
 
 /** The text of each grant; where all are equal, it is written once. */
 function chooseByGrant(grants: readonly Grant[], textOf: (grant: Grant) => Cel): Cel {
@@ -156,6 +173,12 @@ interface Place {
   /** First steps that every object has. */
   readonly given: readonly string[];
 }
+
+/** The object in which the paths of fixes start. */
+export const OWNERS = { pod: 'object', container: 'c' } as const satisfies Record<FixCircumstances['kind'], Cel>;
+
+/** The value at the path of a fix. */
+export const valueAt = (owner: Cel, path: string): Cel => (path.startsWith('metadata.') ? mapAt : listAt)(owner, path);
 
 const NOTHING = '[]';
 
@@ -185,7 +208,7 @@ function createParent(parent: string, place: Place, fixes: readonly CelFix[]): C
 
 /** The operations on one path. Several fixes are made one after the other; a removal and a new value exclude each other. */
 function change(path: string, place: Place, fixes: readonly CelFix[]): Cel {
-  const found = (path.startsWith('metadata.') ? mapAt : listAt)(place.owner, path);
+  const found = valueAt(place.owner, path);
   const pointer = pointerOf(place, path);
   const removals = fixes.filter((fix) => 'remove' in fix).map(({ where }) => where);
   const changes = fixes.flatMap((fix) =>
