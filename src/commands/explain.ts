@@ -1,19 +1,24 @@
 import { readFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type Governance, governsAny } from '../core/governance.ts';
+import { printConfigured } from '../core/policy.ts';
 import { backendById, backends } from '../core/profiles/index.ts';
 import type { Profile } from '../core/profiles/profile.ts';
+import { GRANTS } from '../core/requirements.ts';
 import { ruleById, rules } from '../core/rules/index.ts';
 import type { Rule } from '../core/rules/rule.ts';
 import { unknownFields } from '../core/rules/unknown-fields.ts';
 import { UNJUDGED_FIELDS } from '../core/unjudged-fields.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { checkById, checks } from '../doctor/checks/index.ts';
+import { ruleCelOf } from '../in-tree/rule-cel.ts';
+import { type ProfileFlags, selectProfiles } from '../judging/settings.ts';
 import { wallCheckById, wallChecks } from '../live/checks/index.ts';
 import { fail } from './shared/fail.ts';
 import { addHelp, terminalWidth } from './shared/help.ts';
 import { addConfigurationFlags, type ConfigurationFlags } from './shared/manifest-flags.ts';
-import { configurationOf } from './shared/policy-settings.ts';
+import { configurationOf, type FoundConfiguration } from './shared/policy-settings.ts';
+import { printRuleCel } from './shared/print-rule-cel.ts';
 import { printPage } from './shared/terminal-page.ts';
 
 /** `cloister explain`: the page of a rule, a profile or a check of a cluster, or the rules that judge a field. */
@@ -24,17 +29,28 @@ export const command: Command = new Command('explain')
       'and the checks, and the namespaces that the configuration governs by name.',
   )
   .argument('[name]', 'id of a rule, a profile or a check, or a field such as spec.hostAliases')
+  .option(
+    '--cel',
+    'print how the policies of the API server express the rule in CEL: what they refuse, and what the policies of `cloister manifests --in-tree` change',
+  )
+  .option(
+    '--profile <id>',
+    'with --cel: profile whose policies are printed, a profile of the configuration or, without a configuration, any built-in profile; default: the only configured profile',
+  )
+  .addOption(new Option('--grant <grant>', 'with --cel: grant of the profile, instead of its own').choices(GRANTS))
   .action(run);
 
 addConfigurationFlags(command);
 
 addHelp(command, {
-  exitStatus: { 0: 'success', 2: 'there is no such rule, profile, check or field, or the configuration cannot be used' },
+  exitStatus: { 0: 'success', 2: 'there is no such rule, profile, check or field, or the flags or the configuration cannot be used' },
   examples: [
     'cloister explain',
     'cloister explain volume-types',
     'cloister explain userns-unsupported',
     'cloister explain spec.hostAliases',
+    'cloister explain volume-types --cel',
+    'cloister explain capabilities --cel --profile userns --grant containers',
     'cloister explain kata-team-a --config config.yaml',
     'cloister explain --from-cluster',
   ],
@@ -42,14 +58,62 @@ addHelp(command, {
 
 const checkIds: readonly string[] = [...wallCheckById.keys(), ...checkById.keys()];
 
-async function run(name: string | undefined, flags: ConfigurationFlags, self: Command): Promise<void> {
-  const found = await configurationOf(flags, new Date());
+interface Flags extends ConfigurationFlags, ProfileFlags {
+  readonly cel?: boolean;
+}
+
+async function run(name: string | undefined, flags: Flags, self: Command): Promise<void> {
+  const unused = flags.cel ? [] : (['profile', 'grant'] as const).filter((flag) => flags[flag] !== undefined);
+  if (unused.length > 0) {
+    return fail(
+      self,
+      unused.map((flag) => `--${flag} has no effect without --cel`),
+    );
+  }
+  const now = new Date();
+  const found = await configurationOf(flags, now);
   if (!found.ok) return fail(self, found.error);
+  if (flags.cel) return void process.stdout.write(explainCel(ruleNamed(name, found.value, self), found.value, { flags, now, self }));
   const { config, isDefault } = found.value;
   // Without a configuration, list the pages of all backends, not only the page of the default profile.
   const profiles = isDefault ? new Map<string, Profile>() : config.profiles;
   if (name === undefined) process.stdout.write(printList(profiles, config.governance));
-  else process.stdout.write(/^(?:spec|metadata)\b|[.[]/.test(name) ? explainField(name, self) : await readPages(name, profiles, self));
+  else process.stdout.write(isField(name) ? explainField(name, self) : await readPages(name, profiles, self));
+}
+
+const isField = (name: string): boolean => /^(?:spec|metadata)\b|[.[]/.test(name);
+
+/** The rule whose CEL is asked for. */
+function ruleNamed(name: string | undefined, { config }: FoundConfiguration, self: Command): Rule {
+  const rule = ruleById.get(name ?? '');
+  if (rule !== undefined) return rule;
+  if (name === undefined) return fail(self, ['--cel needs the name of a rule: `cloister explain` lists them']);
+  if (isField(name)) {
+    return fail(self, [
+      `--cel needs the name of a rule, and ${name} is a field: \`cloister explain ${name}\` lists the rules that judge it`,
+    ]);
+  }
+  if (config.profiles.has(name) || backendById.has(name)) {
+    return fail(self, [`--cel needs the name of a rule, and ${name} is a profile: name the rule, and the profile with --profile ${name}`]);
+  }
+  if (checkIds.includes(name)) return fail(self, [`--cel needs the name of a rule, and ${name} is a check, which no policy contains`]);
+  return fail(self, [`there is no rule "${name}"${didYouMean(name, ruleById.keys())}: \`cloister explain\` lists them`]);
+}
+
+function explainCel(
+  rule: Rule,
+  found: FoundConfiguration,
+  { flags, now, self }: { readonly flags: ProfileFlags; readonly now: Date; readonly self: Command },
+): string {
+  const selected = selectProfiles(found, flags);
+  if (!selected.ok) return fail(self, selected.error);
+  const { profiles, profile: named } = selected.value;
+  const [only, ...others] = profiles.values();
+  const profile = named ?? (others.length === 0 ? only : undefined);
+  const { config, origin } = found;
+  if (profile === undefined) return fail(self, [`--cel needs --profile: in ${origin}, ${printConfigured(profiles)}`]);
+  const cel = ruleCelOf(rule, profile, { ...config, profiles }, now);
+  return printRuleCel(cel, { rule, profile, origin, width: terminalWidth() });
 }
 
 function printList(profiles: ReadonlyMap<string, Profile>, governance: Governance): string {
