@@ -18,12 +18,17 @@ export const policies: Section = {
     `The [policies](in-tree.md) repair and judge new pods inside the API server; the webhook does the same in its own process. Each round creates the same pods, in a dry run, in
 a namespace that only the policies reach, in one that only the webhook reaches, and in one without either. Each pod needs repairs. Times are those
 that the API server measures for the policies, and for a call of the webhook until its answer, as means. Processor time is that of the process for one pod; for the API server it is what the
-namespace without either does not need.`,
+namespace without either does not need. Memory is what the resident memory of the API server grows by, with what it did not collect yet: when the policies of one profile, which repair and
+judge, are created and have judged ${WARM_UP} pods.`,
   measure,
 };
 
 const AMOUNTS = { quick: { rounds: 1, pods: 5 }, usual: { rounds: 5, pods: 40 }, full: { rounds: 15, pods: 200 } } as const;
 const SIZES = [1, 3, 10] as const;
+/** The most that judging may take, as a multiple of a call of the webhook in the same round. */
+const MOST_TO_JUDGE = { 1: 1, 3: 1.5, 10: 2 } as const satisfies Record<(typeof SIZES)[number], number>;
+/** Pods before memory is read. */
+const WARM_UP = 50;
 const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles: {userns: {}}\n';
 const PLACES = ['neither', 'webhook', 'userns'] as const;
 type Place = (typeof PLACES)[number];
@@ -49,8 +54,8 @@ async function measure({ extent }: Environment): Promise<Figure[]> {
   const apiServer = await startApiServer();
   const cloister = await startCloister(apiServer, { config: CONFIG, apply: false });
   try {
-    await prepare(apiServer, cloister);
-    const figures: Figure[] = [];
+    const grownMb = await prepare(apiServer, cloister);
+    const figures: Figure[] = [{ label: 'memory of the API server, policies of one profile', values: [grownMb], unit: 'MB' }];
     for (const size of SIZES) {
       const measured: Round[] = [];
       // The first round warms up.
@@ -64,7 +69,7 @@ async function measure({ extent }: Environment): Promise<Figure[]> {
   }
 }
 
-function figuresOf(size: number, rounds: readonly Round[]): readonly Figure[] {
+function figuresOf(size: (typeof SIZES)[number], rounds: readonly Round[]): readonly Figure[] {
   const label = `${size} ${size === 1 ? 'container' : 'containers'}`;
   const ms = (what: string, of: (round: Round) => number): Figure => ({
     label: `${label}: ${what}`,
@@ -73,7 +78,10 @@ function figuresOf(size: number, rounds: readonly Round[]): readonly Figure[] {
   });
   const ratio = (what: string, of: (round: Round) => number): Figure => ({ label: `${label}: ${what}`, values: rounds.map(of), unit: 'x' });
   return [
-    ratio('time to judge, policy to webhook', ({ policies: inTree, webhook }) => inTree.judge / webhook.judge),
+    {
+      ...ratio('time to judge, policy to webhook', ({ policies: inTree, webhook }) => inTree.judge / webhook.judge),
+      goal: { most: MOST_TO_JUDGE[size] },
+    },
     ratio('time to repair, policy to webhook', ({ policies: inTree, webhook }) => inTree.repair / webhook.repair),
     ms('processor time of the API server, policies', ({ policies: inTree, neither }) => inTree.cpu - neither.cpu),
     ms('processor time of the API server, webhook', ({ webhook, neither }) => webhook.cpu - neither.cpu),
@@ -81,7 +89,8 @@ function figuresOf(size: number, rounds: readonly Round[]): readonly Figure[] {
   ];
 }
 
-async function prepare(apiServer: ApiServer, { url }: Cloister): Promise<void> {
+/** @returns the growth of the API server's resident memory, in MB */
+async function prepare(apiServer: ApiServer, { url }: Cloister): Promise<number> {
   const config = parseConfig(CONFIG, 'policies');
   if (!config.ok) throw new Error(config.error.join());
   const target = { url, ca: await readFile(apiServer.caFile, 'utf8') };
@@ -93,14 +102,23 @@ async function prepare(apiServer: ApiServer, { url }: Cloister): Promise<void> {
     ...each,
     webhooks: each.webhooks.filter(({ name }) => name === ENTRY).map((entry) => ({ ...entry, namespaceSelector: { matchExpressions } })),
   }));
-  const objects = [...configurations, ...repairPolicies(config.value, target, new Date()), ...backstop(config.value, target)];
-  const { code, stderr } = await apiServer.kubectl(['apply', '--server-side', '-f', '-'], {
-    input: objects.map((each) => JSON.stringify(each)).join('\n---\n'),
-  });
+  await apply(apiServer, configurations);
+  await warmUp(apiServer, 'webhook');
+  const before = residentIn(await apiServer.metrics());
+  await apply(apiServer, [...repairPolicies(config.value, target, new Date()), ...backstop(config.value, target)]);
+  await warmUp(apiServer, 'userns');
+  return (residentIn(await apiServer.metrics()) - before) / 1e6;
+}
+
+async function apply({ kubectl }: ApiServer, objects: readonly object[]): Promise<void> {
+  const input = objects.map((each) => JSON.stringify(each)).join('\n---\n');
+  const { code, stderr } = await kubectl(['apply', '--server-side', '-f', '-'], { input });
   if (code !== 0) throw new Error(stderr);
-  for (const place of ['webhook', 'userns'] as const) {
-    while ((await create(apiServer, place, 1)).spec?.hostUsers !== false) await sleep(100);
-  }
+}
+
+async function warmUp(apiServer: ApiServer, place: Place): Promise<void> {
+  while ((await create(apiServer, place, 1)).spec?.hostUsers !== false) await sleep(100);
+  for (let n = 0; n < WARM_UP; n += 1) await create(apiServer, place, 1);
 }
 
 const ENTRY = 'userns.namespace.enforce.cloister.dev';
@@ -138,6 +156,9 @@ async function measureRound(apiServer: ApiServer, cloister: Cloister, { size, co
     cloister: (cpuIn(await cloister.metrics()) - cloisterBefore) / count,
   };
 }
+
+/** Bytes of the process that has the metrics. */
+const residentIn = (metrics: string): number => Number(/^process_resident_memory_bytes (\S+)$/m.exec(metrics)?.[1]);
 
 /** Seconds of processor time of the process that has the metrics. */
 const cpuIn = (metrics: string): number => Number(/^\w*process_cpu_seconds_total (\S+)$/m.exec(metrics)?.[1]);

@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
 import { ruleById } from '../../src/core/rules/index.ts';
+import { kubernetesBinaries } from '../../tools/programs/kubernetes.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer, Client } from '../support/client.ts';
 import { ADMISSION } from '../support/ensure.ts';
@@ -224,6 +227,26 @@ describe('T28, F8: a namespace that enforces a profile', { timeout: 400_000 }, (
     await record('every webhook pod is down', everyCell(/^refused: the call fails$/));
     for (const path of CONFIGURATIONS) await withEntries(() => ({ failurePolicy: 'Ignore' }))(apiServer.admin, path);
     await record('the same, with `failurePolicy: Ignore`', BY_POLICY);
+  });
+
+  test('admits everything as written after the commands of the break-glass page, while the webhook is down', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/break-glass.md'), 'utf8');
+    const [, part = ''] = page.split('To stop enforcing in the whole cluster');
+    const commands = [...part.matchAll(/```sh\n(.*?)```/gs)].slice(0, 2).map(([, text = '']) => text);
+    expect(commands.map((each) => each.split('\n')[0])).toEqual([
+      expect.stringContaining('kubectl annotate validatingwebhookconfiguration/cloister mutatingwebhookconfiguration/zz-cloister '),
+      expect.stringContaining('kubectl annotate validatingadmissionpolicybinding --selector app.kubernetes.io/component=backstop '),
+    ]);
+    const env = {
+      HOME: folder,
+      KUBECONFIG: apiServer.admin.kubeconfig,
+      PATH: `${await kubernetesBinaries()}${delimiter}${process.env.PATH}`,
+    };
+    await promisify(execFile)('sh', ['-ec', commands.join('')], { env });
+    await record(
+      'every webhook pod is down, and the commands of [break-glass](break-glass.md) were run',
+      everyCell(/^admitted as written$/),
+    );
   });
 
   test('admits everything as written once neither the entries nor the policies are there', async () => {
