@@ -699,6 +699,8 @@ describe('certificates that another tool manages', () => {
   });
 });
 
+const BACKSTOP_BINDINGS = `${ADMISSION}/validatingadmissionpolicybindings?labelSelector=app.kubernetes.io%2Fcomponent%3Dbackstop`;
+
 describe('--dry-run', () => {
   beforeEach(async () => {
     await ensure();
@@ -725,6 +727,22 @@ describe('--dry-run', () => {
     );
     expect(stdout).not.toMatch(/PRIVATE KEY|LS0tLS1CRUdJTi|MIG/);
     await patch(VALIDATING, { metadata: { annotations: null } });
+  });
+
+  test('--dry-run prints the policies of the profiles that it would delete, and deletes none', async () => {
+    const without = join(folder, 'without-backstop.yaml');
+    await writeFile(without, `${CONFIG}backstop: false\n`);
+    const bindings = async () =>
+      (await get<{ readonly items: readonly { readonly metadata: { readonly name: string } }[] }>(BACKSTOP_BINDINGS)).items.map(
+        ({ metadata }) => metadata.name,
+      );
+    const before = await bindings();
+    expect(before).toContain('cloister-profile-userns-namespace');
+    const args = flags(['--dry-run'], apiServer.admin.kubeconfig).map((each) => (each === configFile ? without : each));
+    const { code, stdout, stderr } = await cloister(args);
+    expect([code, stderr]).toEqual([1, '']);
+    for (const name of before) expect(stdout).toContain(`--- ValidatingAdmissionPolicyBinding ${name}\n`);
+    expect(await bindings()).toEqual(before);
   });
 
   test('--dry-run prints the changes that wait for the serving pods', async () => {
