@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { differences } from '../cluster/difference.ts';
 import { type LiveObject, titleOf } from '../cluster/object.ts';
 import type { ServingPod } from '../cluster/serving.ts';
-import { isOfBackstop } from '../core/object-names.ts';
+import { isOfBackstop, MISSING_POLICY } from '../core/object-names.ts';
 import type { Entry, WebhookConfiguration } from '../manifests/entries.ts';
 import type { Manifest } from '../manifests/policies.ts';
 import type { Service } from '../manifests/rbac.ts';
@@ -75,10 +75,15 @@ function ownerReferenceTo({ apiVersion, kind, metadata: { name, uid = '' } }: Li
   return { apiVersion, kind, name, uid };
 }
 
-/** The bindings of profiles that are no longer configured, or of all of them once their policies are switched off. */
+/**
+ * The bindings of profiles that are no longer configured, or of all of them once their policies are switched off. Those that refuse pods while a policy is
+ * missing come first, because a policy is deleted with its first binding.
+ */
 function leftoverBindings({ backstopBindings }: ObservedState, { policies }: DesiredState): readonly LiveObject[] {
   const wanted = new Set(policies.map(titleOf));
-  return backstopBindings.filter((each) => isOfBackstop(each.metadata.name) && !wanted.has(titleOf(each)));
+  const leftover = backstopBindings.filter((each) => isOfBackstop(each.metadata.name) && !wanted.has(titleOf(each)));
+  const refusesWithoutPolicy = ({ metadata: { name } }: LiveObject): boolean => name.startsWith(MISSING_POLICY);
+  return [...leftover.filter(refusesWithoutPolicy), ...leftover.filter((each) => !refusesWithoutPolicy(each))];
 }
 
 function planRemoval(live: LiveObject): PartialPlan {

@@ -450,6 +450,22 @@ describe('the policies of the profiles', () => {
     expect(backstopIn(cluster)).toContain('foreign');
   });
 
+  test('lose the bindings that refuse pods without a policy first, because each policy is deleted with its binding', async () => {
+    const cluster = clusterOf(able, () => {});
+    await run(two, cluster);
+    const deleted: string[] = [];
+    const { delete: remove } = cluster;
+    cluster.delete = (live) => {
+      deleted.push(live.metadata.name);
+      return remove(live);
+    };
+    await run(configured('', false), cluster);
+    const areOfMissing = deleted.map((name) => name.startsWith('cloister-missing-policy'));
+    expect(areOfMissing).toEqual(areOfMissing.toSorted().reverse());
+    expect(areOfMissing.filter(Boolean)).toHaveLength(3);
+    expect(deleted.length).toBeGreaterThan(3);
+  });
+
   test('T72: bindings that may not be deleted are listed, and everything else is written', async () => {
     const cluster = clusterOf(able, () => {});
     await run(two, cluster);
@@ -464,10 +480,10 @@ describe('the policies of the profiles', () => {
     );
     expect(plan.waiting).toEqual([]);
     expect(plan.steps.map(({ do: what, object }) => `${what} ${object.metadata.name}`)).toEqual([
+      'delete cloister-missing-policy-gvisor',
       'delete cloister-profile-gvisor-namespace',
       'delete cloister-profile-gvisor-chosen',
       'delete cloister-profile-gvisor-unlabelled',
-      'delete cloister-missing-policy-gvisor',
     ]);
   });
 

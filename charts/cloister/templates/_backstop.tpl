@@ -1,6 +1,7 @@
 {{/* Of the policies with which the API server enforces the profiles itself, as JSON: the name of each binding, its policy, what it selects, and the policy that must exist */}}
 {{- define "cloister.backstopBindings" -}}
 {{- $bindings := list }}
+{{- $ofMissing := list }}
 {{- if .Values.backstop.enabled }}
 {{- $profiles := .Values.profiles | default dict }}
 {{- $ids := keys $profiles | sortAlpha }}
@@ -43,15 +44,16 @@
 {{- $resources = dict "namespaceSelector" (dict "matchExpressions" (list $unlabelled $outside)) }}
 {{- if not $isEnforcedByName }}{{ $_ := set $resources "objectSelector" $named }}{{ end }}
 {{- $bindings = append $bindings (dict "name" (printf "%s-unlabelled" $policy) "policy" $policy "resources" $resources) }}
-{{- $bindings = append $bindings (dict "name" (printf "cloister-missing-policy-%s" $id) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $labelled) "wanted" $policy) }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "cloister-missing-policy-%s" $id) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $labelled) "wanted" $policy) }}
 {{- end }}
 
 {{- $policy := "cloister-unknown-profile" }}
 {{- $resources := dict "namespaceSelector" (dict "matchExpressions" (append $unknown $outside)) }}
 {{- $bindings = append $bindings (dict "name" (printf "%s-namespace" $policy) "policy" $policy "resources" $resources) }}
-{{- $bindings = append $bindings (dict "name" "cloister-missing-policy" "policy" "cloister-missing-policy" "resources" $resources "wanted" $policy) }}
+{{- $ofMissing = append $ofMissing (dict "name" "cloister-missing-policy" "policy" "cloister-missing-policy" "resources" $resources "wanted" $policy) }}
 {{- $resources = dict "namespaceSelector" (dict "matchExpressions" (list $unlabelled $outside)) "objectSelector" (dict "matchExpressions" $misnamed) }}
 {{- $bindings = append $bindings (dict "name" (printf "%s-pod" $policy) "policy" $policy "resources" $resources) }}
 {{- end }}
-{{- $bindings | toJson }}
+{{- /* Helm deletes in this order, and a policy is deleted with its first binding. */ -}}
+{{- concat $ofMissing $bindings | toJson }}
 {{- end }}

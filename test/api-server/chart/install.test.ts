@@ -155,9 +155,9 @@ describeUnless(missing, 'in namespaces of this machine', () => {
   test('uninstalling after the policies of the profiles leaves nothing behind, refuses no pod meanwhile, and keeps workspaces', {
     timeout: 300_000,
   }, async () => {
-    const { stop } = load({ mayPass: true });
     const without = { ...VALUES, backstop: { enabled: false } };
     await helm(['upgrade', 'cloister', CHART, '--wait', '--wait-for-jobs', '--timeout=4m', '--values=-'], without);
+    const { stop } = load({ mayPass: true });
     await helm(['uninstall', 'cloister', '--wait', '--timeout=2m']);
     await until(async () => (await create()).body.spec?.hostUsers === undefined);
     const { failures } = await stop();
