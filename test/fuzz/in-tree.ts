@@ -200,6 +200,12 @@ function withRequests(pod: Doc): Doc {
   return { ...pod, spec: { ...spec, containers } };
 }
 
+/** One that a pod may have, and one that it may not. */
+const TOLERATIONS = [
+  { key: 'example.com/spot', operator: 'Exists' },
+  { key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' },
+] as const;
+
 function updatesOf(name: string, pod: Doc, { added, strokes }: Changes): readonly Asked[] {
   const path = `/${name}`;
   const put = (kind: Kind, body: Doc, subresource = ''): Asked => ({ kind, question: { method: 'PUT', path: path + subresource, body } });
@@ -225,8 +231,9 @@ function updatesOf(name: string, pod: Doc, { added, strokes }: Changes): readonl
     ...painted('annotations').map((each) => put('annotations', each)),
     ...painted('labels').map((each) => put('labels', each)),
     put('labels', { ...pod, metadata: { ...map(pod.metadata), labels: { app: 'other' } } }),
-    ...painted('tolerations').flatMap((each) =>
-      list(map(each.spec).tolerations).map((added) => put('tolerations', withSpec({ tolerations: [...list(spec.tolerations), added] }))),
+    // Few generated pods have any.
+    ...[...painted('tolerations').flatMap((each) => list(map(each.spec).tolerations)), ...TOLERATIONS].map((added) =>
+      put('tolerations', withSpec({ tolerations: [...list(spec.tolerations), added] })),
     ),
     put('image', withSpec({ containers: [{ ...first, image: 'registry.example.com/workspace:3' }, ...rest] })),
     put('gates', withSpec({ schedulingGates: [] })),
