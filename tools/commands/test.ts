@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { missingForNode } from '../../test/node/fixture/requirements.ts';
 import { EMULATED, projectOf } from '../../test/support/kubernetes.ts';
 import { buildChartTools } from '../programs/chart-tools.ts';
+import { chromium, missingForChromium } from '../programs/chromium.ts';
 import { apiServerProgram, controllerManager, KUBERNETES_VERSIONS, kubernetesBinaries } from '../programs/kubernetes.ts';
 import { installPythonTools, missingForPython } from '../programs/python.ts';
+import { workspaceImage } from '../programs/workspace-image.ts';
 import { installSite } from './shared/site.ts';
 
 /**
@@ -26,16 +29,30 @@ const env = {
 /** Without the flags of this command: a value may be an argument of its own. */
 const forVitest = given.filter((each, index) => each !== NO_SKIPS && !each.startsWith(KUBERNETES) && given[index - 1] !== KUBERNETES);
 
+/** One after the other: each build takes all processors and gigabytes of memory. */
+async function build(): Promise<void> {
+  await kubernetesBinaries();
+  await controllerManager();
+  for (const version of versions) if (!EMULATED.includes(version)) await apiServerProgram(version);
+  await buildChartTools();
+}
+
+/** What waits for the network and for one processor most of the time. */
+async function install(): Promise<void> {
+  if ((await missingForPython()) === undefined) await installPythonTools();
+  await installSite();
+  if (versions.length > 0) return;
+  // The tests that need these make them too, and report what goes wrong.
+  if ((await missingForChromium()) === undefined) await chromium().catch(() => {});
+  if ((await missingForNode()) !== undefined) return;
+  await workspaceImage('workspace').catch(() => {});
+  await workspaceImage('workspace-docker').catch(() => {});
+}
+
 try {
   if (given.some((each) => each.startsWith(KUBERNETES)) && versions.every((version) => version === ''))
     throw new Error('--kubernetes needs versions, such as --kubernetes 1.37.2,1.33.13');
-  await kubernetesBinaries();
-  await controllerManager();
-  // One after the other: each build takes all processors and gigabytes of memory.
-  for (const version of versions) if (!EMULATED.includes(version)) await apiServerProgram(version);
-  await buildChartTools();
-  if ((await missingForPython()) === undefined) await installPythonTools();
-  await installSite();
+  await Promise.all([build(), install()]);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\nUntil then, \`./dev test:unit\` runs the tests that need no API server.\n`);
   process.exit(1);
