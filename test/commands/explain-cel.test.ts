@@ -57,13 +57,14 @@ test('explain --cel prints what refuses a pod, what repairs it, and the variable
 
 No container is privileged.
 
-Refusal: the ValidatingAdmissionPolicy cloister-profile-userns, which \`cloister
-manifests --in-tree\` or \`backstop: true\` adds to a cluster, refuses pods for
-which one of these lists of texts has an element. Its variable rule_privileged
-contains the lists. On an update, old_rule_privileged contains the same lists
-for the pod before the update, and only a text that is new refuses the update,
-or any text if the update adds a container, changes an image or removes the last
-scheduling gate.
+Refusal: the ValidatingAdmissionPolicy cloister-profile-userns, which is in the
+cluster unless the configuration says \`backstop: false\`, and which \`cloister
+manifests --in-tree\` prints too. Each expression below makes a list of texts,
+one for each finding. A pod for which a list is not empty is refused, with these
+texts. The variable rule_privileged of the policy contains the lists. On an
+update, old_rule_privileged contains the same lists for the pod before the
+update, and only a text that is new refuses the update, or any text if the
+update adds a container, changes an image or removes the last scheduling gate.
 
 Pod: nothing is refused.
 
@@ -149,7 +150,7 @@ test('explain --cel needs the profile where a configuration has several, and use
   expect(several.code).toBe(2);
   expect(several.stderr).toMatch(/^error: --cel needs --profile: in .*config\.yaml, the configured profiles are: a, b\n$/);
   expect(chosen.stdout.replaceAll(/\s+/g, ' ')).toContain(
-    'the ValidatingAdmissionPolicy cloister-profile-b, which `backstop: true` adds to a cluster',
+    'the ValidatingAdmissionPolicy cloister-profile-b, which is in the cluster unless the configuration says `backstop: false`. Each',
   );
   expect(one.stdout).toContain('for pods of the profile a, which grants none');
 });

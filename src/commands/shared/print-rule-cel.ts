@@ -45,8 +45,9 @@ export function printRuleCel(
     }
     return [
       sentence(
-        `Refusal: the ValidatingAdmissionPolicy ${policy}, which ${repair === undefined ? '' : '`cloister manifests --in-tree` or '}\`backstop: true\` ` +
-          `adds to a cluster, refuses pods for which one of these lists of texts has an element. Its variable ${variable} contains the lists. On an ` +
+        `Refusal: the ValidatingAdmissionPolicy ${policy}, which is in the cluster unless the configuration says \`backstop: false\`` +
+          `${repair === undefined ? '' : ', and which `cloister manifests --in-tree` prints too'}. Each expression below makes a list of texts, one for ` +
+          `each finding. A pod for which a list is not empty is refused, with these texts. The variable ${variable} of the policy contains the lists. On an ` +
           `update, old_${variable} contains the same lists for the pod before the update, and only a text that is new refuses the update` +
           `${rule.id === nodeName.id ? '' : ', or any text if the update adds a container, changes an image or removes the last scheduling gate'}.`,
       ),
