@@ -20,7 +20,8 @@ export function parseLevel<S extends z.ZodType>(schema: S, value: unknown, path:
     const place = [...path, ...(issue.path as Path)];
     if (issue.code !== 'unrecognized_keys') problems.push(printProblem(place, issue.message));
     else {
-      const known = knownKeysAt(schema, issue.path);
+      const isBackend = backends.some(({ id }) => id === path.at(-1)); // the profile of a backend extends nothing
+      const known = knownKeysAt(schema, issue.path).filter((key) => key !== 'extends' || !isBackend);
       for (const key of issue.keys) problems.push(printProblem([...place, key], unknownKeyProblem(key, known)));
     }
   }
@@ -35,7 +36,7 @@ function knownKeysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] 
     if (found instanceof z.ZodOptional) found = found.unwrap();
     if (found instanceof z.ZodArray && typeof step === 'number') found = found.element;
   }
-  return found instanceof z.ZodObject ? Object.keys(found.shape).filter((key) => key !== 'extends') : [];
+  return found instanceof z.ZodObject ? Object.keys(found.shape) : [];
 }
 
 function unknownKeyProblem(key: string, known: readonly string[]): string {

@@ -104,7 +104,10 @@ export const optionSchemas = {
     NO_APPARMOR_PROFILE,
   ),
   seLinuxType: textLike(SELINUX_TYPE, 'be the name of an SELinux type, such as container_engine_t'),
-  grantTo: someOf(glob, 'list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant'),
+  grantTo: someOf(
+    glob,
+    'be a list of at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
+  ),
   storage: listOf(mountPath, 'be a list of absolute paths').check(z.superRefine(refuseRepeated)).meta({ uniqueItems: true }),
   storageMedium: oneOf(['memory', 'disk']),
   storageSize: textLike(SIZE, 'be a quantity of bytes, at least a megabyte, such as 4Gi'),
@@ -171,7 +174,7 @@ const governable = namespacePattern
 
 /** An element of `governs`. */
 export const governsSchema = z
-  .strictObject({ namespaces: someOf(governable, "list at least one namespace; '*' stands for all"), ...byMode }, aMap)
+  .strictObject({ namespaces: someOf(governable, "be a list of at least one namespace; '*' stands for all"), ...byMode }, aMap)
   .refine(hasMode, aMode)
   .meta(aModeMeta);
 
@@ -189,14 +192,14 @@ export const exemptionSchema = z.strictObject({
     ],
     must('be a date, such as 2027-06-30, or a time with its zone, such as 2027-06-30T18:00:00Z'),
   ),
-  namespaces: someOf(glob, "list at least one namespace; '*' stands for all"),
-  serviceAccounts: someOf(glob, "list at least one service account; '*' stands for all"),
-  containers: someOf(glob, 'list at least one container name; leave it out for every container').optional(),
+  namespaces: someOf(glob, "be a list of at least one namespace; '*' stands for all"),
+  serviceAccounts: someOf(glob, "be a list of at least one service account; '*' stands for all"),
+  containers: someOf(glob, 'be a list of at least one container name; leave it out for every container').optional(),
   allow: mapOf('of rule ids, each with the list of values that it lets through'),
 });
 
 /** The values that an exemption allows for one rule. */
-export const allowedValuesSchema = someOf(textLike(/\S/, 'be a text that is not empty'), 'list at least one value');
+export const allowedValuesSchema = someOf(textLike(/\S/, 'be a text that is not empty'), 'be a list of at least one value');
 
 const profileSchemaByBackend: ReadonlyMap<string, z.ZodObject> = new Map(
   backends.map((backend) => [backend.id, makeProfileSchema(backend)]),

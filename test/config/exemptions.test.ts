@@ -12,10 +12,13 @@ const WRONG_EXEMPTIONS: Table<object> = {
   'a day that does not exist': [{ expires: '2027-02-30' }, `exemptions[0].expires: must be ${A_TIME}`],
   'a time without a zone': [{ expires: '2027-06-30T18:00:00' }, `exemptions[0].expires: must be ${A_TIME}`],
   'a year alone': [{ expires: 2027 }, `exemptions[0].expires: must be ${A_TIME}`],
-  'an exemption for no namespace': [{ namespaces: [] }, "exemptions[0].namespaces: must list at least one namespace; '*' stands for all"],
+  'an exemption for no namespace': [
+    { namespaces: [] },
+    "exemptions[0].namespaces: must be a list of at least one namespace; '*' stands for all",
+  ],
   'an exemption for one namespace, not in a list': [
     { namespaces: 'team' },
-    "exemptions[0].namespaces: must list at least one namespace; '*' stands for all",
+    "exemptions[0].namespaces: must be a list of at least one namespace; '*' stands for all",
   ],
   'an exemption for an invalid name': [
     { serviceAccounts: ['Robot'] },
@@ -23,7 +26,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'an exemption for no service account': [
     { serviceAccounts: undefined },
-    "exemptions[0].serviceAccounts: is missing: it must list at least one service account; '*' stands for all",
+    "exemptions[0].serviceAccounts: is missing: it must be a list of at least one service account; '*' stands for all",
   ],
   'an exemption from nothing': [
     { allow: {} },
@@ -45,7 +48,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
     { allow: { everything: ['x'] } },
     `exemptions[0].allow.everything: is not a rule; these can be exempted: ${EXEMPTIBLE}`,
   ],
-  'an exemption of no value': [{ allow: { capabilities: [] } }, 'exemptions[0].allow.capabilities: must list at least one value'],
+  'an exemption of no value': [{ allow: { capabilities: [] } }, 'exemptions[0].allow.capabilities: must be a list of at least one value'],
   'an exemption of an empty value': [
     { allow: { capabilities: [''] } },
     'exemptions[0].allow.capabilities[0]: must be a text that is not empty',
@@ -68,7 +71,7 @@ const WRONG_EXEMPTIONS: Table<object> = {
   ],
   'an exemption for no container': [
     { containers: [] },
-    'exemptions[0].containers: must list at least one container name; leave it out for every container',
+    'exemptions[0].containers: must be a list of at least one container name; leave it out for every container',
   ],
   'containers beside a rule about the pod': [
     { containers: ['mesh'], allow: { capabilities: ['NET_ADMIN'], 'volume-types': ['nfs'] } },

@@ -20,11 +20,11 @@ const WRONG: Table<object> = {
   ],
   'an element without namespaces': [
     { governs: [{ enforce: 'userns' }] },
-    "governs[0].namespaces: is missing: it must list at least one namespace; '*' stands for all",
+    "governs[0].namespaces: is missing: it must be a list of at least one namespace; '*' stands for all",
   ],
   'an element for no namespace': [
     { governs: [{ namespaces: [], enforce: 'userns' }] },
-    "governs[0].namespaces: must list at least one namespace; '*' stands for all",
+    "governs[0].namespaces: must be a list of at least one namespace; '*' stands for all",
   ],
   'a pattern that would end a string of CEL': [
     { governs: [{ namespaces: ["a'", 'a.b', 'A', 'a|b', `${'a'.repeat(64)}`], enforce: 'userns' }] },

@@ -19,6 +19,10 @@ const WRONG_PROFILES: Table<string> = {
     'userns: {grnt: sudo}',
     `profiles.userns.grnt: is unknown (did you mean grant?): the keys known here are ${USERNS_OPTIONS}`,
   ],
+  'extends mistyped': [
+    'team: {extends: userns, extend: gvisor}',
+    `profiles.team.extend: is unknown (did you mean extends?): the keys known here are extends, ${USERNS_OPTIONS}`,
+  ],
   'an unknown option': ['userns: {color: red}', `profiles.userns.color: is unknown: the keys known here are ${USERNS_OPTIONS}`],
   'an option of other backends': [
     'gvisor: {guestPrivileged: true}',
@@ -55,11 +59,11 @@ const WRONG_PROFILES: Table<string> = {
   ],
   'no container to grant to': [
     'userns: {grantTo: []}',
-    'profiles.userns.grantTo: must list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
+    'profiles.userns.grantTo: must be a list of at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
   ],
   'containers to grant to, not in a list': [
     'userns: {grantTo: main}',
-    'profiles.userns.grantTo: must list at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
+    'profiles.userns.grantTo: must be a list of at least one container name; without `grantTo`, every regular container and native sidecar gets the grant',
   ],
   'an invalid container name': [
     'userns: {grantTo: [main, Tools]}',
