@@ -81,9 +81,9 @@ function placeOf({ file, line, column }: { readonly file: string; readonly line?
 
 /** How many pods there are, what enforcing does with them, what they are judged by, and what is not judged. */
 function printSummary(report: CheckReport): string {
-  const { pods, ungoverned } = report;
+  const { pods } = report;
   const others = printOthers(report);
-  if (pods.length === 0) return [ungoverned === 0 ? 'no pod found' : 'no pod judged', ...others].join('; ');
+  if (pods.length === 0) return ['no pod judged', ...others].join('; ');
   const counts = countVerdicts(pods);
   const verdicts = VERDICTS.filter((verdict) => counts[verdict] > 0).map((verdict) => `${counts[verdict]} ${printVerdict(verdict)}`);
   const unenforced = countUnenforced(pods);

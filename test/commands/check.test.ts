@@ -238,7 +238,7 @@ describe('files', () => {
     expect(await check('values.yaml', '--allow-empty')).toEqual({
       code: 0,
       stdout:
-        'values.yaml: skipped: this is no manifest: it has neither apiVersion nor kind; leave it out, or ignore it with --ignore\n\nno pod found; 1 file skipped\n',
+        'values.yaml: skipped: this is no manifest: it has neither apiVersion nor kind; leave it out, or ignore it with --ignore\n\nno pod judged; 1 file skipped\n',
       stderr: '',
     });
   });

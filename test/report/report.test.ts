@@ -84,7 +84,7 @@ dind.yaml:12:5: promise  proc-mount  spec.x (container "dev"): procMount is not 
 values.yaml: skipped: this is no manifest; leave it out
 pod.yaml:3:9: skipped: this is a template; render it first
 
-no pod found; 1 object not judged; 2 files skipped; 1 file ignored
+no pod judged; 1 object not judged; 2 files skipped; 1 file ignored
 `);
   });
 
