@@ -176,11 +176,12 @@ function remedyForField(name: string): string {
 
 function describeProfile({ id, backend, grant, mayChoose, requirementsFor }: Profile): string {
   const { wall } = requirementsFor(grant);
+  const others = [...mayChoose].filter((each) => each !== id); // an inherited list may have the profile itself
   const parts = [
     ...(id === backend.id ? [] : [`extends ${backend.id}`]),
     `grants ${grant}`,
     ...(wall.runtimeClassName === undefined ? [] : [`runs on runtime class ${wall.runtimeClassName}`]),
-    ...(mayChoose.length === 0 ? [] : [`lets pods choose ${mayChoose.join(' or ')}`]),
+    ...(others.length === 0 ? [] : [`lets pods choose ${others.join(' or ')}`]),
   ];
   return `${parts.join(', ')}.`;
 }

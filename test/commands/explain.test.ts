@@ -51,7 +51,7 @@ test('explain prints what a configured profile extends, and the page of its back
   const config = join(folder, 'config.yaml');
   await writeFile(
     config,
-    'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles:\n  kata-team-a: {extends: kata-qemu, runtimeClassName: kata-a, grant: containers}\n',
+    'apiVersion: cloister.dev/v1alpha1\nkind: Config\nprofiles:\n  kata-qemu: {mayChoose: [kata-team-a]}\n  kata-team-a: {extends: kata-qemu, runtimeClassName: kata-a, grant: containers}\n',
   );
   const [{ stdout }, list] = await Promise.all([
     cloister(['explain', 'kata-team-a', '--config', config]),
