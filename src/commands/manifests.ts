@@ -17,8 +17,8 @@ import { addHelp } from './shared/help.ts';
 /** `cloister manifests`: the objects that the API server needs for a configuration, to be applied by hand or from Git. */
 export const command: Command = new Command('manifests')
   .description(
-    'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations, the ' +
-      'ValidatingAdmissionPolicies that protect labels and the webhook configurations and, unless `backstop: false`, enforce the profiles too, with their bindings, and the ClusterRoles that allow ' +
+    'Prints, as one YAML stream, the objects that the API server needs for a configuration: the webhook configurations; the ' +
+      'ValidatingAdmissionPolicies that protect labels and the webhook configurations, and those that enforce the profiles unless the configuration says `backstop: false`; and the ClusterRoles that allow ' +
       'labelling namespaces and changing the webhook configurations. Needs no cluster. One of --service, --url and --in-tree is required.',
   )
   .addOption(configOption())
@@ -28,7 +28,13 @@ export const command: Command = new Command('manifests')
       .argParser(parseUrl)
       .conflicts('service'),
   )
-  .addOption(flagWithVariable('--ca-file <file>', 'PEM file with the CA of the serving certificate, for caBundle', 'CA_FILE'))
+  .addOption(
+    flagWithVariable(
+      '--ca-file <file>',
+      'PEM file with the CA of the serving certificate, for caBundle; without it, the entries have no caBundle, and API servers trust only the authorities of their system',
+      'CA_FILE',
+    ),
+  )
   .addOption(
     new Option(
       '--in-tree',
