@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import { RUNNING_PODS_STAY } from '../../src/ensure/enforcement.ts';
 import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import type { Answer } from '../support/client.ts';
+import { authoredAnnotations } from '../support/kubernetes.ts';
 import { dockerInDocker, hostNamespaces, hostPath, type PodManifest, plainPod } from '../support/pod-manifests.ts';
 import { cloister } from '../support/run.ts';
 import { type Cloister, startCloister } from '../support/webhook.ts';
@@ -184,7 +185,7 @@ describe('a configuration with as many elements and patterns as are allowed', ()
     for (const namespace of ['a-watched', 'gl-other']) {
       const pod = named(hostNamespaces());
       const { status, body, warnings } = await create(namespace, pod);
-      expect([status, body.spec.hostPID, body.metadata.annotations]).toEqual([201, true, undefined]);
+      expect([status, body.spec.hostPID, authoredAnnotations(body.metadata.annotations)]).toEqual([201, true, undefined]);
       expect(warnings).toContainEqual(expect.stringMatching(/^cloister userns: /));
     }
   });
@@ -277,7 +278,12 @@ describe('a default that only audits', () => {
 
   async function auditedIn(namespace: string, pod: PodManifest): Promise<Readonly<Record<string, string>>> {
     const { status, body, warnings } = await started.create(namespace, pod);
-    expect([status, warnings, body.metadata.annotations, body.spec.hostUsers]).toEqual([201, [], undefined, undefined]);
+    expect([status, warnings, authoredAnnotations(body.metadata.annotations), body.spec.hostUsers]).toEqual([
+      201,
+      [],
+      undefined,
+      undefined,
+    ]);
     const event = await started.apiServer.auditEvent(({ objectRef, verb }) => {
       return verb === 'create' && objectRef?.namespace === namespace && objectRef.name === pod.metadata.name;
     });

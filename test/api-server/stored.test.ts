@@ -4,6 +4,7 @@ import { type ApiServer, useApiServer } from '../support/api-server.ts';
 import { BASELINE } from '../support/baseline.ts';
 import type { Client } from '../support/client.ts';
 import { goldenFiles } from '../support/golden.ts';
+import { authoredAnnotations } from '../support/kubernetes.ts';
 import { dockerInDocker, hostNamespaces, limited, type PodManifest, plainPod, sidecars } from '../support/pod-manifests.ts';
 
 /**
@@ -235,7 +236,7 @@ describe.each(governances)('under $id', (governance) => {
     'T08, T34: %s is stored isolated, with its grant and nothing more',
     async (name, { pod, containers, nodeSelector }) => {
       const { spec, metadata } = await stored(pod);
-      expect(metadata.annotations).toEqual({ 'cloister.dev/profile-applied': `${id}/${grant}` });
+      expect(authoredAnnotations(metadata.annotations)).toEqual({ 'cloister.dev/profile-applied': `${id}/${grant}` });
       const wall = WALLS[backend];
       const onNodes = { ...wall.nodeSelector, ...nodeSelector };
       expect({

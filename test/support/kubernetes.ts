@@ -74,8 +74,17 @@ export const differences = {
   hasMutatingPolicies: tested.minor >= 36,
   /** The gates PodCertificateRequest and ClusterTrustBundleProjection are on: a projected volume keeps such sources. */
   keepsCertificateSources: tested.minor >= 37,
-  /** The API server writes the AppArmor annotation beside the field. */
+  /** The API server writes the AppArmor annotation beside the field: `authoredAnnotations` leaves it out. */
   writesAppArmorAnnotation: tested.programMinor < 34,
   /** The OpenAPI document is that of the pinned version: emulation does not change it. */
   hasPinnedFields: tested.version === PINNED,
 } as const;
+
+type Annotations = Readonly<Record<string, string>>;
+
+/** The annotations of a stored pod without those that the API server writes beside a field; undefined: there are no others. */
+export function authoredAnnotations(annotations: Annotations = {}): Annotations | undefined {
+  const isOfField = (key: string): boolean => differences.writesAppArmorAnnotation && key.startsWith('container.apparmor.security.beta.');
+  const others = Object.entries(annotations).filter(([key]) => !isOfField(key));
+  return others.length === 0 ? undefined : Object.fromEntries(others);
+}
