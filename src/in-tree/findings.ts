@@ -42,6 +42,7 @@ export function findingVariables(
       age === 'new'
         ? `${use('annotations')}.map(k, k)`
         : `${use('annotations')}.filter(k, variables.annotations[?k] == ${use('annotations')}[?k])`,
+    repaired: `${quote(APPLIED_ANNOTATION)} in ${use('annotations')} && ${use('annotations')}[${quote(APPLIED_ANNOTATION)}].startsWith(${quote(`${profile.id}/`)})`,
     ephemeral: `${listAt(use('spec'), 'ephemeralContainers')}.map(c, c.name)`,
     containers: ['initContainers', 'containers', 'ephemeralContainers'].map((list) => listAt(use('spec'), list)).join(' + '),
     granted: byRequirements(profile, (requirements) => namesWithGrantCel(use('spec'), use('containers'), requirements)),
@@ -95,7 +96,7 @@ export function findingLists(age: Age, profile: Profile, { rule, requirements, e
     hasGrant: requirements.grant === 'none' ? 'true' : `c.name in ${use('granted')}`,
     isEphemeral: `c.name in ${use('ephemeral')}`,
     isUpdate,
-    isRepaired: `${use('annotations')}[?${quote(APPLIED_ANNOTATION)}].orValue('').startsWith(${quote(`${profile.id}/`)})`,
+    isRepaired: use('repaired'),
     labelProblems: age === 'new' ? `(${isUpdate} ? ${problems.updated} : ${problems.created})` : `(${problems.chosen})`,
     exempts: (value, of = container) => exemptsCel(exemptions, id, value, of),
   });

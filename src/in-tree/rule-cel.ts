@@ -154,6 +154,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   requirements: 'the grant of the pod; unisolated for a stored pod that is not isolated',
   containers: 'the containers of the pod',
   ephemeral: 'the names of the debug containers',
+  repaired: 'whether its annotation says that the webhook has repaired it, which decides about the words of a text alone',
   granted: 'the names of the containers that receive the grant',
   service_account: 'the service account of the pod',
 };
