@@ -31,6 +31,7 @@ interface Configuration {
   readonly webhooks: readonly Readonly<Record<string, unknown>>[];
 }
 
+const POLICY = `${ADMISSION}/validatingadmissionpolicies/cloister-profile-userns`;
 /** With the longest timeouts: a call that fails would be a state of its own. */
 const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\ntimeoutSeconds: {mutate: 10, enforce: 10}\n';
 const MERGE = { contentType: 'application/merge-patch+json' };
@@ -204,8 +205,7 @@ describe('T28, F8: a namespace that enforces a profile', { timeout: 400_000 }, (
   });
 
   test('refuses every pod after the policy of its profile was deleted, also while the webhook is up', async () => {
-    const path = `${ADMISSION}/validatingadmissionpolicies/cloister-profile-userns`;
-    expect((await apiServer.admin.request('DELETE', path)).status).toBe(200);
+    expect((await apiServer.admin.request('DELETE', POLICY)).status).toBe(200);
     await record('the policy of the profile is deleted', refusedByMissing);
     await apply(
       (await printed()).filter(({ kind, metadata: { name } }) => `${kind} ${name}` === 'ValidatingAdmissionPolicy cloister-profile-userns'),
@@ -229,7 +229,9 @@ describe('T28, F8: a namespace that enforces a profile', { timeout: 400_000 }, (
     await record('the same, with `failurePolicy: Ignore`', BY_POLICY);
   });
 
-  test('admits everything as written after the commands of the break-glass page, while the webhook is down', async () => {
+  test('admits everything as written after the commands of the break-glass page, while the webhook is down and the policy is missing', async () => {
+    expect((await apiServer.admin.request('DELETE', POLICY)).status).toBe(200);
+    await untilRow('the policy is deleted', refusedByMissing);
     const page = await readFile(join(import.meta.dirname, '../../docs/break-glass.md'), 'utf8');
     const [, part = ''] = page.split('To stop enforcing in the whole cluster');
     const commands = [...part.matchAll(/```sh\n(.*?)```/gs)].slice(0, 2).map(([, text = '']) => text);
