@@ -61,7 +61,7 @@ export const REMEDIES: Readonly<Record<RejectionCause['by'], string>> = {
   unreachable: 'See `reach`.',
   cloister: 'Read the message: another webhook or a feature gate has undone what Cloister wrote.',
   backstop:
-    'Read the message. If it blames neither a webhook nor a feature gate, Cloister was not called, or the policy of the profile is missing: see `entries-drift`.',
+    'Read the message. If it blames neither a webhook nor a feature gate, Cloister was not called (see `entries-drift`), or the policy of the profile is missing (see `label-policy`).',
   webhook: 'Ask the owner of that webhook, or exclude the namespace in its namespaceSelector.',
   'label-policy': '',
   policy: 'Ask the owner of that policy, or exclude the namespace in its binding.',
