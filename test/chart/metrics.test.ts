@@ -37,7 +37,7 @@ const alerts = readFileSync(join(CHART, 'templates/monitoring.yaml'), 'utf8')
 const panels = dashboardPanels().flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const));
 
 test('this test finds alerts, panels and metrics', () => {
-  expect([alerts.length, panels.length]).toEqual([13, 24]);
+  expect([alerts.length, panels.length]).toEqual([14, 26]);
   expect(exported.get('cloister_requests_total')).toEqual(new Set(['phase', 'mode', 'profile', 'outcome']));
   expect(askedBy('sum by (a, b) (rate(cloister_x{c="d", e=~"f"}[5m]))')).toEqual([{ metric: 'cloister_x', labels: ['c', 'e', 'a', 'b'] }]);
 });

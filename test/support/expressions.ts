@@ -49,5 +49,6 @@ export function labelsIn(exposition: string): ReadonlyMap<string, ReadonlySet<st
 /** Of the API server's own metrics, those that alerts and dashboard use. A test holds them against a real one's. */
 export const API_SERVER_METRICS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['apiserver_admission_webhook_fail_open_count', new Set(['name', 'type'])],
+  ['apiserver_validating_admission_policy_check_total', new Set(['policy', 'policy_binding', 'enforcement_action', 'error_type'])],
   ['apiserver_admission_webhook_rejection_count', new Set(['name', 'type', 'operation', 'error_type', 'rejection_code'])],
 ]);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { useApiServer } from '../../support/api-server.ts';
+import type { Client } from '../../support/client.ts';
 import { API_SERVER_METRICS, labelsIn } from '../../support/expressions.ts';
 import { plainPod } from '../../support/pod-manifests.ts';
 
@@ -26,6 +27,7 @@ test('the API server’s metrics have the names and labels that alerts and dashb
   try {
     const create = () => admin.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, plainPod());
     while ((await create()).status !== 500) await new Promise((resolve) => setTimeout(resolve, 50)); // the test's own timeout ends it
+    await refuseByPolicy(admin);
     const found = labelsIn(await metrics());
     for (const [metric, labels] of API_SERVER_METRICS) expect(found.get(metric), metric).toEqual(labels);
     expect(await metrics()).toMatch(
@@ -35,3 +37,15 @@ test('the API server’s metrics have the names and labels that alerts and dashb
     await admin.request('DELETE', `${CONFIGURATIONS}/${NAMESPACE}`);
   }
 });
+
+/** A policy of Cloister refuses that a pod gets another grant. */
+async function refuseByPolicy(admin: Client): Promise<void> {
+  const pods = '/api/v1/namespaces/default/pods';
+  const labels = { 'cloister.dev/profile': 'userns' };
+  expect((await admin.request('POST', pods, { ...plainPod('measured'), metadata: { name: 'measured', labels } })).status).toBe(201);
+  const change = { metadata: { labels: { 'cloister.dev/grant': 'none' } } };
+  const contentType = 'application/merge-patch+json';
+  const { body } = await admin.request<{ readonly message?: string }>('PATCH', `${pods}/measured`, change, { contentType });
+  expect(body.message).toContain("ValidatingAdmissionPolicy 'cloister-pods'");
+  await admin.request('DELETE', `${pods}/measured`, { gracePeriodSeconds: 0 });
+}
