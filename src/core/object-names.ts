@@ -17,5 +17,7 @@ export const MISSING_POLICY = 'cloister-missing-policy';
 export const isOfBackstop = (name: string): boolean =>
   [backstopNameOf(''), UNKNOWN_PROFILE, MISSING_POLICY].some((beginning) => name.startsWith(beginning));
 
-/** @param profile undefined: of the policy for unknown profiles */
-export const missingBindingOf = (profile?: string): string => (profile === undefined ? MISSING_POLICY : `${MISSING_POLICY}-${profile}`);
+/** The pods of a profile that a binding selects: those of namespaces that enforce it, those that choose it there, and those that opt in elsewhere. */
+export type PodsOfProfile = 'namespace' | 'chosen' | 'opted-in';
+
+export const missingBindingOf = (profile: string, pods: PodsOfProfile): string => `${MISSING_POLICY}-${profile}-${pods}`;

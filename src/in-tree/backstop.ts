@@ -96,7 +96,7 @@ export function bindingsOf(
 }
 
 /** The profiles whose pods may choose this one. */
-const choosersOf = ({ id }: Profile, profiles: PolicyConfig['profiles']): readonly string[] =>
+export const choosersOf = ({ id }: Profile, profiles: PolicyConfig['profiles']): readonly string[] =>
   [...profiles.values()].filter(({ mayChoose }) => mayChoose.includes(id)).map((each) => each.id);
 
 /** Whether the pod of a request has the profile. `selectPolicy` and the webhook entries select in the same way. */

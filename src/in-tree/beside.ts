@@ -1,8 +1,8 @@
 import { NAMESPACE_LABELS } from '../core/labels.ts';
 import { NAME_LABEL, namesNoneOf, type Requirement, type Target, ungovernedNamespaces } from '../manifests/entries.ts';
-import { missingPolicyBinding } from '../manifests/missing.ts';
+import { missingPolicyBinding, missingUnknownBinding } from '../manifests/missing.ts';
 import { type Manifest, type PoliciesConfig, policies } from '../manifests/policies.ts';
-import { type BackstopConfig, backstop } from './backstop.ts';
+import { type BackstopConfig, backstop, choosersOf } from './backstop.ts';
 import { unknownProfile } from './unknown.ts';
 
 /** All policies that stand beside the webhook configurations, each with its bindings. */
@@ -22,7 +22,17 @@ function backstopObjects(config: BackstopConfig, target: Target): readonly Manif
   return [
     ...backstop(config, target),
     ...unknownProfile(config, target),
-    ...ids.map((id) => missingPolicyBinding(id, [{ key: enforce, operator: 'In', values: [id] }, outside])),
-    missingPolicyBinding(undefined, [...namesNoneOf(enforce, ids), outside]),
+    ...[...profiles.values()].flatMap((profile) => {
+      const { id } = profile;
+      const choosers = choosersOf(profile, profiles);
+      return [
+        missingPolicyBinding(id, 'namespace', [{ key: enforce, operator: 'In', values: [id] }, outside]),
+        ...(choosers.length === 0
+          ? []
+          : [missingPolicyBinding(id, 'chosen', [{ key: enforce, operator: 'In', values: choosers }, outside])]),
+        missingPolicyBinding(id, 'opted-in', [{ key: enforce, operator: 'DoesNotExist' }, outside]),
+      ];
+    }),
+    missingUnknownBinding([...namesNoneOf(enforce, ids), outside]),
   ];
 }

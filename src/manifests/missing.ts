@@ -1,4 +1,5 @@
-import { backstopNameOf, MISSING_POLICY, missingBindingOf, UNKNOWN_PROFILE } from '../core/object-names.ts';
+import { PROFILE_LABEL } from '../core/labels.ts';
+import { backstopNameOf, MISSING_POLICY, missingBindingOf, type PodsOfProfile, UNKNOWN_PROFILE } from '../core/object-names.ts';
 import type { Requirement } from './entries.ts';
 import { BACKSTOP_LABELS } from './labels.ts';
 
@@ -33,19 +34,33 @@ export function missingPolicy() {
 }
 
 /**
- * @param profile undefined: for labels that name no configured profile
- * @param namespaces whose label names the profile
+ * For pods of a profile: all pods of the namespaces, or those whose own label names the profile, because their namespace lets them choose it or has no label.
+ * @param namespaces the namespaces of these pods
  */
-export function missingPolicyBinding(profile: string | undefined, namespaces: readonly Requirement[]) {
+export function missingPolicyBinding(profile: string, pods: PodsOfProfile, namespaces: readonly Requirement[]) {
+  const objectSelector = { matchExpressions: [{ key: PROFILE_LABEL, operator: 'In', values: [profile] }] };
+  return bindingTo(backstopNameOf(profile), missingBindingOf(profile, pods), {
+    namespaceSelector: { matchExpressions: namespaces },
+    ...(pods !== 'namespace' && { objectSelector }),
+  });
+}
+
+/** For the pods of namespaces whose label names no configured profile. */
+export function missingUnknownBinding(namespaces: readonly Requirement[]) {
+  return bindingTo(UNKNOWN_PROFILE, MISSING_POLICY, { namespaceSelector: { matchExpressions: namespaces } });
+}
+
+/** @param wanted the policy that must exist */
+function bindingTo(wanted: string, name: string, selectors: object) {
   return {
     apiVersion: GROUP,
     kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name: missingBindingOf(profile), labels: BACKSTOP_LABELS },
+    metadata: { name, labels: BACKSTOP_LABELS },
     spec: {
       policyName: MISSING_POLICY,
-      paramRef: { name: profile === undefined ? UNKNOWN_PROFILE : backstopNameOf(profile), parameterNotFoundAction: 'Deny' },
+      paramRef: { name: wanted, parameterNotFoundAction: 'Deny' },
       validationActions: ['Deny'],
-      matchResources: { matchPolicy: 'Equivalent', namespaceSelector: { matchExpressions: namespaces } },
+      matchResources: { matchPolicy: 'Equivalent', ...selectors },
     },
   };
 }

@@ -160,7 +160,8 @@ describe('ensure in an empty cluster', () => {
       'ValidatingAdmissionPolicyBinding cloister-unknown-profile-namespace',
       'ValidatingAdmissionPolicy cloister-unknown-profile',
       'ValidatingAdmissionPolicyBinding cloister-unknown-profile-pod',
-      'ValidatingAdmissionPolicyBinding cloister-missing-policy-userns',
+      'ValidatingAdmissionPolicyBinding cloister-missing-policy-userns-namespace',
+      'ValidatingAdmissionPolicyBinding cloister-missing-policy-userns-opted-in',
       'ValidatingAdmissionPolicyBinding cloister-missing-policy',
       'Secret cloister-system/cloister-ca',
       'MutatingWebhookConfiguration zz-cloister',
@@ -678,8 +679,8 @@ describe('certificates that another tool manages', () => {
       const bundle = (await allEntries())[0]?.clientConfig.caBundle;
       await patch(MUTATING, { metadata: { annotations: { 'cert-manager.io/inject-ca-from': `${NAMESPACE}/cloister` } } });
       const { writes, plan } = await ensure({ certificates: 'files', config: NEWER, pods: [newer.endpoint] });
-      // Two webhook configurations, three policies and three bindings that list the profiles, and four objects of the new profile.
-      expect([writes, plan.waiting, plan.handsOff]).toEqual([12, [], []]);
+      // Two webhook configurations, three policies and three bindings that list the profiles, and five objects of the new profile.
+      expect([writes, plan.waiting, plan.handsOff]).toEqual([13, [], []]);
       expect([await secret('cloister-ca'), await secret('cloister-tls')]).toEqual(secrets);
       const entries = await allEntries();
       expect(entries.map(({ name }) => name)).toContain('gvisor.namespace.enforce.cloister.dev');

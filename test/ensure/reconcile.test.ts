@@ -462,7 +462,7 @@ describe('the policies of the profiles', () => {
     await run(configured('', false), cluster);
     const areOfMissing = deleted.map((name) => name.startsWith('cloister-missing-policy'));
     expect(areOfMissing).toEqual(areOfMissing.toSorted().reverse());
-    expect(areOfMissing.filter(Boolean)).toHaveLength(3);
+    expect(areOfMissing.filter(Boolean)).toHaveLength(6);
     expect(deleted.length).toBeGreaterThan(3);
   });
 
@@ -480,7 +480,9 @@ describe('the policies of the profiles', () => {
     );
     expect(plan.waiting).toEqual([]);
     expect(plan.steps.map(({ do: what, object }) => `${what} ${object.metadata.name}`)).toEqual([
-      'delete cloister-missing-policy-gvisor',
+      'delete cloister-missing-policy-gvisor-namespace',
+      'delete cloister-missing-policy-gvisor-chosen',
+      'delete cloister-missing-policy-gvisor-opted-in',
       'delete cloister-profile-gvisor-namespace',
       'delete cloister-profile-gvisor-chosen',
       'delete cloister-profile-gvisor-unlabelled',

@@ -44,7 +44,14 @@
 {{- $resources = dict "namespaceSelector" (dict "matchExpressions" (list $unlabelled $outside)) }}
 {{- if not $isEnforcedByName }}{{ $_ := set $resources "objectSelector" $named }}{{ end }}
 {{- $bindings = append $bindings (dict "name" (printf "%s-unlabelled" $policy) "policy" $policy "resources" $resources) }}
-{{- $ofMissing = append $ofMissing (dict "name" (printf "cloister-missing-policy-%s" $id) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $labelled) "wanted" $policy) }}
+{{- $missing := printf "cloister-missing-policy-%s" $id }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-namespace" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $labelled) "wanted" $policy) }}
+{{- if $choosers }}
+{{- $chosen := dict "matchExpressions" (list (dict "key" $enforce "operator" "In" "values" $choosers) $outside) }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-chosen" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $chosen "objectSelector" $named) "wanted" $policy) }}
+{{- end }}
+{{- $optedIn := dict "matchExpressions" (list $unlabelled $outside) }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-opted-in" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $optedIn "objectSelector" $named) "wanted" $policy) }}
 {{- end }}
 
 {{- $policy := "cloister-unknown-profile" }}
