@@ -59,15 +59,16 @@ export const volumeTypes: Rule = {
           says: `${text`volume "${'v.name'}" `} + (has(v.hostPath) ? ${text`is the node's ${path}`} : has(v.csi) ? ${text`is mounted by the CSI driver ${driver}`} : ${text`is of kind ${kind}`})`,
           remedy: concat(
             `(has(v.csi) ? ${quote(CSI_REMEDY)} : has(v.hostPath) ? (${remedyForPath(path)}) : ${quote(REMEDY)})`,
-            quote(', or ask the operator for an exemption (volume-types: ["'),
-            `(has(v.hostPath) ? 'hostPath:' + ${path} : has(v.csi) ? 'csi:' + ${driver} : ${kind})`,
-            quote('"])'),
+            `(has(v.csi) ? '' : ${quote(', or ask the operator for an exemption')} + (${path}.matches(${quote(PLAIN_PATH)}) ? ${text` (volume-types: ["hostPath:${path}"])`} : ''))`,
           ),
         },
       ];
     },
   },
 };
+
+/** A path that is quoted as it is where an operator may copy it: an author could end the list of the exemption, and begin another. */
+const PLAIN_PATH = '^[A-Za-z0-9/._-]{1,100}$';
 
 const REMEDY = 'use an emptyDir, a persistentVolumeClaim, a configMap or another kind that does not reach the node';
 
