@@ -68,6 +68,8 @@ const bound = (subject: string, ...given: Parameters<typeof role>): Partial<Fact
   rbac: { roles: [role(...given)], bindings: [binding(given[0], subject)] },
 });
 const FORBIDDEN = 'pods is forbidden: User "ci" cannot create resource "pods" in API group "" in the namespace "team-a"';
+const BY_POLICY =
+  "pods \"probe\" is forbidden: ValidatingAdmissionPolicy 'cloister-profile-userns' with binding 'cloister-profile-userns-namespace' denied request: user-namespace: hostUsers is not false";
 const UNREACHABLE =
   'Internal error occurred: failed calling webhook "userns.namespace.enforce.cloister.dev": failed to call webhook: Post "https://cloister.cloister-system.svc:443/mutate/userns?timeout=3s": dial tcp 10.0.0.7:443: i/o timeout';
 const PSA_REFUSAL =
@@ -960,6 +962,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ...NO_DECISIONS,
     { title: 'no right to try', facts: { probes: [rejected(FORBIDDEN)] }, answers: [['unknown', /needs the verb create on pods there/]] },
     { title: 'a call that fails', facts: { probes: [rejected(UNREACHABLE)] }, answers: [['error', /i\/o timeout/]] },
+    { title: 'only denials by policies', facts: { probes: [rejected(BY_POLICY)] }, answers: [['unknown', /none shows whether/]] },
   ],
   'probe-grant': [
     ok,

@@ -184,6 +184,12 @@ export const reach = checkCluster({
     if (probes.length === 0) return LEFT_OUT;
     const failed = probes.filter((each) => isBy(each, 'unreachable'));
     const reached = probes.some((each) => each.outcome.is === 'admitted' || isBy(each, 'cloister'));
+    const policed = probes.filter((each) => isBy(each, 'backstop'));
+    if (failed.length === 0 && !reached && policed.length > 0) {
+      const objects = namesOf(policed);
+      const message = `policies refuse every pod of this check in ${printObjects(objects)}, so that none shows whether the API server calls Cloister`;
+      return [{ level: 'unknown', objects, message, remedy: 'See `probe-grant`.' }];
+    }
     if (failed.length === 0) return reached ? [] : blocked(probes);
     const objects = namesOf(failed);
     return [
