@@ -135,7 +135,7 @@ const DRIFTS: Readonly<Record<string, object>> = {
 
 test('the roles give rights to two Secrets, two webhook configurations, seven policies, their bindings, pods and a dry run, and the verb of the guard only', () => {
   // Those to list and read are for bindings, endpoints and the parameters of a policy.
-  expect(RIGHTS).toHaveLength(15 * 4 + 6 * 5 + 3 + 2 + 1);
+  expect(RIGHTS).toHaveLength(15 * 4 + 7 * 5 + 3 + 2 + 1);
 });
 
 describe('without the right to', () => {
