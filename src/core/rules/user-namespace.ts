@@ -1,4 +1,4 @@
-import { quote } from '../cel.ts';
+import { quote, text } from '../cel.ts';
 import { withCauseCel } from '../in-tree.ts';
 import { DROPPED } from '../kubernetes.ts';
 import { findUserNamespaceGaps } from '../wall.ts';
@@ -36,7 +36,8 @@ export const userNamespace: Rule = {
           ]),
       ...wall.annotations.map(([key, value]) => ({
         where: `${annotations}[?${quote(key)}].orValue('') != ${quote(value)}`,
-        says: quote(`annotation ${key} is not "${value}"`),
+        // With its value: on an update, another wrong value is another finding.
+        says: `${annotations}[?${quote(key)}].optMap(a, ${text`annotation ${quote(key)} is "${'a'}"`}).orValue(${quote(`annotation ${key} is not set`)})`,
         remedy: quote(`set it to ${value}`),
       })),
     ],
