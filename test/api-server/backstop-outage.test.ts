@@ -33,7 +33,11 @@ interface Configuration {
 
 const POLICY = `${ADMISSION}/validatingadmissionpolicies/cloister-profile-userns`;
 /** With the longest timeouts: a call that fails would be a state of its own. */
-const CONFIG = 'apiVersion: cloister.dev/v1alpha1\nkind: Config\ntimeoutSeconds: {mutate: 10, enforce: 10}\n';
+const CONFIG = `apiVersion: cloister.dev/v1alpha1
+kind: Config
+profiles: {userns: {mayChoose: [gvisor]}, gvisor: {}}
+timeoutSeconds: {mutate: 10, enforce: 10}
+`;
 const MERGE = { contentType: 'application/merge-patch+json' };
 const CONFIGURATIONS = [
   `${ADMISSION}/mutatingwebhookconfigurations/zz-cloister`,
@@ -73,6 +77,7 @@ beforeAll(async () => {
   configFile = join(folder, 'config.yaml');
   await writeFile(configFile, CONFIG);
   apiServer = await startApiServer();
+  await apiServer.createRuntimeClass('gvisor', { handler: 'runsc' });
   await apiServer.createNamespace('team', { 'cloister.dev/enforce': 'userns' });
   tenant = await apiServer.createTenant('team', 'tenant');
   const rules = [
@@ -213,7 +218,23 @@ describe('T28, F8: a namespace that enforces a profile', { timeout: 400_000 }, (
     await untilRow('the policy', WHILE_UP);
   });
 
-  test.each(['host-path', 'host-path-and-more', 'grant', 'profile', 'raw-block'])(
+  test('refuses a pod that chooses a profile whose policy was deleted, as an unlabelled namespace does where it opts in, also without entries', async () => {
+    const chooses = labelled('profile', 'gvisor');
+    const ask = async (namespace: string) => {
+      const { status, body } = await apiServer.admin.request<Stored>('POST', `/api/v1/namespaces/${namespace}/pods?dryRun=All`, chooses);
+      return [status, body.message ?? ''] as const;
+    };
+    for (const path of CONFIGURATIONS) await apiServer.admin.request('PATCH', path, { webhooks: [] }, MERGE);
+    expect((await apiServer.admin.request('DELETE', POLICY.replace('userns', 'gvisor'))).status).toBe(200);
+    for (const namespace of ['team', 'default'])
+      await expect.poll(() => ask(namespace), { timeout: PATIENCE_MS }).toEqual([422, expect.stringContaining(OF_MISSING)]);
+    await apply(
+      (await printed()).filter(({ kind, metadata: { name } }) => `${kind} ${name}` === 'ValidatingAdmissionPolicy cloister-profile-gvisor'),
+    );
+    await restore();
+  });
+
+  test.each(['host-path', 'host-path-and-quotes', 'host-path-and-more', 'grant', 'profile', 'raw-block'])(
     'shows its author only what a person must change, while everything is up: %s',
     async (name) => {
       const { status, body } = await create(DENIED[name] as PodManifest);
@@ -279,12 +300,14 @@ const labelled = (key: string, value: string): PodManifest => ({
 
 const DENIED: Readonly<Record<string, PodManifest>> = {
   'host-path': hostPath(),
+  // No example of an exemption may have what its author wrote.
+  'host-path-and-quotes': plainPod('quotes', { volumes: [{ name: 'node', hostPath: { path: '/x"], privileged: ["true' } }] }),
   'host-path-and-more': {
     ...dockerInDocker(),
     spec: { ...dockerInDocker().spec, hostNetwork: true, volumes: [{ name: 'docker-graph', hostPath: { path: '/var/lib/docker' } }] },
   },
   grant: labelled('grant', 'containers'),
-  profile: labelled('profile', 'gvisor'),
+  profile: labelled('profile', 'sysbox'),
   'raw-block': plainPod('raw-block', {
     containers: [{ name: 'workspace', image: 'registry.example/workspace:1', volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] }],
     volumes: [{ name: 'disk', persistentVolumeClaim: { claimName: 'disk' } }],

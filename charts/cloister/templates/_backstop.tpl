@@ -22,6 +22,7 @@
 {{- /* Each with its name, its policy, its selectors, and the policy that must exist */ -}}
 {{- range $id := $ids }}
 {{- $policy := printf "cloister-profile-%s" $id }}
+{{- $missing := printf "cloister-missing-policy-%s" $id }}
 {{- $choices := include "cloister.mayChoose" (dict "profiles" $profiles "id" $id) | fromJsonArray }}
 {{- $choosers := list }}
 {{- range $each := $ids }}
@@ -37,21 +38,17 @@
 {{- $_ := set $resources "objectSelector" (dict "matchExpressions" (list (dict "key" $profileLabel "operator" "NotIn" "values" $choices))) }}
 {{- end }}
 {{- $bindings = append $bindings (dict "name" (printf "%s-namespace" $policy) "policy" $policy "resources" $resources) }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-namespace" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $labelled) "wanted" $policy) }}
 {{- if $choosers }}
-{{- $chosen := dict "matchExpressions" (list (dict "key" $enforce "operator" "In" "values" $choosers) $outside) }}
-{{- $bindings = append $bindings (dict "name" (printf "%s-chosen" $policy) "policy" $policy "resources" (dict "namespaceSelector" $chosen "objectSelector" $named)) }}
+{{- $chosen := dict "namespaceSelector" (dict "matchExpressions" (list (dict "key" $enforce "operator" "In" "values" $choosers) $outside)) "objectSelector" $named }}
+{{- $bindings = append $bindings (dict "name" (printf "%s-chosen" $policy) "policy" $policy "resources" $chosen) }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-chosen" $missing) "policy" "cloister-missing-policy" "resources" $chosen "wanted" $policy) }}
 {{- end }}
 {{- $resources = dict "namespaceSelector" (dict "matchExpressions" (list $unlabelled $outside)) }}
 {{- if not $isEnforcedByName }}{{ $_ := set $resources "objectSelector" $named }}{{ end }}
 {{- $bindings = append $bindings (dict "name" (printf "%s-unlabelled" $policy) "policy" $policy "resources" $resources) }}
-{{- $missing := printf "cloister-missing-policy-%s" $id }}
-{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-namespace" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $labelled) "wanted" $policy) }}
-{{- if $choosers }}
-{{- $chosen := dict "matchExpressions" (list (dict "key" $enforce "operator" "In" "values" $choosers) $outside) }}
-{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-chosen" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $chosen "objectSelector" $named) "wanted" $policy) }}
-{{- end }}
-{{- $optedIn := dict "matchExpressions" (list $unlabelled $outside) }}
-{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-opted-in" $missing) "policy" "cloister-missing-policy" "resources" (dict "namespaceSelector" $optedIn "objectSelector" $named) "wanted" $policy) }}
+{{- $optedIn := dict "namespaceSelector" (dict "matchExpressions" (list $unlabelled $outside)) "objectSelector" $named }}
+{{- $ofMissing = append $ofMissing (dict "name" (printf "%s-opted-in" $missing) "policy" "cloister-missing-policy" "resources" $optedIn "wanted" $policy) }}
 {{- end }}
 
 {{- $policy := "cloister-unknown-profile" }}
