@@ -175,6 +175,14 @@ export const probeRefused = checkProfiles({
   },
 });
 
+/** A policy refuses without a call of the webhook. */
+function onlyRefusedByPolicies(probes: readonly Probe[]): Problem[] {
+  const objects = namesOf(probes.filter((each) => isBy(each, 'backstop')));
+  if (objects.length === 0) return [];
+  const message = `policies refuse every pod of this check in ${printObjects(objects)}, so that none shows whether the API server calls Cloister`;
+  return [{ level: 'unknown', objects, message, remedy: 'See `probe-grant`.' }];
+}
+
 export const reach = checkCluster({
   id: 'reach',
   summary: 'The API server reaches Cloister (dry run).',
@@ -184,13 +192,7 @@ export const reach = checkCluster({
     if (probes.length === 0) return LEFT_OUT;
     const failed = probes.filter((each) => isBy(each, 'unreachable'));
     const reached = probes.some((each) => each.outcome.is === 'admitted' || isBy(each, 'cloister'));
-    const policed = probes.filter((each) => isBy(each, 'backstop'));
-    if (failed.length === 0 && !reached && policed.length > 0) {
-      const objects = namesOf(policed);
-      const message = `policies refuse every pod of this check in ${printObjects(objects)}, so that none shows whether the API server calls Cloister`;
-      return [{ level: 'unknown', objects, message, remedy: 'See `probe-grant`.' }];
-    }
-    if (failed.length === 0) return reached ? [] : blocked(probes);
+    if (failed.length === 0) return reached ? [] : [...onlyRefusedByPolicies(probes), ...blocked(probes)];
     const objects = namesOf(failed);
     return [
       {
