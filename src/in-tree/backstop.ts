@@ -22,8 +22,8 @@ import { enforcedByName } from '../manifests/governed.ts';
 import { BACKSTOP_LABELS } from '../manifests/labels.ts';
 import type { Manifest } from '../manifests/policies.ts';
 import { exemptionVariables, isUnexpired, SERVICE_ACCOUNT, writeExemptions } from './exemptions.ts';
-import { findingVariables, offeredGrants, UNISOLATED } from './findings.ts';
-import type { Variable } from './variable.ts';
+import { findingVariables, hasFindings, offeredGrants, UNISOLATED } from './findings.ts';
+import { type Variable, withoutVariables } from './variable.ts';
 
 export type BackstopConfig = ClusterConfig & Pick<PolicyConfig, 'exemptions'>;
 
@@ -134,28 +134,37 @@ export function policySpecOf(profile: Profile, config: BackstopConfig, rules: re
   const exemptions = writeExemptions(config.exemptions);
   const { wall } = profile.requirementsFor('none');
   const isOldIsolated = isIsolatedCel('oldObject.spec', 'oldObject.metadata.?annotations.orValue({})', wall);
+  const basics: readonly Variable[] = [
+    { name: 'labels', expression: '(oldObject == null ? object : oldObject).metadata.?labels.orValue({})' },
+    { name: 'asked', expression: `variables.labels[?${quote(GRANT_LABEL)}].orValue(${quote(grant)})` },
+    {
+      name: 'requirements',
+      expression: `oldObject != null && !${isOldIsolated} ? ${quote(UNISOLATED)} : variables.asked in ${listOf(offered)} ? variables.asked : ${quote(grant)}`,
+    },
+    ...(exemptions.length === 0
+      ? []
+      : [
+          SERVICE_ACCOUNT,
+          ...exemptionVariables(exemptions, (each) => allOf(`variables.requirements != ${quote(UNISOLATED)}`, isUnexpired(each))),
+        ]),
+  ];
+  const ofNewPod = findingVariables('new', profile, { rules, exemptions });
   return {
     failurePolicy: 'Fail',
     matchConstraints: {
       matchPolicy: 'Equivalent',
       resourceRules: [rule(['CREATE', 'UPDATE'], ['pods']), rule(['UPDATE'], ['pods/ephemeralcontainers', 'pods/resize'])],
     },
-    matchConditions: [CHANGED, { name: 'no-mirror-pod', expression: `!(${IS_MIRROR_CEL})` }],
+    matchConditions: [
+      CHANGED,
+      { name: 'no-mirror-pod', expression: `!(${IS_MIRROR_CEL})` },
+      // The API server evaluates it once; a validation and its message, once each, even if the pod has no finding.
+      { name: 'has-findings', expression: withoutVariables(hasFindings(profile, { rules, exemptions }), [...basics, ...ofNewPod]) },
+    ],
     variables: [
-      { name: 'labels', expression: '(oldObject == null ? object : oldObject).metadata.?labels.orValue({})' },
+      ...basics,
       ...selectionVariables(profile, config),
-      { name: 'asked', expression: `variables.labels[?${quote(GRANT_LABEL)}].orValue(${quote(grant)})` },
-      {
-        name: 'requirements',
-        expression: `oldObject != null && !${isOldIsolated} ? ${quote(UNISOLATED)} : variables.asked in ${listOf(offered)} ? variables.asked : ${quote(grant)}`,
-      },
-      ...(exemptions.length === 0
-        ? []
-        : [
-            SERVICE_ACCOUNT,
-            ...exemptionVariables(exemptions, (each) => allOf(`variables.requirements != ${quote(UNISOLATED)}`, isUnexpired(each))),
-          ]),
-      ...findingVariables('new', profile, { rules, exemptions }),
+      ...ofNewPod,
       ...findingVariables('old', profile, { rules, exemptions }),
       { name: 'judges_whole_pod', expression: `oldObject != null && ${JUDGES_WHOLE_POD_CEL}` },
       {

@@ -1,4 +1,4 @@
-import { type Cel, concat, listAt, listOf, maybe, quote } from '../core/cel.ts';
+import { anyOf, type Cel, concat, listAt, listOf, maybe, quote } from '../core/cel.ts';
 import { namesWithGrantCel } from '../core/containers.ts';
 import type { CelFinding, PodCel } from '../core/in-tree.ts';
 import { APPLIED_ANNOTATION } from '../core/labels.ts';
@@ -68,6 +68,26 @@ const useOf =
   (name: string): Cel =>
     `variables.${PREFIXES[age]}${name}`;
 
+/**
+ * Whether there is any finding in the new pod, as one boolean without texts. It may use the variables before `rule_…`.
+ * @param options as of `findingVariables`
+ */
+export function hasFindings(
+  profile: Profile,
+  { rules, exemptions }: { readonly rules: readonly Rule[]; readonly exemptions: readonly WrittenExemption[] },
+): Cel {
+  const conditionsOf = (kind: 'pod' | 'container'): Cel =>
+    anyOf(
+      ...rules.map((rule) =>
+        byRequirements(profile, (requirements) => {
+          const findings = findingsOf('new', profile, { rule, requirements, exemptions });
+          return anyOf(...findings[kind].map(isFound));
+        }),
+      ),
+    );
+  return anyOf(conditionsOf('pod'), `${useOf('new')('containers')}.exists(c, ${conditionsOf('container')})`);
+}
+
 /** What one rule finds in the pod itself, and in its containers: a list of texts each. */
 export interface FindingLists {
   readonly pod: Cel;
@@ -80,9 +100,22 @@ export interface RuleInPolicy {
   readonly exemptions: readonly WrittenExemption[];
 }
 
-export function findingLists(age: Age, profile: Profile, { rule, requirements, exemptions }: RuleInPolicy): FindingLists {
+export function findingLists(age: Age, profile: Profile, part: RuleInPolicy): FindingLists {
+  const { pod, container } = findingsOf(age, profile, part);
+  return {
+    pod: joinLists(pod.map(listOfPod)),
+    container: joinLists(container.map((each) => listOfContainers(each, useOf(age)('containers')))),
+  };
+}
+
+interface Findings {
+  readonly pod: readonly CelFinding[];
+  readonly container: readonly CelFinding[];
+}
+
+function findingsOf(age: Age, profile: Profile, { rule, requirements, exemptions }: RuleInPolicy): Findings {
   const { id, inTree } = rule;
-  if (inTree === 'no escape') return { pod: NO_TEXTS, container: NO_TEXTS };
+  if (inTree === 'no escape') return { pod: [], container: [] };
   const use = useOf(age);
   const isUpdate = 'oldObject != null';
   const problems = labelProblemsCel(profile, 'variables.labels', 'variables.asked');
@@ -101,10 +134,8 @@ export function findingLists(age: Age, profile: Profile, { rule, requirements, e
     exempts: (value, of = container) => exemptsCel(exemptions, id, value, of),
   });
   return {
-    pod: joinLists((inTree.pod?.(podFor(null), requirements) ?? []).map(listOfPod)),
-    container: joinLists(
-      (inTree.container?.(podFor('c.name'), requirements) ?? []).map((each) => listOfContainers(each, use('containers'))),
-    ),
+    pod: inTree.pod?.(podFor(null), requirements) ?? [],
+    container: inTree.container?.(podFor('c.name'), requirements) ?? [],
   };
 }
 
@@ -150,6 +181,13 @@ function listOfPod({ each, where, says, remedy }: CelFinding): Cel {
   return `${where === 'true' ? elements : `${elements}.filter(${variable}, ${where})`}.map(${variable}, ${texts})`;
 }
 
+/** A boolean: whether anything is found in the pod, or in the container `c`. */
+function isFound({ each, where }: Pick<CelFinding, 'each' | 'where'>): Cel {
+  if (each === undefined || where === 'false') return where;
+  const [elements, variable] = each;
+  return where === 'true' ? `${elements}.size() > 0` : `${elements}.exists(${variable}, ${where})`;
+}
+
 /** A container has one text, with all elements that were found. */
 function listOfContainers({ each, where, says, remedy }: CelFinding, containers: Cel): Cel {
   if (where === 'false') return NO_TEXTS;
@@ -157,8 +195,7 @@ function listOfContainers({ each, where, says, remedy }: CelFinding, containers:
   if (each === undefined) return `${containers}.filter(c, ${where}).map(c, ${concat(beginning, withRemedy(says, remedy))})`;
   const [elements, variable] = each;
   const found = where === 'true' ? elements : `${elements}.filter(${variable}, ${where})`;
-  const exists = where === 'true' ? `${elements}.size() > 0` : `${elements}.exists(${variable}, ${where})`;
-  return `${containers}.filter(c, ${exists}).map(c, ${concat(beginning, withRemedy(`${found}.map(${variable}, ${says}).join(', ')`, remedy))})`;
+  return `${containers}.filter(c, ${isFound({ each, where })}).map(c, ${concat(beginning, withRemedy(`${found}.map(${variable}, ${says}).join(', ')`, remedy))})`;
 }
 
 const withRemedy = (says: Cel, remedy: Cel | undefined): Cel => (remedy === undefined ? says : concat(says, "'; '", remedy));

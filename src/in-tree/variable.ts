@@ -5,3 +5,17 @@ export interface Variable {
   readonly name: string;
   readonly expression: Cel;
 }
+
+/**
+ * An expression that needs no variables: those that it uses are bound in it, and evaluated once. Match conditions have no variables.
+ * @param expression a boolean
+ */
+export function withoutVariables(expression: Cel, variables: readonly Variable[]): Cel {
+  const bound = variables.reduceRight(
+    (inner, { name, expression: value }) => (usesVariable(inner, name) ? `[${value}].exists(${name},\n${inner})` : inner),
+    expression,
+  );
+  return bound.replaceAll(/\bvariables\.(?=[a-z])/g, '');
+}
+
+const usesVariable = (expression: Cel, name: string): boolean => new RegExp(`\\bvariables\\.${name}\\b`).test(expression);
