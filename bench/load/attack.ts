@@ -73,12 +73,14 @@ async function sendRecords(socket: Socket): Promise<void> {
 async function run(job: AttackJob): Promise<void> {
   const [connections, open] = ATTACKS[job.attack];
   const end = performance.now() + job.seconds * 1_000;
+  // It keeps the program alive while the server has closed every connection.
+  const over = sleep(job.seconds * 1_000);
   await Promise.all(
     Array.from({ length: connections }, async () => {
       while (performance.now() < end) {
         const socket = open(job);
         const closed = new Promise((resolve) => socket.once('close', resolve));
-        await Promise.race([closed, sleep(end - performance.now(), undefined, { ref: false })]);
+        await Promise.race([closed, over]);
         socket.destroy();
         // A caller that is refused comes again at once, but does not take the processor that it shares with the measurement.
         await sleep(5);

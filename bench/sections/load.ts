@@ -16,8 +16,9 @@ them busy waits, and its latency includes the wait. A missing or wrong answer en
 as API servers send calls: over a new connection when none is idle, retried a second after a 429, at most ${MAX_CONCURRENT} at a time; a call fails after
 5 seconds. Half of the reviews of the overload enforce, the other half only warn.
 
-Under three times the capacity nearly every call opens a connection, and one processor completes about 600 TLS handshakes a second, whatever the
-reviews cost: an operator who expects more than 500 new pods a second should run one more replica for each further 500.`,
+Under three times the capacity nearly every call opens a connection. Then the processor of the callers is busy too, and each of their handshakes takes long. The server has
+few handshakes in progress at a time, so that no caller holds up the others, and answers less than floor-parse does. An operator should plan one replica for each 500 reviews a
+second, which it answers within milliseconds, and should not expect more of a replica that is overloaded for minutes.`,
   measure,
 };
 
