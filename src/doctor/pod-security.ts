@@ -12,8 +12,15 @@ export interface Refusal {
   readonly instead: string;
 }
 
-/** @param version `latest`, or as `v1.34` @returns undefined: the level accepts them */
-export function refusalOf({ grant, requirementsFor }: Profile, level: string, version: string): Refusal | undefined {
+/**
+ * @param version `latest`, or as `v1.34`
+ * @param serverMinor the minor version of the API server: what its version of Pod Security does not know, no label turns on
+ * @returns undefined: the level accepts them
+ */
+export function refusalOf(
+  { grant, requirementsFor }: Profile,
+  { level, version, serverMinor }: { readonly level: string; readonly version: string; readonly serverMinor: number },
+): Refusal | undefined {
   const { workspace } = requirementsFor(grant);
   if (level !== 'baseline' && level !== 'restricted') return undefined;
   const { makesPrivileged, addedCapabilities = [], appArmorProfile } = workspace;
@@ -23,11 +30,12 @@ export function refusalOf({ grant, requirementsFor }: Profile, level: string, ve
   if (beyond.length > 0) return { because: `the capabilities ${beyond.join(', ')}`, instead: never };
   if (appArmorProfile?.type === 'Unconfined') return { because: 'the AppArmor profile Unconfined', instead: never };
   const minor = /^v1\.(\d+)$/.exec(version)?.[1];
-  if (workspace.unmasksProc && minor !== undefined && Number(minor) < UNMASKED_SINCE) {
-    return {
-      because: 'procMount Unmasked',
-      instead: `Set pod-security.kubernetes.io/enforce-version to v1.${UNMASKED_SINCE} or later, or the profile's grant to sudo.`,
-    };
+  if (workspace.unmasksProc && Math.min(Number(minor ?? serverMinor), serverMinor) < UNMASKED_SINCE) {
+    const instead =
+      serverMinor < UNMASKED_SINCE
+        ? `Set pod-security.kubernetes.io/enforce to privileged, where Cloister judges the pods, or the profile's grant to sudo: baseline accepts it since Kubernetes 1.${UNMASKED_SINCE}.`
+        : `Set pod-security.kubernetes.io/enforce-version to v1.${UNMASKED_SINCE} or later, or the profile's grant to sudo.`;
+    return { because: 'procMount Unmasked', instead };
   }
   if (level === 'restricted' && workspace.allowPrivilegeEscalation) {
     return { because: 'privilege escalation, which sudo needs', instead: 'Set pod-security.kubernetes.io/enforce to baseline.' };

@@ -615,6 +615,16 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     },
     { title: 'baseline of version 1.35', facts: psa('baseline', 'userns', 'enforce', 'v1.35'), answers: [['ok', /./]] },
     { title: 'baseline of the latest version', facts: psa('baseline'), answers: [['ok', /./]] },
+    {
+      title: 'baseline of the latest version, which is 1.34',
+      facts: { ...psa('baseline'), serverVersion: version(34) },
+      answers: [['error', /Pod Security baseline latest refuses procMount Unmasked/]],
+    },
+    {
+      title: 'baseline of a version that the API server does not know yet',
+      facts: { ...psa('baseline', 'userns', 'enforce', 'v1.35'), serverVersion: version(34) },
+      answers: [['error', /Pod Security baseline v1\.35 refuses procMount Unmasked/]],
+    },
     { title: 'restricted', facts: psa('restricted'), answers: [['error', /privilege escalation/]] },
     {
       title: "Cloister's own namespace",

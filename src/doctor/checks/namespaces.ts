@@ -5,7 +5,7 @@ import { printConfigured } from '../../core/policy.ts';
 import { bytesOf } from '../../core/quantity.ts';
 import { didYouMean } from '../../did-you-mean.ts';
 import { type Context, checkCluster, checkProfiles, type Problem, printObjects } from '../check.ts';
-import type { Claim, GovernedPod, Namespace } from '../facts.ts';
+import type { Claim, FactValues, GovernedPod, Namespace } from '../facts.ts';
 import { groupBy, titleOf } from '../grouping.ts';
 import { enforcing, podsUnderProfile, profileByModeIn } from '../in-force.ts';
 import { refusalOf } from '../pod-security.ts';
@@ -98,13 +98,13 @@ const PSA = 'pod-security.kubernetes.io';
 function refusing(
   mode: 'enforce' | 'warn' | 'audit',
   profile: Parameters<typeof refusalOf>[0],
-  namespaces: readonly Namespace[],
+  { namespaces, serverVersion }: Pick<FactValues, 'namespaces' | 'serverVersion'>,
   context: Context,
 ) {
   return enforcing(profile.id, namespaces, context).flatMap(({ name, labels }) => {
     const level = labels[`${PSA}/${mode}`];
     const version = labels[`${PSA}/${mode}-version`] ?? 'latest';
-    const refusal = level === undefined ? undefined : refusalOf(profile, level, version);
+    const refusal = level === undefined ? undefined : refusalOf(profile, { level, version, serverMinor: serverVersion.minor });
     return refusal === undefined ? [] : [{ name, level: `${level} ${version}`, ...refusal }];
   });
 }
@@ -112,10 +112,10 @@ function refusing(
 export const psaLevel = checkProfiles({
   id: 'psa-level',
   summary: 'The Pod Security level of each namespace accepts the grant of its profile.',
-  reads: ['namespaces'],
+  reads: ['namespaces', 'serverVersion'],
   levels: ['error'],
-  run(profile, { namespaces }, context) {
-    return groupBy(refusing('enforce', profile, namespaces, context), ({ level, because }) => `${level} ${because}`).map(([, group]) => {
+  run(profile, facts, context) {
+    return groupBy(refusing('enforce', profile, facts, context), ({ level, because }) => `${level} ${because}`).map(([, group]) => {
       const objects = group.map(({ name }) => name);
       const [first] = group;
       return {
@@ -131,10 +131,10 @@ export const psaLevel = checkProfiles({
 export const psaNoise = checkProfiles({
   id: 'psa-noise',
   summary: 'Pod Security warns about no pod that Cloister accepts.',
-  reads: ['namespaces'],
+  reads: ['namespaces', 'serverVersion'],
   levels: ['info'],
-  run(profile, { namespaces }, context) {
-    const found = [...refusing('warn', profile, namespaces, context), ...refusing('audit', profile, namespaces, context)];
+  run(profile, facts, context) {
+    const found = [...refusing('warn', profile, facts, context), ...refusing('audit', profile, facts, context)];
     if (found.length === 0) return [];
     const objects = [...new Set(found.map(({ name }) => name))];
     return [
