@@ -1,5 +1,5 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
-import { EMULATED, projectOf, VARIANT } from './test/support/kubernetes.ts';
+import { EMULATED, hasMutatingPolicies, projectOf, VARIANT } from './test/support/kubernetes.ts';
 import { KUBERNETES_VERSIONS } from './tools/programs/kubernetes.ts';
 
 const apiServerTests = 'test/api-server/**/*.test.ts';
@@ -23,6 +23,9 @@ const ofEachVersion = filesOf(
 /** Those of them that are short and differ most between versions: every run has them for each version that the pinned API server can emulate. */
 const ofEveryRun = filesOf('backstop-outage', 'grants', 'modes', 'pod-security', 'refused', 'reinvocation', 'update');
 
+/** What repairs without a webhook needs MutatingAdmissionPolicies. */
+const needMutatingPolicies = filesOf('in-tree', 'in-tree-repair');
+
 function filesOf(...names: string[]): string[] {
   return names.map((name) => `test/api-server/${name}.test.ts`);
 }
@@ -31,12 +34,13 @@ function filesOf(...names: string[]): string[] {
 function clusterProject(
   name: string,
   groupOrder: number,
-  { variant, include = [apiServerTests] }: { variant?: string; include?: string[] } = {},
+  { variant, include = [apiServerTests], exclude = [] }: { variant?: string; include?: string[]; exclude?: string[] } = {},
 ): TestProjectConfiguration {
   return {
     test: {
       name,
       include,
+      exclude,
       globalSetup: 'test/support/cluster-setup.ts',
       sequence: { groupOrder },
       ...(variant !== undefined && { env: { [VARIANT]: variant } }),
@@ -52,7 +56,8 @@ function clusterProject(
 const named = (process.env[KUBERNETES_VERSIONS] ?? '').split(',').filter(Boolean);
 const others = (named.length === 0 ? EMULATED : named).map((variant, index) => {
   const emulated = EMULATED.includes(variant) && { include: named.length === 0 ? ofEveryRun : ofEachVersion };
-  return clusterProject(projectOf(variant), 12 + index, { variant, ...emulated });
+  const exclude = hasMutatingPolicies(variant) ? [] : needMutatingPolicies;
+  return clusterProject(projectOf(variant), 12 + index, { variant, exclude, ...emulated });
 });
 
 export default defineConfig({

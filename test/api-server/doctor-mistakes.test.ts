@@ -15,7 +15,7 @@ import {
 } from '../support/doctor-cluster.ts';
 import { ADMISSION, type ServingPod } from '../support/ensure.ts';
 import { createNode, KATA_HANDLERS, startInstaller } from '../support/installation.ts';
-import { kubelets } from '../support/kubernetes.ts';
+import { differences, kubelets } from '../support/kubernetes.ts';
 import { cloister } from '../support/run.ts';
 
 /** A cluster with ten mistakes. `cloister doctor` names each with a fix, and the fix works. Then the nodes and RuntimeClasses of the healthy cluster change. */
@@ -83,8 +83,13 @@ const MISTAKES: readonly Mistake[] = [
     check: 'psa-level',
     level: 'error',
     message: /team-psa: Pod Security baseline v1\.34 refuses procMount Unmasked/,
-    remedy: /Set pod-security\.kubernetes\.io\/enforce-version to v1\.35 or later/,
-    fix: () => patch('/api/v1/namespaces/team-psa', { metadata: { labels: { [`${PSA}/enforce-version`]: 'v1.35' } } }),
+    remedy: differences.acceptsUnmaskedProc
+      ? /Set pod-security\.kubernetes\.io\/enforce-version to v1\.35 or later/
+      : /Set pod-security\.kubernetes\.io\/enforce to privileged/,
+    fix: () => {
+      const labels = differences.acceptsUnmaskedProc ? { [`${PSA}/enforce-version`]: 'v1.35' } : { [`${PSA}/enforce`]: 'privileged' };
+      return patch('/api/v1/namespaces/team-psa', { metadata: { labels } });
+    },
   },
   {
     title: 'a typing error in a label that is older than the policy',

@@ -19,7 +19,7 @@ import {
 } from '../support/doctor-cluster.ts';
 import { ADMISSION, NAMESPACE, SERVICE, type ServingPod, temporaryFolder } from '../support/ensure.ts';
 import { createNode } from '../support/installation.ts';
-import { kubelets } from '../support/kubernetes.ts';
+import { differences, kubelets } from '../support/kubernetes.ts';
 import { cloister, type Ran } from '../support/run.ts';
 
 /** `cloister doctor` against an API server of its own, with an installed Cloister. */
@@ -50,7 +50,8 @@ beforeAll(async () => {
   ({ apiServer, pod } = cluster);
   const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   await createTeam(apiServer, 'team-a', { 'cloister.dev/enforce': 'userns' });
-  await createTeam(apiServer, 'team-b', { 'cloister.dev/enforce': 'userns', 'pod-security.kubernetes.io/enforce': 'baseline' });
+  const level = differences.acceptsUnmaskedProc ? 'baseline' : 'privileged';
+  await createTeam(apiServer, 'team-b', { 'cloister.dev/enforce': 'userns', 'pod-security.kubernetes.io/enforce': level });
   await createTeam(apiServer, 'team-r', { 'cloister.dev/enforce': 'strict', ...restricted });
   await createTeam(apiServer, 'team-k', { 'cloister.dev/enforce': 'kata-qemu' });
   // An API server honours entries and labels a moment after they are stored: the hook's own timeout ends it.

@@ -22,6 +22,9 @@ const minorOf = (version: string): number => Number(version.split('.')[1]);
 /** The versions that the pinned API server can emulate for the tests: the supported ones before its own. */
 export const EMULATED: readonly string[] = SUPPORTED_VERSIONS.filter((version) => minorOf(version) < minorOf(pinnedKubernetes()));
 
+/** Whether MutatingAdmissionPolicy is in v1. @param version as `1.33` or `1.33.13` */
+export const hasMutatingPolicies = (version: string): boolean => minorOf(version) >= 36;
+
 /** The names of the projects with an API server other than the pinned one. */
 export const projectOf = (variant: string): string => `kubernetes-${variant}`;
 export const variantIn = (project: string): string | undefined => /^kubernetes-(.+)$/.exec(project)?.[1];
@@ -70,8 +73,7 @@ export const differences = {
   rejectsProbeHosts: tested.minor >= 34,
   /** The gate DynamicResourceAllocation is on: a pod keeps its claims. */
   keepsResourceClaims: tested.minor >= 34,
-  /** MutatingAdmissionPolicy is in v1. */
-  hasMutatingPolicies: tested.minor >= 36,
+  hasMutatingPolicies: hasMutatingPolicies(`1.${tested.minor}`),
   /** The gates PodCertificateRequest and ClusterTrustBundleProjection are on: a projected volume keeps such sources. */
   keepsCertificateSources: tested.minor >= 37,
   /** The API server writes the AppArmor annotation beside the field: `authoredAnnotations` leaves it out. */
