@@ -14,6 +14,7 @@ import { completed } from '../support/acceptable-pods.ts';
 import { startApiServer } from '../support/api-server.ts';
 import { createRuntimeClasses } from '../support/cluster-setup.ts';
 import type { Doc, Setting } from '../support/hostile-pods.ts';
+import { differences } from '../support/kubernetes.ts';
 import { list, map } from '../support/oracle.ts';
 import { creationOf, forEach, isConfigurable, type Judged, type Parity, type Question, startParity } from '../support/parity.ts';
 import { SEED } from '../support/seed.ts';
@@ -159,7 +160,7 @@ async function checked(name: string): Promise<Checked> {
 }
 
 /** The API server removes fields that it does not know itself, so that only one of a later version lets the rule find any. */
-const UNREACHABLE: ReadonlySet<string> = new Set(['unknown-fields']);
+const UNREACHABLE: ReadonlySet<string> = new Set(['unknown-fields', ...(differences.keepsResourceClaims ? [] : ['resource-claims'])]);
 
 /** The API server accepts this value only together with a field that the table of the rule leaves out. */
 const UNMASKED: TableCase = {

@@ -74,6 +74,10 @@ export const differences = {
   /** The gate DynamicResourceAllocation is on: a pod keeps its claims. */
   keepsResourceClaims: tested.minor >= 34,
   hasMutatingPolicies: hasMutatingPolicies(`1.${tested.minor}`),
+  /** The gate PodLevelResources is on: a pod keeps the resources of its spec. */
+  keepsPodResources: tested.minor >= 34,
+  /** Projected volumes have `podCertificate`: an earlier API server drops it before it calls anything. */
+  knowsPodCertificates: tested.programMinor >= 34,
   /** The gates PodCertificateRequest and ClusterTrustBundleProjection are on: a projected volume keeps such sources. */
   keepsCertificateSources: tested.minor >= 37,
   /** The API server writes the AppArmor annotation beside the field: `authoredAnnotations` leaves it out. */

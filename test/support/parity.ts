@@ -213,16 +213,21 @@ function judgedBy(answer: Answer<Status>): Judged {
   const message = body.message ?? '';
   const isDenied = status === 403 && message.startsWith('admission webhook "');
   if (status >= 300 && !isDenied) return { unasked: answer };
-  const causes = (body.details?.causes ?? []).filter(({ message: each }) => !EXPLANATION.test(each));
+  const { causes: all = [] } = body.details ?? {};
+  const causes = all.filter(({ message: each }) => !EXPLANATION.test(each));
   const text = warnings.filter((warning) => warning.startsWith(POLICY_WARNING)).join('\n');
   return {
-    webhook: { isRefused: isDenied, rules: sorted(causes.map(({ reason }) => reason)), text: message },
+    webhook: {
+      isRefused: isDenied && (causes.length > 0 || all.length === 0),
+      rules: sorted(causes.map(({ reason }) => reason)),
+      text: message,
+    },
     policy: { isRefused: text !== '', rules: rulesIn(text), text },
   };
 }
 
-/** What the webhook adds to a denial where the mutating entry did not repair the pod: a guess at the reason, and no escape. */
-const EXPLANATION = /^source \d+ of volume .* is empty: /;
+/** What the webhook says about fields that the API server dropped: they are no escape, and CEL does not see them. */
+const EXPLANATION = /^(source \d+ of volume .* is empty: |the pod was sent with claims of devices, and they are missing now: )/;
 
 const POLICY_WARNING = "Validation failed for ValidatingAdmissionPolicy 'cloister-profile-";
 
