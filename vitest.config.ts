@@ -1,5 +1,5 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
-import { EMULATED, hasMutatingPolicies, projectOf, VARIANT } from './test/support/kubernetes.ts';
+import { EMULATED, hasMutatingPolicies, projectOf, survivesNewPolicies, VARIANT } from './test/support/kubernetes.ts';
 import { KUBERNETES_VERSIONS } from './tools/programs/kubernetes.ts';
 
 const apiServerTests = 'test/api-server/**/*.test.ts';
@@ -25,6 +25,9 @@ const ofEveryRun = filesOf('backstop-outage', 'grants', 'modes', 'pod-security',
 
 /** What repairs without a webhook needs MutatingAdmissionPolicies. */
 const needMutatingPolicies = filesOf('in-tree', 'in-tree-repair');
+
+/** What creates policies all the time while others are evaluated. */
+const createPolicies = filesOf('backstop');
 
 function filesOf(...names: string[]): string[] {
   return names.map((name) => `test/api-server/${name}.test.ts`);
@@ -56,7 +59,7 @@ function clusterProject(
 const named = (process.env[KUBERNETES_VERSIONS] ?? '').split(',').filter(Boolean);
 const others = (named.length === 0 ? EMULATED : named).map((variant, index) => {
   const emulated = EMULATED.includes(variant) && { include: named.length === 0 ? ofEveryRun : ofEachVersion };
-  const exclude = hasMutatingPolicies(variant) ? [] : needMutatingPolicies;
+  const exclude = [...(hasMutatingPolicies(variant) ? [] : needMutatingPolicies), ...(survivesNewPolicies(variant) ? [] : createPolicies)];
   return clusterProject(projectOf(variant), 12 + index, { variant, exclude, ...emulated });
 });
 

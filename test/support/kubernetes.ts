@@ -25,6 +25,12 @@ export const EMULATED: readonly string[] = SUPPORTED_VERSIONS.filter((version) =
 /** Whether MutatingAdmissionPolicy is in v1. @param version as `1.33` or `1.33.13` */
 export const hasMutatingPolicies = (version: string): boolean => minorOf(version) >= 36;
 
+/**
+ * Whether the API server survives the creation of a policy while others are evaluated. Emulation does not bring the bug back.
+ * Source: https://github.com/kubernetes/kubernetes/issues/135757
+ */
+export const survivesNewPolicies = (version: string): boolean => EMULATED.includes(version) || minorOf(version) >= 36;
+
 /** The names of the projects with an API server other than the pinned one. */
 export const projectOf = (variant: string): string => `kubernetes-${variant}`;
 export const variantIn = (project: string): string | undefined => /^kubernetes-(.+)$/.exec(project)?.[1];
