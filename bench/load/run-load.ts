@@ -16,8 +16,10 @@ export async function sendLoad(
   machine: Machine,
 ): Promise<LoadResults> {
   const { spec, pid, target } = server;
-  const { path } = recording;
-  const job: LoadJob = { target, pid, files: [fileOf(recording)], path, expectsPatch: spec.patches(path), ...options };
+  const { path, size } = recording;
+  // The large bodies of one address that wait at a time are limited.
+  const connections = size === 'large' ? { connections: 8 } : {};
+  const job: LoadJob = { target, pid, files: [fileOf(recording)], path, expectsPatch: spec.patches(path), ...connections, ...options };
   return runJob('load-generator.ts', job, server, machine);
 }
 
