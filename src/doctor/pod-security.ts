@@ -31,10 +31,11 @@ export function refusalOf(
   if (appArmorProfile?.type === 'Unconfined') return { because: 'the AppArmor profile Unconfined', instead: never };
   const minor = /^v1\.(\d+)$/.exec(version)?.[1];
   if (workspace.unmasksProc && Math.min(Number(minor ?? serverMinor), serverMinor) < UNMASKED_SINCE) {
+    const smaller = level === 'restricted' ? 'none' : 'sudo';
     const instead =
       serverMinor < UNMASKED_SINCE
-        ? `Set pod-security.kubernetes.io/enforce to privileged, where Cloister judges the pods, or the profile's grant to sudo: baseline accepts it since Kubernetes 1.${UNMASKED_SINCE}.`
-        : `Set pod-security.kubernetes.io/enforce-version to v1.${UNMASKED_SINCE} or later, or the profile's grant to sudo.`;
+        ? `Set pod-security.kubernetes.io/enforce to privileged, where Cloister judges the pods, or the profile's grant to ${smaller}: baseline accepts it since Kubernetes 1.${UNMASKED_SINCE}.`
+        : `Set pod-security.kubernetes.io/enforce-version to v1.${UNMASKED_SINCE} or later, or the profile's grant to ${smaller}.`;
     return { because: 'procMount Unmasked', instead };
   }
   if (level === 'restricted' && workspace.allowPrivilegeEscalation) {

@@ -58,13 +58,13 @@ export function backstop(
 export function bindingsOf(
   kind: 'ValidatingAdmissionPolicyBinding' | 'MutatingAdmissionPolicyBinding',
   profile: Profile,
-  { config: { profiles, governance }, target }: { readonly config: BackstopConfig; readonly target: Target },
+  { config, target }: { readonly config: BackstopConfig; readonly target: Target },
 ): readonly Manifest[] {
   const actions = kind === 'ValidatingAdmissionPolicyBinding' ? { validationActions: ['Deny'] } : {};
-  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(governance, target) };
+  const outside: Requirement = { key: NAME_LABEL, operator: 'NotIn', values: ungovernedNamespaces(config.governance, target) };
   const { id, mayChoose } = profile;
   const { enforce } = NAMESPACE_LABELS;
-  const choosers = choosersOf(profile, profiles);
+  const choosers = choosersOf(profile, config.profiles);
   const policyName = backstopNameOf(id);
   const binding = (suffix: 'namespace' | 'chosen' | 'unlabelled', namespace: Requirement, pod?: Requirement): Manifest => {
     // The API server adds the policy where it is absent, and `ensure` would find a difference.
@@ -81,9 +81,6 @@ export function bindingsOf(
     };
   };
   const names: Requirement = { key: PROFILE_LABEL, operator: 'In', values: [id] };
-  const isEnforcedByName = [governance.otherwise, ...governance.byName.map((each) => each.profiles)].some(
-    (each) => each.enforce === id || choosers.some((chooser) => chooser === each.enforce),
-  );
   return [
     binding(
       'namespace',
@@ -91,8 +88,16 @@ export function bindingsOf(
       mayChoose.length === 0 ? undefined : { key: PROFILE_LABEL, operator: 'NotIn', values: mayChoose },
     ),
     ...(choosers.length === 0 ? [] : [binding('chosen', { key: enforce, operator: 'In', values: choosers }, names)]),
-    binding('unlabelled', { key: enforce, operator: 'DoesNotExist' }, isEnforcedByName ? undefined : names),
+    binding('unlabelled', { key: enforce, operator: 'DoesNotExist' }, isEnforcedByName(profile, config) ? undefined : names),
   ];
+}
+
+/** Whether pods of the profile may be in namespaces that are governed by their names: such namespaces have no label to select them by. */
+function isEnforcedByName(profile: Profile, { profiles, governance }: BackstopConfig): boolean {
+  const ids = [profile.id, ...choosersOf(profile, profiles)];
+  return [governance.otherwise, ...governance.byName.map((each) => each.profiles)].some(
+    ({ enforce }) => enforce !== undefined && ids.includes(enforce),
+  );
 }
 
 /** The profiles whose pods may choose this one. */
@@ -125,6 +130,10 @@ export interface PolicySpec {
   ];
 }
 
+/** An API server parses 100,000 characters and 250 levels at most. Each exemption is bound in two levels. Without the condition, policies say the same. */
+const MAX_CONDITION_CHARS = 50_000;
+const MAX_BOUND_EXEMPTIONS = 25;
+
 /** A message expression whose value has more than 5 KiB is dropped. */
 const MAX_MESSAGE_CHARS = 3_500;
 
@@ -149,6 +158,8 @@ export function policySpecOf(profile: Profile, config: BackstopConfig, rules: re
         ]),
   ];
   const ofNewPod = findingVariables('new', profile, { rules, exemptions });
+  const hasAny = withoutVariables(hasFindings(profile, { rules, exemptions }), [...basics, ...ofNewPod]);
+  const isShort = hasAny.length <= MAX_CONDITION_CHARS && exemptions.length <= MAX_BOUND_EXEMPTIONS;
   return {
     failurePolicy: 'Fail',
     matchConstraints: {
@@ -158,8 +169,9 @@ export function policySpecOf(profile: Profile, config: BackstopConfig, rules: re
     matchConditions: [
       CHANGED,
       { name: 'no-mirror-pod', expression: `!(${IS_MIRROR_CEL})` },
-      // The API server evaluates it once; a validation and its message, once each, even if the pod has no finding.
-      { name: 'has-findings', expression: withoutVariables(hasFindings(profile, { rules, exemptions }), [...basics, ...ofNewPod]) },
+      // The API server evaluates it once; a validation and its message, once each, even if the pod has no finding. A condition cannot see the namespace, so
+      // pods that the profile does not govern would have to pass it too where namespaces are selected by their names.
+      ...(isShort && !isEnforcedByName(profile, config) ? [{ name: 'has-findings', expression: hasAny }] : []),
     ],
     variables: [
       ...basics,

@@ -15,7 +15,13 @@ export function withoutVariables(expression: Cel, variables: readonly Variable[]
     (inner, { name, expression: value }) => (usesVariable(inner, name) ? `[${value}].exists(${name},\n${inner})` : inner),
     expression,
   );
-  return bound.replaceAll(/\bvariables\.(?=[a-z])/g, '');
+  return bound
+    .split(LITERAL)
+    .map((part, index) => (index % 2 === 1 ? part : part.replaceAll(/\bvariables\.(?=[a-z])/g, '')))
+    .join('');
 }
+
+/** A string, with its quotes. What it says stays as it is: it may be a value of the configuration. */
+const LITERAL = /('(?:[^'\\]|\\.)*')/s;
 
 const usesVariable = (expression: Cel, name: string): boolean => new RegExp(`\\bvariables\\.${name}\\b`).test(expression);

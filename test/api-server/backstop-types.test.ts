@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import { backends } from '../../src/core/profiles/index.ts';
 import { backstop } from '../../src/in-tree/backstop.ts';
-import { useApiServer } from '../support/api-server.ts';
+import { startApiServer } from '../support/api-server.ts';
 import type { Client } from '../support/client.ts';
 
+let apiServer: Awaited<ReturnType<typeof startApiServer>>;
+
+// Its own: an older one can crash where a policy is created while others are evaluated.
+beforeAll(async () => {
+  apiServer = await startApiServer();
+});
+afterAll(() => apiServer?.stop());
+
 test('Kubernetes finds no wrong type in the policy of any profile', async () => {
-  const apiServer = await useApiServer();
   const grantTo = ['dev', 'tool-*'];
   const whole = { grant: 'containers', grantTo, mayChoose: ['userns'], devices: ['nvidia.com/gpu'], serviceAccountToken: 'remove' };
   const exemption = { reason: 'test', expires: '2100-01-01', namespaces: ['team-*'], serviceAccounts: ['*'] };

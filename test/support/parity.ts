@@ -10,6 +10,7 @@ import { makeRespond } from '../../src/webhook/review/respond.ts';
 import type { ApiServer } from './api-server.ts';
 import type { Answer, Method } from './client.ts';
 import type { Doc, Setting } from './hostile-pods.ts';
+import { differences } from './kubernetes.ts';
 import { authority, startServer } from './webhook-server.ts';
 
 /** What one of the two validators says about a pod. */
@@ -227,7 +228,9 @@ function judgedBy(answer: Answer<Status>): Judged {
 }
 
 /** What the webhook says about fields that the API server dropped: they are no escape, and CEL does not see them. */
-const EXPLANATION = /^(source \d+ of volume .* is empty: |the pod was sent with claims of devices, and they are missing now: )/;
+const EXPLANATION = differences.keepsResourceClaims
+  ? /^source \d+ of volume .* is empty: /
+  : /^(source \d+ of volume .* is empty: |the pod was sent with claims of devices, and they are missing now: )/;
 
 const POLICY_WARNING = "Validation failed for ValidatingAdmissionPolicy 'cloister-profile-";
 
